@@ -1,0 +1,171 @@
+"""Writing the store: one immutable file a run, and now and then all of them folded into the database."""
+
+import fcntl
+import io
+import os
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import duckdb
+import polars as pl
+
+from softh.errors import InputError
+from softh.store import read, schema
+
+ORDER = {
+    "models": "model",
+    "checkpoints": "model, step, revision",
+    "estimates": "model, created_at",
+    "measures": "layer IS NOT NULL, estimate_id, layer, quantity, variable, ngram, correction",
+    "benchmarks": "model, revision, task",
+}
+"""Table → the order its rows lie in: means over layers together, since most pages read nothing else."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What a pack did."""
+
+    folded: int
+    """Run files folded into the database and removed."""
+    left_out: list[str]
+    """One sentence for each run file that was left where it is."""
+
+
+def save(record: dict[str, Any], data: Path) -> Path:
+    """Store one estimate as data/runs/<estimate_id>.parquet and return that path.
+
+    The record has the keys model, checkpoint, estimate (one row each of their tables) and measures (a list of rows
+    without estimate_id). The file appears whole or not at all, and replaces an older one of the same id.
+    Raises InputError when the disk is full or the folder cannot be written, ValueError for a record that breaks
+    the tables' rules.
+    """
+    frame = _frame(record)
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="zstd")
+    target = data / schema.RUNS / f"{record['estimate']['estimate_id']}.parquet"
+    with _in_words("The estimate could not be stored", target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _replace(target, buffer.getvalue())
+    return target
+
+
+def check_writable(data: Path) -> None:
+    """Raise InputError unless a run could be stored in data now; asked before long work starts."""
+    folder = data / schema.RUNS
+    with _in_words("No estimate could be stored", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"softh")
+
+
+def pack(data: Path) -> Packed:
+    """Fold all sound runs into a new database beside the old one, swap it in, and remove the run files it holds.
+
+    Readers go on reading what they opened, and runs saved meanwhile stay for the next pack. Raises InputError when
+    another pack is at work, or when the disk is full or the folder cannot be written.
+    """
+    with _in_words("The runs could not be packed", data):
+        data.mkdir(parents=True, exist_ok=True)
+        with _alone(data):
+            runs = {path: path.stat() for path in read.sound_runs(data)}
+            if runs:
+                _swap_in(data)
+            for path, state in runs.items():
+                _remove(path, state)
+    return Packed(len(runs), read.problems(data))
+
+
+def _frame(record: dict[str, Any]) -> pl.DataFrame:
+    """One row in the types of :func:`softh.store.schema.run`; the estimate takes the digest of its checkpoint."""
+    digest = record["checkpoint"]["digest"]
+    parts = {**record, "estimate": {"digest": digest, **record["estimate"]}}
+    for part in schema.PARTS:
+        for row in parts[part] if part == "measures" else [parts[part]]:
+            if set(row) != set(schema.columns(part)):
+                wrong = sorted(set(row) ^ set(schema.columns(part)))
+                raise ValueError(f"{part} of the record has missing or unknown columns: {', '.join(wrong)}.")
+    frame = pl.DataFrame([{"schema_version": schema.version(), **parts}], schema=schema.run())
+    if broken := schema.violation(frame):
+        raise ValueError(f"The record is not a run: {broken}.")
+    return frame
+
+
+def _replace(target: Path, content: bytes) -> None:
+    """Write a file so that nobody ever sees a part of it, and so that a power cut does not lose it."""
+    new = target.with_name(f"{target.stem}.{uuid4().hex}.tmp")
+    try:
+        new.write_bytes(content)
+        _sync(new)
+        new.replace(target)
+    finally:
+        new.unlink(missing_ok=True)
+    _sync(target.parent)
+
+
+def _swap_in(data: Path) -> None:
+    """Write all tables to a new database and give it the name of the old one."""
+    new = data / f"{schema.DATABASE}.new"
+    new.unlink(missing_ok=True)
+    try:
+        _build(data, new)
+        _sync(new)
+        new.replace(data / schema.DATABASE)
+    finally:
+        new.unlink(missing_ok=True)
+    _sync(data)
+
+
+def _build(data: Path, new: Path) -> None:
+    with read.connect(data) as connection:
+        connection.execute(f"ATTACH {read.quoted(new)} AS new; USE new; {schema.SQL} USE memory")
+        for table, order in ORDER.items():
+            connection.execute(f"INSERT INTO new.{table} BY NAME FROM memory.{table} ORDER BY {order}")
+        connection.execute("DETACH new")
+
+
+def _remove(path: Path, state: os.stat_result) -> None:
+    """Remove a folded run, unless it was saved again since it was read."""
+    now = path.stat()
+    if (now.st_ino, now.st_mtime_ns) == (state.st_ino, state.st_mtime_ns):
+        path.unlink()
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold a file, or the names in a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _alone(data: Path) -> Generator[None]:
+    """Hold the only pack of this folder; the system lets go when the process ends, however it ends."""
+    handle = os.open(data, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise InputError(f"Another pack is at work in {data}; expected to be the only one: wait for it.") from error
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _in_words(failure: str, folder: Path) -> Generator[None]:
+    """Say what the system refused, and what helps."""
+    try:
+        yield
+    except (OSError, duckdb.IOException) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise InputError(
+            f"{failure} in {folder} ({reason}): free some space there or make it writable, "
+            "or choose another folder with --data or SOFTH_DATA."
+        ) from error

@@ -1,0 +1,72 @@
+"""Hidden states to soft assignments: reference directions on the unit sphere and the softmax over them."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from softh.spec import Frame
+
+
+@dataclass(frozen=True)
+class References:
+    """R draws of n reference directions, uniform on the unit sphere of dimension d."""
+
+    directions: Tensor  # [draws, bins, dimension] float32, unit rows, on the CPU
+    digest: str  # SHA-256 of the directions' bytes
+
+    @property
+    def draws(self) -> int:
+        """Number of independent draws, R."""
+        return self.directions.shape[0]
+
+
+def references(bins: int, dimension: int, draws: int, seed: int, frame: Frame = "iid") -> References:
+    """Directions for every draw, made on the CPU so that one seed means the same numbers on every device.
+
+    Draw r depends on (seed, r) alone: fewer draws are a prefix of more, and all models of one width share them.
+    """
+    drawn = np.stack([_one_draw(bins, dimension, np.random.SeedSequence((seed, r)), frame) for r in range(draws)])
+    return References(torch.from_numpy(drawn), hashlib.sha256(drawn.tobytes()).hexdigest())
+
+
+def _one_draw(bins: int, dimension: int, seed: np.random.SeedSequence, frame: Frame) -> np.ndarray:
+    generator = np.random.Generator(np.random.PCG64(seed))
+    if frame == "iid":
+        gaussian = generator.standard_normal((bins, dimension))
+        unit = gaussian / np.linalg.norm(gaussian, axis=1, keepdims=True)
+    else:
+        # A frame holds at most `dimension` directions; more bins take more frames.
+        sizes = [min(dimension, bins - start) for start in range(0, bins, dimension)]
+        unit = np.concatenate([_orthonormal(size, dimension, generator) for size in sizes])
+    return unit.astype(np.float32)
+
+
+def _orthonormal(count: int, dimension: int, generator: np.random.Generator) -> np.ndarray:
+    """`count` orthonormal rows, each uniform on the sphere: QR of a Gaussian with R's diagonal made positive."""
+    q, r = np.linalg.qr(generator.standard_normal((dimension, count)))
+    return (q * np.sign(np.diagonal(r))).T
+
+
+def normalise(hidden: Tensor) -> Tensor:
+    """Rows of length one in float32, from finite, non-zero rows [positions, dimension] of any float type."""
+    return torch.nn.functional.normalize(hidden.float(), dim=-1)
+
+
+def assign(unit: Tensor, scaled: Tensor) -> tuple[Tensor, Tensor]:
+    """Soft assignment p = softmax(z̄ Wᵀ / ε) of every position under every draw, and its entropy.
+
+    Args:
+        unit: [positions, dimension] float32, rows of length one.
+        scaled: [draws, bins, dimension] float32, reference directions divided by ε.
+
+    Returns:
+        p [positions, draws, bins] float32, each row summing to one, and its entropy [positions, draws] in nats.
+    """
+    draws, bins, dimension = scaled.shape
+    scores = (unit @ scaled.reshape(draws * bins, dimension).T).view(-1, draws, bins)
+    log_p = torch.log_softmax(scores, dim=-1)
+    p = log_p.exp()
+    return p, -(p * log_p).sum(-1)

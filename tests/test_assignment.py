@@ -1,0 +1,44 @@
+"""Soft assignment: rows are distributions, directions are what they claim, seeds and draws nest."""
+
+import numpy as np
+import pytest
+import torch
+
+from softh.assignment import assign, normalise, references
+
+
+@pytest.mark.parametrize("frame", ["iid", "orthonormal"])
+def test_directions_are_unit_and_uniform(frame: str) -> None:
+    w = references(bins=16, dimension=8, draws=400, seed=3, frame=frame).directions.double()
+    assert torch.allclose(w.norm(dim=-1), torch.ones(400, 16, dtype=torch.float64), atol=1e-6)
+    flat = w.reshape(-1, 8)
+    assert flat.mean(0).abs().max() < 4 / np.sqrt(8 * len(flat))
+    assert torch.allclose(flat.T @ flat / len(flat), torch.eye(8, dtype=torch.float64) / 8, atol=0.006)
+
+
+def test_orthonormal_frames_are_orthonormal_in_groups_of_the_dimension() -> None:
+    w = references(bins=11, dimension=4, draws=2, seed=0, frame="orthonormal").directions
+    for frame in (w[:, :4], w[:, 4:8], w[:, 8:]):
+        gram = frame @ frame.transpose(1, 2)
+        assert torch.allclose(gram, torch.eye(frame.shape[1]).expand_as(gram), atol=1e-6)
+
+
+def test_fewer_draws_are_a_prefix_and_the_digest_names_the_numbers() -> None:
+    few, many = (references(10, 6, draws, seed=1) for draws in (2, 5))
+    assert torch.equal(few.directions, many.directions[:2])
+    assert few.digest != many.digest == references(10, 6, 5, seed=1).digest
+    assert many.digest != references(10, 6, 5, seed=2).digest
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_assignment_agrees_with_float64(dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    hidden = (torch.randn(37, 21, generator=generator) * 50).to(dtype)
+    scaled = references(13, 21, 3, seed=0).directions / 0.05
+    p, entropy = assign(normalise(hidden), scaled)
+    exact = hidden.double()
+    scores = torch.einsum("md,rnd->mrn", exact / exact.norm(dim=-1, keepdim=True), scaled.double())
+    expected = scores.softmax(-1)
+    assert (p.double() - expected).abs().max() < 2e-6
+    assert (entropy.double() - torch.special.entr(expected).sum(-1)).abs().max() < 5e-6
+    assert (p.sum(-1) - 1).abs().max() < 1e-5

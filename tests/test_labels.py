@@ -1,0 +1,50 @@
+"""Labels: which positions count, that ids mean n-grams, and that a shuffle keeps the labels."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from softh.labels import encode, shuffle, valid_positions
+
+documents = st.lists(st.lists(st.integers(0, 5), max_size=14).map(np.array), min_size=1, max_size=6)
+
+
+def test_positions_leave_room_for_every_ngram_on_both_sides() -> None:
+    positions = valid_positions([np.arange(9), np.arange(3), np.arange(8)], 4)
+    assert positions.document.tolist() == [0, 0, 2]
+    assert positions.offset.tolist() == [3, 4, 3]
+    assert positions.flat.tolist() == [3, 4, 15]
+
+
+@given(documents, st.integers(1, 4), st.sampled_from(["input", "output"]))
+def test_equal_ids_if_and_only_if_equal_ngrams(texts: list[np.ndarray], order: int, variable: str) -> None:
+    texts = [text.astype(np.int64) for text in texts]
+    positions = valid_positions(texts, 4)
+    labels = encode(texts, positions, variable, order)
+    ngrams = [
+        tuple(texts[d][i - order + 1 : i + 1] if variable == "input" else texts[d][i + 1 : i + 1 + order])
+        for d, i in zip(positions.document, positions.offset, strict=True)
+    ]
+    assert all(len(ngram) == order for ngram in ngrams)
+    assert len(set(ngrams)) == labels.distinct == len(set(labels.labels.tolist()))
+    assert len(set(zip(ngrams, labels.labels.tolist(), strict=True))) == labels.distinct
+
+
+def test_quadgrams_of_a_large_vocabulary_do_not_overflow() -> None:
+    tokens = np.random.default_rng(0).integers(0, 262_144, 5000)
+    tokens[-4:] = tokens[:4]
+    positions = valid_positions([tokens], 4)
+    labels = encode([tokens], positions, "input", 4)
+    ngrams = {tuple(tokens[i - 3 : i + 1]) for i in positions.flat}
+    assert labels.distinct == len(ngrams)
+
+
+def test_shuffle_permutes_differently_for_each_label_set_and_is_fixed_by_the_seed() -> None:
+    tokens = np.random.default_rng(0).integers(0, 50, 500)
+    positions = valid_positions([tokens], 1)
+    inputs, outputs = (encode([tokens], positions, variable, 1) for variable in ("input", "output"))
+    null = shuffle(inputs, 0)
+    assert sorted(null.labels.tolist()) == sorted(inputs.labels.tolist())
+    assert null.labels.tolist() == shuffle(inputs, 0).labels.tolist() != shuffle(inputs, 1).labels.tolist()
+    order_of = lambda labels: np.argsort(labels.labels, kind="stable").tolist()  # noqa: E731
+    assert order_of(null) != order_of(shuffle(outputs, 0))

@@ -68,8 +68,8 @@ def measures(shift: float) -> list[dict[str, Any]]:
         rows.append(measure(layer, "entropy", None, None, "raw", 0.9 + shift))
         for order in (1, 2):
             for variable, raw in (("input", 0.4), ("output", 0.2)):
-                for correction, value in (("raw", raw), ("null", 0.1), ("corrected", raw - 0.1)):
-                    value = value + shift + order / 100 + (layer or 0) / 1000
+                for correction, base in (("raw", raw), ("null", 0.1), ("corrected", raw - 0.1)):
+                    value = base + shift + order / 100 + (layer or 0) / 1000
                     rows.append(measure(layer, "information", variable, order, correction, value, labels=50 * order))
             rows.append(measure(layer, "optimality", None, order, "raw", 0.5))
             rows.append(measure(layer, "optimality", None, order, "corrected", None))

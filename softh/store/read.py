@@ -1,6 +1,5 @@
 """Questions to the tables, one function each; every one opens the store, asks, and closes it again."""
 
-import io
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
@@ -11,7 +10,7 @@ import duckdb
 import polars as pl
 
 from softh.errors import InputError
-from softh.store import schema
+from softh.store import runs, schema
 
 VIEWS = Path(__file__).with_name("views.sql").read_text(encoding="utf-8")
 ATTEMPTS = 5
@@ -38,13 +37,13 @@ def connect(data: Path) -> duckdb.DuckDBPyConnection:
     """
     # Runs are listed before the database is opened. A pack swaps the database before it removes the runs, so in this
     # order every estimate is seen at least once, and the views let no estimate be seen twice.
-    runs = sound_runs(data)
+    files = sound_runs(data)
     connection = duckdb.connect()
     _attach(connection, data / schema.DATABASE)
-    if runs:
-        connection.execute(f"CREATE VIEW run AS FROM read_parquet([{', '.join(map(quoted, runs))}])")
+    if files:
+        connection.execute(f"CREATE VIEW run AS FROM read_parquet([{', '.join(map(quoted, files))}])")
     else:
-        connection.register("run", pl.DataFrame(schema=schema.run()))
+        connection.register("run", pl.DataFrame(schema=runs.types()))
     connection.execute(VIEWS)
     return connection
 
@@ -152,12 +151,6 @@ def quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
-def _refuse_newer(found: int, name: str) -> None:
-    """Raise InputError for a table that a later program wrote."""
-    if found > schema.version():
-        raise InputError(f"{name} is from schema {found}, this softh reads up to {schema.version()}: upgrade softh.")
-
-
 def _attach(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
     """Open the packed database as ``packed``, or the same tables without rows where there is none."""
     if not database.exists():
@@ -170,7 +163,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
         raise InputError(
             f"{database} is not a database of softh ({str(error).splitlines()[0]}): restore it, or move it away."
         ) from error
-    _refuse_newer(found, "The table")
+    runs.refuse_newer(found, "The table")
 
 
 def _run_files(data: Path) -> list[Path]:
@@ -194,19 +187,4 @@ def _verdicts(data: Path) -> dict[Path, str | None]:
 @cache
 def _verdict(path: Path, state: tuple[int, int, int]) -> str | None:
     """The verdict on one state of one file; remembered, since a run file never changes."""
-    try:
-        frame = pl.read_parquet(io.BytesIO(path.read_bytes()))  # a path would be taken for a pattern
-    except (pl.exceptions.PolarsError, OSError) as error:
-        return _left_out(path, f"it cannot be read as Parquet ({str(error).splitlines()[0]})")
-    if frame.schema.get("schema_version") == pl.Int32:
-        for found in frame["schema_version"].drop_nulls():
-            _refuse_newer(found, f"The run {path.name}")
-    if broken := schema.violation(frame):
-        return _left_out(path, broken)
-    if frame["estimate"].struct.field("estimate_id").item() != path.stem:
-        return _left_out(path, "it holds another estimate than its name says")
-    return None
-
-
-def _left_out(path: Path, reason: str) -> str:
-    return f"{path.name} is left out, because {reason}: remove it or restore it."
+    return runs.verdict(path)

@@ -1,7 +1,6 @@
 """Writing the store: one immutable file a run, and now and then all of them folded into the database."""
 
 import fcntl
-import io
 import os
 import tempfile
 from collections.abc import Generator
@@ -12,10 +11,9 @@ from typing import Any
 from uuid import uuid4
 
 import duckdb
-import polars as pl
 
 from softh.errors import InputError
-from softh.store import read, schema
+from softh.store import read, runs, schema
 
 ORDER = {
     "models": "model",
@@ -40,18 +38,17 @@ class Packed:
 def save(record: dict[str, Any], data: Path) -> Path:
     """Store one estimate as data/runs/<estimate_id>.parquet and return that path.
 
-    The record has the keys model, checkpoint, estimate (one row each of their tables) and measures (a list of rows
-    without estimate_id). The file appears whole or not at all, and replaces an older one of the same id.
-    Raises InputError when the disk is full or the folder cannot be written, ValueError for a record that breaks
-    the tables' rules.
+    The record has the keys model, checkpoint, estimate (one row each of their tables; the estimate may leave out the
+    digest, which is its checkpoint's) and measures (a list of rows without estimate_id). The file appears whole or not
+    at all, and replaces an older one of the same id. Raises InputError when the disk is full or the folder cannot be
+    written, ValueError for a record that breaks the rules of the tables.
     """
-    frame = _frame(record)
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd")
+    digest = record["checkpoint"]["digest"]
+    content = runs.encode({**record, "estimate": {"digest": digest, **record["estimate"]}})
     target = data / schema.RUNS / f"{record['estimate']['estimate_id']}.parquet"
     with _in_words("The estimate could not be stored", target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-        _replace(target, buffer.getvalue())
+        _replace(target, content)
     return target
 
 
@@ -73,27 +70,12 @@ def pack(data: Path) -> Packed:
     with _in_words("The runs could not be packed", data):
         data.mkdir(parents=True, exist_ok=True)
         with _alone(data):
-            runs = {path: path.stat() for path in read.sound_runs(data)}
-            if runs:
+            files = {path: path.stat() for path in read.sound_runs(data)}
+            if files:
                 _swap_in(data)
-            for path, state in runs.items():
+            for path, state in files.items():
                 _remove(path, state)
-    return Packed(len(runs), read.problems(data))
-
-
-def _frame(record: dict[str, Any]) -> pl.DataFrame:
-    """One row in the types of :func:`softh.store.schema.run`; the estimate takes the digest of its checkpoint."""
-    digest = record["checkpoint"]["digest"]
-    parts = {**record, "estimate": {"digest": digest, **record["estimate"]}}
-    for part in schema.PARTS:
-        for row in parts[part] if part == "measures" else [parts[part]]:
-            if set(row) != set(schema.columns(part)):
-                wrong = sorted(set(row) ^ set(schema.columns(part)))
-                raise ValueError(f"{part} of the record has missing or unknown columns: {', '.join(wrong)}.")
-    frame = pl.DataFrame([{"schema_version": schema.version(), **parts}], schema=schema.run())
-    if broken := schema.violation(frame):
-        raise ValueError(f"The record is not a run: {broken}.")
-    return frame
+    return Packed(len(files), read.problems(data))
 
 
 def _replace(target: Path, content: bytes) -> None:

@@ -1,0 +1,223 @@
+"""Writing: a run appears whole or not at all, and a pack loses nothing and waits for nobody."""
+
+import fcntl
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from store_rows import record
+
+from softh.errors import InputError
+from softh.store import read, runs, write
+
+HERE = Path(__file__).parent
+
+
+def python(code: str, *arguments: object, **options: object) -> subprocess.Popen[str]:
+    """A process of its own that knows the project and the rows of these tests."""
+    paths = {"PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=os.environ | paths, **options,
+    )  # fmt: skip
+
+
+def test_every_run_has_the_same_types_even_where_all_is_null(tmp_path: Path) -> None:
+    bare = record("00bb")
+    bare["checkpoint"]["step"] = None
+    for row in bare["measures"]:
+        row.update(layer=None, variable=None, ngram=None, value=None, se_draws=None, labels=None, draws=None)
+    empty = {**record("00cc"), "measures": []}
+    kinds = [pl.read_parquet(write.save(each, tmp_path)).schema for each in (record("00aa"), bare, empty)]
+    assert kinds == [runs.types()] * 3
+
+
+def test_a_run_is_one_row_in_its_own_file_and_nothing_else(tmp_path: Path) -> None:
+    path = write.save(record("00aa"), tmp_path)
+    assert path == tmp_path / "runs" / "00aa.parquet"
+    assert [each.name for each in path.parent.iterdir()] == ["00aa.parquet"]
+    assert pl.read_parquet(path).height == 1
+
+
+def test_saving_the_same_estimate_again_replaces_it(tmp_path: Path) -> None:
+    write.save(record("00aa", step=1), tmp_path)
+    write.save(record("00aa", step=2), tmp_path)
+    assert read.estimates(tmp_path)["step"].to_list() == [2]
+
+
+def test_the_digest_of_the_checkpoint_is_filled_in(tmp_path: Path) -> None:
+    given = record("00aa", digest="d9")
+    del given["estimate"]["digest"]
+    write.save(given, tmp_path)
+    assert read.estimates(tmp_path)["digest"].to_list() == ["d9"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda r: r["model"].pop("width"), "model of the record has missing or unknown columns: width"),
+        (lambda r: r["measures"][0].update(colour=1), "unknown columns: colour"),
+        (lambda r: r["estimate"].update(corpus=None), "estimate has no value for corpus"),
+        (lambda r: r["measures"][3].update(positions=None), "measures has no value for positions"),
+    ],
+)
+def test_a_record_that_breaks_the_rules_is_not_stored(tmp_path: Path, change: Callable, words: str) -> None:
+    wrong = record()
+    change(wrong)
+    with pytest.raises(ValueError, match=words):
+        write.save(wrong, tmp_path)
+    assert read.version(tmp_path) == read.version(tmp_path / "none")
+
+
+def test_pack_changes_no_answer_and_removes_the_runs(tmp_path: Path) -> None:
+    write.save(record("00aa"), tmp_path)
+    write.pack(tmp_path)
+    write.save(record("00bb", model="other", shift=0.1), tmp_path)
+    write.save(record("00aa", shift=0.2), tmp_path)
+    questions = (read.models, read.estimates, read.trajectory, lambda d: read.measures(d, "00aa"))
+    before = [ask(tmp_path) for ask in questions]
+    assert write.pack(tmp_path) == write.Packed(folded=2, left_out=[])
+    assert list((tmp_path / "runs").iterdir()) == []
+    assert [each.name for each in tmp_path.glob("softh*")] == ["softh.duckdb"]
+    for ask, expected in zip(questions, before, strict=True):
+        assert_frame_equal(ask(tmp_path), expected)
+
+
+def test_pack_keeps_benchmarks(tmp_path: Path) -> None:
+    write.save(record("00aa"), tmp_path)
+    write.pack(tmp_path)
+    with duckdb.connect(str(tmp_path / "softh.duckdb")) as connection:
+        connection.execute("INSERT INTO benchmarks VALUES ('tiny', NULL, 'GPQA', 'accuracy', .25, NULL, 'nowhere')")
+    write.save(record("00bb"), tmp_path)
+    write.pack(tmp_path)
+    assert read.benchmarks(tmp_path).rows() == [("tiny", None, "GPQA", "accuracy", 0.25, None, "nowhere")]
+
+
+def test_pack_leaves_damaged_files_where_they_are_and_names_them(tmp_path: Path) -> None:
+    write.save(record("00aa"), tmp_path)
+    damaged = tmp_path / "runs" / "00bb.parquet"
+    damaged.write_bytes(b"PAR1 and no more")
+    packed = write.pack(tmp_path)
+    assert packed.folded == 1
+    assert len(packed.left_out) == 1
+    assert packed.left_out[0].startswith("00bb.parquet is left out")
+    assert damaged.exists()
+
+
+def test_pack_of_nothing_makes_nothing(tmp_path: Path) -> None:
+    assert write.pack(tmp_path / "data") == write.Packed(folded=0, left_out=[])
+    assert not (tmp_path / "data" / "softh.duckdb").exists()
+
+
+def test_two_packs_at_once_are_refused(tmp_path: Path) -> None:
+    write.save(record("00aa"), tmp_path)
+    other = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with pytest.raises(InputError, match="Another pack is at work"):
+        write.pack(tmp_path)
+    os.close(other)
+    assert write.pack(tmp_path).folded == 1
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    data = tmp_path / "file" / "data"
+    for attempt in (lambda: write.check_writable(data), lambda: write.save(record(), data), lambda: write.pack(data)):
+        with pytest.raises(InputError, match=r"could (not be|be) .* \(Not a directory\): free some space .* --data"):
+            attempt()
+
+
+def test_a_writable_folder_is_made_and_left_empty(tmp_path: Path) -> None:
+    write.check_writable(tmp_path / "new" / "data")
+    assert list((tmp_path / "new" / "data" / "runs").iterdir()) == []
+
+
+@pytest.mark.parametrize("step", ["check_writable(data)", "save(record('00bb'), data)", "pack(data)"])
+def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path: Path, step: str) -> None:
+    write.save(record("00aa"), tmp_path)
+    write.pack(tmp_path)
+    write.save(record("00aa", step=65), tmp_path)
+    before = read.estimates(tmp_path)
+    limit = 3 if "check" in step else 2_000
+    code = (
+        "import sys, resource; from pathlib import Path; from store_rows import record\n"
+        "from softh.errors import InputError; from softh.store import write\n"
+        "data = Path(sys.argv[1])\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
+        f"try: write.{step}\n"
+        "except InputError as error: sys.exit(f'sentence: {error}')"
+    )
+    _, errors = python(code, tmp_path).communicate(timeout=60)
+    assert errors.startswith("sentence: "), errors
+    assert "free some space" in errors
+    assert_frame_equal(read.estimates(tmp_path), before)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["00aa.parquet", "runs", "softh.duckdb"]
+
+
+def test_an_open_reader_blocks_neither_a_save_nor_a_pack(tmp_path: Path) -> None:
+    write.save(record("00aa"), tmp_path)
+    write.pack(tmp_path)
+    code = (
+        "import sys; from pathlib import Path; from softh.store import read\n"
+        "connection = read.connect(Path(sys.argv[1]))\n"
+        "count = lambda: connection.execute('SELECT count(*) FROM estimates').fetchall()[0][0]\n"
+        "for line in sys.stdin: print(count(), flush=True)"
+    )
+    reader = python(code, tmp_path)
+    try:
+        reader.stdin.write("count\n")
+        reader.stdin.flush()
+        assert reader.stdout.readline() == "1\n"
+        started = time.monotonic()
+        write.save(record("00bb"), tmp_path)
+        assert write.pack(tmp_path).folded == 1
+        assert time.monotonic() - started < 5
+        reader.stdin.write("count\n")
+        reader.stdin.flush()
+        assert reader.stdout.readline() == "1\n"
+    finally:
+        reader.communicate(timeout=30)
+    assert read.estimates(tmp_path).height == 2
+
+
+def test_a_reader_during_packs_misses_no_estimate(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from store_rows import record; from softh.store import write\n"
+        "for i in range(12): write.save(record(f'{i:04x}'), Path(sys.argv[1])); write.pack(Path(sys.argv[1]))"
+    )
+    packer = python(code, tmp_path)
+    heights = [0]
+    while packer.poll() is None:
+        heights.append(read.estimates(tmp_path).height)
+    assert packer.communicate()[1] == ""
+    assert heights == sorted(heights)
+    assert read.estimates(tmp_path).height == 12
+
+
+def test_a_killed_writer_leaves_whole_runs_only(tmp_path: Path) -> None:
+    code = (
+        "import sys, itertools; from pathlib import Path; from store_rows import record\n"
+        "from softh.store import write\n"
+        "row = record(); row['measures'] *= 40; print('ready', flush=True)\n"
+        "for i in itertools.cycle(range(20)):\n"
+        "    row['estimate']['estimate_id'] = f'{i:04x}'; write.save(row, Path(sys.argv[1]))"
+    )
+    chance = random.Random(0)
+    for _ in range(5):
+        writer = python(code, tmp_path)
+        writer.stdout.readline()
+        time.sleep(chance.uniform(0.05, 0.3))
+        writer.send_signal(signal.SIGKILL)
+        writer.communicate()
+        assert read.problems(tmp_path) == []
+    assert read.estimates(tmp_path).height > 0

@@ -1,0 +1,175 @@
+"""A checkpoint becomes a model in memory, with what is recorded about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+from softh import checkpoints
+from softh.checkpoints import Checkpoint
+from softh.errors import InputError
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model in memory, ready to run, and what is recorded about it."""
+
+    module: nn.Module = field(repr=False)
+    tokenizer: Any = field(repr=False)
+    layers: int
+    """Transformer layers; hidden states are one more."""
+    width: int
+    has_head: bool
+    """True when it predicts the next token."""
+    plain_head: bool
+    """True when the logits are the output embedding of the last hidden state and nothing more."""
+    dtype: str
+    """Number format that runs, e.g. ``bfloat16``."""
+    attention: str
+    device: str
+    architecture: str
+    family: str
+    parameters: int
+    """Weights, tied ones once."""
+    vocabulary: int
+    """Rows of the embedding."""
+    longest_context: int | None
+    """Tokens the model can read; None without a limit."""
+
+
+def load_model(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> Model:
+    """The checkpoint in memory, for evaluation.
+
+    dtype: ``auto`` (bfloat16 on a GPU that has it, else float32), ``float32``, ``bfloat16`` or ``float16``.
+    device: ``auto`` (all GPUs when there are any, else the CPU) or a name torch knows.
+    Errors: InputError for an architecture that is unknown or gives no hidden states, and for weights that do not fit.
+    """
+    place = _device(device)
+    module, tokenizer, causal = _load(checkpoint, _dtype(dtype, place), _device_map(device, place))
+    module.eval().requires_grad_(requires_grad=False)
+    hidden, plain = _probe(module, checkpoint.name, causal=causal)
+    text = module.config.get_text_config()
+    return Model(
+        module=module,
+        tokenizer=tokenizer,
+        layers=len(hidden) - 1,
+        width=hidden[-1].shape[-1],
+        has_head=causal,
+        plain_head=plain,
+        dtype=str(hidden[-1].dtype).removeprefix("torch."),
+        attention=str(getattr(text, "_attn_implementation", None) or "none"),
+        device=str(place),
+        architecture=type(module).__name__,
+        family=checkpoints.family(checkpoint.name) or module.config.model_type,
+        parameters=sum(weight.numel() for weight in module.parameters()),
+        vocabulary=module.get_input_embeddings().weight.shape[0],
+        longest_context=_longest_context(module),
+    )
+
+
+def _device(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise InputError(f"device was {device!r}, which torch cannot use here; expected auto, cpu or cuda.") from None
+    return place
+
+
+def _device_map(device: str, place: torch.device) -> str | torch.device:
+    return "auto" if device == "auto" and torch.cuda.device_count() > 1 else place
+
+
+def _dtype(dtype: str, place: torch.device) -> torch.dtype:
+    if dtype == "auto":
+        return torch.bfloat16 if place.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+    return getattr(torch, dtype)
+
+
+def _load(checkpoint: Checkpoint, dtype: torch.dtype, device_map: str | torch.device) -> tuple[Any, Any, bool]:
+    """Module, tokenizer, and whether the module predicts the next token."""
+    where: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    if checkpoint.gguf:
+        where["gguf_file"] = checkpoint.gguf
+    try:
+        config = AutoConfig.from_pretrained(checkpoint.path, **where)
+        causal = _is_causal(config, checkpoint)
+        module, report = (AutoModelForCausalLM if causal else AutoModel).from_pretrained(
+            checkpoint.path,
+            dtype=dtype,
+            device_map=device_map,
+            use_safetensors=None if checkpoint.gguf else True,
+            output_loading_info=True,
+            **where,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, **where)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"{checkpoint.name} cannot be loaded by transformers {transformers.__version__} ({_first_line(error)}); "
+            "expected an architecture it knows, with weights that fit its config: check the files."
+        ) from error
+    # A pooler sits after the last hidden state and never touches it.
+    if missing := sorted(name for name in report["missing_keys"] if "pooler" not in name):
+        raise InputError(
+            f"The weights of {checkpoint.name} lack {len(missing)} tensors of its config, {missing[0]} among them; "
+            "expected all of them: use weights and config of one model."
+        )
+    module.config.get_text_config().use_cache = False
+    return module, tokenizer, causal
+
+
+def _is_causal(config: Any, checkpoint: Checkpoint) -> bool:
+    if config.is_encoder_decoder:
+        raise InputError(
+            f"{checkpoint.name} is an encoder with a decoder ({config.model_type}); "
+            "expected one stack of layers: choose a decoder or an encoder."
+        )
+    known = {name for names in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values() for name in _several(names)}
+    return checkpoint.gguf is not None or bool(known.intersection(config.architectures or ()))
+
+
+def _several(names: str | Sequence[str]) -> Sequence[str]:
+    return (names,) if isinstance(names, str) else names
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+
+
+@torch.inference_mode()
+def _probe(module: Any, name: str, *, causal: bool) -> tuple[Sequence[Tensor], bool]:
+    """Hidden states of eight tokens, and whether the head alone gives the logits from the last of them.
+
+    Some models scale or cap their logits. Only a head that reproduces them to the bit is used alone.
+    """
+    device = module.get_input_embeddings().weight.device
+    ids = torch.arange(8, device=device)[None] % module.get_input_embeddings().weight.shape[0]
+    hidden = all_hidden(module, ids, torch.ones_like(ids))
+    if not hidden or any(states.shape != hidden[-1].shape for states in hidden):
+        shapes = sorted({tuple(states.shape[2:]) for states in hidden or ()})
+        raise InputError(f"{name} gives hidden states of widths {shapes}; expected one width: choose another model.")
+    head = module.get_output_embeddings() if causal else None
+    plain = head is not None and torch.equal(
+        head(hidden[-1]), module(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+    )
+    return hidden, plain
+
+
+def all_hidden(module: Any, ids: Tensor, mask: Tensor) -> Sequence[Tensor]:
+    """Hidden states of the layers without the head, each [documents, tokens, width]."""
+    return module.base_model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+
+
+def _longest_context(module: Any) -> int | None:
+    for name, part in module.named_modules():
+        # Position tables of the RoBERTa kind leave the rows up to the padding one unused.
+        if name.endswith("position_embeddings") and getattr(part, "padding_idx", None) is not None:
+            return part.num_embeddings - part.padding_idx - 1
+    return getattr(module.config.get_text_config(), "max_position_embeddings", None)

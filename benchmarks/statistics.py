@@ -56,7 +56,7 @@ def ours(hidden: torch.Tensor, labels: dict[str, np.ndarray], batch: int) -> dic
         p, entropy = p.double(), entropy.double()
         mass.add(p, folds[at])
         for statistic in counts.values():
-            statistic.add(p, entropy, at)
+            statistic.add(p, entropy, statistic.grouping.part(at))
     h = mass.entropy()[0, 0]
     return {
         name: float(h - statistic.conditional_entropy("positions")[0, 0]) / np.log(BINS)

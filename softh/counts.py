@@ -8,6 +8,7 @@ nearly all labels are such.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,8 +18,19 @@ from softh.errors import InputError
 from softh.labels import LabelSet
 from softh.spec import Weighting
 
+_TEMPORARY = 2**25
+"""Table entries whose entropies are taken at once: 256 MiB a temporary."""
 LEAST_SEEN = 5
 """Under uniform label weighting, labels seen fewer times than this are left out (as the precursor code did)."""
+
+
+class Part(NamedTuple):
+    """Some positions, sorted by what becomes of them; indices are into these positions."""
+
+    often: Tensor  # [k] int64, those whose label is seen again
+    row: Tensor  # [k] int64, the rows they add to
+    once: Tensor  # [m − k] int64, those whose label is seen once
+    fold: Tensor  # [m − k] int64, their folds
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,12 @@ class Grouping:
         """The same grouping with its index tensors on `device`."""
         moved = (tensor.to(device) for tensor in (self.row, self.fold, self.row_label, self.row_fold, self.row_size))
         return Grouping(*moved, folds=self.folds, distinct=self.distinct)
+
+    def part(self, at: Tensor) -> Part:
+        """Where the positions numbered `at` [m] go; worth keeping when several layers add the same positions."""
+        row = self.row[at]
+        often, once = (row >= 0).nonzero().squeeze(-1), (row < 0).nonzero().squeeze(-1)
+        return Part(often, row[often], once, self.fold[at[once]])
 
 
 def group(labels: LabelSet, fold: np.ndarray, folds: int) -> Grouping:
@@ -87,15 +105,11 @@ class Counts:
         self.single = torch.zeros(grouping.folds, draws, dtype=torch.float64, device=device)
         self.singles = torch.zeros(grouping.folds, dtype=torch.float64, device=device)
 
-    def add(self, p: Tensor, entropy: Tensor, at: Tensor) -> None:
-        """Add positions numbered `at` [m]: assignments p [m, draws, bins] and entropies [m, draws], both float64."""
-        row = self.grouping.row[at]
-        often = (row >= 0).nonzero().squeeze(-1)
-        once = (row < 0).nonzero().squeeze(-1)
-        self.table.index_add_(0, row[often], p[often])
-        fold = self.grouping.fold[at[once]]
-        self.single.index_add_(0, fold, entropy[once])
-        self.singles.index_add_(0, fold, torch.ones_like(fold, dtype=torch.float64))
+    def add(self, p: Tensor, entropy: Tensor, part: Part) -> None:
+        """Add the positions of `part`: assignments p [m, draws, bins] and entropies [m, draws], both float64."""
+        self.table.index_add_(0, part.row, p[part.often])
+        self.single.index_add_(0, part.fold, entropy[part.once])
+        self.singles.index_add_(0, part.fold, torch.ones_like(part.fold, dtype=torch.float64))
 
     def merge(self, other: "Counts") -> None:
         """Add the statistic of other positions of the same corpus."""
@@ -122,24 +136,22 @@ class Counts:
     def _pooled(self, weighting: Weighting) -> tuple[Tensor, Tensor]:
         """Weighted sums of h [1 + folds, draws] and weights [1 + folds] over the labels that have rows."""
         g = self.grouping
-        _, draws, _ = self.table.shape
-        labels = int(g.row_label[-1]) + 1 if g.rows else 0
-        size = torch.zeros(labels, dtype=torch.float64, device=g.row.device).index_add_(0, g.row_label, g.row_size)
+        size = self._zeros(int(g.row_label[-1]) + 1 if g.rows else 0).index_add_(0, g.row_label, g.row_size)
         rest = size[g.row_label] - g.row_size  # positions of the row's label outside the row's fold
         weight, weight_row, weight_rest = (_weight(s, weighting) for s in (size, size[g.row_label], rest))
-        sums = torch.zeros(1 + g.folds, draws, dtype=torch.float64, device=g.row.device)
-        for draw in range(draws):  # one draw at a time keeps the temporaries to a fraction of the table
-            table = self.table[:, draw]  # [rows, bins]
-            whole = torch.zeros(labels, table.shape[1], dtype=table.dtype, device=table.device)
-            whole.index_add_(0, g.row_label, table)
-            h = _entropy(whole)  # [labels]
-            change = weight_rest * _entropy(whole[g.row_label] - table) - weight_row * h[g.row_label]
-            sums[0, draw] = (weight * h).sum()
-            sums[1:, draw] = sums[0, draw] + torch.zeros_like(sums[1:, 0]).index_add_(0, g.row_fold, change)
-        total = weight.sum()
-        fewer = torch.zeros(g.folds, dtype=torch.float64, device=g.row.device)
-        fewer.index_add_(0, g.row_fold, weight_rest - weight_row)
-        return sums, torch.cat([total[None], total + fewer])
+        sums = []
+        for table in self.table.split(max(1, _TEMPORARY // max(1, self.table[:, 0].numel())), dim=1):
+            whole = self._zeros(len(size), *table.shape[1:]).index_add_(0, g.row_label, table)
+            h = _entropy(whole)  # [labels, draws]
+            without = _entropy(whole[g.row_label] - table)  # [rows, draws]
+            change = weight_rest[:, None] * without - weight_row[:, None] * h[g.row_label]
+            total = (weight[:, None] * h).sum(0, keepdim=True)
+            sums.append(torch.cat([total, total + self._zeros(g.folds, h.shape[1]).index_add_(0, g.row_fold, change)]))
+        fewer = self._zeros(g.folds).index_add_(0, g.row_fold, weight_rest - weight_row)
+        return torch.cat(sums, dim=1), torch.cat([weight.sum()[None], weight.sum() + fewer])
+
+    def _zeros(self, *shape: int) -> Tensor:
+        return torch.zeros(shape, dtype=torch.float64, device=self.table.device)
 
 
 def _weight(size: Tensor, weighting: Weighting) -> Tensor:

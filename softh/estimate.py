@@ -47,6 +47,8 @@ class Estimate:
     positions: int
     temperature: float
     reference_digest: str
+    forward_passes: int
+    """Batches that the model ran; 0 when all hidden states were remembered."""
     seconds: float
     created_at: datetime
     measures: tuple[Measure, ...]
@@ -141,6 +143,7 @@ def estimate_model(
         len(labelling.positions),
         epsilon,
         directions.digest,
+        states.forward_passes,
         time.perf_counter() - began,
         datetime.now(UTC),
         tuple(rows),
@@ -241,13 +244,14 @@ def _count(
         for layer in layers
     }
     for at, units in _units(states, labelling, layers):
+        parts = {key: grouping.part(at) for key, grouping in labelling.groups.items()}
         for layer, unit in units.items():
             mass, counts = statistics[layer]
             p, entropy = assign(normalise(unit - centre[layer]) if centred else unit, scaled)
             p, entropy = p.double(), entropy.double()
             mass.add(p, labelling.fold[at])
-            for statistic in counts.values():
-                statistic.add(p, entropy, at)
+            for key, statistic in counts.items():
+                statistic.add(p, entropy, parts[key])
     return statistics
 
 

@@ -31,7 +31,7 @@ def counted(labels: np.ndarray, fold: np.ndarray, at: list[np.ndarray] | None = 
     counts = Counts(group(label_set(labels), fold, FOLDS), DRAWS, BINS)
     for part in at or [np.arange(len(labels))]:
         part = torch.from_numpy(part)
-        counts.add(p[part], entropy[part], part)
+        counts.add(p[part], entropy[part], counts.grouping.part(part))
     return counts
 
 
@@ -102,7 +102,7 @@ def test_equals_the_published_package_with_its_own_directions() -> None:
     fold = torch.zeros(900, dtype=torch.int64)
     mass, counts = Mass(1, 1, 30), Counts(group(label_set(labels), fold.numpy(), 1), 1, 30)
     mass.add(p.double(), fold)
-    counts.add(p.double(), entropy.double(), torch.arange(900))
+    counts.add(p.double(), entropy.double(), counts.grouping.part(torch.arange(900)))
     h, conditional = mass.entropy()[0, 0] / np.log(30), counts.conditional_entropy("positions")[0, 0] / np.log(30)
     assert h == pytest.approx(oracle.entropy(), abs=2e-6)
     assert h - conditional == pytest.approx(oracle.mutual_information()["labels"], abs=2e-6)

@@ -30,7 +30,7 @@ def entropies(hidden: np.ndarray, inputs: np.ndarray, outputs: np.ndarray, seed:
         true = LabelSet(variable, 1, False, dense, len(names))
         for labels in (true, shuffle(true, seed)):
             counts = Counts(group(labels, fold, FOLDS), DRAWS, BINS)
-            counts.add(p.double(), entropy.double(), torch.arange(positions))
+            counts.add(p.double(), entropy.double(), counts.grouping.part(torch.arange(positions)))
             conditional[Key(variable, 1, labels.shuffled)] = counts.conditional_entropy("positions")[None]
             distinct[Key(variable, 1, labels.shuffled)] = len(names)
     return Entropies(mass.entropy()[None], conditional, distinct, BINS, positions)

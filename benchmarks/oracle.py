@@ -1,0 +1,83 @@
+"""Our numbers against the published package, soft-entropy 0.1.5: same hidden states, same directions, same ε.
+
+`python -m benchmarks.oracle MODEL CORPUS [DOCUMENTS] [CONTEXT]` prints the largest |difference| over all layers in H
+and in I for input and output at orders 1 to 3. Labels on the package's side come from its own code.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from soft_entropy.accumulator import SoftEntropyAccumulator
+from soft_entropy.llm import _encode_ngram
+
+from softh import corpus as corpora
+from softh.activations import HiddenStates, load_model, open_cache
+from softh.assignment import references
+from softh.calibration import temperature
+from softh.checkpoints import resolve
+from softh.estimate import label, measure_entropies
+from softh.measures import measure
+from softh.spec import EstimateSpec
+
+ORDERS = (1, 2, 3)
+
+
+def package_layer(states: HiddenStates, layer: int, directions: torch.Tensor, vocabulary: int) -> dict[str, float]:
+    """H and I of one layer by the package, a block at a time."""
+    highest = max(ORDERS)
+    accumulator = SoftEntropyAccumulator(d=states.model.width, n_bins=len(directions), backend="torch")
+    accumulator.w = directions
+    for documents, hidden in states.read([layer]):
+        labels: dict[str, list[torch.Tensor]] = {}
+        rows, offset = [], 0
+        for document in documents:
+            ids = torch.from_numpy(states.windows.ids[document])
+            start, end = highest - 1, len(ids) - highest
+            rows.append(hidden[layer][offset + start : offset + end])
+            offset += len(ids)
+            for order in ORDERS:
+                for name, forward in (("input", False), ("output", True)):
+                    code = _encode_ngram(ids, start, end, order, vocabulary, forward)
+                    labels.setdefault(f"{name} {order}", []).append(code)
+        accumulator.update(torch.cat(rows), {name: torch.cat(parts) for name, parts in labels.items()})
+    return {"entropy": accumulator.entropy(), **accumulator.mutual_information()}
+
+
+def main(model: str, corpus: str, documents: int = 330, context: int = 128) -> None:
+    """Compare every layer and print the worst."""
+    spec = EstimateSpec(model=model, corpus=corpus, documents=documents, context=context, orders=ORDERS, draws=1)
+    checkpoint = resolve(model)
+    loaded = load_model(checkpoint, "float32", "cpu")
+    text = corpora.load(corpus, documents, spec.seed)
+    windows = corpora.windows(text, loaded.tokenizer, context, max(ORDERS))
+    states = HiddenStates(loaded, windows, checkpoint.digest, cache=open_cache(Path("cache/activations")))
+    states.fill(lambda phase, done, total: None)
+    began = time.perf_counter()
+    drawn = references(spec.bins, loaded.width, 1, spec.seed)
+    labelling = label(windows.ids, spec, "cpu")
+    epsilon = temperature(spec.bins, loaded.width)
+    ours = measure(measure_entropies(states, labelling, drawn, epsilon, spec, lambda *_: None))
+    between = time.perf_counter()
+    found = {
+        (row.layer, row.quantity if row.ngram is None else f"{row.variable} {row.ngram}"): row.value
+        for row in ours
+        if row.quantity in ("entropy", "information") and row.correction == "raw"
+    }
+    worst: dict[str, float] = {}
+    for layer in range(states.layers):
+        theirs = package_layer(states, layer, drawn.directions[0], len(loaded.tokenizer))
+        for name, value in theirs.items():
+            worst[name] = max(worst.get(name, 0.0), abs(value - found[layer, name]))
+    print(f"{checkpoint.name}, {text.name}, {len(labelling.positions):,} positions, {states.layers} layers, float32")
+    for name, value in worst.items():
+        print(f"  largest |difference| {name:10} {value:.1e}")
+    seconds = (between - began, time.perf_counter() - between)
+    print(f"  statistics: ours with null {seconds[0]:.0f} s, package without {seconds[1]:.0f} s")
+    assert np.max(list(worst.values())) < 1e-4, "the estimates differ"
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:3], *map(int, sys.argv[3:]))

@@ -131,7 +131,7 @@ class HiddenStates:
         return f"{self._key}/{block}/{part}"
 
     def _fits(self, cache: Cache) -> bool:
-        if self.bytes_needed > _MARGIN * cache.size_limit:
+        if self.bytes_needed > _MARGIN * int(cache.reset("size_limit")):
             return False
         missing = sum(not self._complete(block) for block in range(len(self.blocks))) / len(self.blocks)
         return missing * self.bytes_needed < _MARGIN * shutil.disk_usage(cache.directory).free
@@ -171,8 +171,14 @@ def _forward(
     """Hidden states of every layer, [tokens, width] each, and nats [documents] in float64 on the CPU if wanted."""
     device = model.module.get_input_embeddings().weight.device
     ids, mask, text = (part.to(device) for part in _batch(windows, documents))
-    hidden = all_hidden(model.module, ids, mask)
-    nats = _nats(model, hidden[-1], ids, mask, text) if loss and model.has_head else None
+    try:
+        hidden = all_hidden(model.module, ids, mask)
+        nats = _nats(model, hidden[-1], ids, mask, text) if loss and model.has_head else None
+    except torch.OutOfMemoryError:
+        raise InputError(
+            f"{len(ids)} documents of {ids.shape[1]} tokens do not fit in the memory of {model.device}; "
+            "expected room for one batch: try a shorter --context or --device cpu."
+        ) from None
     # Several GPUs leave the layers where they ran: gather them, and drop what is no text.
     return [states[text.to(states.device)].to(model.device) for states in hidden], nats
 

@@ -14,7 +14,7 @@ from softh.errors import InputError
 from softh.weights import check_safetensors, read_gguf
 
 INDEX = "model.safetensors.index.json"
-PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".msgpack", ".h5"}
+PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
 
 _TOKENIZERS = ({"tokenizer.json"}, {"tokenizer.model"}, {"vocab.json", "merges.txt"}, {"vocab.txt"}, {"spiece.model"})
 _SETTINGS = {"config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}.union(*_TOKENIZERS)
@@ -220,7 +220,8 @@ def _verify(path: Path, source: str, name: str, weights: _Weights) -> tuple[str,
     for file in weights.files:
         if file != INDEX:
             check_safetensors(path / file)
-    return name, "safetensors"
+    method = (_json(path / "config.json").get("quantization_config") or {}).get("quant_method")
+    return name, f"safetensors quantised by {method}" if method else "safetensors"
 
 
 def _json(path: Path) -> dict:

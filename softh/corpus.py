@@ -15,7 +15,7 @@ from huggingface_hub.errors import HTTPError
 
 from softh.errors import InputError
 
-PASSAGE = 1500
+PASSAGE = 1300
 """Characters that a passage of python-docs has at least."""
 BUFFER = 10_000
 """Documents of C4 that the stream shuffles among."""
@@ -80,7 +80,7 @@ def load(name: str, documents: int, seed: int) -> Corpus:
     texts, column = _file(path)
     sample = _sample(texts, documents, seed)
     note = f"{len(sample):,} of {len(texts):,} documents of {path.name}, column {column}; its licence is its owner's."
-    return _corpus(path.name.split(".")[0], sample, note)
+    return _corpus(_unpacked(path).stem, sample, note)
 
 
 def windows(corpus: Corpus, tokenizer: Any, context: int, highest_order: int) -> Windows:
@@ -178,8 +178,7 @@ def _c4(documents: int, seed: int) -> list[str]:
 
 def _file(path: Path) -> tuple[list[str], str]:
     """Every text of a local file, and the name of the column that held them."""
-    kinds = [suffix for suffix in path.suffixes if suffix not in {".xz", ".gz"}]
-    loader = _LOADERS.get(kinds[-1] if kinds else "")
+    loader = _LOADERS.get(_unpacked(path).suffix)
     if loader is None:
         raise InputError(f"corpus was {path.name}; expected .jsonl, .txt (also .xz, .gz) or .parquet: convert it.")
     if not path.is_file():
@@ -199,6 +198,10 @@ def _file(path: Path) -> tuple[list[str], str]:
                 f"expected a complete {loader} file: make it again."
             ) from error
     return [text for text in rows if isinstance(text, str) and text.strip()], column
+
+
+def _unpacked(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix in {".xz", ".gz"} else path
 
 
 def _stream(scratch: str, path: str, **arguments: Any) -> Any:

@@ -1,6 +1,6 @@
 """The Hugging Face hub: which files a model has, and those asked for on this machine."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,12 +21,15 @@ from huggingface_hub.errors import (
 from softh.errors import InputError
 
 _LOGIN = "log in with `hf auth login` or set HF_TOKEN"
-_AWAY = "The hub could not be reached for {model}, and no whole copy is here: check the network, or name a folder."
+_AWAY = "{model} is no folder here and the hub cannot be reached: check the network, or name a folder."
 # The first kind that fits speaks: the most particular stand first.
 _SENTENCES: tuple[tuple[type[Exception], str], ...] = (
     (GatedRepoError, "{model} is gated and this account has no access: ask for it on the model's page, then {login}."),
     (DisabledRepoError, "{model} was disabled on the hub by its owner: choose another model."),
-    (RepositoryNotFoundError, "The hub knows no model {model}; expected owner/name: check it, or {login} if private."),
+    (
+        RepositoryNotFoundError,
+        "{model} is no folder here and no model of the hub: check the spelling, or {login} if private.",
+    ),
     (RevisionNotFoundError, "{model} has no revision {revision}; expected a branch, tag or commit: check its page."),
     (HFValidationError, "{model} is no folder here and no hub id; expected owner/name: check the spelling."),
     (LocalEntryNotFoundError, _AWAY),
@@ -58,7 +61,7 @@ def fetch(model: str, sha: str, names: Iterable[str]) -> Path:
 
 
 @contextmanager
-def _in_sentences(model: str, revision: str) -> Iterator[None]:
+def _in_sentences(model: str, revision: str) -> Generator[None]:
     try:
         yield
     except (HTTPError, OSError, HFValidationError, RevisionResolutionError) as error:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 import transformers
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
@@ -19,7 +19,8 @@ from softh.errors import InputError
 class Model:
     """A model in memory, ready to run, and what is recorded about it."""
 
-    module: nn.Module = field(repr=False)
+    module: Any = field(repr=False)
+    """A PreTrainedModel; Any, because its library leaves most of its methods untyped."""
     tokenizer: Any = field(repr=False)
     layers: int
     """Transformer layers; hidden states are one more."""
@@ -51,8 +52,12 @@ def load_model(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto"
     """
     place = _device(device)
     module, tokenizer, causal = _load(checkpoint, _dtype(dtype, place), _device_map(device, place))
-    module.eval().requires_grad_(requires_grad=False)
-    hidden, plain = _probe(module, checkpoint.name, causal=causal)
+    return describe(module.eval().requires_grad_(requires_grad=False), tokenizer, checkpoint.name, causal=causal)
+
+
+def describe(module: Any, tokenizer: Any, name: str, *, causal: bool = True) -> Model:
+    """A module that is already in memory and in evaluation mode, with what is recorded about it."""
+    hidden, plain = _probe(module, name, causal=causal)
     text = module.config.get_text_config()
     return Model(
         module=module,
@@ -63,9 +68,9 @@ def load_model(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto"
         plain_head=plain,
         dtype=str(hidden[-1].dtype).removeprefix("torch."),
         attention=str(getattr(text, "_attn_implementation", None) or "none"),
-        device=str(place),
+        device=str(module.get_input_embeddings().weight.device),
         architecture=type(module).__name__,
-        family=checkpoints.family(checkpoint.name) or module.config.model_type,
+        family=checkpoints.family(name) or module.config.model_type,
         parameters=sum(weight.numel() for weight in module.parameters()),
         vocabulary=module.get_input_embeddings().weight.shape[0],
         longest_context=_longest_context(module),
@@ -101,8 +106,9 @@ def _load(checkpoint: Checkpoint, dtype: torch.dtype, device_map: str | torch.de
     try:
         config = AutoConfig.from_pretrained(checkpoint.path, **where)
         causal = _is_causal(config, checkpoint)
-        module, report = (AutoModelForCausalLM if causal else AutoModel).from_pretrained(
+        loaded: Any = (AutoModelForCausalLM if causal else AutoModel).from_pretrained(
             checkpoint.path,
+            config=config,
             dtype=dtype,
             device_map=device_map,
             use_safetensors=None if checkpoint.gguf else True,
@@ -115,6 +121,7 @@ def _load(checkpoint: Checkpoint, dtype: torch.dtype, device_map: str | torch.de
             f"{checkpoint.name} cannot be loaded by transformers {transformers.__version__} ({_first_line(error)}); "
             "expected an architecture it knows, with weights that fit its config: check the files."
         ) from error
+    module, report = loaded
     # A pooler sits after the last hidden state and never touches it.
     if missing := sorted(name for name in report["missing_keys"] if "pooler" not in name):
         raise InputError(
@@ -143,23 +150,29 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
 
 
-@torch.inference_mode()
 def _probe(module: Any, name: str, *, causal: bool) -> tuple[Sequence[Tensor], bool]:
-    """Hidden states of eight tokens, and whether the head alone gives the logits from the last of them.
-
-    Some models scale or cap their logits. Only a head that reproduces them to the bit is used alone.
-    """
-    device = module.get_input_embeddings().weight.device
-    ids = torch.arange(8, device=device)[None] % module.get_input_embeddings().weight.shape[0]
-    hidden = all_hidden(module, ids, torch.ones_like(ids))
+    """Hidden states of eight tokens, and whether the head alone gives the logits from the last of them."""
+    try:
+        hidden, plain = _try(module, causal=causal)
+    except (ValueError, TypeError, RuntimeError, AttributeError, NotImplementedError) as error:
+        raise InputError(
+            f"{name} does not run on text alone ({_first_line(error)}); expected a language model: choose one."
+        ) from error
     if not hidden or any(states.shape != hidden[-1].shape for states in hidden):
-        shapes = sorted({tuple(states.shape[2:]) for states in hidden or ()})
-        raise InputError(f"{name} gives hidden states of widths {shapes}; expected one width: choose another model.")
-    head = module.get_output_embeddings() if causal else None
-    plain = head is not None and torch.equal(
-        head(hidden[-1]), module(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
-    )
+        widths = sorted({states.shape[-1] for states in hidden or ()})
+        raise InputError(f"{name} gives hidden states of widths {widths}; expected one width: choose another model.")
     return hidden, plain
+
+
+@torch.inference_mode()
+def _try(module: Any, *, causal: bool) -> tuple[Sequence[Tensor], bool]:
+    table = module.get_input_embeddings().weight
+    ids = torch.arange(8, device=table.device)[None] % len(table)
+    mask = torch.ones_like(ids)
+    hidden = all_hidden(module, ids, mask)
+    head = module.get_output_embeddings() if causal else None
+    # Some models scale or cap their logits: only a head that reproduces them to the bit is used alone.
+    return hidden, head is not None and torch.equal(head(hidden[-1]), module(input_ids=ids, attention_mask=mask).logits)
 
 
 def all_hidden(module: Any, ids: Tensor, mask: Tensor) -> Sequence[Tensor]:

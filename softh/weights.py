@@ -111,7 +111,9 @@ def _check_layout(header: dict[str, Any], available: int) -> None:
 def _extent(name: str, entry: Any) -> tuple[int, int, str]:
     """First byte, byte after the last, and name of one tensor of a header."""
     entry = entry if isinstance(entry, dict) else {}
-    dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
+    dtype: Any = entry.get("dtype")
+    shape: Any = entry.get("shape")
+    offsets: Any = entry.get("data_offsets")
     if not isinstance(dtype, str) or dtype not in _BITS:
         raise _BrokenError(f"has tensor {name!r} of unknown type {dtype!r}")
     if not _naturals(shape) or not _naturals(offsets) or len(offsets) != 2:

@@ -1,16 +1,17 @@
 """How many draws of the reference directions a measurement needs: standard error against R, iid and orthonormal.
 
-`python -m benchmarks.draws MODEL CORPUS [DOCUMENTS] [CONTEXT]` estimates order 1 with 64 draws of either kind, prints
-the relative standard error of the layer means of H, I(X;Z), I(Y;Z) and optimality for R from 1 to 64, and writes
+`python -m benchmarks.draws [--model M] [--corpus C]` estimates order 1 with 64 draws of either kind,
+prints the relative standard error of the layer means of H, I(X;Z), I(Y;Z) and optimality for R from 1 to 64, and writes
 benchmarks/results/draws.json.
 """
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
+import typer
 
+from benchmarks._real import smollm2
 from softh.activations import open_cache
 from softh.estimate import estimate
 from softh.spec import EstimateSpec
@@ -20,13 +21,19 @@ SIZES = (1, 2, 4, 8, 16, 32, 64)
 QUANTITIES = (("entropy", None), ("information", "input"), ("information", "output"), ("optimality", None))
 
 
-def main(model: str, corpus: str, documents: int = 330, context: int = 128) -> None:
+def main(model: str = "", corpus: str = "python-docs", documents: int = 330, context: int = 128) -> None:
     """Estimate, then print one line a quantity, correction and frame."""
     cache = open_cache(Path("cache/activations"))
     results = []
     for frame in ("iid", "orthonormal"):
         spec = EstimateSpec(
-            model=model, corpus=corpus, documents=documents, context=context, orders=(1,), draws=DRAWS, frame=frame
+            model=model or smollm2(),
+            corpus=corpus,
+            documents=documents,
+            context=context,
+            orders=(1,),
+            draws=DRAWS,
+            frame=frame,
         )
         found = estimate(spec, cache=cache)
         print(f"{found.checkpoint.name}, {found.corpus.name}, {found.positions:,} positions, {frame} directions")
@@ -46,4 +53,4 @@ def main(model: str, corpus: str, documents: int = 330, context: int = 128) -> N
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3], *map(int, sys.argv[3:]))
+    typer.run(main)

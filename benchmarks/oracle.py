@@ -1,18 +1,19 @@
 """Our numbers against the published package, soft-entropy 0.1.5: same hidden states, same directions, same ε.
 
-`python -m benchmarks.oracle MODEL CORPUS [DOCUMENTS] [CONTEXT]` prints the largest |difference| over all layers in H
-and in I for input and output at orders 1 to 3. Labels on the package's side come from its own code.
+`python -m benchmarks.oracle [--model M] [--corpus C]` prints the largest |difference| over all layers in
+H and in I for input and output at orders 1 to 3. Labels on the package's side come from its own code.
 """
 
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+import typer
 from soft_entropy.accumulator import SoftEntropyAccumulator
 from soft_entropy.llm import _encode_ngram
 
+from benchmarks._real import smollm2
 from softh import corpus as corpora
 from softh.activations import HiddenStates, load_model, open_cache
 from softh.assignment import references
@@ -46,8 +47,9 @@ def package_layer(states: HiddenStates, layer: int, directions: torch.Tensor, vo
     return {"entropy": accumulator.entropy(), **accumulator.mutual_information()}
 
 
-def main(model: str, corpus: str, documents: int = 330, context: int = 128) -> None:
+def main(model: str = "", corpus: str = "python-docs", documents: int = 330, context: int = 128) -> None:
     """Compare every layer and print the worst."""
+    model = model or smollm2()
     spec = EstimateSpec(model=model, corpus=corpus, documents=documents, context=context, orders=ORDERS, draws=1)
     checkpoint = resolve(model)
     loaded = load_model(checkpoint, "float32", "cpu")
@@ -64,7 +66,7 @@ def main(model: str, corpus: str, documents: int = 330, context: int = 128) -> N
     found = {
         (row.layer, row.quantity if row.ngram is None else f"{row.variable} {row.ngram}"): row.value
         for row in ours
-        if row.quantity in ("entropy", "information") and row.correction == "raw"
+        if row.quantity in ("entropy", "information") and row.correction == "raw" and row.value is not None
     }
     worst: dict[str, float] = {}
     for layer in range(states.layers):
@@ -80,4 +82,4 @@ def main(model: str, corpus: str, documents: int = 330, context: int = 128) -> N
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3], *map(int, sys.argv[3:]))
+    typer.run(main)

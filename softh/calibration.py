@@ -6,6 +6,7 @@ just resolve it (Conklin 2025, arXiv 2505.23960, eq. 7).
 """
 
 import math
+from collections.abc import Callable
 
 from scipy.optimize import brentq
 from scipy.special import gammaln, ive
@@ -53,7 +54,7 @@ def _divergence_bound(kappa: float, dimension: int) -> float:
     return kappa * ratio - (root - nu + nu * math.log(2 * nu / (nu + root)))
 
 
-def _solve(excess, dimension: int, bins: int) -> float:
+def _solve(excess: Callable[[float], float], dimension: int, bins: int) -> float:
     """Root of an increasing function of κ, bracketed around the leading order."""
     low = high = math.sqrt(2 * dimension * math.log(bins))
     while excess(low) > 0:

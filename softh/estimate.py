@@ -20,10 +20,10 @@ from softh.activations import Cache, HiddenStates, Model
 from softh.assignment import References, assign, normalise, references
 from softh.calibration import temperature
 from softh.checkpoints import Checkpoint
-from softh.corpus import Corpus, Windows
+from softh.corpus import Corpus
 from softh.counts import Counts, Grouping, Mass, group
 from softh.errors import InputError
-from softh.labels import Positions, encode, shuffle, valid_positions
+from softh.labels import VARIABLES, Positions, encode, shuffle, valid_positions
 from softh.measures import Entropies, Key, Measure, bits_per_byte, measure
 from softh.spec import EstimateSpec, identity
 
@@ -68,8 +68,7 @@ class Estimate:
             "weights": made.weights,
             "source": made.source,
         }
-        checkpoint = {"model": made.name, "revision": made.revision, "digest": made.digest}
-        checkpoint |= {"step": made.step, "tokens": made.tokens}
+        checkpoint = {"model": made.name, **{n: getattr(made, n) for n in ("revision", "digest", "step", "tokens")}}
         asked = ("context", "bins", "draws", "frame", "centred", "calibration", "weighting", "folds", "seed")
         estimate = {
             "estimate_id": self.id,
@@ -173,7 +172,7 @@ def label(documents: Sequence[np.ndarray], spec: EstimateSpec, device: str) -> L
     folds = max(1, min(spec.folds, len(documents)))
     fold = positions.document % folds
     groups = {}
-    for variable in ("input", "output"):
+    for variable in VARIABLES:
         for order in spec.orders:
             true = encode(documents, positions, variable, order)
             for labels in (true, shuffle(true, spec.seed)):

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 Variable = Literal["input", "output"]
+VARIABLES: tuple[Variable, ...] = ("input", "output")
 
 
 @dataclass(frozen=True)

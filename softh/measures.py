@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from softh.labels import VARIABLES, Variable
+
 Correction = Literal["raw", "null", "corrected"]
 CORRECTIONS: tuple[Correction, ...] = ("raw", "null", "corrected")
 
@@ -22,7 +24,7 @@ _LEAST_DENOMINATOR = 1e-6
 class Key(NamedTuple):
     """One label set: what its labels are."""
 
-    variable: Literal["input", "output"]
+    variable: Variable
     order: int
     shuffled: bool
 
@@ -90,7 +92,7 @@ def _quantities(entropies: Entropies, h: np.ndarray, conditional: Mapping[Key, n
     for correction in CORRECTIONS:
         information = {
             (variable, order): _information(h, conditional, variable, order, correction)
-            for variable in ("input", "output")
+            for variable in VARIABLES
             for order in entropies.orders
         }
         for (variable, order), value in information.items():
@@ -110,7 +112,7 @@ def _quantities(entropies: Entropies, h: np.ndarray, conditional: Mapping[Key, n
 
 
 def _information(
-    h: np.ndarray, conditional: Mapping[Key, np.ndarray], variable: str, order: int, correction: Correction
+    h: np.ndarray, conditional: Mapping[Key, np.ndarray], variable: Variable, order: int, correction: Correction
 ) -> np.ndarray:
     raw, null = (conditional[Key(variable, order, shuffled)] for shuffled in (False, True))
     return {"raw": h - raw, "null": h - null, "corrected": null - raw}[correction]

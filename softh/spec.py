@@ -90,7 +90,8 @@ class EstimateSpec:
         unknown = set(fields) - {field.name for field in dataclasses.fields(cls)}
         if unknown:
             raise InputError(
-                f"The specification has unknown keys {sorted(unknown)}; expected {[f.name for f in dataclasses.fields(cls)]}: remove them."
+                f"The specification has unknown keys {', '.join(sorted(unknown))}; expected those of this version "
+                "alone: remove them."
             )
         return cls(**fields)
 

@@ -29,8 +29,7 @@ def assignments(positions: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tens
 def counted(labels: np.ndarray, fold: np.ndarray, at: list[np.ndarray] | None = None) -> Counts:
     p, entropy = assignments(len(labels))
     counts = Counts(group(label_set(labels), fold, FOLDS), DRAWS, BINS)
-    for part in at or [np.arange(len(labels))]:
-        part = torch.from_numpy(part)
+    for part in map(torch.from_numpy, at or [np.arange(len(labels))]):
         counts.add(p[part], entropy[part], counts.grouping.part(part))
     return counts
 

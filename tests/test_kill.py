@@ -1,0 +1,48 @@
+"""A killed estimate leaves whole estimates only: the store opens and nothing half-written shows."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tiny import save_model, save_text
+
+from softh.store import read
+
+ROUNDS = 20
+
+
+def command(model: Path, text: Path, folder: Path, seed: int) -> subprocess.Popen:
+    arguments = [sys.executable, "-m", "softh", "estimate", str(model), "--corpus", f"file:{text}", "--documents", "24"]
+    arguments += ["--context", "64", "--draws", "2", "--seed", str(seed), "--data", str(folder / "data")]
+    environment = {**os.environ, "SOFTH_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(arguments, env=environment, start_new_session=True, **quiet)
+
+
+@pytest.mark.real
+def test_kill_at_twenty_random_moments_leaves_only_whole_estimates(tmp_path: Path) -> None:
+    model, text = save_model(tmp_path / "tiny"), save_text(tmp_path / "text.jsonl")
+    began = time.perf_counter()
+    assert command(model, text, tmp_path, seed=0).wait() == 0
+    seconds = time.perf_counter() - began
+    chance = random.Random(0)
+    finished = 1
+    for seed in range(1, ROUNDS + 1):
+        process = command(model, text, tmp_path, seed)
+        # Imports take most of the time: half of the kills aim at the work and the write at its end.
+        time.sleep(seconds * (chance.uniform(0.7, 1.1) if seed % 2 else chance.uniform(0, 1)))
+        process.send_signal(signal.SIGKILL)
+        finished += process.wait() == 0
+        stored = read.estimates(tmp_path / "data")
+        assert read.problems(tmp_path / "data") == []
+        assert finished <= len(stored) <= seed + 1
+        assert stored["positions"].min() > 0
+    print(f"\n{ROUNDS} kills within {seconds:.1f} s each, {len(stored)} whole estimates, {finished} finished before")  # noqa: T201
+    process = command(model, text, tmp_path, seed=ROUNDS + 1)
+    assert process.wait() == 0
+    assert len(read.estimates(tmp_path / "data")) == len(stored) + 1

@@ -87,7 +87,7 @@ def _header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
     if size < 8 or length > min(LONGEST_HEADER, size - 8):
         raise _BrokenError(f"has {size:,} bytes, and announces a header of {length:,}")
     try:
-        header = json.loads(file.read(length))
+        header = json.loads(file.read(length).decode())
     except (ValueError, RecursionError):
         raise _BrokenError("has a header that is no JSON") from None
     if not isinstance(header, dict):

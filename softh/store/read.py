@@ -5,6 +5,7 @@ from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -95,6 +96,17 @@ def measures(data: Path, estimate_id: str) -> pl.DataFrame:
         "ORDER BY layer NULLS FIRST, quantity, variable, ngram, correction = 'corrected', correction = 'null'",
         id=estimate_id,
     )
+
+
+def record(data: Path, estimate_id: str) -> dict[str, Any]:
+    """One estimate as it was saved, for machines: model, checkpoint, estimate and measures; the id in full."""
+    parts = query(
+        data,
+        "SELECT models AS model, checkpoints AS checkpoint, estimates AS estimate FROM estimates "
+        "JOIN models USING (model) JOIN checkpoints USING (model, revision, digest) WHERE estimate_id = $id",
+        id=estimate_id,
+    )
+    return {**parts.row(0, named=True), "measures": measures(data, estimate_id).drop("estimate_id").to_dicts()}
 
 
 def trajectory(

@@ -1,0 +1,158 @@
+"""Estimates as tables for a terminal, at least 120 columns wide."""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+WIDTH = 120
+_CORRECTIONS = ("raw", "null", "corrected")
+_NGRAMS = {1: "Token", 2: "Bigram", 3: "Trigram", 4: "Quadgram"}
+_UNITS = (
+    "H and I in units of log n. Layer 0 is the embedding and not in the mean. Standard errors: ±d over draws of the "
+    "directions, ±t over documents of the text; by layer, ± is both together (root of the sum of squares)."
+)
+_RATIOS = (("information", "input"), ("information", "output"), ("optimality", None))
+
+Row = dict[str, Any]
+Rows = dict[tuple[int | None, str, str | None, int | None, str], Row]
+"""(layer, quantity, variable, order, correction) → row of measures."""
+
+
+def whole(estimate: Row, measures: list[Row]) -> Group:
+    """Everything about one estimate: every layer at every order, then the mean over layers, then where it is from.
+
+    estimate is a row of :func:`softh.store.read.estimates`, measures are rows of :func:`softh.store.read.measures`.
+    """
+    rows = {(row["layer"], row["quantity"], row["variable"], row["ngram"], row["correction"]): row for row in measures}
+    orders = sorted({row["ngram"] for row in measures if row["quantity"] == "information"})
+    tables = [_layers(rows, order) for order in orders]
+    return Group(*tables, _mean(rows, orders), _provenance(estimate, rows))
+
+
+def several(estimates: list[Row]) -> Table:
+    """One line an estimate; rows of :func:`softh.store.read.trajectory`."""
+    ids = [row["estimate_id"] for row in estimates]
+    digits = next(n for n in range(8, 65) if len({each[:n] for each in ids}) == len(ids))
+    table = _table("", "id", "model", "revision", "corpus", "H(Z)", "I(X;Z)", "I(Y;Z)", "optim.", "bits/B", "date")
+    table.expand = True
+    for column, ratio in zip(table.columns[1:4], (23, 14, 13), strict=True):
+        column.justify, column.no_wrap, column.overflow, column.ratio = "left", False, "fold", ratio
+    for row in estimates:
+        numbers = [number(row[name]) for name in ("entropy", "input", "output", "optimality")]
+        table.add_row(
+            row["estimate_id"][:digits], row["model"], row["revision"],
+            f"{row['corpus']} {row['documents']}×{row['context']}",
+            *numbers, number(row["bits_per_byte"], 3), f"{row['created_at']:%Y-%m-%d}",
+        )  # fmt: skip
+    table.caption = (
+        "Mean over layers, null-corrected, in units of log n, at the lowest order of each estimate; "
+        "`show ID` gives every layer, order and error."
+    )
+    return table
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A value with fixed digits; a dash where it is undefined."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _layers(rows: Rows, order: int) -> Table:
+    """One order: a line a layer, the mean last."""
+    table = _table(
+        f"{_NGRAMS[order]} labels (order {order}), by layer",
+        "\nlayer", "\nH(Z)", *("I(X;Z)\nraw", "\nnull", "\ncorrected"), *("I(Y;Z)\nraw", "\nnull", "\ncorrected"),
+        "optimality\nraw", "\ncorrected",
+    )  # fmt: skip
+    layers = sorted({key[0] for key in rows if key[0] is not None})
+    for layer in (*layers, None):
+        cells = [_with_error(rows.get((layer, "entropy", None, None, "raw")))]
+        for variable in ("input", "output"):
+            raw, null, corrected = (rows.get((layer, "information", variable, order, c)) for c in _CORRECTIONS)
+            cells += [_value(raw), _value(null), _with_error(corrected)]
+        raw, _, corrected = (rows.get((layer, "optimality", None, order, c)) for c in _CORRECTIONS)
+        cells += [_value(raw), _with_error(corrected)]
+        if layer is None:
+            table.add_section()
+        table.add_row("mean" if layer is None else str(layer), *cells)
+    return table
+
+
+def _mean(rows: Rows, orders: list[int]) -> Table:
+    """Mean over layers: three lines an order, each value with both standard errors."""
+    headings = [heading for name in ("I(X;Z)", "I(Y;Z)", "optimality") for heading in (name, "±d", "±t")]
+    table = _table("Mean over layers", "order", "labels X / Y", "", *headings)
+    for order in orders:
+        table.add_section()
+        for correction in _CORRECTIONS:
+            first = (str(order), _labels(rows, order)) if correction == "raw" else ("", "")
+            cells = (rows.get((None, quantity, variable, order, correction)) for quantity, variable in _RATIOS)
+            table.add_row(*first, correction, *(cell for row in cells for cell in _with_both(row)))
+    table.caption = _UNITS
+    return table
+
+
+def _table(title: str, *headings: str) -> Table:
+    """An empty table of columns that never lose a digit."""
+    table = Table(
+        box=SIMPLE_HEAD, title=title or None, title_justify="left", caption_justify="left", title_style="bold",
+        padding=(0, 1, 0, 0), pad_edge=False,
+    )  # fmt: skip
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _provenance(estimate: Row, rows: Rows) -> Text:
+    """H, the loss, and where the numbers come from."""
+    return Text("\n".join(" ".join(line) for line in _sentences(estimate, rows)) + "\n")
+
+
+def _sentences(e: Row, rows: Rows) -> Iterator[tuple[str, ...]]:
+    value, draws, documents = _with_both(rows.get((None, "entropy", None, None, "raw")))
+    yield f"H(Z) {value} ±d {draws} ±t {documents};", *_loss(e)
+    yield (f"{e['model']}, revision {e['revision']} ({e['digest'][:12]}), {e['weights']}, {e['layers']} layers",)
+    yield (
+        f"{e['corpus']}: {e['documents']} documents of at most {e['context']} tokens, {e['positions']:,} positions;",
+        f"seed {e['seed']}, {e['folds']} folds, labels weighted by {e['weighting']}",
+    )
+    yield (
+        f"n = {e['bins']}, {e['draws']} draws, {e['frame']}{', centred' if e['centred'] else ''};",
+        f"ε = {e['temperature']:.6g} ({e['calibration']})",
+    )
+    versions = ", ".join(f"{name} {version}" for name, version in json.loads(e["versions"]).items())
+    yield (f"{e['dtype']}, {e['attention']} attention on {e['device']}, {e['seconds']:.1f} s; {versions}",)
+    yield (f"estimate {e['estimate_id']}, {e['created_at']:%Y-%m-%d %H:%M} UTC",)
+
+
+def _loss(estimate: Row) -> tuple[str, ...]:
+    if estimate["bits_per_byte"] is None:
+        return ("no language-model head",)
+    error = number(estimate["bits_per_byte_se_documents"])
+    return (f"{number(estimate['bits_per_byte'])} bits per byte ±t {error}",)
+
+
+def _labels(rows: Rows, order: int) -> str:
+    """Distinct labels of input and output."""
+    found = [rows.get((None, "information", variable, order, "raw"), {}) for variable in ("input", "output")]
+    return " / ".join(f"{row.get('labels') or 0:,}" for row in found)
+
+
+def _value(row: Row | None) -> str:
+    return number(row["value"] if row else None)
+
+
+def _with_both(row: Row | None) -> tuple[str, str, str]:
+    """Value, standard error over draws, standard error over documents."""
+    return (number(row["value"]), number(row["se_draws"]), number(row["se_documents"])) if row else ("–", "–", "–")
+
+
+def _with_error(row: Row | None) -> str:
+    """Value and the root of the sum of both squared standard errors."""
+    errors = [error for error in (row["se_draws"], row["se_documents"]) if error is not None] if row else []
+    return f"{_value(row)} ±{math.hypot(*errors):.4f}" if errors else _value(row)

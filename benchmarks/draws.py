@@ -12,6 +12,7 @@ import numpy as np
 import typer
 
 from benchmarks._real import smollm2
+from softh import paths
 from softh.activations import open_cache
 from softh.estimate import estimate
 from softh.spec import EstimateSpec
@@ -23,7 +24,7 @@ QUANTITIES = (("entropy", None), ("information", "input"), ("information", "outp
 
 def main(model: str = "", corpus: str = "python-docs", documents: int = 330, context: int = 128) -> None:
     """Estimate, then print one line a quantity, correction and frame."""
-    cache = open_cache(Path("cache/activations"))
+    cache = open_cache(paths.cache())
     results = []
     for frame in ("iid", "orthonormal"):
         spec = EstimateSpec(

@@ -5,7 +5,6 @@ H and in I for input and output at orders 1 to 3. Labels on the package's side c
 """
 
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from soft_entropy.llm import _encode_ngram
 
 from benchmarks._real import smollm2
 from softh import corpus as corpora
+from softh import paths
 from softh.activations import HiddenStates, load_model, open_cache
 from softh.assignment import references
 from softh.calibration import temperature
@@ -55,7 +55,7 @@ def main(model: str = "", corpus: str = "python-docs", documents: int = 330, con
     loaded = load_model(checkpoint, "float32", "cpu")
     text = corpora.load(corpus, documents, spec.seed)
     windows = corpora.windows(text, loaded.tokenizer, context, max(ORDERS))
-    states = HiddenStates(loaded, windows, checkpoint.digest, cache=open_cache(Path("cache/activations")))
+    states = HiddenStates(loaded, windows, checkpoint.digest, cache=open_cache(paths.cache()))
     states.fill(lambda phase, done, total: None)
     began = time.perf_counter()
     drawn = references(spec.bins, loaded.width, 1, spec.seed)

@@ -1,18 +1,23 @@
 """A checkpoint becomes a model in memory, with what is recorded about it."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
 import transformers
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from softh import checkpoints
 from softh.checkpoints import Checkpoint
 from softh.errors import InputError
+
+_WITHOUT_EMBEDDING = {"mamba", "mamba2", "falcon_mamba", "rwkv"}
+"""Of these transformers returns every layer and the last once more after the norm, but not the embedding."""
 
 
 @dataclass(frozen=True)
@@ -169,15 +174,38 @@ def _try(module: Any, *, causal: bool) -> tuple[Sequence[Tensor], bool]:
     table = module.get_input_embeddings().weight
     ids = torch.arange(8, device=table.device)[None] % len(table)
     mask = torch.ones_like(ids)
-    hidden = all_hidden(module, ids, mask)
+    with _first_input(module) as first:
+        hidden = all_hidden(module, ids, mask)
+    if first and not torch.equal(hidden[0], first[0].to(hidden[0].device)):
+        raise ValueError("its hidden states do not begin with the embedding")
     head = module.get_output_embeddings() if causal else None
     # Some models scale or cap their logits: only a head that reproduces them to the bit is used alone.
     return hidden, head is not None and torch.equal(head(hidden[-1]), module(input_ids=ids, attention_mask=mask).logits)
 
 
+@contextmanager
+def _first_input(module: Any) -> Generator[list[Tensor]]:
+    """What enters the first layer while the block runs; nothing where the layers are no plain list."""
+    count = module.config.get_text_config().num_hidden_layers
+    lists = (part for part in module.base_model.modules() if isinstance(part, nn.ModuleList) and len(part) == count)
+    seen: list[Tensor] = []
+    hooks = [
+        layers[0].register_forward_pre_hook(
+            lambda _, args, kwargs: seen.append(args[0] if args else kwargs["hidden_states"]), with_kwargs=True
+        )
+        for layers in islice(lists, 1)
+    ]
+    yield seen
+    for hook in hooks:
+        hook.remove()
+
+
 def all_hidden(module: Any, ids: Tensor, mask: Tensor) -> Sequence[Tensor]:
-    """Hidden states of the layers without the head, each [documents, tokens, width]."""
-    return module.base_model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+    """Embedding, layers, and the last layer after the final norm, each [documents, tokens, width]; no head runs."""
+    hidden = module.base_model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+    if module.config.model_type in _WITHOUT_EMBEDDING:
+        return (module.get_input_embeddings()(ids), *hidden[:-2], hidden[-1])
+    return hidden
 
 
 def _longest_context(module: Any) -> int | None:

@@ -16,7 +16,7 @@ from soft_entropy.accumulator import SoftEntropyAccumulator
 
 from softh.assignment import assign, normalise
 from softh.calibration import temperature
-from softh.counts import Counts, Mass, group
+from softh.counts import Counts, Mass, group, indicator
 from softh.labels import LabelSet
 
 POSITIONS, WIDTH, BINS, BATCH, ROUNDS = 65_536, 768, 100, 2_048, 5
@@ -49,12 +49,12 @@ def ours(hidden: torch.Tensor, labels: dict[str, np.ndarray], batch: int) -> dic
     for name, values in labels.items():
         distinct, dense = np.unique(values, return_inverse=True)
         counts[name] = Counts(group(LabelSet("input", 1, False, dense, len(distinct)), fold, 1), 1, BINS)
-    folds = torch.from_numpy(fold)
+    folds = indicator(torch.from_numpy(fold), 1)
     for start in range(0, POSITIONS, batch):
         at = torch.arange(start, min(start + batch, POSITIONS))
         p, entropy = assign(normalise(hidden[start : start + batch]), scaled)
         p, entropy = p.double(), entropy.double()
-        mass.add(p, folds[at])
+        mass.add(p, folds[:, at])
         for statistic in counts.values():
             statistic.add(p, entropy, statistic.grouping.part(at))
     h = mass.entropy()[0, 0]

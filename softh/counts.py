@@ -7,6 +7,7 @@ conditional entropy is the entropy of its own assignment, so only that number is
 nearly all labels are such.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,12 +26,12 @@ LEAST_SEEN = 5
 
 
 class Part(NamedTuple):
-    """Some positions, sorted by what becomes of them; indices are into these positions."""
+    """Where some positions go; indices are into these positions."""
 
-    often: Tensor  # [k] int64, those whose label is seen again
-    row: Tensor  # [k] int64, the rows they add to
-    once: Tensor  # [m − k] int64, those whose label is seen once
-    fold: Tensor  # [m − k] int64, their folds
+    single: Tensor  # [folds, m] float64, 1 where the position is of the fold and its label seen once
+    often: Tensor  # [k] int64, those whose label is seen again, sorted by the row they add to
+    begin: Tensor  # [rows touched] int64, where each row begins in `often`
+    row: Tensor  # [rows touched] int64, each row once
 
 
 @dataclass(frozen=True)
@@ -39,27 +40,38 @@ class Grouping:
 
     row: Tensor  # [positions] int64, −1 for a label seen once
     fold: Tensor  # [positions] int64
-    row_label: Tensor  # [rows] int64, dense over the labels that have rows
     row_fold: Tensor  # [rows] int64
     row_size: Tensor  # [rows] float64, positions that add to the row
+    row_label: Tensor  # [rows] int64, dense over the labels that have rows
+    label_begin: Tensor  # [labels that have rows] int64, first row of each
     folds: int
     distinct: int
 
     @property
     def rows(self) -> int:
         """Rows of the table."""
-        return len(self.row_label)
+        return len(self.row_fold)
 
     def to(self, device: torch.device | str) -> "Grouping":
-        """The same grouping with its index tensors on `device`."""
-        moved = (tensor.to(device) for tensor in (self.row, self.fold, self.row_label, self.row_fold, self.row_size))
-        return Grouping(*moved, folds=self.folds, distinct=self.distinct)
+        """The same grouping with its tensors on `device`."""
+        fields = ("row", "fold", "row_fold", "row_size", "row_label", "label_begin")
+        return dataclasses.replace(self, **{name: getattr(self, name).to(device) for name in fields})
 
     def part(self, at: Tensor) -> Part:
         """Where the positions numbered `at` [m] go; worth keeping when several layers add the same positions."""
-        row = self.row[at]
-        often, once = (row >= 0).nonzero().squeeze(-1), (row < 0).nonzero().squeeze(-1)
-        return Part(often, row[often], once, self.fold[at[once]])
+        row, order = self.row[at].sort(stable=True)
+        often = order[row >= 0]
+        rows, size = torch.unique_consecutive(row[row >= 0], return_counts=True)
+        single = indicator(self.fold[at], self.folds).index_fill(1, often, 0)
+        return Part(single, often, size.cumsum(0) - size, rows)
+
+
+def indicator(group: Tensor, groups: int) -> Tensor:
+    """[groups, members] float64, 1 where the member is in the group: a sum over groups as a matrix product.
+
+    Scattered additions would race on a GPU, and with few groups nearly all would wait for one another.
+    """
+    return torch.nn.functional.one_hot(group, groups).T.to(torch.float64)
 
 
 def group(labels: LabelSet, fold: np.ndarray, folds: int) -> Grouping:
@@ -70,9 +82,9 @@ def group(labels: LabelSet, fold: np.ndarray, folds: int) -> Grouping:
     )
     row = np.full(len(labels.labels), -1, dtype=np.int64)
     row[often] = inverse
-    row_label = np.unique(pairs // folds, return_inverse=True)[1] if len(pairs) else pairs
-    arrays = (row, fold, row_label, pairs % folds, size.astype(np.float64))
-    return Grouping(*(torch.from_numpy(np.ascontiguousarray(a)) for a in arrays), folds=folds, distinct=labels.distinct)
+    _, label_begin, row_label = np.unique(pairs // folds, return_index=True, return_inverse=True)
+    arrays = (row, fold, pairs % folds, size.astype(np.float64), row_label, label_begin)
+    return Grouping(*map(torch.from_numpy, arrays), folds=folds, distinct=labels.distinct)
 
 
 class Mass:
@@ -82,8 +94,8 @@ class Mass:
         self.table = torch.zeros(folds, draws, bins, dtype=torch.float64, device=device)
 
     def add(self, p: Tensor, fold: Tensor) -> None:
-        """Add assignments p [positions, draws, bins] float64 of positions in folds [positions]."""
-        self.table.index_add_(0, fold, p)
+        """Add assignments p [positions, draws, bins] float64; `fold` [folds, positions] says of which fold."""
+        self.table += (fold @ p.flatten(1)).view_as(self.table)
 
     def merge(self, other: "Mass") -> None:
         """Add the statistic of other positions."""
@@ -107,9 +119,9 @@ class Counts:
 
     def add(self, p: Tensor, entropy: Tensor, part: Part) -> None:
         """Add the positions of `part`: assignments p [m, draws, bins] and entropies [m, draws], both float64."""
-        self.table.index_add_(0, part.row, p[part.often])
-        self.single.index_add_(0, part.fold, entropy[part.once])
-        self.singles.index_add_(0, part.fold, torch.ones_like(part.fold, dtype=torch.float64))
+        self.table[part.row] += _segment_sums(p, part.often, part.begin)
+        self.single += part.single @ entropy
+        self.singles += part.single.sum(1)
 
     def merge(self, other: "Counts") -> None:
         """Add the statistic of other positions of the same corpus."""
@@ -136,22 +148,32 @@ class Counts:
     def _pooled(self, weighting: Weighting) -> tuple[Tensor, Tensor]:
         """Weighted sums of h [1 + folds, draws] and weights [1 + folds] over the labels that have rows."""
         g = self.grouping
-        size = self._zeros(int(g.row_label[-1]) + 1 if g.rows else 0).index_add_(0, g.row_label, g.row_size)
-        rest = size[g.row_label] - g.row_size  # positions of the row's label outside the row's fold
+        if g.rows == 0:
+            return torch.zeros_like(self.single[:1]).expand(1 + g.folds, -1), self.singles.new_zeros(1 + g.folds)
+        in_order, of_fold = torch.arange(g.rows, device=g.row.device), indicator(g.row_fold, g.folds)
+        size = _segment_sums(g.row_size[:, None, None], in_order, g.label_begin).flatten()  # [labels]
+        rest = size[g.row_label] - g.row_size  # [rows] positions of the row's label outside the row's fold
         weight, weight_row, weight_rest = (_weight(s, weighting) for s in (size, size[g.row_label], rest))
         sums = []
-        for table in self.table.split(max(1, _TEMPORARY // max(1, self.table[:, 0].numel())), dim=1):
-            whole = self._zeros(len(size), *table.shape[1:]).index_add_(0, g.row_label, table)
+        for table in self.table.split(max(1, _TEMPORARY // self.table[:, 0].numel()), dim=1):
+            whole = _segment_sums(table, in_order, g.label_begin)
             h = _entropy(whole)  # [labels, draws]
             without = _entropy(whole[g.row_label] - table)  # [rows, draws]
-            change = weight_rest[:, None] * without - weight_row[:, None] * h[g.row_label]
             total = (weight[:, None] * h).sum(0, keepdim=True)
-            sums.append(torch.cat([total, total + self._zeros(g.folds, h.shape[1]).index_add_(0, g.row_fold, change)]))
-        fewer = self._zeros(g.folds).index_add_(0, g.row_fold, weight_rest - weight_row)
-        return torch.cat(sums, dim=1), torch.cat([weight.sum()[None], weight.sum() + fewer])
+            change = weight_rest[:, None] * without - weight_row[:, None] * h[g.row_label]
+            sums.append(torch.cat([total, total + of_fold @ change]))
+        return torch.cat(sums, dim=1), torch.cat(
+            [weight.sum()[None], weight.sum() + of_fold @ (weight_rest - weight_row)]
+        )
 
-    def _zeros(self, *shape: int) -> Tensor:
-        return torch.zeros(shape, dtype=torch.float64, device=self.table.device)
+
+def _segment_sums(values: Tensor, members: Tensor, begin: Tensor) -> Tensor:
+    """Sums of values [members, draws, bins] over consecutive segments of `members`, which begin at `begin`."""
+    if not len(begin):
+        return values[:0]
+    # Gathers and adds in one pass, each segment by one worker: no races, and the same bits every time.
+    flat = torch.nn.functional.embedding_bag(members, values.flatten(1), begin, mode="sum")
+    return flat.view(-1, *values.shape[1:])
 
 
 def _weight(size: Tensor, weighting: Weighting) -> Tensor:

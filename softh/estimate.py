@@ -21,7 +21,7 @@ from softh.assignment import References, assign, normalise, references
 from softh.calibration import temperature
 from softh.checkpoints import Checkpoint
 from softh.corpus import Corpus
-from softh.counts import Counts, Grouping, Mass, group
+from softh.counts import Counts, Grouping, Mass, group, indicator
 from softh.errors import InputError
 from softh.labels import VARIABLES, Positions, encode, shuffle, valid_positions
 from softh.measures import Entropies, Key, Measure, bits_per_byte, measure
@@ -243,12 +243,13 @@ def _count(
         for layer in layers
     }
     for at, units in _units(states, labelling, layers):
+        fold = indicator(labelling.fold[at], labelling.folds)
         parts = {key: grouping.part(at) for key, grouping in labelling.groups.items()}
         for layer, unit in units.items():
             mass, counts = statistics[layer]
             p, entropy = assign(normalise(unit - centre[layer]) if centred else unit, scaled)
             p, entropy = p.double(), entropy.double()
-            mass.add(p, labelling.fold[at])
+            mass.add(p, fold)
             for key, statistic in counts.items():
                 statistic.add(p, entropy, parts[key])
     return statistics

@@ -9,7 +9,7 @@ from soft_entropy.accumulator import SoftEntropyAccumulator
 
 from softh.assignment import assign, normalise, references
 from softh.calibration import temperature
-from softh.counts import Counts, Mass, group
+from softh.counts import Counts, Mass, group, indicator
 from softh.errors import InputError
 from softh.labels import LabelSet
 
@@ -65,7 +65,7 @@ def test_total_entropy_and_every_fold_left_out_equal_the_definition() -> None:
     p, _ = assignments(200)
     fold = torch.arange(200) % FOLDS
     mass = Mass(FOLDS, DRAWS, BINS)
-    mass.add(p, fold)
+    mass.add(p, indicator(fold, FOLDS))
     for subset in range(FOLDS + 1):
         mean = p[fold != subset - 1].mean(0)
         assert mass.entropy()[subset] == pytest.approx(torch.special.entr(mean).sum(-1).numpy(), abs=1e-12)
@@ -100,7 +100,7 @@ def test_equals_the_published_package_with_its_own_directions() -> None:
     p, entropy = assign(normalise(torch.from_numpy(z)), scaled)
     fold = torch.zeros(900, dtype=torch.int64)
     mass, counts = Mass(1, 1, 30), Counts(group(label_set(labels), fold.numpy(), 1), 1, 30)
-    mass.add(p.double(), fold)
+    mass.add(p.double(), indicator(fold, 1))
     counts.add(p.double(), entropy.double(), counts.grouping.part(torch.arange(900)))
     h, conditional = mass.entropy()[0, 0] / np.log(30), counts.conditional_entropy("positions")[0, 0] / np.log(30)
     assert h == pytest.approx(oracle.entropy(), abs=2e-6)

@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from softh.assignment import assign, normalise, references
 from softh.calibration import temperature
-from softh.counts import Counts, Mass, group
+from softh.counts import Counts, Mass, group, indicator
 from softh.labels import LabelSet, shuffle
 from softh.measures import Entropies, Key, Measure, bits_per_byte, measure
 
@@ -23,7 +23,7 @@ def entropies(hidden: np.ndarray, inputs: np.ndarray, outputs: np.ndarray, seed:
     p, entropy = assign(normalise(torch.from_numpy(hidden)), scaled)
     fold = np.arange(positions) % FOLDS
     mass = Mass(FOLDS, DRAWS, BINS)
-    mass.add(p.double(), torch.from_numpy(fold))
+    mass.add(p.double(), indicator(torch.from_numpy(fold), FOLDS))
     conditional, distinct = {}, {}
     for variable, values in (("input", inputs), ("output", outputs)):
         names, dense = np.unique(values, return_inverse=True)

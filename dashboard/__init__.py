@@ -1,0 +1,1 @@
+"""What the pages share: selection, queries, figures and words. Never imports torch or transformers."""

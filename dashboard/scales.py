@@ -1,0 +1,36 @@
+"""A logarithmic scale that has a place for zero: checkpoints start at step 0."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Log:
+    """Decimal logarithm of counts with a place for zero, half a decade below the least positive one."""
+
+    least: float
+    most: float
+    zero: bool
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Log":
+        """The scale that holds all values, which are at least 0."""
+        positive = [value for value in values if value > 0] or [1.0]
+        return cls(min(positive), max(positive), min(values) <= 0)
+
+    def place(self, value: float) -> float:
+        """Where a value lies on a linear axis."""
+        return math.log10(value) if value > 0 else math.log10(self.least) - 0.5
+
+    def share(self, value: float) -> float:
+        """Where a value lies from the first (0) to the last (1)."""
+        first, last = self.place(0) if self.zero else self.place(self.least), self.place(self.most)
+        return (self.place(value) - first) / (last - first) if last > first else 1.0
+
+    def ticks(self) -> list[float]:
+        """Values worth a tick: zero and powers of ten, or three a decade on a short scale."""
+        low, high = math.floor(math.log10(self.least)), math.ceil(math.log10(self.most))
+        steps = (1,) if high - low > 2 else (1, 2, 5)
+        candidates = [step * 10.0**power for power in range(low, high + 1) for step in steps]
+        return [0.0] * self.zero + [value for value in candidates if self.least <= value <= self.most]

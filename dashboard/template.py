@@ -1,0 +1,86 @@
+"""Our own Plotly template: fonts, inks and colour-blind-safe colours, for light and dark."""
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", "Helvetica Neue", Arial, sans-serif'
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "triangle-down", "x")
+
+# Okabe and Ito (2008). In each theme the colours of least contrast with the background come last.
+_LIGHT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_DARK = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#F0E442", "#FFFFFF")
+# Viridis without the end that vanishes into the background.
+_DEPTH_LIGHT = ("#440154", "#46327E", "#365C8D", "#277F8E", "#1FA187", "#4AC16D", "#9FDA3A")
+_DEPTH_DARK = ("#5B4A9C", "#46709E", "#2F8F96", "#2AB07F", "#65CB5E", "#B0DD2F", "#FDE725")
+
+
+@dataclass(frozen=True)
+class Look:
+    """Inks of one theme; the backgrounds are those of .streamlit/config.toml."""
+
+    name: str
+    background: str
+    ink: str
+    muted: str
+    grid: str
+    colours: tuple[str, ...]
+    depth: tuple[str, ...]
+    """Sequential scale, embedding to last layer."""
+
+
+LIGHT = Look("light", "#FFFFFF", "#1F2933", "#5F6B7A", "#E7EAEE", _LIGHT, _DEPTH_LIGHT)
+DARK = Look("dark", "#12161B", "#E4E8EC", "#97A3B0", "#2A323B", _DARK, _DEPTH_DARK)
+
+
+def look(dark: bool) -> Look:
+    """Inks for a dark or a light page."""
+    return DARK if dark else LIGHT
+
+
+def template(of: Look) -> go.layout.Template:
+    """Transparent ground, thin grid, no frame, text in the page's own font."""
+    axis = {
+        "gridcolor": of.grid,
+        "linecolor": of.grid,
+        "zeroline": False,
+        "ticks": "outside",
+        "ticklen": 4,
+        "tickcolor": of.grid,
+        "tickfont": {"size": 12, "color": of.muted},
+        "title": {"font": {"size": 14, "color": of.ink}, "standoff": 10},
+        "automargin": True,
+    }
+    return go.layout.Template(
+        layout={
+            "font": {"family": FONT, "size": 13, "color": of.ink},
+            "colorway": of.colours,
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "margin": {"l": 12, "r": 12, "t": 12, "b": 12},
+            "xaxis": axis,
+            "yaxis": axis,
+            "hoverlabel": {
+                "bgcolor": of.background,
+                "bordercolor": of.muted,
+                "font": {"family": FONT, "size": 12, "color": of.ink},
+                "align": "left",
+            },
+            "legend": {"font": {"size": 12}, "orientation": "h", "bgcolor": "rgba(0,0,0,0)"},
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": of.muted, "activecolor": of.ink},
+            "dragmode": "zoom",
+        }
+    )
+
+
+def mix(colour: str, ground: str, share: float) -> str:
+    """share of colour over ground, both '#RRGGBB', 0 to 1."""
+    pairs = ((int(colour[i : i + 2], 16), int(ground[i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(share * over + (1 - share) * under):02X}" for over, under in pairs)
+
+
+def along(scale: tuple[str, ...], position: float) -> str:
+    """Colour at a position, 0 to 1, of a scale of evenly spaced colours."""
+    place = min(max(position, 0.0), 1.0) * (len(scale) - 1)
+    below = min(int(place), len(scale) - 2)
+    return mix(scale[below + 1], scale[below], place - below)

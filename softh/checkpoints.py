@@ -11,6 +11,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from softh import hub
 from softh.errors import InputError
+from softh.revisions import exact_tokens, parse_revision
 from softh.weights import check_safetensors, read_gguf
 
 INDEX = "model.safetensors.index.json"
@@ -18,29 +19,8 @@ PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
 
 _TOKENIZERS = ({"tokenizer.json"}, {"tokenizer.model"}, {"vocab.json", "merges.txt"}, {"vocab.txt"}, {"spiece.model"})
 _SETTINGS = {"config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}.union(*_TOKENIZERS)
-_REVISION = re.compile(
-    r"(?:stage(?P<stage>\d+)-)?(?:ingredient(?P<ingredient>\d+)-)?step-?(?P<step>\d+)(?:-(?:tokens)?(?P<tokens>\d+)BT?)?"
-    r"|ckpt_\d+"
-)
-# Tokens a step, where the training run states them exactly: sequences a batch times their length.
-_TOKENS_PER_STEP = (
-    (re.compile(r"EleutherAI/pythia-[\d.]+[mb](-deduped)?"), 1024 * 2048),
-    (re.compile(r"allenai/OLMo-2-0425-1B"), 512 * 4096),
-    (re.compile(r"allenai/OLMo-2-1124-7B"), 1024 * 4096),
-    (re.compile(r"allenai/OLMo-2-1124-13B"), 2048 * 4096),
-)
 _QUANTISATION = re.compile(r"[-_.](?:i?q\d\w*|b?f16|f32)$", re.IGNORECASE)
 _SHARD = re.compile(r"model-.*\.safetensors")
-
-
-class Revision(NamedTuple):
-    """What the name of a training revision says."""
-
-    stage: int | None
-    ingredient: int | None
-    step: int | None
-    tokens: int | None
-    """As the name gives them, rounded to a billion."""
 
 
 @dataclass(frozen=True)
@@ -92,23 +72,6 @@ def resolve(model: str, revision: str | None = None) -> Checkpoint:
     if path.is_file():
         return _from_file(path, model)
     raise InputError(f"{model} does not exist; expected a folder, a .gguf file or a hub id: check the path.")
-
-
-def parse_revision(name: str) -> Revision | None:
-    """Stage, ingredient, step and rounded tokens of a training revision; None for any other name."""
-    if not (match := _REVISION.fullmatch(name)):
-        return None
-    stage, ingredient, step, tokens = (int(text) if text else None for text in match.groups())
-    return Revision(stage, ingredient, step, None if tokens is None else tokens * 10**9)
-
-
-def family(name: str) -> str | None:
-    """The part of a model name before its size, ``pythia`` of ``EleutherAI/pythia-160m``; None without a size."""
-    words = re.split(r"[-_ ]", name.rsplit("/", 1)[-1])
-    for place, word in enumerate(words):
-        if place and re.fullmatch(r"\d+(\.\d+)?[kmbt]|\d{4}", word, re.IGNORECASE):
-            return "-".join(words[:place])
-    return None
 
 
 def _looks_local(model: str) -> bool:
@@ -174,7 +137,7 @@ def _from_hub(model: str, revision: str) -> Checkpoint:
         gguf=weights.gguf,
         weights=label,
         step=parsed.step if parsed else None,
-        tokens=_exact_tokens(model, parsed),
+        tokens=exact_tokens(model, parsed),
     )
 
 
@@ -245,14 +208,6 @@ def _digest(path: Path, names: list[str]) -> str:
             content = hashlib.file_digest(file, "sha256").hexdigest()
         digest.update(f"{name} {content}\n".encode())
     return digest.hexdigest()
-
-
-def _exact_tokens(model: str, revision: Revision | None) -> int | None:
-    # A second stage continues from weights whose tokens its own step count leaves out.
-    if revision is None or revision.step is None or revision.stage not in {None, 1}:
-        return None
-    known = (tokens for pattern, tokens in _TOKENS_PER_STEP if pattern.fullmatch(model))
-    return next((revision.step * tokens for tokens in known), None)
 
 
 def _pickled(source: str) -> str:

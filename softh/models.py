@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from softh import checkpoints
 from softh.checkpoints import Checkpoint
 from softh.errors import InputError
+from softh.revisions import family
 
 _WITHOUT_EMBEDDING = {"mamba", "mamba2", "falcon_mamba", "rwkv"}
 """Of these transformers returns every layer and the last once more after the norm, but not the embedding."""
@@ -75,7 +75,7 @@ def describe(module: Any, tokenizer: Any, name: str, *, causal: bool = True) -> 
         attention=str(getattr(text, "_attn_implementation", None) or "none"),
         device=str(module.get_input_embeddings().weight.device),
         architecture=type(module).__name__,
-        family=checkpoints.family(name) or module.config.model_type,
+        family=family(name) or module.config.model_type,
         parameters=sum(weight.numel() for weight in module.parameters()),
         vocabulary=module.get_input_embeddings().weight.shape[0],
         longest_context=_longest_context(module),

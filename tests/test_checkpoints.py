@@ -17,8 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from tiny import save_model
 
-from softh.checkpoints import Checkpoint, family, parse_revision, resolve
+from softh.checkpoints import Checkpoint, resolve
 from softh.errors import InputError
+from softh.revisions import family, parse_revision
 from softh.weights import check_safetensors, read_gguf
 
 

@@ -20,7 +20,7 @@ from shapes import bert_tokenizer, bos_tokenizer
 from tiny import texts, tokenizer
 from transformers import PreTrainedTokenizerFast
 
-from softh import corpus as module
+from softh import sources
 from softh.corpus import Corpus, load, windows
 from softh.errors import InputError
 
@@ -42,6 +42,7 @@ def _corpus(*documents: str) -> Corpus:
 def _refused(name: str, *parts: str) -> None:
     with pytest.raises(InputError) as refusal:
         load(name, 10, 0)
+    assert "\n" not in str(refusal.value)
     for part in parts:
         assert part in str(refusal.value)
 
@@ -52,7 +53,7 @@ def _refused(name: str, *parts: str) -> None:
 def test_python_docs_are_passages_of_one_topic_each() -> None:
     found = load("python-docs", 10_000, 0)
     assert 250 <= len(found.texts) <= 300
-    assert min(map(len, found.texts)) >= module.PASSAGE
+    assert min(map(len, found.texts)) >= sources.PASSAGE
     homes = [set(topic.split("\n\n")) for topic in topics.values()]
     passages = [text.split("\n\n") for text in found.texts]
     assert all(any(home.issuperset(passage) for home in homes) for passage in passages)

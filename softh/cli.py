@@ -22,6 +22,7 @@ from softh.store import read, write
 app = typer.Typer(
     help="The information plane of language models.",
     add_completion=False,
+    rich_markup_mode="markdown",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -29,7 +30,7 @@ usual = EstimateSpec(model="")
 _FIELDS = {field.name for field in dataclasses.fields(EstimateSpec)}
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
-Data = Annotated[Path | None, typer.Option(help="Folder of the tables [default: SOFTH_DATA, else data/ here].")]
+Data = Annotated[Path | None, typer.Option(help="Folder of the tables; SOFTH_DATA or data/ by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines, and nothing else, on stdout.")]
 
 
@@ -49,7 +50,9 @@ def main() -> None:
 
 @app.command()
 def estimate(
-    model: Annotated[str, typer.Argument(help="Hub id, folder with safetensors weights, or .gguf file.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Hub id, folder with safetensors weights, or .gguf file.")
+    ],
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub model.")] = usual.revision,
     corpus: Annotated[str, typer.Option(help="python-docs, c4 or file:PATH.")] = usual.corpus,
     documents: Annotated[int, typer.Option(help="Documents sampled at most.")] = usual.documents,
@@ -130,8 +133,8 @@ def _compute(spec: EstimateSpec, device: str) -> dict[str, Any]:
     _say(f"Loading {spec.model} …")
     try:
         # torch takes seconds to import; the other commands do without.
-        from softh.estimate import estimate as compute  # noqa: PLC0415
-        from softh.memo import open_cache  # noqa: PLC0415
+        from softh.estimate import estimate as compute
+        from softh.memo import open_cache
 
         with open_cache(paths.cache()) as cache, _Bar() as bar:
             return compute(spec, device=device, cache=cache, progress=bar).record()

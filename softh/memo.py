@@ -16,6 +16,8 @@ from softh.errors import InputError
 
 DEFAULT_GB = 16.0
 _PLAIN = (str, bytes, int)
+_TROUBLE = (OSError, sqlite3.Error, diskcache.Timeout)
+"""Disk full, folder not ours, database damaged, or locked for a minute. Retrying for ever would hang instead."""
 
 
 class SafeDisk(diskcache.Disk):
@@ -44,6 +46,14 @@ class SafeDisk(diskcache.Disk):
             raise TypeError("The cache holds a pickled value, which is never opened.")
         return super().fetch(mode, filename, value, read)
 
+    def _write(self, full_path: str, iterator: Any, mode: str, encoding: str | None = None) -> int:
+        try:
+            return super()._write(full_path, iterator, mode, encoding)
+        except OSError:
+            # Half a file that no row points to would fill the disk unseen.
+            Path(full_path).unlink(missing_ok=True)
+            raise
+
 
 def open_cache(folder: Path) -> Cache:
     """The cache in ``folder``, at most SOFTH_CACHE_GB (16) gigabytes, least recently used entries leave first.
@@ -59,30 +69,35 @@ def open_cache(folder: Path) -> Cache:
         raise InputError(f"SOFTH_CACHE_GB was {bound!r}; expected gigabytes above zero: set it to 16, say.")
     try:
         return Cache(folder, disk=SafeDisk, size_limit=size, eviction_policy="least-recently-used")
-    except (OSError, sqlite3.Error, diskcache.Timeout) as error:
-        raise InputError(
-            f"The cache in {folder} cannot be used ({error}); expected a folder to write to: delete or move it."
-        ) from error
+    except _TROUBLE as error:
+        raise _unusable(folder, error) from error
 
 
 def remember(cache: Cache, key: str, tensor: torch.Tensor) -> None:
     """Store one tensor. Errors: InputError when the disk is full or cannot be written."""
     try:
-        cache.set(key, save({"": tensor.contiguous().cpu()}), retry=True)
-    except (OSError, sqlite3.OperationalError) as error:
-        raise InputError(
-            f"The cache in {cache.directory} cannot be written ({error}); expected free space: "
-            "delete the folder, which is always safe, or set SOFTH_CACHE_GB lower."
-        ) from error
+        cache.set(key, save({"": tensor.contiguous().cpu()}))
+    except _TROUBLE as error:
+        raise _unusable(cache.directory, error) from error
 
 
 def recall(cache: Cache, key: str) -> torch.Tensor | None:
     """The tensor stored under ``key``; None when it has left the cache or was damaged on disk."""
-    content = cache.get(key, retry=True)
     try:
+        content = cache.get(key)
         return None if content is None else load(content)[""]
     except (SafetensorError, KeyError):
         return None
+    except _TROUBLE as error:
+        raise _unusable(cache.directory, error) from error
+
+
+def _unusable(folder: Path | str, error: Exception) -> InputError:
+    reason = str(error) or "another process holds it"
+    return InputError(
+        f"The cache in {folder} cannot be used ({reason}); expected a folder with free space to write to: "
+        "delete it, which is always safe, or set SOFTH_CACHE_GB lower."
+    )
 
 
 def _refuse_unless_plain(value: Any) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import pickle
+import resource
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -480,6 +481,23 @@ def test_a_bound_that_is_no_size_is_refused(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("SOFTH_CACHE_GB", bound)
     with pytest.raises(InputError, match="SOFTH_CACHE_GB was"):
         open_cache(tmp_path)
+
+
+def test_a_full_disk_is_said_and_hides_nothing_that_was_stored(folders: Path, cache: Cache) -> None:
+    model = _model(folders, "llama")
+    _fill(model, cache, "first")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    data = windows(Corpus("some", tuple(texts(30)), "", ""), model.tokenizer, 96, 2)
+    states = HiddenStates(model, data, "second", cache=cache)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # every file ends here, as on a full disk
+    try:
+        with pytest.raises(InputError, match=r"cannot be used .* free space"):
+            states.fill(_quiet)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert _fill(model, cache, "first").forward_passes == 0
+    states.fill(_quiet)
+    assert not cache.check()
 
 
 def test_a_folder_that_cannot_hold_a_cache_is_refused(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class SafeDisk(diskcache.Disk):
             return super()._write(full_path, iterator, mode, encoding)
         except OSError:
             # Half a file that no row points to would fill the disk unseen.
-            Path(full_path).unlink(missing_ok=True)
+            self.remove(os.path.relpath(full_path, self._directory))
             raise
 
 

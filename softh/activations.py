@@ -143,7 +143,7 @@ def _check_fit(model: Model, windows: Windows) -> None:
             f"context was {windows.context} tokens and the model reads {model.longest_context} at most: "
             f"try --context {model.longest_context}."
         )
-    largest = max(max(windows.prefix, default=0), *(int(ids.max()) for ids in windows.ids))
+    largest = max(*windows.prefix, *windows.suffix, *(int(ids.max()) for ids in windows.ids), 0)
     if largest >= model.vocabulary:
         raise InputError(
             f"The tokenizer gives token id {largest} and the model has {model.vocabulary} embeddings; "

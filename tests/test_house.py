@@ -154,6 +154,13 @@ def test_make_targets_are_documented() -> None:
             assert f"make {target[1]}" in readme, target[1]
 
 
+def test_the_tree_of_the_readme_names_every_module() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    files = {path.name for path in source_files("softh", "dashboard", "views")} - {"__init__.py", "__main__.py"}
+    store = {path.name for path in (ROOT / "softh" / "store").glob("*.py")}
+    assert [name for name in sorted(files - store) if name not in readme] == []
+
+
 def test_streamlit_is_local_quiet_and_bounded() -> None:
     config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
     assert (config["server"]["address"], config["server"]["port"]) == ("localhost", 8501)

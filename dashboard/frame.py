@@ -5,7 +5,7 @@ import polars as pl
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from dashboard import queries, theme
+from dashboard import queries, selection, theme
 from softh.errors import InputError
 
 CONFIG = {
@@ -15,11 +15,17 @@ CONFIG = {
 }
 
 
-def run(page: Page) -> None:
-    """Run a page; say in a sentence which files are left out, or why there is nothing to show."""
+def run(page: Page, *, controls: bool) -> None:
+    """Run a page, after the shared controls if it has any.
+
+    Says in a sentence which files are left out, or why there is nothing to show.
+    """
     try:
         for problem in queries.problems():
             st.warning(problem, icon=":material/warning:")
+        if controls and not queries.estimates().is_empty():
+            # By the entry point: what a page draws itself leaves the URL with the page.
+            selection.draw()
         page.run()
         theme.watch()
     except InputError as error:

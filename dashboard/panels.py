@@ -83,11 +83,11 @@ def _limits(quantity: str, lines: Sequence[Series]) -> tuple[float, float] | Non
 
 
 def _traces(line: Series, axis: str, *, legend: bool, look: Look) -> list[go.Scatter]:
-    known = [i for i, value in enumerate(line.y) if value is not None]
+    known = [(i, value) for i, value in enumerate(line.y) if value is not None]
     if not known:
         return []
-    x, y = [line.x[i] for i in known], [line.y[i] for i in known]
-    errors = [line.error[i] or 0 for i in known]
+    x, y = [line.x[i] for i, _ in known], [value for _, value in known]
+    errors = [line.error[i] or 0.0 for i, _ in known]
     upper, lower = ([value + sign * error for value, error in zip(y, errors, strict=True)] for sign in (1, -1))
     band = go.Scatter(
         x=[*x, *reversed(x)],
@@ -100,7 +100,7 @@ def _traces(line: Series, axis: str, *, legend: bool, look: Look) -> list[go.Sca
         mode="lines" if line.dotted else "lines+markers",
         line={"color": line.colour, "width": 1.4 if line.dotted else 2, "dash": "dot" if line.dotted else "solid"},
         marker={"symbol": line.symbol, "size": 6.5, "line": {"width": 0.5, "color": look.background}},
-        customdata=[(line.ids[i], line.cards[i]) for i in known],
+        customdata=[(line.ids[i], line.cards[i]) for i, _ in known],
         hovertemplate="%{customdata[1]}<extra></extra>",
     )  # fmt: skip
     if len(known) == 1:

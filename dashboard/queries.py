@@ -40,6 +40,16 @@ def estimates() -> pl.DataFrame:
     return _estimates(read.version(paths.data()))
 
 
+def models() -> list[str]:
+    """Every model of the tables, by name: what gives each its colour."""
+    return estimates()["model"].unique().sort().to_list()
+
+
+def comparable(setup: Setup) -> pl.DataFrame:
+    """The newest estimate of every checkpoint in one setup."""
+    return newest(estimates().filter(pl.col("settings") == setup.settings))
+
+
 def problems() -> list[str]:
     """One sentence for each run file that is left out."""
     return read.problems(paths.data())

@@ -24,8 +24,8 @@ class Selection:
     view: View
 
 
-def shared() -> Selection:
-    """Corpus, settings, n-gram order and correction, in the sidebar; the same on every page."""
+def draw() -> None:
+    """The shared controls, in the sidebar: corpus, settings, n-gram order and correction."""
     setups = queries.setups()
     corpora = list(dict.fromkeys(setup.corpus for setup in setups))
     corpus = _select("Corpus", corpora, "corpus", help="The text that the hidden states were taken from.")
@@ -36,14 +36,18 @@ def shared() -> Selection:
     setup = of_corpus[label]
     order = _segments("n-gram order", [str(order) for order in setup.orders], "order", help=_ORDERS_HELP)
     correction = _segments("Correction", list(CORRECTIONS), "correction", help=_CORRECTIONS_HELP)
-    return Selection(setup, View(int(order), correction, theme.dark()))
+    st.session_state["selection"] = Selection(setup, View(int(order), correction, theme.dark()))
+
+
+def shared() -> Selection:
+    """What the shared controls say."""
+    return st.session_state["selection"]
 
 
 def models(available: Sequence[str]) -> tuple[str, ...]:
     """Which models to draw; the first few when none is named."""
-    default = list(available[:MOST_MODELS])
-    _note("models", available, default)
-    return tuple(sorted(st.sidebar.multiselect("Models", available, default, key="models", bind="query-params")))
+    _prepare("models", available, list(available[:MOST_MODELS]))
+    return tuple(sorted(st.sidebar.multiselect("Models", available, key="models", bind="query-params")))
 
 
 def against(points: pl.DataFrame) -> Against:
@@ -63,34 +67,46 @@ def checkpoint(estimates: pl.DataFrame) -> dict[str, Any]:
     revisions = rows["revision"].unique(maintain_order=True).to_list()
     revision = revisions[-1]
     if len(revisions) > 1:
-        _note("revision", revisions, [revision])
-        chosen = st.sidebar.select_slider("Checkpoint", revisions, revision, key="revision", bind="query-params")
-        revision = chosen if chosen in revisions else revision
+        _prepare("revision", revisions, revision)
+        revision = st.sidebar.select_slider("Checkpoint", revisions, key="revision", bind="query-params")
     return rows.filter(pl.col("revision") == revision).to_dicts()[-1]
 
 
-def _select(label: str, options: Sequence[str], key: str, **words: str) -> str:
-    _note(key, options, options[:1])
-    return st.sidebar.selectbox(label, options, key=key, bind="query-params", **words) or options[0]
+def _select(label: str, options: Sequence[str], key: str, help: str | None = None) -> str:  # noqa: A002
+    _prepare(key, options, options[0])
+    # Without an index of its own the control writes every value into the URL, so that a link outlives new tables.
+    return st.sidebar.selectbox(label, options, None, key=key, bind="query-params", help=help) or options[0]
 
 
-def _segments(label: str, options: Sequence[str], key: str, **words: str) -> str:
-    _note(key, options, options[:1])
-    chosen = st.sidebar.segmented_control(
-        label, options, default=options[0], key=key, bind="query-params", required=True, **words
-    )
+def _segments(label: str, options: Sequence[str], key: str, help: str) -> str:  # noqa: A002
+    _prepare(key, options, options[0])
+    chosen = st.sidebar.segmented_control(label, options, key=key, bind="query-params", required=True, help=help)
     return chosen or options[0]
 
 
-def _note(key: str, options: Sequence[str], shown: Sequence[str]) -> None:
-    """Say so when the link asks for something that is not there; the widget itself falls back."""
-    unknown = [value for value in st.query_params.get_all(key) if value not in options]
-    if unknown:
+def _prepare(key: str, options: Sequence[str], default: str | list[str]) -> None:
+    """Give a control its value before it is drawn: its own while that is on offer, else the default.
+
+    A link wins over both; what it asks for in vain is said.
+    """
+    value = _fitting(st.session_state.get(key), options, default)
+    st.session_state[key] = value
+    asked = st.query_params.get_all(key)
+    if unknown := [name for name in asked if name not in options]:
+        shown = _fitting(asked, options, default) if isinstance(default, list) else [value]
         st.info(
             f"The link asks for {key} {_listed(unknown)}, which is not among {_listed(options)}: "
             f"showing {_listed(shown)}.",
             icon=":material/link_off:",
         )
+
+
+def _fitting(held: Any, options: Sequence[str], default: str | list[str]) -> str | list[str]:
+    """What can be shown of a value that was chosen among other options."""
+    if isinstance(default, str):
+        return held if held in options else default
+    kept = [name for name in held or [] if name in options]
+    return kept if kept or held == [] else default
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -4,10 +4,14 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import settings
+
+from softh.store import read, write
 
 # Two busy cores make any deadline a lottery.
 settings.register_profile("softh", deadline=None)
@@ -72,10 +76,35 @@ def build_record(
     }  # fmt: skip
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def record() -> Callable[..., dict[str, Any]]:
     """The function that builds one whole record; see :func:`build_record`."""
     return build_record
+
+
+@pytest.fixture
+def points(tmp_path: Path) -> Callable[..., pl.DataFrame]:
+    """Stores one record for each set of keywords and reads them back as `read.trajectory` does."""
+
+    def stored(*keywords: dict[str, Any]) -> pl.DataFrame:
+        for given in keywords or ({},):
+            write.save(build_record(**given), tmp_path)
+        return read.trajectory(tmp_path)
+
+    return stored
+
+
+@pytest.fixture
+def layers(tmp_path: Path) -> Callable[..., pl.DataFrame]:
+    """Stores one record and reads its layers back, with the columns of the estimate."""
+
+    def stored(**given: Any) -> pl.DataFrame:
+        record = build_record(**given)
+        write.save(record, tmp_path)
+        rows = read.layers(tmp_path, record["estimate"]["estimate_id"]).drop("positions")
+        return rows.join(read.estimates(tmp_path), on="estimate_id")
+
+    return stored
 
 
 def _measures(

@@ -1,6 +1,5 @@
 """What does each layer keep, and what does it foretell?"""
 
-import polars as pl
 import streamlit as st
 
 from dashboard import figures, frame, queries, selection, tables
@@ -14,8 +13,7 @@ st.markdown(
 frame.need_estimates()
 
 chosen = selection.shared()
-comparable = queries.estimates().filter(pl.col("settings") == chosen.setup.settings)
-row = selection.checkpoint(queries.newest(comparable))
+row = selection.checkpoint(queries.comparable(chosen.setup))
 layers = queries.layers(row["estimate_id"])
 
 st.subheader(f"{row['model']}, {checkpoint_name(row)}")

@@ -1,6 +1,5 @@
 """How does a model move through the plane while it trains?"""
 
-import polars as pl
 import streamlit as st
 
 from dashboard import figures, frame, queries, selection, tables
@@ -14,21 +13,18 @@ st.markdown(
 frame.need_estimates()
 
 chosen = selection.shared()
-estimates = queries.estimates()
-comparable = estimates.filter(pl.col("settings") == chosen.setup.settings)
-models = selection.models(comparable["model"].unique().sort().to_list())
+models = selection.models(queries.comparable(chosen.setup)["model"].unique().sort().to_list())
 if not models:
     st.info("No model is chosen: choose one in the sidebar.", icon=":material/touch_app:")
     st.stop()
 
 points = queries.trajectory(chosen.setup, models)
-names = estimates["model"].unique().sort().to_list()
 against = selection.against(points)
 left, right = st.columns([11, 9], gap="medium")
 with left:
-    frame.chart(figures.trajectory_plane(points, chosen.view, names), "plane")
+    frame.chart(figures.trajectory_plane(points, chosen.view, queries.models()), "plane")
 with right:
-    frame.chart(figures.trajectory_curves(points, chosen.view, names, against), "curves")
+    frame.chart(figures.trajectory_curves(points, chosen.view, queries.models(), against), "curves")
 
 st.caption(
     "Mean over layers, embedding excluded. Crosses, bands and ± are one standard error, of reference draws and of "

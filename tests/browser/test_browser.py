@@ -1,0 +1,167 @@
+"""The pages in a real browser: drawn in time and without an error, controls that work, links that come back."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from docs.screenshots.make import DRAWN, browser, serving
+from softh.store import write
+
+pytestmark = pytest.mark.browser
+
+PATHS = {"/": True, "/layers": True, "/method": False}
+"""Path → whether it has figures."""
+# A page opened by its own path first looks for a server below that path; the browser reports the two misses.
+PROBE = re.compile(r"/(layers|method)/_stcore/(health|host-config)$")
+LONGEST = 3.0
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, record: Callable) -> Iterator[str]:
+    """An app on two runs of a dozen checkpoints and two finished models."""
+    data = tmp_path_factory.mktemp("data")
+    for model, top in (("Run-1M", 0.3), ("Run-4M", 0.4)):
+        for step in (0, *(2**power for power in range(11))):
+            write.save(record(model, f"step{step}", step=step, tokens=4_096 * step, shape=learning(step, top)), data)
+    for model in ("First (dequantised Q4_1)", "Second"):
+        write.save(record(model, weights="dequantised GGUF Q4_1"), data)
+    with serving(data) as found:
+        yield found
+
+
+def learning(step: int, top: float) -> Callable:
+    fitted = top * step / (step + 30)
+    return lambda depth, order: (0.9, 0.05 * order + fitted, 0.05 * order + fitted * (0.3 + 0.2 * depth), 0.04 * order)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A new session whose errors end up in `page.faults`."""
+    context = chromium.new_context(viewport={"width": 1400, "height": 900})
+    page = context.new_page()
+    page.faults = []
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.on("console", lambda message: message.type == "error" and page.faults.append(told(message)))
+    yield page
+    context.close()
+    assert [fault for fault in page.faults if not PROBE.search(fault)] == []
+
+
+def told(message) -> str:
+    return f"{message.text} {message.location['url']}"
+
+
+def visit(page: Page, url: str, figures: bool = True) -> float:
+    """Open a link and wait until it is drawn; seconds from the navigation."""
+    began = time.perf_counter()
+    page.goto(url)
+    page.wait_for_selector(DRAWN if figures else "h1")
+    return time.perf_counter() - began
+
+
+def settle(page: Page) -> None:
+    """Wait until the page has run, and has drawn what it ran."""
+    page.wait_for_timeout(300)
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.wait_for_timeout(500)
+
+
+def drawn(page: Page, number: int = 0) -> list:
+    """The data of a figure as Plotly holds it."""
+    settle(page)
+    script = "([plot]) => plot.data.map(t => [t.name, t.x, t.y, t.marker && t.marker.color])"
+    return page.evaluate(script, [page.locator(".js-plotly-plot").nth(number).element_handle()])
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_is_drawn_within_three_seconds(page: Page, address: str, path: str) -> None:
+    visit(page, address + path, PATHS[path])  # the first reader of a server waits for its imports
+    seconds = min(visit(page, address + path, PATHS[path]) for _ in range(3))
+    print(f"{path} drawn {seconds:.2f} s after the navigation")  # noqa: T201
+    assert seconds < LONGEST
+    settle(page)
+    assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
+    assert page.locator(".js-plotly-plot").count() == (2 if PATHS[path] else 0)
+
+
+@pytest.mark.parametrize("path", ["/", "/layers"])
+def test_the_correction_changes_the_figure_and_the_link(page: Page, address: str, path: str) -> None:
+    visit(page, address + path)
+    before = drawn(page)
+    page.get_by_role("radio", name="raw").or_(page.get_by_role("button", name="raw")).first.click()
+    after = drawn(page)
+    assert "correction=raw" in page.url
+    assert before != after
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "/?order=3&correction=raw&models=Run-4M&along=step",
+        "/layers?model=Run-4M&revision=step16&order=2&correction=null",
+    ],
+)
+def test_a_link_opens_the_same_selection_in_another_session(
+    page: Page, chromium: Browser, address: str, link: str
+) -> None:
+    visit(page, address + link)
+    first = [drawn(page, number) for number in (0, 1)]
+    other = chromium.new_context().new_page()
+    visit(other, page.url)
+    assert [drawn(other, number) for number in (0, 1)] == first
+    for part in link.partition("?")[2].split("&"):
+        assert part in page.url
+    other.context.close()
+
+
+def test_order_and_correction_go_along_to_another_page(page: Page, address: str) -> None:
+    visit(page, f"{address}/?order=2&correction=raw")
+    settle(page)
+    page.get_by_role("link", name="Layers").click()
+    settle(page)
+    assert "order 2 (bigram), raw" in page.locator(DRAWN).first.text_content()
+    assert {"order=2", "correction=raw"} <= set(page.url.partition("?")[2].split("&"))
+
+
+def test_a_page_opened_first_by_its_own_path_has_its_frame(chromium: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path) as fresh:
+        page = chromium.new_page()
+        page.goto(f"{fresh}/method")
+        page.wait_for_selector("h1")
+        assert page.get_by_role("link", name="Trajectory").count() == 1
+        page.close()
+
+
+def test_figures_follow_when_the_theme_changes(page: Page, address: str) -> None:
+    visit(page, address)
+    ink = "document.querySelector('.js-plotly-plot').layout.template.layout.font.color"
+    settle(page)
+    light = page.evaluate(ink)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"{ink} !== '{light}'")
+
+
+def test_figures_have_alt_text(page: Page, address: str) -> None:
+    visit(page, address)
+    settle(page)
+    labels = page.evaluate("[...document.querySelectorAll('[aria-label]')].map(e => e.ariaLabel).join(' ')")
+    assert "Information plane, order 1 (token), null-corrected" in labels
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_narrow_screen_scrolls_in_one_direction_only(page: Page, address: str, path: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    visit(page, address + path, PATHS[path])
+    settle(page)
+    main = "document.querySelector('[data-testid=stMain]')"
+    assert page.evaluate(f"{main}.scrollWidth <= {main}.clientWidth")

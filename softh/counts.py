@@ -19,8 +19,9 @@ from softh.errors import InputError
 from softh.labels import LabelSet
 from softh.spec import Weighting
 
-_TEMPORARY = 2**25
-"""Table entries whose entropies are taken at once: 256 MiB a temporary."""
+_ENTRIES = {"cpu": 2**20, "cuda": 2**27}
+"""Table entries whose entropies are taken at once. On a CPU larger temporaries go back to the system after each use,
+and a third of the time is spent on asking for them again."""
 LEAST_SEEN = 5
 """Under uniform label weighting, labels seen fewer times than this are left out (as the precursor code did)."""
 
@@ -155,7 +156,7 @@ class Counts:
         rest = size[g.row_label] - g.row_size  # [rows] positions of the row's label outside the row's fold
         weight, weight_row, weight_rest = (_weight(s, weighting) for s in (size, size[g.row_label], rest))
         sums = []
-        for table in self.table.split(max(1, _TEMPORARY // self.table[:, 0].numel()), dim=1):
+        for table in self.table.split(max(1, _ENTRIES[g.row.device.type] // self.table[:, 0].numel()), dim=1):
             whole = _segment_sums(table, in_order, g.label_begin)
             h = _entropy(whole)  # [labels, draws]
             without = _entropy(whole[g.row_label] - table)  # [rows, draws]

@@ -30,6 +30,8 @@ from softh.spec import EstimateSpec, identity
 Progress = Callable[[str, int, int], None]
 """Called as progress(phase, done, total); the last call of a phase has done == total."""
 
+_ASSIGNMENTS = {"cpu": 2**21, "cuda": 2**27}
+"""Assignments held at once; few on a CPU, for the reason given in counts.py."""
 _TABLES = 4 << 30
 """Bytes of count tables held at once in main memory; on a GPU, 40 % of what is free."""
 
@@ -242,7 +244,7 @@ def _count(
         )
         for layer in layers
     }
-    for at, units in _units(states, labelling, layers):
+    for at, units in _units(states, labelling, layers, max(1, _ASSIGNMENTS[scaled.device.type] // (draws * bins))):
         fold = indicator(labelling.fold[at], labelling.folds)
         parts = {key: grouping.part(at) for key, grouping in labelling.groups.items()}
         for layer, unit in units.items():
@@ -255,8 +257,10 @@ def _count(
     return statistics
 
 
-def _units(states: HiddenStates, labelling: Labelling, layers: list[int]) -> Iterator[tuple[Tensor, dict[int, Tensor]]]:
-    """For each block: which positions it holds, and their normalised hidden states [positions, width] by layer."""
+def _units(
+    states: HiddenStates, labelling: Labelling, layers: list[int], most: int
+) -> Iterator[tuple[Tensor, dict[int, Tensor]]]:
+    """At most so many positions at a time, and their normalised hidden states [positions, width] by layer."""
     device = labelling.fold.device
     lengths = labelling.lengths
     for documents, hidden in states.read(layers):
@@ -264,16 +268,15 @@ def _units(states: HiddenStates, labelling: Labelling, layers: list[int]) -> Ite
         at = np.concatenate(ranges)
         first = np.repeat(np.cumsum(lengths[documents]) - lengths[documents], [len(r) for r in ranges])
         rows = torch.from_numpy(first + labelling.positions.offset[at])
-        yield (
-            torch.from_numpy(at).to(device),
-            {layer: normalise(z[rows.to(z.device)]).to(device) for layer, z in hidden.items()},
-        )
+        for some, where in zip(rows.split(most), torch.from_numpy(at).split(most), strict=True):
+            units = {layer: normalise(z[some.to(z.device)]).to(device) for layer, z in hidden.items()}
+            yield where.to(device), units
 
 
 def _centres(states: HiddenStates, labelling: Labelling, layers: list[int]) -> dict[int, Tensor]:
     """Mean of the normalised hidden states of each layer, [width] float32."""
     sums: dict[int, Tensor] = {}
-    for _, units in _units(states, labelling, layers):
+    for _, units in _units(states, labelling, layers, len(labelling.positions)):
         for layer, unit in units.items():
             sums[layer] = sums.get(layer, 0) + unit.double().sum(0)
     centres = {layer: (total / len(labelling.positions)).float() for layer, total in sums.items()}

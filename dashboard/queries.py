@@ -11,16 +11,17 @@ from softh.store import read
 
 USUAL = {
     "bins": 100,
-    "draws": 32,
+    "draws": 16,
     "frame": "iid",
     "centred": False,
     "calibration": "bound",
     "weighting": "positions",
+    "folds": 8,
     "seed": 0,
     "dtype": "auto",
     "orders": [1, 2, 3, 4],
 }
-"""Settings that go without saying."""
+"""Settings that go without saying: the defaults of an estimate."""
 
 
 @dataclass(frozen=True)

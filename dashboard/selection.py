@@ -93,10 +93,10 @@ def _prepare(key: str, options: Sequence[str], default: str | list[str]) -> None
     st.session_state[key] = value
     asked = st.query_params.get_all(key)
     if unknown := [name for name in asked if name not in options]:
-        shown = _fitting(asked, options, default) if isinstance(default, list) else [value]
+        shown = _fitting(asked, options, default) if isinstance(default, list) else value
         st.info(
             f"The link asks for {key} {_listed(unknown)}, which is not among {_listed(options)}: "
-            f"showing {_listed(shown)}.",
+            f"showing {shown if isinstance(shown, str) else _listed(shown)}.",
             icon=":material/link_off:",
         )
 

@@ -39,15 +39,16 @@ def build_record(
     context: int = 128,
     layers: int = 4,
     orders: tuple[int, ...] = (1, 2, 3, 4),
-    draws: int = 32,
+    draws: int = 16,
     seed: int = 0,
+    dtype: str = "auto",
     weights: str = "safetensors",
     shape: Shape = flat,
 ) -> dict[str, Any]:
     """One whole record for `softh.store.write.save`: every column of every table, numbers made up by `shape`."""
     spec = {
         "bins": 100, "calibration": "bound", "centred": False, "context": context, "corpus": corpus,
-        "documents": documents, "draws": draws, "dtype": "auto", "folds": 8, "frame": "iid", "model": model,
+        "documents": documents, "draws": draws, "dtype": dtype, "folds": 8, "frame": "iid", "model": model,
         "orders": list(orders), "revision": revision, "seed": seed, "weighting": "positions",
     }  # fmt: skip
     canonical = json.dumps(spec, sort_keys=True, separators=(",", ":"))

@@ -12,16 +12,15 @@ st.markdown(
     "A hidden state $z$ of one layer, one for each token position, is scaled to length one and softly assigned to $n$ "
     "reference directions $w_1 \\dots w_n$, drawn uniformly on the sphere. Entropy is that of the mean assignment."
 )
-st.latex(
-    r"p(w \mid z) = \operatorname{softmax}_w\!\left(\frac{\bar z^\top w}{\varepsilon}\right), \qquad "
-    r"\bar p = \frac1N \sum_{i=1}^N p(\cdot \mid z_i), \qquad H(Z) = -\sum_w \bar p(w) \log \bar p(w)"
-)
+st.latex(r"p(w \mid z) = \operatorname{softmax}_w\!\left(\frac{\bar z^\top w}{\varepsilon}\right)")
+st.latex(r"H(Z) = -\sum_w \bar p(w) \log \bar p(w), \qquad \bar p = \frac1N \sum_i p(\cdot \mid z_i)")
 st.markdown(
     "The temperature $\\varepsilon$ makes a von Mises–Fisher distribution of concentration $1/\\varepsilon$ differ "
     "from the uniform one by $\\log n$ nats. $X$ is the n-gram of tokens that ends at a position, $Y$ the one that "
     "starts right after it; orders 1 to 4 are token, bigram, trigram and quadgram."
 )
-st.latex(r"I(X;Z) = H(Z) - \sum_x P(x)\, H(Z \mid X = x), \qquad I(Y;Z) = H(Z) - \sum_y P(y)\, H(Z \mid Y = y)")
+st.latex(r"I(X;Z) = H(Z) - \sum_x P(x)\, H(Z \mid X = x)")
+st.latex(r"I(Y;Z) = H(Z) - \sum_y P(y)\, H(Z \mid Y = y)")
 st.markdown(
     """
 | on the screen | is | says |
@@ -68,8 +67,8 @@ else:
 st.header("Published results, not ours")
 st.markdown(
     """
-Conklin et al. (2026) report, over 47 open-weight models, these correlations with the mean of six benchmarks (MMLU-Pro,
-BBH, MATH Lvl 5, IFEval, GPQA, MuSR), with labels backed off from n-grams to tokens. No table by model is public.
+Conklin et al. (2026) report, over 47 open-weight models, these correlations with benchmark scores (MMLU-Pro, BBH,
+MATH Lvl 5, IFEval, GPQA, MuSR), with labels backed off to tokens. No table by model is public.
 
 | predictor | r | p |
 |---|---|---|

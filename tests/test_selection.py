@@ -1,0 +1,109 @@
+"""The controls: what they offer, what they put into the URL, and how they give way."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import queries
+from dashboard.selection import MOST_MODELS
+from softh.spec import EstimateSpec
+from softh.store import read, write
+
+APP = str(Path(__file__).parents[1] / "app.py")
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Callable) -> Callable[..., AppTest]:
+    """The trajectory page on the records that the keywords describe."""
+    monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
+
+    def opened(*keywords: dict, **link: str | list[str]) -> AppTest:
+        for given in keywords:
+            write.save(record(**given), tmp_path)
+        test = AppTest.from_file(APP, default_timeout=30)
+        for key, value in link.items():
+            test.query_params[key] = value
+        return test.run()
+
+    return opened
+
+
+TWO_TEXTS = ({"model": "A", "corpus": "one"}, {"model": "B", "corpus": "one"}, {"model": "C", "corpus": "two"})
+
+
+def value(test: AppTest, key: str) -> object:
+    return test.get_by_key(key).value
+
+
+def test_the_text_of_most_estimates_comes_first(app):
+    assert value(app(*TWO_TEXTS), "corpus") == "one"
+
+
+def test_only_models_of_the_chosen_text_are_offered(app):
+    test = app(*TWO_TEXTS)
+    assert test.multiselect(key="models").options == ["A", "B"]
+    test = test.selectbox(key="corpus").set_value("two").run()
+    assert (test.multiselect(key="models").options, value(test, "models")) == (["C"], ["C"])
+
+
+def test_no_more_models_are_drawn_unasked_than_there_are_colours(app):
+    test = app(*({"model": f"M{i}"} for i in range(MOST_MODELS + 2)))
+    assert len(value(test, "models")) == MOST_MODELS
+    assert len(test.multiselect(key="models").options) == MOST_MODELS + 2
+
+
+def test_only_estimated_orders_are_offered(app):
+    test = app({"orders": (1, 3)})
+    assert test.get_by_key("order").options == ["1", "3"]
+
+
+def test_a_change_enters_the_url_with_all_the_rest(app):
+    test = app(*TWO_TEXTS)
+    test = test.get_by_key("correction").set_value("raw").run()
+    assert {key: test.query_params[key] for key in ("corpus", "order", "correction", "models")} == {
+        "corpus": "one",
+        "order": "1",
+        "correction": "raw",
+        "models": ["A", "B"],
+    }
+
+
+def test_an_emptied_control_falls_back_to_its_default(app):
+    test = app(*TWO_TEXTS).selectbox(key="corpus").set_value("two").run()
+    test = test.selectbox(key="corpus").set_value(None).run()
+    assert not test.exception
+    assert test.multiselect(key="models").options == ["A", "B"]
+
+
+def test_of_several_models_in_a_link_the_known_are_kept(app):
+    test = app(*TWO_TEXTS, models=["B", "gone"])
+    assert value(test, "models") == ["B"]
+    assert "not among A, B: showing B." in test.info[0].value
+
+
+def test_the_newest_estimate_of_a_checkpoint_is_shown(tmp_path, record):
+    older, newer = record(), record(dtype="bfloat16")
+    newer["estimate"]["created_at"] = newer["estimate"]["created_at"].replace(year=2027)
+    for each in (newer, older):
+        write.save(each, tmp_path)
+    rows = read.trajectory(tmp_path)
+    assert set(queries.newest(rows)["estimate_id"]) == {newer["estimate"]["estimate_id"]}
+
+
+def test_settings_beyond_the_usual_are_named_and_twins_told_apart(app):
+    other = app({"model": "A"}, {"model": "B", "draws": 64}, {"model": "C", "seed": 1})
+    labels = other.selectbox(key="settings").options
+    assert sorted(labels) == [
+        "64 documents × 128 tokens",
+        "64 documents × 128 tokens, draws 64",
+        "64 documents × 128 tokens, seed 1",
+    ]
+
+
+def test_what_goes_without_saying_is_what_an_estimate_does_unasked():
+    spec = json.loads(EstimateSpec(model="any").canonical())
+    assert {name: spec[name] for name in queries.USUAL} == queries.USUAL
+    assert set(spec) - set(queries.USUAL) == {"model", "revision", "corpus", "documents", "context"}

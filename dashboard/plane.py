@@ -49,8 +49,8 @@ class Scale:
 
 def plane(paths: Sequence[Path], scale: Scale | None, order: int, correction: str, look: Look) -> go.Figure:
     """The plane with all paths; alt text in `layout.meta`."""
-    x_range = span([x for path in paths for x in path.x])
-    y_range = span([y for path in paths for y in path.y])
+    x_range = span([end for path in paths for end in _ends(path.x, path.x_error)])
+    y_range = span([end for path in paths for end in _ends(path.y, path.y_error)])
     figure = go.Figure(layout={"template": template(look), "height": HEIGHT, "showlegend": False})
     for axis, quantity, limits in (("xaxis", "input", x_range), ("yaxis", "output", y_range)):
         figure.layout[axis].update(title_text=_title(quantity, order, correction, look), range=limits, nticks=7)
@@ -70,6 +70,12 @@ def span(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(0.0, *values), max(0.0, *values)
     pad = 0.12 * (high - low) or 1.0
     return low - pad * (low < 0), high + pad
+
+
+def _ends(values: Sequence[float], errors: Sequence[float | None]) -> Iterator[float]:
+    """Both ends of every bar of an error cross."""
+    for value, error in zip(values, errors, strict=True):
+        yield from (value - (error or 0), value + (error or 0))
 
 
 def _title(quantity: str, order: int, correction: str, look: Look) -> str:
@@ -121,7 +127,7 @@ def _points(path: Path, look: Look) -> go.Scatter:
     symbols = [f"{path.symbol}-open" if i == 0 and not single else path.symbol for i in range(last + 1)]
     sizes = [14 if i == last else 11 if i == 0 else 8 for i in range(last + 1)]
     colours = [along(path.colours, share) for share in path.shares]
-    cross = {"color": mix(path.colours[-1], look.background, 0.55), "thickness": 1, "width": 0}
+    cross = {"color": mix(look.muted, look.background, 0.6), "thickness": 1, "width": 0}
     return go.Scatter(
         x=path.x,
         y=path.y,
@@ -188,16 +194,26 @@ def _labels(
     taken: list[tuple[float, float]] = []
     for path, index, text in sorted(wanted, key=lambda label: -label[0].y[label[1]]):
         x, y = path.x[index], path.y[index]
-        place, height = (x - x_range[0]) / (x_range[1] - x_range[0]), y * pixels
+        place = (x - x_range[0]) / (x_range[1] - x_range[0])
+        left, lift = _free_side(path, x, y, place)
+        height = y * pixels + lift
         below = min((other for where, other in taken if abs(where - place) < 0.4), default=math.inf) - _LABEL_GAP
-        shift = min(0.0, below - height)
-        taken.append((place, height + shift))
-        left = place > 0.62 or (place > 0.3 and len(path.x) > 1 and sum(path.x) / len(path.x) > x)
+        height = min(height, below)
+        taken.append((place, height))
         figure.add_annotation(
             x=x, y=y, text=text, align="right" if left else "left", xanchor="right" if left else "left",
-            ax=-14 if left else 14, ay=-shift, arrowcolor=look.muted, arrowwidth=0.8, arrowhead=0, standoff=7,
-            font={"size": 12.5, "color": look.ink}, bgcolor=_veil(look), borderpad=1,
+            ax=-14 if left else 14, ay=y * pixels - height, arrowcolor=look.muted, arrowwidth=0.8, arrowhead=0,
+            standoff=7, font={"size": 12.5, "color": look.ink}, bgcolor=_veil(look), borderpad=1,
         )  # fmt: skip
+
+
+def _free_side(path: Path, x: float, y: float, place: float) -> tuple[bool, float]:
+    """Whether a label goes to the left of its point, and by how many pixels it is lifted out of the way of the path."""
+    single = len(path.x) == 1
+    middle_x, middle_y = sum(path.x) / len(path.x), sum(path.y) / len(path.y)
+    left = place > 0.62 or (place > 0.3 and not single and middle_x > x)
+    crossed = not single and (middle_x < x) == left
+    return left, (-24.0 if middle_y > y else 24.0) * crossed
 
 
 def _small(text: str, look: Look) -> str:

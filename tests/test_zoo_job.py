@@ -1,0 +1,192 @@
+"""Jobs leave what the tables need: records, scores and how they ended; packed, carried and unpacked again."""
+
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from softh.errors import InputError
+from softh.store import read
+from zoo import __main__ as command
+from zoo import driver, recipe, report, tokens
+from zoo.job import Place, execute
+
+RECIPE = """
+demo = "good"
+[sizes]
+s = { width = 16, layers = 1, heads = 2, hidden = 32 }
+[defaults]
+architecture = "olmo2"
+size = "s"
+batch = 2
+context = 128
+warmup = 4
+[measure]
+documents = 6
+context = 32
+draws = 2
+orders = [1, 2]
+score_documents = 6
+cloze = 5
+grammar = 4
+[[trajectory]]
+name = "good"
+steps = 6
+lr = 1e-2
+checkpoints = 3
+[[frontier]]
+name = "blown"
+steps = 60
+lr = 1e6
+[[posttraining]]
+base = "good"
+sft_epochs = 1
+dpo_epochs = 1
+batch = 4
+[[posttraining]]
+base = "blown"
+"""
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> tuple[recipe.Recipe, Place]:
+    """A recipe all of whose jobs have run, on the text that every Python carries."""
+    folder = tmp_path_factory.mktemp("zoo")
+    (folder / "recipe.toml").write_text(RECIPE)
+    row = {"prompt": "What is it?", "chosen": "A ship.", "rejected": "Go away."}
+    (folder / "pairs.jsonl").write_text("\n".join([json.dumps(row)] * 12))
+    read_recipe = recipe.load(folder / "recipe.toml")
+    place = Place(tokens.Library(tokens.BUILT_IN), folder / "pairs.jsonl", folder / "work")
+    for each in read_recipe.jobs():
+        execute(read_recipe, each.name, place, quiet=False)
+    return read_recipe, place
+
+
+def test_jobs_say_how_they_ended(zoo: tuple[recipe.Recipe, Place]) -> None:
+    found = {row["name"]: row for row in report.summaries(*zoo)}
+    assert {name: row["status"] for name, row in found.items()} == {
+        "good": "finished", "blown": "diverged", "good-post": "finished", "blown-post": "failed",
+    }  # fmt: skip
+    assert "blown diverged: its loss was" in found["blown"]["why"]
+    assert "needs blown, which has not finished" in found["blown-post"]["why"]
+    assert found["good"]["tokens"] == 6 * 2 * 128
+    assert found["good"]["training"] > 0
+    assert found["good"]["estimating"] > 0
+    assert not found["good"]["failures"]
+
+
+def test_a_diverged_run_is_in_the_table_and_not_in_the_frontier(zoo: tuple[recipe.Recipe, Place]) -> None:
+    assert ["blown", "diverged"] in [line.split()[:2] for line in report.table(*zoo).splitlines()]
+    assert not list(zoo[1].folder("blown").glob("at-*"))
+    assert not (zoo[1].folder("blown") / "model").exists()
+
+
+def test_packed_results_become_runs_of_the_store(zoo: tuple[recipe.Recipe, Place], tmp_path: Path) -> None:
+    report.pack(*zoo, tmp_path / "out")
+    files = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert files == ["demo.tar.gz", "records-0.jsonl.gz", "scores.json", "summary.json"]
+    assert report.unpack(tmp_path / "out", tmp_path / "data") == 5
+    rows = read.estimates(tmp_path / "data")
+    assert not read.problems(tmp_path / "data")
+    steps = {(row["model"], row["step"], row["tokens"], row["stage"]) for row in rows.iter_rows(named=True)}
+    assert steps == {
+        ("zoo-good", 0, 0, "base"), ("zoo-good", 1, 256, "base"), ("zoo-good", 6, 1536, "base"),
+        ("zoo-good-sft", None, None, "sft"), ("zoo-good-dpo", None, None, "dpo"),
+    }  # fmt: skip
+
+
+def test_scores_belong_to_steps_and_the_last_also_to_the_model(
+    zoo: tuple[recipe.Recipe, Place], tmp_path: Path
+) -> None:
+    report.pack(*zoo, tmp_path)
+    rows = json.loads((tmp_path / "scores.json").read_text())
+    assert set(rows[0]) == {"model", "revision", "task", "metric", "score", "stderr", "source"}
+    cloze = {(row["model"], row["revision"]) for row in rows if row["task"] == "grammar"}
+    steps = {("zoo-good", revision) for revision in ("step0", "step1", "step6", None)}
+    assert cloze == steps | {("zoo-good-sft", None), ("zoo-good-dpo", None)}
+    assert {row["model"] for row in rows if row["task"] == "preference"} == {"zoo-good-sft", "zoo-good-dpo"}
+
+
+def test_the_demo_checkpoint_opens_as_any_other(zoo: tuple[recipe.Recipe, Place], tmp_path: Path) -> None:
+    report.pack(*zoo, tmp_path)
+    with tarfile.open(tmp_path / "demo.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "zoo-good", dtype="auto")
+    whole = AutoModelForCausalLM.from_pretrained(zoo[1].folder("good") / "model")
+    assert model.dtype == torch.bfloat16
+    for name, weight in whole.state_dict().items():
+        assert torch.equal(model.state_dict()[name], weight.to(torch.bfloat16))
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "zoo-good")
+    assert tokenizer is not None
+    assert tokenizer.eos_token == tokens.END
+
+
+def test_a_job_that_ran_again_gives_the_same_numbers(zoo: tuple[recipe.Recipe, Place], tmp_path: Path) -> None:
+    again = Place(zoo[1].library, zoo[1].pairs, tmp_path)
+    execute(zoo[0], "good", again, quiet=False)
+    for name in ("at-00000000.json.gz", "at-00000006.json.gz"):
+        first, second = (report.found(place.folder("good") / name) for place in (zoo[1], again))
+        assert [record["measures"] for record in first["records"]] == [
+            record["measures"] for record in second["records"]
+        ]
+        assert first["scores"] == second["scores"]
+
+
+def test_records_are_cut_into_files_that_can_be_carried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "PART", 1 << 16)
+    lines = [np.random.default_rng(number).bytes(8192).hex() for number in range(40)]
+    parts = list(report.parts(lines))
+    assert len(parts) > 1
+    assert b"".join(map(report.gzip.decompress, parts)).decode().splitlines() == lines
+
+
+def test_what_has_ended_is_not_run_again(zoo: tuple[recipe.Recipe, Place]) -> None:
+    said: list[str] = []
+    waiting = driver.Driver(*zoo, slots=1, minutes=1, say=said.append).order(None)
+    assert [each.name for each in waiting] == ["blown-post"]
+
+
+def test_the_driver_runs_jobs_in_processes_of_their_own(zoo: tuple[recipe.Recipe, Place], tmp_path: Path) -> None:
+    said: list[str] = []
+    place = Place(zoo[1].library, zoo[1].pairs, tmp_path)
+    driver.Driver(zoo[0], place, slots=2, minutes=2, say=said.append).run(["blown", "blown-post"])
+    assert place.summary("blown")["status"] == "diverged"
+    assert place.summary("blown-post")["status"] == "failed"
+    assert any("blown diverged" in line for line in said)
+
+
+def test_without_a_gpu_a_long_recipe_is_an_estimate_and_no_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert command.main(["all", "zoo/recipe.toml", "--work", str(tmp_path)]) == 2
+    assert "hours on this CPU" in (error := capsys.readouterr().err)
+    assert "zoo/small.toml" in error
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["plan", "nothing.toml"], "nothing.toml"),
+        (["run", "zoo/small.toml", "nobody"], "nobody"),
+        (["all", "zoo/small.toml", "--only", "nobody"], "nobody"),
+        (["unpack", "zoo"], "no records"),
+        (["all", "zoo/small.toml", "--text", "nowhere"], "nowhere"),
+    ],
+)
+def test_what_a_person_can_mend_is_a_sentence(
+    arguments: list[str], named: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    extra = ["--work", str(tmp_path)] if arguments[0] != "unpack" else []
+    assert command.main(arguments + extra) == 2
+    assert named in capsys.readouterr().err
+
+
+def test_a_missing_text_is_a_sentence() -> None:
+    with pytest.raises(InputError, match="python-docs"):
+        tokens.Library(Path("nowhere")).train()

@@ -1,0 +1,94 @@
+"""Post-training does what its names say: answers become likelier, and the preferred ones more than the others."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import llama
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from softh.errors import InputError
+from zoo import posttrain, tokens
+from zoo.posttrain import dpo, dpo_loss, log_likelihood, margins, post_train, sft
+from zoo.recipe import PostTraining
+
+ASKED = PostTraining(base="a", sft_epochs=4, dpo_epochs=4, batch=4, sft_lr=1e-2, dpo_lr=1e-3)
+
+
+@pytest.fixture
+def model() -> PreTrainedModel:
+    torch.manual_seed(0)
+    return AutoModelForCausalLM.from_config(llama(vocab_size=tokens.VOCABULARY, max_position_embeddings=512))
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> list[posttrain.Preference]:
+    path = tmp_path_factory.mktemp("pairs") / "pairs.jsonl"
+    rows = [
+        {"prompt": f"Name {n} ships.", "chosen": f"Here are {n} good ships.", "rejected": f"No, {n} is rude."}
+        for n in range(20)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    train, held_out = posttrain.load(path, tokens.load_tokenizer(), 64)
+    assert (len(train), len(held_out)) == (18, 2)
+    return train
+
+
+def test_the_template_is_plain_and_the_answer_is_what_is_learnt(pairs: list[posttrain.Preference]) -> None:
+    tokenizer, answer = tokens.load_tokenizer(), pairs[0].chosen
+    assert tokenizer.decode(answer.ids[: answer.first]) == "Question: Name 1 ships.\n\nAnswer:"
+    assert tokenizer.decode(answer.ids[answer.first :]) == " Here are 1 good ships." + tokens.END
+
+
+def test_pairs_longer_than_the_context_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    row = {"prompt": "What?", "chosen": "word " * 100, "rejected": "No."}
+    path.write_text(json.dumps(row))
+    assert posttrain.load(path, tokens.load_tokenizer(), 64) == ([], [])
+    with pytest.raises(InputError, match="could not be read"):
+        posttrain.load(tmp_path / "nothing", tokens.load_tokenizer(), 64)
+
+
+def test_the_dpo_loss_by_hand() -> None:
+    margin, reference = torch.tensor([1.0, -2.0]), torch.tensor([0.5, 1.0])
+    by_hand = (math.log(1 + math.exp(-0.1 * 0.5)) + math.log(1 + math.exp(0.1 * 3.0))) / 2
+    assert dpo_loss(margin, reference, 0.1).item() == pytest.approx(by_hand, rel=1e-6)
+    assert dpo_loss(reference, reference, 0.1).item() == pytest.approx(math.log(2))
+
+
+def test_the_likelihood_of_an_answer_is_that_of_its_tokens(
+    model: PreTrainedModel, pairs: list[posttrain.Preference]
+) -> None:
+    answers = [pairs[0].chosen, pairs[5].rejected]
+    for answer, found in zip(answers, log_likelihood(model, answers).tolist(), strict=True):
+        surprise = model(input_ids=torch.tensor([answer.ids])).logits[0].log_softmax(-1)
+        by_hand = sum(surprise[at - 1, answer.ids[at]].item() for at in range(answer.first, len(answer.ids)))
+        assert found == pytest.approx(by_hand, rel=1e-4)
+
+
+def test_tuning_makes_chosen_answers_likelier(model: PreTrainedModel, pairs: list[posttrain.Preference]) -> None:
+    chosen = [pair.chosen for pair in pairs]
+    before = log_likelihood(model, chosen).mean().item()
+    sft(model, pairs, ASKED)
+    assert log_likelihood(model, chosen).mean().item() > before + 1
+
+
+def test_dpo_widens_the_margin(model: PreTrainedModel, pairs: list[posttrain.Preference]) -> None:
+    before = margins(model, pairs)
+    dpo(model, pairs, ASKED)
+    assert (margins(model, pairs) - before).mean().item() > 0.5
+
+
+def test_the_base_model_is_left_alone(model: PreTrainedModel, pairs: list[posttrain.Preference]) -> None:
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    stages = {stage: margins(tuned, pairs) for stage, tuned in post_train(model, pairs, ASKED)}
+    assert list(stages) == ["sft", "dpo"]
+    assert not torch.equal(stages["sft"], stages["dpo"])
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+
+
+def test_post_training_is_decided_by_its_seed(model: PreTrainedModel, pairs: list[posttrain.Preference]) -> None:
+    first, again = ([margins(tuned, pairs) for _, tuned in post_train(model, pairs, ASKED)] for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))

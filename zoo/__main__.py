@@ -1,0 +1,130 @@
+"""``python -m zoo``: plan, train and pack a family of small models."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from softh.errors import InputError
+from zoo import plan, recipe, report, speed, tokens
+from zoo.driver import Driver
+from zoo.job import Place, execute
+
+TEXT = Path("../shared/text")
+PAIRS = Path("../shared/prefs/pairs.jsonl")
+PATIENCE = 3600.0
+"""Seconds that a recipe may take on a CPU without being asked for twice."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; what a person can mend is one sentence on stderr and exit code 2."""
+    asked = _parser().parse_args(arguments)
+    try:
+        asked.command(asked)
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m zoo", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    for name, command in (("plan", _plan), ("all", _all), ("run", _run), ("speed", _speed)):
+        added = commands.add_parser(name, help=command.__doc__)
+        added.set_defaults(command=command)
+        added.add_argument("recipe", type=Path)
+        added.add_argument("--text", type=Path, default=TEXT, help=f"folder of the books, or {tokens.BUILT_IN}")
+        added.add_argument("--pairs", type=Path, default=PAIRS, help="preference pairs for post-training")
+        added.add_argument("--work", type=Path, default=Path("cache/zoo"), help="where runs keep their state")
+        if name == "run":
+            added.add_argument("name")
+        if name in ("all", "speed"):
+            added.add_argument("--only", nargs="+", metavar="NAME", help="these runs alone")
+        if name == "all":
+            added.add_argument("--out", type=Path, default=Path("cache/zoo/out"), help="where results are packed")
+            added.add_argument("--minutes", type=float, default=float("inf"), help="stop then; the next call goes on")
+            added.add_argument(
+                "--slots", type=int, default=6 if torch.cuda.is_available() else 1, help="runs at a time"
+            )
+            added.add_argument("--anyway", action="store_true", help="run however long it takes")
+    unpack = commands.add_parser("unpack", help=_unpack.__doc__)
+    unpack.set_defaults(command=_unpack)
+    unpack.add_argument("folder", type=Path)
+    unpack.add_argument("--data", type=Path, default=Path("data"))
+    train = commands.add_parser("tokenizer", help=_tokenizer.__doc__)
+    train.set_defaults(command=_tokenizer)
+    train.add_argument("--text", type=Path, default=TEXT)
+    return parser
+
+
+def _place(asked: argparse.Namespace, read: recipe.Recipe) -> Place:
+    return Place(tokens.Library(asked.text, read.books or None), asked.pairs, asked.work)
+
+
+def _plan(asked: argparse.Namespace) -> None:
+    """Say what every run of a recipe is expected to cost on this machine."""
+    say(plan.table(plan.costs(recipe.load(asked.recipe))))
+
+
+def _all(asked: argparse.Namespace) -> None:
+    """Run everything in a recipe, several runs at a time, and pack the results."""
+    read = recipe.load(asked.recipe)
+    place = _place(asked, read)
+    names = set(asked.only or [job.name for job in read.jobs()])
+    if unknown := names - {job.name for job in read.jobs()}:
+        raise InputError(f"--only names {min(unknown)!r}, which is not in {asked.recipe}: correct the name.")
+    if not torch.cuda.is_available() and not asked.anyway:
+        _have_patience(sum(cost.seconds for cost in plan.costs(read) if cost.name in names), asked.recipe)
+    Driver(read, place, asked.slots, asked.minutes, say).run(names)
+    report.pack(read, place, asked.out)
+    say(report.table(read, place))
+
+
+def _have_patience(seconds: float, path: Path) -> None:
+    say(f"{path} is expected to take {plan.words(seconds)} on this CPU.")
+    if seconds > PATIENCE:
+        raise InputError(
+            f"There is no GPU, and {path} would take about {plan.words(seconds)} on this CPU; "
+            "expected an hour at most: take zoo/small.toml, or add --anyway."
+        )
+
+
+def _run(asked: argparse.Namespace) -> None:
+    """Run one job of a recipe in this process, its output on the screen."""
+    read = recipe.load(asked.recipe)
+    place = _place(asked, read)
+    if asked.name not in {job.name for job in read.jobs()}:
+        raise InputError(f"The run {asked.name!r} is not in {asked.recipe}: correct the name.")
+    execute(read, asked.name, place, quiet=False)
+    say(report.table(read, place))
+
+
+def _speed(asked: argparse.Namespace) -> None:
+    """Measure the training speed of every architecture and size of a recipe, one after another."""
+    read = recipe.load(asked.recipe)
+    say(speed.table(read, _place(asked, read), asked.only))
+
+
+def _unpack(asked: argparse.Namespace) -> None:
+    """Write packed estimates as runs of the store."""
+    say(f"{report.unpack(asked.folder, asked.data)} estimates are in {asked.data}.")
+
+
+def _tokenizer(asked: argparse.Namespace) -> None:
+    """Train the tokenizer of the zoo again."""
+    began = time.monotonic()
+    tokens.train_tokenizer(tokens.Library(asked.text).train())
+    say(f"{tokens.TOKENIZER} was trained in {time.monotonic() - began:.0f} s.")
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -87,11 +87,11 @@ def _segments(label: str, options: Sequence[str], key: str, help: str) -> str:  
 def _prepare(key: str, options: Sequence[str], default: str | list[str]) -> None:
     """Give a control its value before it is drawn: its own while that is on offer, else the default.
 
-    A link wins over both; what it asks for in vain is said.
+    A link wins over both when it opens a page; what it asks for in vain is said.
     """
-    value = _fitting(st.session_state.get(key), options, default)
-    st.session_state[key] = value
-    asked = st.query_params.get_all(key)
+    opening = key not in st.session_state
+    st.session_state[key] = value = _fitting(st.session_state.get(key), options, default)
+    asked = st.query_params.get_all(key) if opening else []
     if unknown := [name for name in asked if name not in options]:
         shown = _fitting(asked, options, default) if isinstance(default, list) else value
         st.info(

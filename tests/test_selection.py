@@ -49,6 +49,13 @@ def test_only_models_of_the_chosen_text_are_offered(app):
     assert (test.multiselect(key="models").options, value(test, "models")) == (["C"], ["C"])
 
 
+def test_what_the_reader_changes_is_no_broken_link(app):
+    test = app(*TWO_TEXTS, corpus="one", models=["A", "B"])
+    test = test.selectbox(key="corpus").set_value("two").run()
+    assert value(test, "models") == ["C"]
+    assert not test.info
+
+
 def test_no_more_models_are_drawn_unasked_than_there_are_colours(app):
     test = app(*({"model": f"M{i}"} for i in range(MOST_MODELS + 2)))
     assert len(value(test, "models")) == MOST_MODELS

@@ -19,7 +19,7 @@ from softh.activations import HiddenStates, load_model, open_cache
 from softh.assignment import references
 from softh.calibration import temperature
 from softh.checkpoints import resolve
-from softh.estimate import label, measure_entropies
+from softh.entropies import label, measure_entropies
 from softh.measures import measure
 from softh.spec import EstimateSpec
 

@@ -18,6 +18,8 @@ __all__ = ["Cache", "HiddenStates", "Model", "SafeDisk", "load_model", "open_cac
 
 _LOGITS = 2**25
 """Logits held at once, in float32 128 MiB: a vocabulary of 262,144 times a batch would be gigabytes."""
+_BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}
+"""Tokens run together: a GPU waits for its next kernel when they are few."""
 _MARGIN = 0.95
 """Part of the cache bound that one estimate may fill, the rest is left to the index of the cache."""
 
@@ -35,14 +37,14 @@ class HiddenStates:
         checkpoint_digest: str,
         *,
         cache: Cache | None,
-        batch_tokens: int = 4096,
+        batch_tokens: int | None = None,
     ) -> None:
         _check_fit(model, windows)
         self.model = model
         self.windows = windows
         self.cache = cache
         self.layers = model.layers + 1
-        self.blocks = _blocks(windows, batch_tokens)
+        self.blocks = _blocks(windows, batch_tokens or _BATCH_TOKENS[torch.device(model.device).type])
         self.forward_passes = 0
         self._nats: dict[int, Tensor] = {}
         self._key = identity(

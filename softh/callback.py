@@ -17,7 +17,7 @@ from transformers import TrainerCallback
 from softh import corpus, models, paths
 from softh.checkpoints import Checkpoint
 from softh.corpus import Corpus
-from softh.estimate import estimate_model
+from softh.estimate import Prepared, estimate_model, prepare
 from softh.spec import EstimateSpec
 
 log = logging.getLogger(__name__)
@@ -89,6 +89,7 @@ class InformationPlane:
         self.seconds = 0.0
         """Spent on estimates so far."""
         self.failures: list[str] = []
+        self._prepared: dict[str, Prepared] = {}
         self._cost = 0.0
         self._credit = 0.0
         self._timed: tuple[int, float] | None = None
@@ -136,7 +137,10 @@ class InformationPlane:
         checkpoint = self._checkpoint(model, step)
         for text in self.texts:
             spec = replace(self.spec, revision=checkpoint.revision, corpus=text.name)
-            self.save(estimate_model(spec, checkpoint, described, text).record())
+            if text.name not in self._prepared:
+                self._prepared[text.name] = prepare(spec, described, text)
+            prepared = self._prepared[text.name]
+            self.save(estimate_model(spec, checkpoint, described, text, prepared=prepared).record())
 
     @cached_property
     def texts(self) -> list[Corpus]:

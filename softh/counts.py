@@ -19,7 +19,7 @@ from softh.errors import InputError
 from softh.labels import LabelSet
 from softh.spec import Weighting
 
-_ENTRIES = {"cpu": 2**20, "cuda": 2**27}
+_ENTRIES = {"cpu": 2**20, "cuda": 2**25}
 """Table entries whose entropies are taken at once. On a CPU larger temporaries go back to the system after each use,
 and a third of the time is spent on asking for them again."""
 LEAST_SEEN = 5

@@ -10,13 +10,14 @@ import torch
 from tiny import save_model, save_text
 
 from softh import corpus as corpora
-from softh import estimate as module
+from softh import entropies as module
 from softh.activations import Cache, HiddenStates, load_model, open_cache
 from softh.assignment import references
 from softh.calibration import temperature
 from softh.checkpoints import resolve
+from softh.entropies import label, measure_entropies
 from softh.errors import InputError
-from softh.estimate import Estimate, estimate, label, measure_entropies
+from softh.estimate import Estimate, estimate
 from softh.measures import Entropies, Measure
 from softh.spec import EstimateSpec
 from softh.store import read, write

@@ -2,9 +2,9 @@
 
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -13,7 +13,8 @@ from softh.errors import InputError
 from softh.store import read
 from zoo import __main__ as command
 from zoo import driver, recipe, report, tokens
-from zoo.job import Place, execute
+from zoo.job import execute
+from zoo.place import Place
 
 RECIPE = """
 demo = "good"
@@ -53,42 +54,42 @@ base = "blown"
 
 
 @pytest.fixture(scope="module")
-def zoo(tmp_path_factory: pytest.TempPathFactory) -> tuple[recipe.Recipe, Place]:
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A recipe all of whose jobs have run, on the text that every Python carries."""
     folder = tmp_path_factory.mktemp("zoo")
     (folder / "recipe.toml").write_text(RECIPE)
     row = {"prompt": "What is it?", "chosen": "A ship.", "rejected": "Go away."}
     (folder / "pairs.jsonl").write_text("\n".join([json.dumps(row)] * 12))
     read_recipe = recipe.load(folder / "recipe.toml")
-    place = Place(tokens.Library(tokens.BUILT_IN), folder / "pairs.jsonl", folder / "work")
+    place = Place(read_recipe, tokens.Library(tokens.BUILT_IN), folder / "pairs.jsonl", folder / "work")
     for each in read_recipe.jobs():
-        execute(read_recipe, each.name, place, quiet=False)
-    return read_recipe, place
+        execute(place, each.name, quiet=False)
+    return place
 
 
-def test_jobs_say_how_they_ended(zoo: tuple[recipe.Recipe, Place]) -> None:
-    found = {row["name"]: row for row in report.summaries(*zoo)}
+def test_jobs_say_how_they_ended(zoo: Place) -> None:
+    found = {row["name"]: row for row in zoo.summaries()}
     assert {name: row["status"] for name, row in found.items()} == {
         "good": "finished", "blown": "diverged", "good-post": "finished", "blown-post": "failed",
     }  # fmt: skip
-    assert "blown diverged: its loss was" in found["blown"]["why"]
-    assert "needs blown, which has not finished" in found["blown-post"]["why"]
+    assert "The loss of blown was" in found["blown"]["why"]
+    assert "needs the model blown, which has not finished" in found["blown-post"]["why"]
     assert found["good"]["tokens"] == 6 * 2 * 128
     assert found["good"]["training"] > 0
     assert found["good"]["estimating"] > 0
     assert not found["good"]["failures"]
 
 
-def test_a_diverged_run_is_in_the_table_and_not_in_the_frontier(zoo: tuple[recipe.Recipe, Place]) -> None:
-    assert ["blown", "diverged"] in [line.split()[:2] for line in report.table(*zoo).splitlines()]
-    assert not list(zoo[1].folder("blown").glob("at-*"))
-    assert not (zoo[1].folder("blown") / "model").exists()
+def test_a_diverged_run_is_in_the_table_and_not_in_the_frontier(zoo: Place) -> None:
+    assert ["blown", "diverged"] in [line.split()[:2] for line in report.table(zoo).splitlines()]
+    left = {path.name for path in zoo.folder(zoo.recipe.run("blown")).iterdir()}
+    assert left == {"summary.json"}
 
 
-def test_packed_results_become_runs_of_the_store(zoo: tuple[recipe.Recipe, Place], tmp_path: Path) -> None:
-    report.pack(*zoo, tmp_path / "out")
+def test_packed_results_become_runs_of_the_store(zoo: Place, tmp_path: Path) -> None:
+    report.pack(zoo, tmp_path / "out")
     files = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert files == ["demo.tar.gz", "records-0.jsonl.gz", "scores.json", "summary.json"]
+    assert files == ["demo.tar.gz", "runs-0.tar", "summary.json"]
     assert report.unpack(tmp_path / "out", tmp_path / "data") == 5
     rows = read.estimates(tmp_path / "data")
     assert not read.problems(tmp_path / "data")
@@ -99,11 +100,10 @@ def test_packed_results_become_runs_of_the_store(zoo: tuple[recipe.Recipe, Place
     }  # fmt: skip
 
 
-def test_scores_belong_to_steps_and_the_last_also_to_the_model(
-    zoo: tuple[recipe.Recipe, Place], tmp_path: Path
-) -> None:
-    report.pack(*zoo, tmp_path)
-    rows = json.loads((tmp_path / "scores.json").read_text())
+def test_scores_belong_to_steps_and_the_last_also_to_the_model(zoo: Place, tmp_path: Path) -> None:
+    report.pack(zoo, tmp_path / "out")
+    report.unpack(tmp_path / "out", tmp_path)
+    rows = json.loads((tmp_path / "zoo" / "scores.json").read_text())
     assert set(rows[0]) == {"model", "revision", "task", "metric", "score", "stderr", "source"}
     cloze = {(row["model"], row["revision"]) for row in rows if row["task"] == "grammar"}
     steps = {("zoo-good", revision) for revision in ("step0", "step1", "step6", None)}
@@ -111,12 +111,12 @@ def test_scores_belong_to_steps_and_the_last_also_to_the_model(
     assert {row["model"] for row in rows if row["task"] == "preference"} == {"zoo-good-sft", "zoo-good-dpo"}
 
 
-def test_the_demo_checkpoint_opens_as_any_other(zoo: tuple[recipe.Recipe, Place], tmp_path: Path) -> None:
-    report.pack(*zoo, tmp_path)
+def test_the_demo_checkpoint_opens_as_any_other(zoo: Place, tmp_path: Path) -> None:
+    report.pack(zoo, tmp_path)
     with tarfile.open(tmp_path / "demo.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "zoo-good", dtype="auto")
-    whole = AutoModelForCausalLM.from_pretrained(zoo[1].folder("good") / "model")
+    whole = AutoModelForCausalLM.from_pretrained(zoo.folder(zoo.recipe.run("good")) / "model")
     assert model.dtype == torch.bfloat16
     for name, weight in whole.state_dict().items():
         assert torch.equal(model.state_dict()[name], weight.to(torch.bfloat16))
@@ -125,37 +125,52 @@ def test_the_demo_checkpoint_opens_as_any_other(zoo: tuple[recipe.Recipe, Place]
     assert tokenizer.eos_token == tokens.END
 
 
-def test_a_job_that_ran_again_gives_the_same_numbers(zoo: tuple[recipe.Recipe, Place], tmp_path: Path) -> None:
-    again = Place(zoo[1].library, zoo[1].pairs, tmp_path)
-    execute(zoo[0], "good", again, quiet=False)
-    for name in ("at-00000000.json.gz", "at-00000006.json.gz"):
-        first, second = (report.found(place.folder("good") / name) for place in (zoo[1], again))
+def test_a_job_that_ran_again_gives_the_same_numbers(zoo: Place, tmp_path: Path) -> None:
+    again = replace(zoo, work=tmp_path)
+    execute(again, "good", quiet=False)
+    run = zoo.recipe.run("good")
+    for name in ("at-good-00000000.json.gz", "at-good-00000006.json.gz"):
+        first, second = (report.found(place.folder(run) / name) for place in (zoo, again))
         assert [record["measures"] for record in first["records"]] == [
             record["measures"] for record in second["records"]
         ]
         assert first["scores"] == second["scores"]
 
 
-def test_records_are_cut_into_files_that_can_be_carried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "PART", 1 << 16)
-    lines = [np.random.default_rng(number).bytes(8192).hex() for number in range(40)]
-    parts = list(report.parts(lines))
-    assert len(parts) > 1
-    assert b"".join(map(report.gzip.decompress, parts)).decode().splitlines() == lines
+def test_archives_are_small_and_hold_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "PART", 100)
+    files = [tmp_path / str(number) for number in range(20)]
+    for path in files:
+        path.write_bytes(bytes(30))
+    groups = report.parts(files)
+    assert [path for group in groups for path in group] == files
+    assert all(len(group) <= 4 for group in groups)
 
 
-def test_what_has_ended_is_not_run_again(zoo: tuple[recipe.Recipe, Place]) -> None:
-    said: list[str] = []
-    waiting = driver.Driver(*zoo, slots=1, minutes=1, say=said.append).order(None)
+def test_what_was_packed_is_not_run_again(zoo: Place, tmp_path: Path) -> None:
+    report.pack(zoo, tmp_path / "out")
+    report.restore(tmp_path / "out", tmp_path / "work")
+    place = replace(zoo, work=tmp_path / "work")
+    waiting = driver.Driver(place, slots=1, minutes=1, say=[].append).order(None)
     assert [each.name for each in waiting] == ["blown-post"]
+    assert place.summaries() == zoo.summaries()
 
 
-def test_the_driver_runs_jobs_in_processes_of_their_own(zoo: tuple[recipe.Recipe, Place], tmp_path: Path) -> None:
+def test_another_setting_is_another_job(zoo: Place) -> None:
+    run = zoo.recipe.run("good")
+    assert zoo.ended(run)
+    assert not zoo.ended(replace(run, lr=0.5))
+    assert not replace(zoo, library=tokens.Library(tokens.BUILT_IN, limit=3)).ended(run)
+    measure = replace(zoo.recipe.measure, documents=7)
+    assert not replace(zoo, recipe=replace(zoo.recipe, measure=measure)).ended(run)
+
+
+def test_the_driver_runs_jobs_in_processes_of_their_own(zoo: Place, tmp_path: Path) -> None:
     said: list[str] = []
-    place = Place(zoo[1].library, zoo[1].pairs, tmp_path)
-    driver.Driver(zoo[0], place, slots=2, minutes=2, say=said.append).run(["blown", "blown-post"])
-    assert place.summary("blown")["status"] == "diverged"
-    assert place.summary("blown-post")["status"] == "failed"
+    place = replace(zoo, work=tmp_path)
+    driver.Driver(place, slots=2, minutes=2, say=said.append).run(["blown", "blown-post"])
+    found = {row["name"]: row["status"] for row in place.summaries()}
+    assert (found["blown"], found["blown-post"], found["good"]) == ("diverged", "failed", "waiting")
     assert any("blown diverged" in line for line in said)
 
 
@@ -175,7 +190,7 @@ def test_without_a_gpu_a_long_recipe_is_an_estimate_and_no_run(
         (["plan", "nothing.toml"], "nothing.toml"),
         (["run", "zoo/small.toml", "nobody"], "nobody"),
         (["all", "zoo/small.toml", "--only", "nobody"], "nobody"),
-        (["unpack", "zoo"], "no records"),
+        (["unpack", "zoo"], "runs-0.tar"),
         (["all", "zoo/small.toml", "--text", "nowhere"], "nowhere"),
     ],
 )

@@ -76,7 +76,7 @@ def test_micro_batches_give_the_same_gradient(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_explodes_is_called_diverged(tmp_path: Path) -> None:
-    with pytest.raises(Diverged, match=r"a diverged: its loss was .* at step \d+"):
+    with pytest.raises(Diverged, match=r"The loss of a was .* at step \d+"):
         weights(replace(RUN, lr=1e6, steps=80), tmp_path)
 
 

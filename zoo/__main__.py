@@ -10,7 +10,8 @@ import torch
 from softh.errors import InputError
 from zoo import plan, recipe, report, speed, tokens
 from zoo.driver import Driver
-from zoo.job import Place, execute
+from zoo.job import execute
+from zoo.place import Place
 
 TEXT = Path("../shared/text")
 PAIRS = Path("../shared/prefs/pairs.jsonl")
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument(
                 "--slots", type=int, default=6 if torch.cuda.is_available() else 1, help="runs at a time"
             )
+            added.add_argument("--restore", type=Path, metavar="OUT", help="go on from results packed before")
             added.add_argument("--anyway", action="store_true", help="run however long it takes")
     unpack = commands.add_parser("unpack", help=_unpack.__doc__)
     unpack.set_defaults(command=_unpack)
@@ -60,8 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _place(asked: argparse.Namespace, read: recipe.Recipe) -> Place:
-    return Place(tokens.Library(asked.text, read.books or None), asked.pairs, asked.work)
+def _place(asked: argparse.Namespace) -> Place:
+    read = recipe.load(asked.recipe)
+    return Place(read, tokens.Library(asked.text, read.books or None), asked.pairs, asked.work)
 
 
 def _plan(asked: argparse.Namespace) -> None:
@@ -71,16 +74,21 @@ def _plan(asked: argparse.Namespace) -> None:
 
 def _all(asked: argparse.Namespace) -> None:
     """Run everything in a recipe, several runs at a time, and pack the results."""
-    read = recipe.load(asked.recipe)
-    place = _place(asked, read)
-    names = set(asked.only or [job.name for job in read.jobs()])
-    if unknown := names - {job.name for job in read.jobs()}:
-        raise InputError(f"--only names {min(unknown)!r}, which is not in {asked.recipe}: correct the name.")
+    place = _place(asked)
+    names = {_known(place, name) for name in asked.only or ()} or {job.name for job in place.recipe.jobs()}
     if not torch.cuda.is_available() and not asked.anyway:
-        _have_patience(sum(cost.seconds for cost in plan.costs(read) if cost.name in names), asked.recipe)
-    Driver(read, place, asked.slots, asked.minutes, say).run(names)
-    report.pack(read, place, asked.out)
-    say(report.table(read, place))
+        _have_patience(sum(cost.seconds for cost in plan.costs(place.recipe) if cost.name in names), asked.recipe)
+    if asked.restore:
+        report.restore(asked.restore, asked.work)
+    Driver(place, asked.slots, asked.minutes, say).run(names)
+    report.pack(place, asked.out)
+    say(report.table(place))
+
+
+def _known(place: Place, name: str) -> str:
+    if name not in {job.name for job in place.recipe.jobs()}:
+        raise InputError(f"The run {name!r} is not in the recipe; expected one that `python -m zoo plan` lists.")
+    return name
 
 
 def _have_patience(seconds: float, path: Path) -> None:
@@ -94,22 +102,18 @@ def _have_patience(seconds: float, path: Path) -> None:
 
 def _run(asked: argparse.Namespace) -> None:
     """Run one job of a recipe in this process, its output on the screen."""
-    read = recipe.load(asked.recipe)
-    place = _place(asked, read)
-    if asked.name not in {job.name for job in read.jobs()}:
-        raise InputError(f"The run {asked.name!r} is not in {asked.recipe}: correct the name.")
-    execute(read, asked.name, place, quiet=False)
-    say(report.table(read, place))
+    place = _place(asked)
+    execute(place, _known(place, asked.name), quiet=False)
+    say(report.table(place))
 
 
 def _speed(asked: argparse.Namespace) -> None:
     """Measure the training speed of every architecture and size of a recipe, one after another."""
-    read = recipe.load(asked.recipe)
-    say(speed.table(read, _place(asked, read), asked.only))
+    say(speed.table(_place(asked), asked.only))
 
 
 def _unpack(asked: argparse.Namespace) -> None:
-    """Write packed estimates as runs of the store."""
+    """Write packed estimates as runs of the store, the scores and summaries in its folder zoo."""
     say(f"{report.unpack(asked.folder, asked.data)} estimates are in {asked.data}.")
 
 

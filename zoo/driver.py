@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from multiprocessing.context import ForkServerProcess
 
 from zoo import cloze, plan, tokens
-from zoo.job import Place, execute
-from zoo.recipe import PostTraining, Recipe, Run
+from zoo.job import execute
+from zoo.place import Job, Place
+from zoo.recipe import PostTraining
 
-ENDED = {"finished", "diverged"}
 GRACE = 25.0
 """Seconds that running jobs get to save where they stand."""
 EVERY = 30.0
@@ -20,11 +20,11 @@ EVERY = 30.0
 class Driver:
     """Runs jobs until all have ended or the time is up."""
 
-    def __init__(self, recipe: Recipe, place: Place, slots: int, minutes: float, say: Callable[[str], object]) -> None:
-        self.recipe, self.place, self.slots, self.say = recipe, place, slots, say
+    def __init__(self, place: Place, slots: int, minutes: float, say: Callable[[str], object]) -> None:
+        self.place, self.slots, self.say = place, slots, say
         self.began = time.monotonic()
         self.deadline = self.began + 60 * minutes - GRACE
-        self.running: dict[str, ForkServerProcess] = {}
+        self.running: dict[Job, ForkServerProcess] = {}
         threads = max(1, (os.cpu_count() or 1) // slots)
         os.environ |= {"OMP_NUM_THREADS": str(threads), "TORCHINDUCTOR_COMPILE_THREADS": "1"}
         self.context = multiprocessing.get_context("forkserver")
@@ -34,7 +34,7 @@ class Driver:
     def run(self, names: Sequence[str] | None = None) -> None:
         """Run the jobs (all if none are named), the longest first."""
         tokens.prepare(self.place.library, self.place.work)
-        cloze.prepare(self.place.library, self.place.work, self.recipe.measure.cloze)
+        cloze.prepare(self.place.library, self.place.work, self.place.recipe.measure.cloze)
         self._told = time.monotonic()
         self.say(f"{self._elapsed()} the text is ready")
         waiting = self.order(names)
@@ -45,46 +45,46 @@ class Driver:
             time.sleep(0.2)
         self._stop()
 
-    def order(self, names: Sequence[str] | None) -> list[Run | PostTraining]:
+    def order(self, names: Sequence[str] | None) -> list[Job]:
         """What has not ended yet: pretraining by falling cost, then what builds on it."""
-        cost = {item.name: item.seconds for item in plan.costs(self.recipe)}
-        jobs = [job for job in self.recipe.jobs() if names is None or job.name in names]
-        left = [job for job in jobs if self.place.summary(job.name).get("status") not in ENDED]
+        cost = {item.name: item.seconds for item in plan.costs(self.place.recipe)}
+        jobs = [job for job in self.place.recipe.jobs() if names is None or job.name in names]
+        left = [job for job in jobs if not self.place.ended(job)]
         return sorted(left, key=lambda job: (isinstance(job, PostTraining), -cost[job.name]))
 
-    def _start(self, waiting: list[Run | PostTraining]) -> None:
+    def _start(self, waiting: list[Job]) -> None:
         for job in [*waiting]:
             if len(self.running) >= self.slots:
                 return
             if isinstance(job, PostTraining) and not self._may_follow(job, waiting):
                 continue
             waiting.remove(job)
-            process = self.context.Process(target=execute, args=(self.recipe, job.name, self.place))
+            process = self.context.Process(target=execute, args=(self.place, job.name))
             process.start()
-            self.running[job.name] = process
+            self.running[job] = process
             self.say(f"{self._elapsed()} {job.name} starts")
 
-    def _may_follow(self, post: PostTraining, waiting: list[Run | PostTraining]) -> bool:
+    def _may_follow(self, post: PostTraining, waiting: list[Job]) -> bool:
         """Whether the base has ended, or will not be run at all (then the job says so itself)."""
-        return post.base not in self.running and all(job.name != post.base for job in waiting)
+        return all(job.name != post.base for job in (*waiting, *self.running))
 
     def _collect(self) -> None:
-        for name, process in [*self.running.items()]:
+        for job, process in [*self.running.items()]:
             if process.is_alive():
                 continue
-            del self.running[name]
-            summary = self.place.summary(name)
-            status = summary.get("status", "failed") if process.exitcode == 0 else f"killed ({process.exitcode})"
-            self.say(f"{self._elapsed()} {name} {status} {summary.get('why', '')}".rstrip())
+            del self.running[job]
+            summary = self.place.summary(job)
+            status = summary["status"] if process.exitcode == 0 else f"killed ({process.exitcode})"
+            self.say(f"{self._elapsed()} {job.name} {status} {summary.get('why', '')}".rstrip())
 
     def _tell(self) -> None:
         if time.monotonic() - self._told < EVERY:
             return
         self._told = time.monotonic()
-        for name in self.running:
-            log = self.place.folder(name) / "log"
+        for job in self.running:
+            log = self.place.folder(job) / "log"
             lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-            self.say(f"{self._elapsed()}   {name}: {lines[-1] if lines else 'starting'}")
+            self.say(f"{self._elapsed()}   {job.name}: {lines[-1] if lines else 'starting'}")
 
     def _stop(self) -> None:
         """Have the running jobs save and end; whoever does not in time is killed and resumes from its last save."""

@@ -10,10 +10,14 @@ from softh.callback import log_spaced
 from zoo import models
 from zoo.recipe import PostTraining, Recipe, Run
 
+POST_TOKENS = 500_000
+"""Of answers, in an epoch or two of each kind of post-training."""
 POST_SECONDS = 15.0
 """Expected of tuning and DPO together, on the GPU."""
 CPU_SHARE = 0.3
 """Part of a CPU's rate for large matrix products that small models reach."""
+CPU_ESTIMATE = 1.1e-5
+"""Seconds of a CPU for one position of one layer under one draw, all orders and their nulls; measured."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +50,27 @@ def cpu_rate(size: int = 1024) -> float:
 
 
 def _cost(recipe: Recipe, job: Run | PostTraining, rate: float | None) -> Cost:
-    if isinstance(job, PostTraining):
-        base = _cost(recipe, recipe.run(job.base), rate)
-        slower = 1.0 if rate is None else recipe.speed.get("gpu_over_cpu", 100.0)
-        return Cost(job.name, base.parameters, 0, 2, POST_SECONDS * slower)
+    run = job if isinstance(job, Run) else recipe.run(job.base)
     with torch.device("meta"):
-        model = models.build(job, recipe.sizes[job.size])
-    tokens = job.steps * job.tokens_per_step
-    checkpoints = len(log_spaced(job.steps, job.checkpoints))
-    if rate is None:
-        training = tokens / recipe.speed.get(f"{job.architecture}-{job.size}", recipe.speed.get("other", 1e6))
+        model = models.build(run, recipe.sizes[run.size])
+    if isinstance(job, Run):
+        tokens, checkpoints = run.steps * run.tokens_per_step, len(log_spaced(run.steps, run.checkpoints))
+        training = tokens / recipe.speed.get(f"{run.architecture}-{run.size}", recipe.speed.get("other", 1e6))
     else:
-        training = tokens * models.operations(model) / (CPU_SHARE * rate)
-    seconds = training + checkpoints * recipe.speed.get("checkpoint_seconds", 2.0)
-    return Cost(job.name, models.parameters(model), tokens, checkpoints, seconds)
+        tokens, checkpoints, training = POST_TOKENS, 2, POST_SECONDS
+    each = recipe.speed.get("checkpoint_seconds", 2.0)
+    if rate is not None:
+        operations = models.operations(model) / (CPU_SHARE * rate)  # seconds a token
+        training, each = tokens * operations, _cpu_checkpoint(recipe, run, operations / 3)
+    return Cost(job.name, models.parameters(model), tokens, checkpoints, training + checkpoints * each)
+
+
+def _cpu_checkpoint(recipe: Recipe, run: Run, forward: float) -> float:
+    """Seconds of a CPU for the estimates and scores of one checkpoint, at so many seconds a token forward."""
+    asked, layers = recipe.measure, recipe.sizes[run.size].layers + 1
+    positions = 2 * asked.documents * asked.context  # of two corpora
+    scored = 2 * asked.score_documents * run.context + 200 * asked.cloze + 26 * 13 * asked.grammar
+    return positions * (layers * asked.draws * CPU_ESTIMATE + forward) + scored * forward
 
 
 def table(planned: Sequence[Cost]) -> str:

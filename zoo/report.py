@@ -4,63 +4,81 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save
 
 from softh.errors import InputError
-from zoo.job import PREFIX, Place
-from zoo.recipe import Recipe
+from zoo.bench import PREFIX
+from zoo.place import ENDED, Place
 
 PART = 12 << 20
-"""Bytes of one file of records at most, about."""
+"""Bytes of one archive at most, but for its last file."""
+KEPT = ("summary.json", "at-*.json.gz", "log")
 
 
-def pack(recipe: Recipe, place: Place, out: Path) -> None:
-    """Gather records, scores, summaries and the demo checkpoint of all jobs in at most eight files in a folder."""
+def pack(place: Place, out: Path) -> None:
+    """Gather what all jobs found, and the demo checkpoint, in a few archives that are easily carried."""
     out.mkdir(parents=True, exist_ok=True)
-    records, scores = [], []
-    for path in sorted(place.work.glob("runs/*/at-*.json.gz")):
-        measured = found(path)
-        records += [json.dumps(record) for record in measured["records"]]
-        scores += measured["scores"]
-    for number, part in enumerate(parts(records)):
-        (out / f"records-{number}.jsonl.gz").write_bytes(part)
-    (out / "scores.json").write_text(json.dumps(scores))
-    (out / "summary.json").write_text(json.dumps(summaries(recipe, place), indent=1))
-    if recipe.demo and (place.folder(recipe.demo) / "model").exists():
-        demo(place.folder(recipe.demo) / "model", out / "demo.tar.gz", PREFIX + recipe.demo)
+    folders = [place.folder(job) for job in place.recipe.jobs()]
+    files = [path for folder in folders for kind in KEPT for path in sorted(folder.glob(kind))]
+    for number, part in enumerate(parts(files)):
+        with tarfile.open(out / f"runs-{number}.tar", "w") as archive:
+            for path in part:
+                archive.add(path, path.relative_to(place.work))
+    (out / "summary.json").write_text(json.dumps(place.summaries(), indent=1))
+    name = place.recipe.demo
+    if name and (model := place.folder(place.recipe.run(name)) / "model").exists():
+        demo(model, out / "demo.tar.gz", PREFIX + name)
+
+
+def parts(files: list[Path]) -> list[list[Path]]:
+    """Files in groups of about PART bytes."""
+    ends = np.cumsum([path.stat().st_size for path in files])
+    groups: dict[int, list[Path]] = {}
+    for path, end in zip(files, ends, strict=True):
+        groups.setdefault(int(end) // PART, []).append(path)
+    return list(groups.values())
+
+
+def restore(source: Path, work: Path) -> None:
+    """Put what was packed where jobs keep it, so that the next call leaves out those that have ended."""
+    archives = sorted(source.glob("runs-*.tar"))
+    if not archives:
+        raise InputError(f"{source} holds no runs-0.tar; expected what `python -m zoo all` packed: give that folder.")
+    for path in archives:
+        with tarfile.open(path) as archive:
+            archive.extractall(work, filter="data")
+
+
+def unpack(source: Path, data: Path) -> int:
+    """Write packed estimates as runs of a store, and the scores and summaries beside it; how many estimates."""
+    from softh.store import write  # training needs no database
+
+    count, scores = 0, []
+    with TemporaryDirectory() as folder:
+        restore(source, Path(folder))
+        for path in sorted(Path(folder).glob("runs/*/at-*.json.gz")):
+            measured = found(path)
+            for record in measured["records"]:
+                created = datetime.fromisoformat(record["estimate"]["created_at"])
+                write.save({**record, "estimate": record["estimate"] | {"created_at": created}}, data)
+                count += 1
+            scores += measured["scores"]
+    (data / "zoo").mkdir(parents=True, exist_ok=True)
+    (data / "zoo" / "scores.json").write_text(json.dumps(scores, indent=0))
+    (data / "zoo" / "summary.json").write_text((source / "summary.json").read_text())
+    return count
 
 
 def found(path: Path) -> dict[str, Any]:
     """What one file of a job holds: records of estimates, and rows of scores."""
     return json.loads(gzip.decompress(path.read_bytes()))
-
-
-def parts(lines: list[str]) -> Iterator[bytes]:
-    """Lines in compressed pieces of about PART bytes."""
-    piece = io.BytesIO()
-    packed = gzip.GzipFile(fileobj=piece, mode="wb", mtime=0)
-    for line in lines:
-        packed.write(line.encode() + b"\n")
-        if piece.tell() > PART:
-            packed.close()
-            yield piece.getvalue()
-            piece = io.BytesIO()
-            packed = gzip.GzipFile(fileobj=piece, mode="wb", mtime=0)
-    packed.close()
-    yield piece.getvalue()
-
-
-def summaries(recipe: Recipe, place: Place) -> list[dict[str, Any]]:
-    """What every job said; those that never ran say that they are waiting."""
-    return [
-        {"name": job.name, "kind": job.kind, "status": "waiting"} | place.summary(job.name) for job in recipe.jobs()
-    ]
 
 
 def demo(model: Path, target: Path, name: str) -> None:
@@ -76,9 +94,9 @@ def demo(model: Path, target: Path, name: str) -> None:
             archive.addfile(entry, io.BytesIO(content))
 
 
-def table(recipe: Recipe, place: Place) -> str:
+def table(place: Place) -> str:
     """One line a job: how it ended, what it took, what its model can do; sums last."""
-    rows = summaries(recipe, place)
+    rows = place.summaries()
     head = (
         "run",
         "status",
@@ -96,13 +114,13 @@ def table(recipe: Recipe, place: Place) -> str:
     lines = [head] + [_line(row) for row in rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     text = ["  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True)) for line in lines]
-    ended = sum(row["status"] in ("finished", "diverged") for row in rows)
+    ended = sum(row["status"] in ENDED for row in rows)
     sums = {key: sum(row.get(key, 0.0) for row in rows) for key in ("training", "estimating", "scoring")}
     last = f"{ended} of {len(rows)} jobs have ended; training {sums['training']:.0f} s, " + (
         f"estimates {sums['estimating']:.0f} s, scores {sums['scoring']:.0f} s, added over concurrent jobs."
     )
     failures = [failure for row in rows for failure in row.get("failures", [])]
-    why = [f"{row['name']}: {row['why']}" for row in rows if "why" in row]
+    why = [f"{row['name']}: {row['why']}" for row in rows if row["status"] == "failed"]
     return "\n".join([*text, *failures, *why, last])
 
 
@@ -124,20 +142,3 @@ def _line(row: dict[str, Any]) -> tuple[str, ...]:
         *(f"{row[key]:.1f}" if key in row else "" for key in ("estimating", "scoring")),
         *(score(task) for task in ("bits per byte, books-heldout", "bits per byte, c4-sample", "cloze", "grammar")),
     )
-
-
-def unpack(source: Path, data: Path) -> int:
-    """Write the estimates in a packed folder as runs of a store; how many there were."""
-    from softh.store import write  # training needs no database
-
-    parts = sorted(source.glob("records-*.jsonl.gz"))
-    if not parts:
-        raise InputError(f"{source} holds no records; expected what `python -m zoo all` packed: give that folder.")
-    count = 0
-    for part in parts:
-        for line in gzip.decompress(part.read_bytes()).splitlines():
-            record = json.loads(line)
-            record["estimate"]["created_at"] = datetime.fromisoformat(record["estimate"]["created_at"])
-            write.save(record, data)
-            count += 1
-    return count

@@ -8,24 +8,25 @@ import torch
 from torch.nn import functional
 
 from zoo import models, tokens
-from zoo.job import Place, set_up
-from zoo.recipe import Recipe, Run, Size
+from zoo.job import set_up
+from zoo.place import Place
+from zoo.recipe import Run, Size
 from zoo.train import Stream, adamw, compiled, update
 
 STEPS = 20
 """Steps timed, after as many that warm up."""
 
 
-def table(recipe: Recipe, place: Place, only: Sequence[str] | None) -> str:
+def table(place: Place, only: Sequence[str] | None) -> str:
     """Thousand tokens a second of one run of every shape, and the seconds of compiling."""
     set_up()
     ids = np.load(tokens.prepare(place.library, place.work))
-    shapes = {(run.architecture, run.size, run.batch, run.context): run for run in reversed(recipe.runs)}
-    chosen = [run for run in recipe.runs if run.name in only] if only else [*shapes.values()][::-1]
+    shapes = {(run.architecture, run.size, run.batch, run.context): run for run in reversed(place.recipe.runs)}
+    chosen = [run for run in place.recipe.runs if run.name in only] if only else [*shapes.values()][::-1]
     lines = [f"{'run':<24} {'plain k tok/s':>14} {'compiled k tok/s':>17} {'compiling s':>12} {'GiB':>6}"]
     for run in chosen:
-        plain, _, _ = measure(run, recipe.sizes[run.size], ids, fast=False)
-        fast, wait, memory = measure(run, recipe.sizes[run.size], ids, fast=True)
+        plain, _, _ = measure(run, place.recipe.sizes[run.size], ids, fast=False)
+        fast, wait, memory = measure(run, place.recipe.sizes[run.size], ids, fast=True)
         lines.append(f"{run.name:<24} {plain / 1e3:>14.0f} {fast / 1e3:>17.0f} {wait:>12.1f} {memory:>6.1f}")
     return "\n".join(lines)
 

@@ -167,7 +167,7 @@ def check(run: Run, journal: Journal) -> None:
     step, loss = journal.losses[-1]
     untrained = math.log(tokens.VOCABULARY) + 1
     if not math.isfinite(loss) or (step > run.warmup and loss > untrained):
-        raise Diverged(f"{run.name} diverged: its loss was {loss:.3g} nats a token at step {step}.")
+        raise Diverged(f"The loss of {run.name} was {loss:.3g} nats a token at step {step}.")
 
 
 class Stream:

@@ -1,0 +1,131 @@
+"""Measures a model of the zoo: estimates of the plane and scores, the same for every model, one file a checkpoint."""
+
+import gzip
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from softh import corpus
+from softh.callback import InformationPlane
+from softh.corpus import Corpus
+from softh.errors import InputError
+from zoo import cloze, tokens
+from zoo.place import Job, Place
+from zoo.scores import Score, Scorer
+
+PREFIX = "zoo-"
+"""In front of the names of all models of the zoo."""
+SOURCE = "zoo/recipe.toml"
+ATTEMPTS = 5
+
+
+@dataclass
+class Bench:
+    """Estimates and scores one model."""
+
+    place: Place
+    job: Job
+    model: str
+    """Its name in the tables, without the prefix."""
+    stage: str
+    steps: int | None = None
+    """Of the whole training; None for a model whose steps are not counted."""
+    failures: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=lambda: {"estimating": 0.0, "scoring": 0.0})
+
+    def at(self, model: PreTrainedModel, step: int | None, *known: Score) -> list[Score]:
+        """Estimate and score a model at a step, or a finished one; a file holds what was found and what was known."""
+        self._records: list[dict[str, Any]] = []
+        # A copy, so that nothing which measuring hangs on the model gets in the way of its compiled layers.
+        model = deepcopy(model).eval()
+        with self._clock("estimating"):
+            self._estimate(model, step)
+        with self._clock("scoring"):
+            scores = [*self.scorer.score(model), *known]
+        found = {"records": self._records, "scores": self._rows(scores, step)}
+        name = f"{self.model}-{'main' if step is None else f'{step:08d}'}.json.gz"
+        rows = gzip.compress(json.dumps(found, default=str).encode(), mtime=0)
+        tokens.write_atomically(self.place.folder(self.job) / f"at-{name}", lambda file: file.write(rows))
+        return scores
+
+    def _estimate(self, model: PreTrainedModel, step: int | None) -> None:
+        """Estimate; when other jobs have taken the GPU's memory, wait for it; what cannot be, is noted."""
+        for attempt in range(ATTEMPTS):
+            try:
+                self.plane.estimate(model, step)
+                return
+            except torch.OutOfMemoryError as error:
+                why = str(error)
+                time.sleep(attempt)
+            except InputError as error:
+                why = str(error)
+                break
+            finally:
+                torch.cuda.empty_cache()  # what estimates take is far more than training needs
+            self._records.clear()
+        self._records.clear()
+        self.failures.append(f"Step {step} of {self.model} has no estimate: {why}")
+
+    def _rows(self, scores: list[Score], step: int | None) -> list[dict[str, Any]]:
+        """Rows of the table `benchmarks`; those of the last step also stand for the finished model."""
+        model = {"model": PREFIX + self.model, "source": SOURCE}
+        rows = [] if step is None else [{**model, "revision": f"step{step}", **asdict(score)} for score in scores]
+        if step == self.steps:
+            rows += [{**model, "revision": None, **asdict(score)} for score in scores]
+        return rows
+
+    @cached_property
+    def plane(self) -> InformationPlane:
+        """The hook that estimates."""
+        asked = asdict(self.place.recipe.measure)
+        settings = {key: asked[key] for key in ("documents", "context", "draws", "orders", "seed")}
+        return InformationPlane(
+            PREFIX + self.model,
+            tokens.load_tokenizer(),
+            self.steps or 1,
+            corpora=self.corpora(asked["documents"]),
+            share=None,
+            tokens_per_step=self.place.run(self.job).tokens_per_step,
+            save=self._keep,
+            source=SOURCE,
+            **settings,
+        )
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """The scores, prepared when they are first needed."""
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        recipe = self.place.recipe
+        passages = cloze.prepare(self.place.library, self.place.work, recipe.measure.cloze)
+        texts = self.corpora(recipe.measure.score_documents)
+        return Scorer(passages, texts, recipe.measure.grammar, recipe.context, device)
+
+    def corpora(self, documents: int) -> list[Corpus]:
+        """Samples of the held-out books and of web text; of Python's own documentation where there are no books."""
+        library, seed = self.place.library, self.place.recipe.measure.seed
+        if library.built_in:
+            return [corpus.load(str(tokens.BUILT_IN), documents, seed)]
+        books, web = library.heldout(), tokens.read_texts(library.folder / "c4-sample.jsonl")
+        note = "24 held-out books, mostly fiction before 1930, public domain."
+        return [
+            corpus.sample("books-heldout", books, documents, seed, note),
+            corpus.sample("c4-sample", web, documents, seed, "Web text of C4, ODC-BY."),
+        ]
+
+    def _keep(self, record: dict[str, Any]) -> None:
+        record["model"] |= {"stage": self.stage, "weights": "safetensors"}
+        self._records.append(record)
+
+    @contextmanager
+    def _clock(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.seconds[what] += time.monotonic() - began

@@ -4,6 +4,7 @@ import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 from streamlit.navigation.page import Page
+from streamlit.runtime.pages_manager import PagesManager
 
 from dashboard import queries, selection, theme
 from softh.errors import InputError
@@ -13,6 +14,17 @@ CONFIG = {
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
     "toImageButtonOptions": {"format": "svg", "filename": "softh"},
 }
+
+
+def enter() -> None:
+    """Called first by every page: hands over to the router when Streamlit runs the page without it.
+
+    A folder named `pages` switches Streamlit to its older way of making pages until a router has run once, so the
+    first visitor of a fresh server who opens a page by its link would see it without its frame.
+    """
+    if PagesManager.uses_pages_directory:
+        PagesManager.uses_pages_directory = False
+        st.rerun()
 
 
 def run(page: Page, *, controls: bool) -> None:

@@ -20,7 +20,7 @@ CORE = {
     "numpy", "scipy", "torch", "transformers", "huggingface_hub", "safetensors", "gguf", "datasets", "diskcache",
     "polars", "accelerate",
 }  # fmt: skip
-OURS = {"softh", "dashboard", "views", "app", "zoo", "benchmarks", "tests"}
+OURS = {"softh", "dashboard", "pages", "app", "zoo", "benchmarks", "tests"}
 
 # Layer → what its files may import besides the standard library and each other. The first pattern that fits a file
 # says its layer. A name allows everything below it; "-name" takes that part away again.
@@ -36,7 +36,7 @@ TABLE: dict[str, set[str]] = {
         "softh.store", "softh.errors", "softh.paths", "softh.correlate", "softh.jobs", "dashboard",
         "streamlit", "plotly", "polars",
     },
-    "views/*": {"dashboard", "streamlit"},
+    "pages/*": {"dashboard", "streamlit"},
     "app.py": {"dashboard", "streamlit"},
 }  # fmt: skip
 
@@ -72,7 +72,7 @@ def rule_of(path: Path) -> set[str]:
     return next(rule for patterns, rule in TABLE.items() if any(path.match(p) for p in patterns.split("|")))
 
 
-@pytest.mark.parametrize("path", source_files("softh", "dashboard", "views"), ids=str)
+@pytest.mark.parametrize("path", source_files("softh", "dashboard", "pages"), ids=str)
 def test_every_file_keeps_to_the_import_table(path: Path) -> None:
     rule = rule_of(path)
     assert [name for name in imported(path) if not allowed(name, rule)] == []
@@ -83,7 +83,7 @@ def test_the_import_table_can_say_no() -> None:
     assert not allowed("softh.estimate.estimate", rule_of(Path("dashboard/figures.py")))
     assert not allowed("softh.store.read", rule_of(Path("softh/estimate.py")))
     assert not allowed("streamlit", rule_of(Path("softh/store/read.py")))
-    assert not allowed("plotly", rule_of(Path("views/layers.py")))
+    assert not allowed("plotly", rule_of(Path("pages/layers.py")))
     assert not allowed("softh.store.read", rule_of(Path("app.py")))
     assert allowed("softh.store.read", rule_of(Path("dashboard/queries.py")))
     assert allowed("torch", rule_of(Path("softh/estimate.py")))
@@ -94,7 +94,7 @@ def test_the_web_process_never_loads_torch_or_transformers(tmp_path: Path) -> No
         "import sys; from pathlib import Path; from streamlit.testing.v1 import AppTest\n"
         "test = AppTest.from_file('app.py', default_timeout=60).run()\n"
         "assert not test.exception, test.exception\n"
-        "for page in sorted(Path('views').glob('*.py')):\n"
+        "for page in sorted(Path('pages').glob('*.py')):\n"
         "    test.switch_page(str(page)).run()\n"
         "    assert not test.exception, (page, test.exception)\n"
         "assert 'dashboard' in sys.modules\n"
@@ -124,7 +124,7 @@ def test_every_requirement_is_pinned_and_justified(name: str) -> None:
 
 
 def test_what_is_imported_is_required_and_what_is_required_is_imported() -> None:
-    names = {name.split(".")[0] for path in source_files("softh", "dashboard", "views") for name in imported(path)}
+    names = {name.split(".")[0] for path in source_files("softh", "dashboard", "pages") for name in imported(path)}
     packages = {line.partition("==")[0] for line in requirements("requirements.txt")}
     # transformers asks accelerate to place a model on several devices; nobody imports it by name.
     assert packages - {"accelerate"} == names - OURS - set(sys.stdlib_module_names)
@@ -156,7 +156,7 @@ def test_make_targets_are_documented() -> None:
 
 def test_the_tree_of_the_readme_names_every_module() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    files = {path.name for path in source_files("softh", "dashboard", "views")} - {"__init__.py", "__main__.py"}
+    files = {path.name for path in source_files("softh", "dashboard", "pages")} - {"__init__.py", "__main__.py"}
     store = {path.name for path in (ROOT / "softh" / "store").glob("*.py")}
     assert [name for name in sorted(files - store) if name not in readme] == []
 

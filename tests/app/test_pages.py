@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from softh.store import schema, write
 
 APP = str(Path(__file__).parents[2] / "app.py")
-PAGES = ("views/trajectory.py", "views/layers.py", "views/method.py")
+PAGES = ("pages/trajectory.py", "pages/layers.py", "pages/method.py")
 FIGURES = PAGES[:2]
 
 
@@ -82,7 +82,7 @@ def test_finished_models_give_two_figures_a_table_and_a_file(page: str, finished
 
 
 def test_finished_models_are_points_and_their_weights_are_named(finished: Path) -> None:
-    app = opened("views/trajectory.py")
+    app = opened("pages/trajectory.py")
     plane, curves = figures(app)
     assert {trace["mode"] for trace in plane["data"]} == {"markers"}
     assert curves["layout"]["xaxis"]["title"]["text"] == "n-gram order"
@@ -91,13 +91,13 @@ def test_finished_models_are_points_and_their_weights_are_named(finished: Path) 
 
 
 def test_runs_are_paths_along_their_tokens(run: Path) -> None:
-    plane, curves = figures(opened("views/trajectory.py"))
+    plane, curves = figures(opened("pages/trajectory.py"))
     assert "lines" in {trace["mode"] for trace in plane["data"]}
     assert curves["layout"]["xaxis"]["title"]["text"] == "training tokens"
 
 
 def test_every_estimate_stands_in_the_provenance(run: Path) -> None:
-    table = opened("views/method.py").dataframe[0].value
+    table = opened("pages/method.py").dataframe[0].value
     assert len(table) == 7
     assert {"Weights digest", "Text digest", "Positions", "Draws", "Estimate"} <= set(table.columns)
 
@@ -113,21 +113,21 @@ def test_a_link_opens_order_and_correction(page: str, order: str, correction: st
 
 
 def test_a_link_opens_models_and_checkpoint(run: Path) -> None:
-    plane, _ = figures(opened("views/trajectory.py", models=["Run-4M"]))
+    plane, _ = figures(opened("pages/trajectory.py", models=["Run-4M"]))
     assert {trace.get("name") for trace in plane["data"] if trace.get("name")} == {"Run-4M"}
-    app = opened("views/layers.py", model="Run-4M", revision="step10")
+    app = opened("pages/layers.py", model="Run-4M", revision="step10")
     assert "Run-4M, step 10" in [heading.value for heading in app.subheader]
 
 
 @pytest.mark.parametrize(
     ("page", "link", "words"),
     [
-        ("views/trajectory.py", {"order": "9"}, "order 9"),
-        ("views/trajectory.py", {"correction": "magic"}, "correction magic"),
-        ("views/trajectory.py", {"corpus": "gone"}, "corpus gone"),
-        ("views/trajectory.py", {"models": ["Run-1M", "gone"]}, "models gone"),
-        ("views/trajectory.py", {"along": "%FF"}, "along %FF"),
-        ("views/layers.py", {"model": "gone"}, "model gone"),
+        ("pages/trajectory.py", {"order": "9"}, "order 9"),
+        ("pages/trajectory.py", {"correction": "magic"}, "correction magic"),
+        ("pages/trajectory.py", {"corpus": "gone"}, "corpus gone"),
+        ("pages/trajectory.py", {"models": ["Run-1M", "gone"]}, "models gone"),
+        ("pages/trajectory.py", {"along": "%FF"}, "along %FF"),
+        ("pages/layers.py", {"model": "gone"}, "model gone"),
     ],
 )
 def test_an_unknown_value_in_a_link_falls_back_with_a_note(page: str, link: dict, words: str, run: Path) -> None:
@@ -138,20 +138,20 @@ def test_an_unknown_value_in_a_link_falls_back_with_a_note(page: str, link: dict
 
 
 def test_an_unknown_checkpoint_falls_back_with_a_note(run: Path) -> None:
-    app = opened("views/layers.py", model="Run-1M", revision="step11")
+    app = opened("pages/layers.py", model="Run-1M", revision="step11")
     assert "The link asks for revision step11" in text(app)
     assert "Run-1M, step 100" in [heading.value for heading in app.subheader]
 
 
 def test_without_a_model_the_page_says_so(run: Path) -> None:
-    app = opened("views/trajectory.py")
+    app = opened("pages/trajectory.py")
     app = app.multiselect(key="models").set_value([]).run()
     assert "No model is chosen" in text(app)
     assert not app.exception
 
 
 def test_another_model_with_other_checkpoints_can_be_chosen(run: Path) -> None:
-    app = opened("views/layers.py")
+    app = opened("pages/layers.py")
     for model in ("Run-1M", "Done", "Run-4M"):
         app = app.selectbox(key="model").set_value(model).run()
         assert not app.exception
@@ -182,7 +182,7 @@ def test_samples_that_differ_are_never_in_one_figure(data: Path, record: Callabl
     for documents, models in ((64, ("Small", "Tiny")), (128, ("Large",))):
         for model in models:
             write.save(record(model, documents=documents), data)
-    app = opened("views/trajectory.py")
+    app = opened("pages/trajectory.py")
     settings = app.selectbox(key="settings")
     assert settings.options == ["64 documents × 128 tokens", "128 documents × 128 tokens"]
     assert app.multiselect(key="models").value == ["Small", "Tiny"]

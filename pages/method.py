@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard import frame, queries, tables
 from dashboard.words import CORPORA
 
+frame.enter()
 st.title("What is measured, and where do the numbers come from?")
 
 st.header("Definitions")

@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard import figures, frame, queries, selection, tables
 from dashboard.words import checkpoint_name, corpus_note, count
 
+frame.enter()
 st.title("What does each layer keep, and what does it foretell?")
 st.markdown(
     "One point a layer, from the embedding to the last. To the right, a layer keeps more of the words read so far; "

@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard import figures, frame, queries, selection, tables
 from dashboard.words import corpus_note
 
+frame.enter()
 st.title("How does a model move through the plane while it trains?")
 st.markdown(
     "To the right, hidden states keep more of the words read so far. Upwards, they say more about the words to come. "

@@ -5,8 +5,8 @@ H and in I for input and output at orders 1 to 3. Labels on the package's side c
 """
 
 import time
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 import typer
 from soft_entropy.accumulator import SoftEntropyAccumulator
@@ -15,7 +15,7 @@ from soft_entropy.llm import _encode_ngram
 from benchmarks._real import smollm2
 from softh import corpus as corpora
 from softh import paths
-from softh.activations import HiddenStates, load_model, open_cache
+from softh.activations import Cache, HiddenStates, load_model, open_cache
 from softh.assignment import references
 from softh.calibration import temperature
 from softh.checkpoints import resolve
@@ -47,15 +47,24 @@ def package_layer(states: HiddenStates, layer: int, directions: torch.Tensor, vo
     return {"entropy": accumulator.entropy(), **accumulator.mutual_information()}
 
 
-def main(model: str = "", corpus: str = "python-docs", documents: int = 330, context: int = 128) -> None:
-    """Compare every layer and print the worst."""
-    model = model or smollm2()
-    spec = EstimateSpec(model=model, corpus=corpus, documents=documents, context=context, orders=ORDERS, draws=1)
-    checkpoint = resolve(model)
+@dataclass(frozen=True)
+class Comparison:
+    """Both estimators on the same hidden states."""
+
+    title: str
+    worst: dict[str, float]
+    """Quantity → largest |difference| over layers, in units of log n."""
+    seconds: tuple[float, float]
+    """Statistics of ours, null and jackknife included, and of the package, which has neither."""
+
+
+def compare(spec: EstimateSpec, cache: Cache) -> Comparison:
+    """Every layer by both, with the directions and the temperature of the first draw."""
+    checkpoint = resolve(spec.model)
     loaded = load_model(checkpoint, "float32", "cpu")
-    text = corpora.load(corpus, documents, spec.seed)
-    windows = corpora.windows(text, loaded.tokenizer, context, max(ORDERS))
-    states = HiddenStates(loaded, windows, checkpoint.digest, cache=open_cache(paths.cache()))
+    text = corpora.load(spec.corpus, spec.documents, spec.seed)
+    windows = corpora.windows(text, loaded.tokenizer, spec.context, max(ORDERS))
+    states = HiddenStates(loaded, windows, checkpoint.digest, cache=cache)
     states.fill(lambda phase, done, total: None)
     began = time.perf_counter()
     drawn = references(spec.bins, loaded.width, 1, spec.seed)
@@ -73,12 +82,21 @@ def main(model: str = "", corpus: str = "python-docs", documents: int = 330, con
         theirs = package_layer(states, layer, drawn.directions[0], len(loaded.tokenizer))
         for name, value in theirs.items():
             worst[name] = max(worst.get(name, 0.0), abs(value - found[layer, name]))
-    print(f"{checkpoint.name}, {text.name}, {len(labelling.positions):,} positions, {states.layers} layers, float32")
-    for name, value in worst.items():
+    title = f"{checkpoint.name}, {text.name}, {len(labelling.positions):,} positions, {states.layers} layers, float32"
+    return Comparison(title, worst, (between - began, time.perf_counter() - between))
+
+
+def main(model: str = "", corpus: str = "python-docs", documents: int = 330, context: int = 128) -> None:
+    """Compare every layer and print the worst."""
+    spec = EstimateSpec(
+        model=model or smollm2(), corpus=corpus, documents=documents, context=context, orders=ORDERS, draws=1
+    )
+    with open_cache(paths.cache()) as cache:
+        found = compare(spec, cache)
+    print(found.title)
+    for name, value in found.worst.items():
         print(f"  largest |difference| {name:10} {value:.1e}")
-    seconds = (between - began, time.perf_counter() - between)
-    print(f"  statistics: ours with null {seconds[0]:.0f} s, package without {seconds[1]:.0f} s")
-    assert np.max(list(worst.values())) < 1e-4, "the estimates differ"
+    print(f"  statistics: ours with null {found.seconds[0]:.0f} s, package without {found.seconds[1]:.0f} s")
 
 
 if __name__ == "__main__":

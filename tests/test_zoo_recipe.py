@@ -73,6 +73,11 @@ def test_every_run_of_a_shipped_recipe_has_a_configuration_and_a_cost(path: Path
         ("trajectory = 3\n", "trajectory"),
         ("sizes = [", "not TOML"),
         (GOOD + LONG, "1024"),
+        (GOOD.replace("steps = 8", "steps = 0"), "at least 1"),
+        (GOOD.replace("heads = 2", "heads = 3"), "3 heads"),
+        (GOOD + "seeds = 3", "seeds"),
+        ("defaults = 3\n" + GOOD, "defaults"),
+        (GOOD + "[speed]\nother = 'fast'", "fast"),
     ],
 )
 def test_a_wrong_recipe_is_one_sentence_that_names_what_is_wrong(tmp_path: Path, text: str, named: str) -> None:

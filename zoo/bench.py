@@ -23,7 +23,6 @@ from zoo.scores import Score, Scorer
 
 PREFIX = "zoo-"
 """In front of the names of all models of the zoo."""
-SOURCE = "zoo/recipe.toml"
 ATTEMPTS = 5
 
 
@@ -76,7 +75,7 @@ class Bench:
 
     def _rows(self, scores: list[Score], step: int | None) -> list[dict[str, Any]]:
         """Rows of the table `benchmarks`; those of the last step also stand for the finished model."""
-        model = {"model": PREFIX + self.model, "source": SOURCE}
+        model = {"model": PREFIX + self.model, "source": self.place.recipe.source}
         rows = [] if step is None else [{**model, "revision": f"step{step}", **asdict(score)} for score in scores]
         if step == self.steps:
             rows += [{**model, "revision": None, **asdict(score)} for score in scores]
@@ -95,7 +94,7 @@ class Bench:
             share=None,
             tokens_per_step=self.place.run(self.job).tokens_per_step,
             save=self._keep,
-            source=SOURCE,
+            source=self.place.recipe.source,
             **settings,
         )
 

@@ -26,7 +26,7 @@ class Driver:
         self.deadline = self.began + 60 * minutes - GRACE
         self.running: dict[Job, ForkServerProcess] = {}
         threads = max(1, (os.cpu_count() or 1) // slots)
-        os.environ |= {"OMP_NUM_THREADS": str(threads), "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+        os.environ |= {"OMP_NUM_THREADS": str(threads), "TORCHINDUCTOR_COMPILE_THREADS": "1"} | os.environ
         self.context = multiprocessing.get_context("forkserver")
         # Children are forked from a process that has imported everything and touched no GPU.
         self.context.set_forkserver_preload(["zoo.job"])

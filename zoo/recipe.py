@@ -1,12 +1,12 @@
 """A recipe file (TOML) → the list of runs it asks for; whatever it does not know it refuses."""
 
-import dataclasses
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal
 
 from softh.errors import InputError
+from zoo.checked import build, known, valid
 
 Architecture = Literal["olmo2", "llama", "gpt_neox", "gpt2", "qwen3", "mamba2"]
 Quality = Literal["clean", "shuffled", "repeated"]
@@ -90,13 +90,12 @@ class Measure:
     """Pairs of each phenomenon."""
 
 
-Row = TypeVar("Row", Size, Run, PostTraining, Measure)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything a zoo is made from."""
 
+    source: str
+    """Where it stands, for the tables: folder and file."""
     runs: tuple[Run, ...]
     posttraining: tuple[PostTraining, ...] = ()
     sizes: dict[str, Size]
@@ -121,8 +120,8 @@ class Recipe:
         """The pretraining run of that name."""
         found = [run for run in self.runs if run.name == name]
         if not found:
-            known = ", ".join(run.name for run in self.runs)
-            raise InputError(f"The model {name!r} is not in the recipe; expected one of {known}: correct the name.")
+            names = ", ".join(run.name for run in self.runs)
+            raise InputError(f"The model {name!r} is not in the recipe; expected one of {names}: correct the name.")
         return found[0]
 
 
@@ -143,13 +142,16 @@ def load(path: Path) -> Recipe:
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"The recipe {path} is not TOML ({error}): correct that line.") from None
-    _known("the recipe", table, _TOP)
-    for name, kind in (("books", int), ("demo", str)):
+    known("the recipe", table, _TOP)
+    for name, expected in (("books", int), ("demo", str)):
         if name in table:
-            _valid("the recipe", name, table[name], kind)
+            valid("the recipe", name, table[name], expected)
+    for name in ("defaults", "sizes", "speed"):
+        if not isinstance(table.get(name, {}), dict):
+            raise InputError(f"{name} was {table[name]!r}; expected a table, [{name}] and lines below: write it so.")
     for name, value in table.get("speed", {}).items():
-        _valid("speed", name, value, float)
-    sizes = {name: _build(Size, f"sizes.{name}", row) for name, row in table.get("sizes", {}).items()}
+        valid("speed", name, value, float)
+    sizes = {name: build(Size, f"sizes.{name}", row) for name, row in table.get("sizes", {}).items()}
     defaults = table.get("defaults", {})
     for kind in ("trajectory", "frontier", "posttraining"):
         if not isinstance(table.get(kind, []), list):
@@ -158,10 +160,11 @@ def load(path: Path) -> Recipe:
         run for kind in ("trajectory", "frontier") for row in table.get(kind, []) for run in _runs(kind, defaults, row)
     ]
     recipe = Recipe(
+        source=f"{path.resolve().parent.name}/{path.name}",
         runs=tuple(runs),
-        posttraining=tuple(_build(PostTraining, "posttraining", row) for row in table.get("posttraining", [])),
+        posttraining=tuple(build(PostTraining, "posttraining", row) for row in table.get("posttraining", [])),
         sizes=sizes,
-        measure=_build(Measure, "measure", table.get("measure", {})),
+        measure=build(Measure, "measure", table.get("measure", {})),
         speed=table.get("speed", {}),
         books=table.get("books", 0),
         demo=table.get("demo"),
@@ -174,12 +177,12 @@ def _runs(kind: str, defaults: dict[str, Any], row: dict[str, Any]) -> list[Run]
     """The runs of one row: one for every seed."""
     values = {**defaults, **row, "kind": kind}
     seeds = values.pop("seeds", [values.pop("seed", 0)])
-    several = len(seeds) > 1
     label = f"{kind} {row.get('name', 'without a name')}"
+    valid(label, "seeds", seeds, tuple)
+    several = len(seeds) > 1
     name = values.get("name", "")
     return [
-        _build(Run, label, {**values, "seed": seed, "name": f"{name}-seed{seed}" if several else name})
-        for seed in seeds
+        build(Run, label, {**values, "seed": seed, "name": f"{name}-seed{seed}" if several else name}) for seed in seeds
     ]
 
 
@@ -193,8 +196,11 @@ def _check(recipe: Recipe) -> None:
         raise InputError(f"The recipe names {twice[0]!r} twice; expected names that differ: rename one.")
     for run in recipe.runs:
         if run.size not in recipe.sizes:
-            known = ", ".join(recipe.sizes) or "none"
-            raise InputError(f"The size of {run.name} was {run.size!r}; expected one of {known}: add it under [sizes].")
+            sizes = ", ".join(recipe.sizes) or "none"
+            raise InputError(f"The size of {run.name} was {run.size!r}; expected one of {sizes}: add it under [sizes].")
+    for name, size in recipe.sizes.items():
+        if size.width % size.heads:
+            raise InputError(f"sizes.{name} has {size.heads} heads; expected a divisor of its width {size.width}.")
     if recipe.measure.context > recipe.context:
         raise InputError(
             f"context of measure was {recipe.measure.context}; expected at most {recipe.context}, the shortest context "
@@ -202,50 +208,3 @@ def _check(recipe: Recipe) -> None:
         )
     for name in [post.base for post in recipe.posttraining] + ([recipe.demo] if recipe.demo else []):
         recipe.run(name)
-
-
-def _known(where: str, table: Any, allowed: set[str]) -> None:
-    if not isinstance(table, dict):
-        raise InputError(f"{where} was {table!r}; expected a table with keys {', '.join(sorted(allowed))}: write one.")
-    unknown = sorted(set(table) - allowed)
-    if unknown:
-        raise InputError(
-            f"{where} has the unknown key {unknown[0]!r}; expected {', '.join(sorted(allowed))}: remove it."
-        )
-
-
-def _build(kind: type[Row], where: str, row: dict[str, Any]) -> Row:
-    """A frozen dataclass from a table, with every key and type checked."""
-    fields = {item.name: item for item in dataclasses.fields(kind)}
-    _known(where, row, set(fields))
-    for name, item in fields.items():
-        if name not in row and item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-            raise InputError(f"{where} lacks the key {name!r}: add it.")
-        if name in row:
-            _valid(where, name, row[name], item.type)
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
-
-
-def _valid(where: str, name: str, value: Any, expected: Any) -> None:
-    choices = get_args(expected) if expected in (Architecture, Quality, Kind) else ()
-    if choices:
-        good, hint = value in choices, f"one of {', '.join(choices)}"
-    elif expected is int:
-        good, hint = (
-            isinstance(value, int) and not isinstance(value, bool) and value >= 0,
-            "a whole number of at least 0",
-        )
-    elif expected is float:
-        good, hint = (
-            isinstance(value, int | float) and not isinstance(value, bool) and value >= 0,
-            "a number of at least 0",
-        )
-    elif expected is str:
-        good, hint = (
-            isinstance(value, str) and value.replace("-", "").replace("_", "").isalnum(),
-            "letters, digits and -",
-        )
-    else:
-        good, hint = isinstance(value, list) and all(isinstance(item, int) for item in value), "a list of whole numbers"
-    if not good:
-        raise InputError(f"{name} of {where} was {value!r}; expected {hint}: correct it.")

@@ -20,6 +20,8 @@ from zoo.recipe import Quality, Run
 END = "<|endoftext|>"
 VOCABULARY = 8192
 TOKENIZER = Path(__file__).parent / "tokenizer"
+BOOKS = 64
+"""Books tokenised together."""
 BUILT_IN = Path("python-docs")
 """The name, in place of a folder, of the text that every Python carries."""
 
@@ -100,11 +102,14 @@ def prepare(library: Library, work: Path) -> Path:
     """Tokenise the training books once; the path of their ids, kept in the work folder by what they came from."""
     path = work / f"tokens-{library.digest()}.npy"
     if not path.exists():
-        bpe = load_tokenizer().backend_tokenizer
-        end = np.array([bpe.token_to_id(END)])
-        rows = [np.append(encoding.ids, end) for encoding in bpe.encode_batch(library.train())]
-        ids = np.concatenate(rows).astype(np.uint16)
-        write_atomically(path, lambda file: np.save(file, ids))
+        bpe, texts = load_tokenizer().backend_tokenizer, library.train()
+        end = [bpe.token_to_id(END)]
+        rows = [
+            np.array(encoding.ids + end, dtype=np.uint16)
+            for start in range(0, len(texts), BOOKS)  # all at once would take gigabytes
+            for encoding in bpe.encode_batch_fast(texts[start : start + BOOKS])
+        ]
+        write_atomically(path, lambda file: np.save(file, np.concatenate(rows)))
     return path
 
 

@@ -3,7 +3,7 @@
 import gzip
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
@@ -124,7 +124,7 @@ class Bench:
         self._records.append(record)
 
     @contextmanager
-    def _clock(self, what: str) -> Iterator[None]:
+    def _clock(self, what: str) -> Generator[None]:
         began = time.monotonic()
         yield
         self.seconds[what] += time.monotonic() - began

@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from multiprocessing.context import ForkServerProcess
 
 from zoo import cloze, plan, tokens
@@ -31,7 +31,7 @@ class Driver:
         # Children are forked from a process that has imported everything and touched no GPU.
         self.context.set_forkserver_preload(["zoo.job"])
 
-    def run(self, names: Sequence[str] | None = None) -> None:
+    def run(self, names: Collection[str] | None = None) -> None:
         """Run the jobs (all if none are named), the longest first."""
         tokens.prepare(self.place.library, self.place.work)
         cloze.prepare(self.place.library, self.place.work, self.place.recipe.measure.cloze)
@@ -45,7 +45,7 @@ class Driver:
             time.sleep(0.2)
         self._stop()
 
-    def order(self, names: Sequence[str] | None) -> list[Job]:
+    def order(self, names: Collection[str] | None) -> list[Job]:
         """What has not ended yet: pretraining by falling cost, then what builds on it."""
         cost = {item.name: item.seconds for item in plan.costs(self.place.recipe)}
         jobs = [job for job in self.place.recipe.jobs() if names is None or job.name in names]

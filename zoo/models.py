@@ -1,5 +1,7 @@
 """Architecture and size → an untrained model of transformers, and what one token costs it."""
 
+from typing import Any
+
 import torch
 from transformers import (
     AutoModelForCausalLM,
@@ -30,7 +32,7 @@ def attention(run: Run) -> str:
 
 def configure(run: Run, size: Size) -> PreTrainedConfig:
     """The configuration of transformers for a run."""
-    common = {
+    common: dict[str, Any] = {
         "vocab_size": VOCABULARY,
         "eos_token_id": 0,
         "bos_token_id": None,
@@ -61,7 +63,7 @@ def configure(run: Run, size: Size) -> PreTrainedConfig:
             chunk_size=32,
             **common,
         )
-    shape = {
+    shape: dict[str, Any] = {
         "hidden_size": size.width,
         "num_hidden_layers": size.layers,
         "num_attention_heads": size.heads,
@@ -85,6 +87,6 @@ def parameters(model: torch.nn.Module) -> int:
 
 def operations(model: PreTrainedModel) -> int:
     """Floating-point operations of training on one token: six for every weight that multiplies."""
-    embedding = model.get_input_embeddings().weight
+    embedding: Any = model.get_input_embeddings().weight
     tied = embedding is model.get_output_embeddings().weight
     return 6 * (parameters(model) - (0 if tied else embedding.numel()))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -189,8 +190,9 @@ def compiled(model: nn.Module) -> Entropy:
 
     Layers share one compiled form, so this costs seconds where the whole model would cost a minute.
     """
-    torch._dynamo.config.recompile_limit = 32
-    torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
+    settings: Any = torch._dynamo.config
+    settings.recompile_limit = 32
+    settings.suppress_errors = True  # what cannot be compiled runs as it is
     layers = next(module for module in model.modules() if isinstance(module, nn.ModuleList))
     for layer in layers:
         layer.compile(dynamic=False)

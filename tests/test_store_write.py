@@ -221,3 +221,27 @@ def test_a_killed_writer_leaves_whole_runs_only(tmp_path: Path) -> None:
         writer.communicate()
         assert read.problems(tmp_path) == []
     assert read.estimates(tmp_path).height > 0
+
+
+def score(model: str, value: float, source: str = "here") -> dict[str, object]:
+    return {
+        "model": model,
+        "revision": None,
+        "task": "cloze",
+        "metric": "accuracy",
+        "score": value,
+        "stderr": 0.1,
+        "source": source,
+    }
+
+
+def test_scores_take_the_place_of_those_of_the_same_model_and_source(tmp_path: Path) -> None:
+    write.save(record("00aa"), tmp_path)
+    write.pack(tmp_path, [score("A", 0.1), score("B", 0.2), score("A", 0.3, "elsewhere")])
+    write.pack(tmp_path, [score("A", 0.4)])
+    write.pack(tmp_path)
+    found = read.benchmarks(tmp_path)
+    assert sorted(zip(found["model"], found["source"], found["score"], strict=True)) == [
+        ("A", "elsewhere", 0.3), ("A", "here", 0.4), ("B", "here", 0.2),
+    ]  # fmt: skip
+    assert read.estimates(tmp_path).height == 1

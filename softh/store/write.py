@@ -3,7 +3,7 @@
 import fcntl
 import os
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import duckdb
+import polars as pl
 
 from softh.errors import InputError
 from softh.store import read, runs, schema
@@ -23,6 +24,9 @@ ORDER = {
     "benchmarks": "model, revision, task",
 }
 """Table → the order its rows lie in: means over layers together, since most pages read nothing else."""
+
+
+NEWER_SCORES = "FROM benchmarks ANTI JOIN scores USING (model, source) UNION ALL BY NAME FROM scores"
 
 
 @dataclass(frozen=True)
@@ -61,18 +65,18 @@ def check_writable(data: Path) -> None:
             probe.write(b"softh")
 
 
-def pack(data: Path) -> Packed:
+def pack(data: Path, scores: Sequence[Mapping[str, Any]] = ()) -> Packed:
     """Fold all sound runs into a new database beside the old one, swap it in, and remove the run files it holds.
 
-    Readers go on reading what they opened, and runs saved meanwhile stay for the next pack. Raises InputError when
+    scores are rows of the table benchmarks; they take the place of all rows of the same model and source. Readers go on reading what they opened, and runs saved meanwhile stay for the next pack. Raises InputError when
     another pack is at work, or when the disk is full or the folder cannot be written.
     """
     with _in_words("The runs could not be packed", data):
         data.mkdir(parents=True, exist_ok=True)
         with _alone(data):
             files = {path: path.stat() for path in read.sound_runs(data)}
-            if files:
-                _swap_in(data)
+            if files or scores:
+                _swap_in(data, scores)
             for path, state in files.items():
                 _remove(path, state)
     return Packed(len(files), read.problems(data))
@@ -90,12 +94,12 @@ def _replace(target: Path, content: bytes) -> None:
     _sync(target.parent)
 
 
-def _swap_in(data: Path) -> None:
+def _swap_in(data: Path, scores: Sequence[Mapping[str, Any]]) -> None:
     """Write all tables to a new database and give it the name of the old one."""
     new = data / f"{schema.DATABASE}.new"
     new.unlink(missing_ok=True)
     try:
-        _build(data, new)
+        _build(data, new, scores)
         _sync(new)
         new.replace(data / schema.DATABASE)
     finally:
@@ -103,11 +107,13 @@ def _swap_in(data: Path) -> None:
     _sync(data)
 
 
-def _build(data: Path, new: Path) -> None:
+def _build(data: Path, new: Path, scores: Sequence[Mapping[str, Any]]) -> None:
     with read.connect(data) as connection:
+        connection.register("scores", pl.DataFrame(scores, schema=schema.table("benchmarks").types))
         connection.execute(f"ATTACH {read.quoted(new)} AS new; USE new; {schema.SQL} USE memory")
         for table, order in ORDER.items():
-            connection.execute(f"INSERT INTO new.{table} BY NAME FROM memory.{table} ORDER BY {order}")
+            rows = f"FROM {table}" if table != "benchmarks" else NEWER_SCORES
+            connection.execute(f"INSERT INTO new.{table} BY NAME {rows} ORDER BY {order}")
         connection.execute("DETACH new")
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,7 @@ from softh.errors import InputError
 from zoo import cloze, tokens
 from zoo.place import Job, Place
 from zoo.scores import Score, Scorer
+from zoo.train import Journal
 
 PREFIX = "zoo-"
 """In front of the names of all models of the zoo."""
@@ -35,10 +36,10 @@ class Bench:
     model: str
     """Its name in the tables, without the prefix."""
     stage: str
+    journal: Journal
+    """Takes note of the time spent and of what failed."""
     steps: int | None = None
     """Of the whole training; None for a model whose steps are not counted."""
-    failures: list[str] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=lambda: {"estimating": 0.0, "scoring": 0.0})
 
     def at(self, model: PreTrainedModel, step: int | None, *known: Score) -> list[Score]:
         """Estimate and score a model at a step, or a finished one; a file holds what was found and what was known."""
@@ -71,7 +72,7 @@ class Bench:
                 torch.cuda.empty_cache()  # what estimates take is far more than training needs
             self._records.clear()
         self._records.clear()
-        self.failures.append(f"Step {step} of {self.model} has no estimate: {why}")
+        self.journal.failures.append(f"Step {step} of {self.model} has no estimate: {why}")
 
     def _rows(self, scores: list[Score], step: int | None) -> list[dict[str, Any]]:
         """Rows of the table `benchmarks`; those of the last step also stand for the finished model."""
@@ -127,4 +128,4 @@ class Bench:
     def _clock(self, what: str) -> Generator[None]:
         began = time.monotonic()
         yield
-        self.seconds[what] += time.monotonic() - began
+        self.journal.seconds[what] += time.monotonic() - began

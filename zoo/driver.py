@@ -26,7 +26,8 @@ class Driver:
         self.deadline = self.began + 60 * minutes - GRACE
         self.running: dict[Job, ForkServerProcess] = {}
         threads = max(1, (os.cpu_count() or 1) // slots)
-        os.environ |= {"OMP_NUM_THREADS": str(threads), "TORCHINDUCTOR_COMPILE_THREADS": "1"} | os.environ
+        usual = {"OMP_NUM_THREADS": str(threads), "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+        os.environ |= usual | {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"} | os.environ
         self.context = multiprocessing.get_context("forkserver")
         # Children are forked from a process that has imported everything and touched no GPU.
         self.context.set_forkserver_preload(["zoo.job"])
@@ -39,7 +40,7 @@ class Driver:
         self.say(f"{self._elapsed()} the text is ready")
         waiting = self.order(names)
         while (waiting or self.running) and time.monotonic() < self.deadline:
-            self._collect()
+            waiting += self._collect()
             self._start(waiting)
             self._tell()
             time.sleep(0.2)
@@ -68,7 +69,9 @@ class Driver:
         """Whether the base has ended, or will not be run at all (then the job says so itself)."""
         return all(job.name != post.base for job in (*waiting, *self.running))
 
-    def _collect(self) -> None:
+    def _collect(self) -> list[Job]:
+        """Say how jobs ended; those that found no memory beside the others, which are to be tried again."""
+        again = []
         for job, process in [*self.running.items()]:
             if process.is_alive():
                 continue
@@ -76,6 +79,9 @@ class Driver:
             summary = self.place.summary(job)
             status = summary["status"] if process.exitcode == 0 else f"killed ({process.exitcode})"
             self.say(f"{self._elapsed()} {job.name} {status} {summary.get('why', '')}".rstrip())
+            if status == "failed" and summary["why"].startswith("OutOfMemoryError"):
+                again.append(job)
+        return again
 
     def _tell(self) -> None:
         if time.monotonic() - self._told < EVERY:

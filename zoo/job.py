@@ -54,7 +54,8 @@ def execute(place: Place, name: str, *, quiet: bool = True) -> None:
 def _pretrain(place: Place, run: Run, summary: dict[str, Any]) -> None:
     set_up()
     ids = tokens.degrade(np.load(tokens.prepare(place.library, place.work)), run.data)
-    folder, bench, journal = place.folder(run), Bench(place, run, run.name, "base", run.steps), Journal()
+    folder, journal = place.folder(run), Journal()
+    bench = Bench(place, run, run.name, "base", journal, run.steps)
     began = time.monotonic()
 
     def hook(model: PreTrainedModel, step: int) -> None:
@@ -67,9 +68,8 @@ def _pretrain(place: Place, run: Run, summary: dict[str, Any]) -> None:
         fast = torch.cuda.is_available()
         model = train(run, place.recipe.sizes[run.size], ids, folder, hook, journal, fast=fast)
     finally:
-        summary |= {**asdict(run), "tokens": journal.step * run.tokens_per_step, "training": journal.training}
-        summary |= {"hooks": journal.hooks, "step": journal.step, "losses": journal.losses, **bench.seconds}
-        summary |= {"failures": bench.failures, "wall": time.monotonic() - began}
+        summary |= {**asdict(run), **asdict(journal), **journal.seconds}
+        summary["tokens"] = journal.step * run.tokens_per_step
     summary["parameters"] = models.parameters(model)
     model.save_pretrained(folder / "model")
     tokens.load_tokenizer().save_pretrained(folder / "model")
@@ -84,13 +84,14 @@ def _post_train(place: Place, post: PostTraining, summary: dict[str, Any]) -> No
     device = "cuda" if torch.cuda.is_available() else "cpu"
     base = AutoModelForCausalLM.from_pretrained(place.folder(run) / "model", dtype=torch.float32).to(device)
     pairs, held_out = posttrain.load(place.pairs, tokens.load_tokenizer(), run.context)
-    began = time.monotonic()
+    began, journal = time.monotonic(), Journal()
     for stage, model in posttrain.post_train(base, pairs, post):
-        bench = Bench(place, post, f"{post.base}-{stage}", stage)
+        bench = Bench(place, post, f"{post.base}-{stage}", stage, journal)
         scores = bench.at(model, None, *posttrain.score(model, base, held_out))
         summary[stage] = {score.task: [score.score, score.stderr] for score in scores}
-        summary["failures"] = [*summary.get("failures", []), *bench.failures]
-    summary |= {**asdict(post), "training": time.monotonic() - began}
+    spent = sum(journal.seconds.values())
+    summary |= {**asdict(post), **journal.seconds, "failures": journal.failures}
+    summary["training"] = time.monotonic() - began - spent
 
 
 def set_up() -> None:

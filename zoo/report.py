@@ -115,12 +115,15 @@ def table(place: Place) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     text = ["  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True)) for line in lines]
     ended = sum(row["status"] in ENDED for row in rows)
-    sums = {key: sum(row.get(key, 0.0) for row in rows) for key in ("training", "estimating", "scoring")}
-    last = f"{ended} of {len(rows)} jobs have ended; training {sums['training']:.0f} s, " + (
-        f"estimates {sums['estimating']:.0f} s, scores {sums['scoring']:.0f} s, added over concurrent jobs."
+    spent = {key: sum(row.get(key, 0.0) for row in rows) for key in ("training", "estimating", "scoring")}
+    share = spent["estimating"] / max(spent["training"], 1e-9)
+    last = (
+        f"{ended} of {len(rows)} jobs have ended. Training {spent['training']:.0f} s, "
+        f"estimates {spent['estimating']:.0f} s ({share:.1%} of training), scores {spent['scoring']:.0f} s, "
+        "added over jobs that ran side by side."
     )
     failures = [failure for row in rows for failure in row.get("failures", [])]
-    why = [f"{row['name']}: {row['why']}" for row in rows if row["status"] == "failed"]
+    why = [f"{row['name']}: {row['why']}" for row in rows if "why" in row]
     return "\n".join([*text, *failures, *why, last])
 
 

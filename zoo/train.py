@@ -49,6 +49,10 @@ class Journal:
     """Seconds of training alone."""
     hooks: float = 0.0
     """Seconds of estimates and scores."""
+    seconds: dict[str, float] = field(default_factory=lambda: {"estimating": 0.0, "scoring": 0.0})
+    """Of the hooks, by what they did."""
+    failures: list[str] = field(default_factory=list)
+    """One sentence for every estimate that could not be made."""
     losses: list[tuple[int, float]] = field(default_factory=list)
     """(step, mean loss since the last look, nats a token)."""
 

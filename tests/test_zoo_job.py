@@ -100,6 +100,16 @@ def test_packed_results_become_runs_of_the_store(zoo: Place, tmp_path: Path) -> 
     }  # fmt: skip
 
 
+def test_folded_results_are_tables_with_scores(zoo: Place, tmp_path: Path) -> None:
+    report.pack(zoo, tmp_path / "out")
+    assert report.unpack(tmp_path / "out", tmp_path / "data", fold=True) == 5
+    assert not list((tmp_path / "data" / "runs").glob("*.parquet"))
+    assert read.estimates(tmp_path / "data").height == 5
+    scores = read.benchmarks(tmp_path / "data")
+    assert {"zoo-good", "zoo-good-sft", "zoo-good-dpo"} == set(scores["model"])
+    assert scores["source"].unique().to_list() == [zoo.recipe.source]
+
+
 def test_scores_belong_to_steps_and_the_last_also_to_the_model(zoo: Place, tmp_path: Path) -> None:
     report.pack(zoo, tmp_path / "out")
     report.unpack(tmp_path / "out", tmp_path)

@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     unpack.set_defaults(command=_unpack)
     unpack.add_argument("folder", type=Path)
     unpack.add_argument("--data", type=Path, default=Path("data"))
+    unpack.add_argument("--fold", action="store_true", help="fold runs and scores into the database")
     train = commands.add_parser("tokenizer", help=_tokenizer.__doc__)
     train.set_defaults(command=_tokenizer)
     train.add_argument("--text", type=Path, default=TEXT)
@@ -114,7 +115,7 @@ def _speed(asked: argparse.Namespace) -> None:
 
 def _unpack(asked: argparse.Namespace) -> None:
     """Write packed estimates as runs of the store, the scores and summaries in its folder zoo."""
-    say(f"{report.unpack(asked.folder, asked.data)} estimates are in {asked.data}.")
+    say(f"{report.unpack(asked.folder, asked.data, fold=asked.fold)} estimates are in {asked.data}.")
 
 
 def _tokenizer(asked: argparse.Namespace) -> None:

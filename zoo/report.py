@@ -56,8 +56,11 @@ def restore(source: Path, work: Path) -> None:
             archive.extractall(work, filter="data")
 
 
-def unpack(source: Path, data: Path) -> int:
-    """Write packed estimates as runs of a store, and the scores and summaries beside it; how many estimates."""
+def unpack(source: Path, data: Path, *, fold: bool = False) -> int:
+    """Write packed estimates as runs of a store, the scores and summaries beside it; how many estimates there were.
+
+    With `fold`, runs and scores then go into the database of the store.
+    """
     from softh.store import write  # training needs no database
 
     count, scores = 0, []
@@ -73,6 +76,8 @@ def unpack(source: Path, data: Path) -> int:
     (data / "zoo").mkdir(parents=True, exist_ok=True)
     (data / "zoo" / "scores.json").write_text(json.dumps(scores, indent=0))
     (data / "zoo" / "summary.json").write_text((source / "summary.json").read_text())
+    if fold:
+        write.pack(data, scores)
     return count
 
 

@@ -12,8 +12,8 @@ from dashboard.figures import Against, View, clock
 from dashboard.queries import Setup
 from dashboard.words import CORRECTIONS, ORDERS
 
-MOST_MODELS = 7
-"""Models shown until the reader chooses: as many as there are colours."""
+MOST_MODELS = 4
+"""Models shown until the reader chooses: more paths than these cannot be told apart at a glance."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,20 @@ def shared() -> Selection:
     return st.session_state["selection"]
 
 
-def models(available: Sequence[str]) -> tuple[str, ...]:
-    """Which models to draw; the first few when none is named."""
-    _prepare("models", available, list(available[:MOST_MODELS]))
+def models(estimates: pl.DataFrame) -> tuple[str, ...]:
+    """Which models of some estimates to draw; a few that tell most when none is named."""
+    available = estimates["model"].unique().sort().to_list()
+    _prepare("models", available, _telling(estimates))
     return tuple(sorted(st.sidebar.multiselect("Models", available, key="models", bind="query-params")))
+
+
+def _telling(estimates: pl.DataFrame) -> list[str]:
+    """The runs of the largest and of the smallest model, then finished models."""
+    each = estimates.group_by("model").agg(pl.col("revision").n_unique(), pl.col("parameters").max())
+    each = each.sort("parameters", "model")
+    runs = each.filter(pl.col("revision") > 1)["model"].to_list()
+    finished = each.filter(pl.col("revision") == 1)["model"].sort().to_list()
+    return list(dict.fromkeys([*runs[-1:], *runs[:1], *finished]))[:MOST_MODELS]
 
 
 def against(points: pl.DataFrame) -> Against:

@@ -14,7 +14,7 @@ st.markdown(
 frame.need_estimates()
 
 chosen = selection.shared()
-models = selection.models(queries.comparable(chosen.setup)["model"].unique().sort().to_list())
+models = selection.models(queries.comparable(chosen.setup))
 if not models:
     st.info("No model is chosen: choose one in the sidebar.", icon=":material/touch_app:")
     st.stop()

@@ -56,10 +56,17 @@ def test_what_the_reader_changes_is_no_broken_link(app):
     assert not test.info
 
 
-def test_no_more_models_are_drawn_unasked_than_there_are_colours(app):
+def test_no_more_models_are_drawn_unasked_than_can_be_told_apart(app):
     test = app(*({"model": f"M{i}"} for i in range(MOST_MODELS + 2)))
     assert len(value(test, "models")) == MOST_MODELS
     assert len(test.multiselect(key="models").options) == MOST_MODELS + 2
+
+
+def test_unasked_the_largest_and_smallest_runs_are_drawn_before_finished_models(app):
+    runs = [("M", 4), ("L", 8), ("S", 2), ("S-again", 2)]
+    steps = [{"model": m, "revision": f"step{s}", "step": s, "layers": n} for m, n in runs for s in (0, 9)]
+    test = app(*steps, *({"model": f"done-{i}"} for i in range(3)))
+    assert value(test, "models") == ["L", "S", "done-0", "done-1"]
 
 
 def test_only_estimated_orders_are_offered(app):

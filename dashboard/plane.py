@@ -198,7 +198,7 @@ def _labels(
         left, lift = _free_side(path, x, y, place)
         height = y * pixels + lift
         below = min((other for where, other in taken if abs(where - place) < 0.4), default=math.inf) - _LABEL_GAP
-        height = min(height, below)
+        height = max(min(height, below), y_range[0] * pixels + 9)  # never among the ticks
         taken.append((place, height))
         figure.add_annotation(
             x=x, y=y, text=text, align="right" if left else "left", xanchor="right" if left else "left",

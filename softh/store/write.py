@@ -68,8 +68,9 @@ def check_writable(data: Path) -> None:
 def pack(data: Path, scores: Sequence[Mapping[str, Any]] = ()) -> Packed:
     """Fold all sound runs into a new database beside the old one, swap it in, and remove the run files it holds.
 
-    scores are rows of the table benchmarks; they take the place of all rows of the same model and source. Readers go on reading what they opened, and runs saved meanwhile stay for the next pack. Raises InputError when
-    another pack is at work, or when the disk is full or the folder cannot be written.
+    scores are rows of the table benchmarks; they take the place of all rows of the same model and source. Readers go
+    on reading what they opened, and runs saved meanwhile stay for the next pack. Raises InputError when another pack is
+    at work, or when the disk is full or the folder cannot be written.
     """
     with _in_words("The runs could not be packed", data):
         data.mkdir(parents=True, exist_ok=True)

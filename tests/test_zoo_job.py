@@ -9,12 +9,15 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from softh.callback import InformationPlane
 from softh.errors import InputError
 from softh.store import read
 from zoo import __main__ as command
 from zoo import driver, recipe, report, tokens
+from zoo.bench import Bench
 from zoo.job import execute
 from zoo.place import Place
+from zoo.train import Journal
 
 RECIPE = """
 demo = "good"
@@ -90,7 +93,7 @@ def test_packed_results_become_runs_of_the_store(zoo: Place, tmp_path: Path) -> 
     report.pack(zoo, tmp_path / "out")
     files = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert files == ["demo.tar.gz", "runs-0.tar", "summary.json"]
-    assert report.unpack(tmp_path / "out", tmp_path / "data") == 5
+    assert report.unpack([tmp_path / "out"], tmp_path / "data") == 5
     rows = read.estimates(tmp_path / "data")
     assert not read.problems(tmp_path / "data")
     steps = {(row["model"], row["step"], row["tokens"], row["stage"]) for row in rows.iter_rows(named=True)}
@@ -102,7 +105,7 @@ def test_packed_results_become_runs_of_the_store(zoo: Place, tmp_path: Path) -> 
 
 def test_folded_results_are_tables_with_scores(zoo: Place, tmp_path: Path) -> None:
     report.pack(zoo, tmp_path / "out")
-    assert report.unpack(tmp_path / "out", tmp_path / "data", fold=True) == 5
+    assert report.unpack([tmp_path / "out"], tmp_path / "data", fold=True) == 5
     assert not list((tmp_path / "data" / "runs").glob("*.parquet"))
     assert read.estimates(tmp_path / "data").height == 5
     scores = read.benchmarks(tmp_path / "data")
@@ -112,7 +115,7 @@ def test_folded_results_are_tables_with_scores(zoo: Place, tmp_path: Path) -> No
 
 def test_scores_belong_to_steps_and_the_last_also_to_the_model(zoo: Place, tmp_path: Path) -> None:
     report.pack(zoo, tmp_path / "out")
-    report.unpack(tmp_path / "out", tmp_path)
+    report.unpack([tmp_path / "out"], tmp_path)
     rows = json.loads((tmp_path / "zoo" / "scores.json").read_text())
     assert set(rows[0]) == {"model", "revision", "task", "metric", "score", "stderr", "source"}
     cloze = {(row["model"], row["revision"]) for row in rows if row["task"] == "grammar"}
@@ -147,6 +150,31 @@ def test_a_job_that_ran_again_gives_the_same_numbers(zoo: Place, tmp_path: Path)
         assert first["scores"] == second["scores"]
 
 
+@pytest.mark.parametrize(("lack", "records"), [(1, 1), (99, 0)])
+def test_an_estimate_waits_for_memory_and_at_last_goes_without(
+    zoo: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lack: int, records: int
+) -> None:
+    monkeypatch.setattr("zoo.bench.time.sleep", lambda seconds: None)
+    tries: list[int | None] = []
+    whole = InformationPlane.estimate
+
+    def estimate(plane: InformationPlane, model: torch.nn.Module, step: int | None) -> None:
+        tries.append(step)
+        if len(tries) <= lack:
+            error = InputError("There is no room.")
+            error.__context__ = torch.OutOfMemoryError()  # as an error raised from another has it
+            raise error
+        whole(plane, model, step)
+
+    monkeypatch.setattr(InformationPlane, "estimate", estimate)
+    run, journal = zoo.recipe.run("good"), Journal()
+    place = replace(zoo, work=tmp_path)
+    model = AutoModelForCausalLM.from_pretrained(zoo.folder(run) / "model")
+    Bench(place, run, "good", "base", journal, 6).at(model, 6)
+    assert len(report.found(place.folder(run) / "at-good-00000006.json.gz")["records"]) == records
+    assert bool(journal.failures) == (records == 0)
+
+
 def test_archives_are_small_and_hold_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "PART", 100)
     files = [tmp_path / str(number) for number in range(20)]
@@ -166,11 +194,25 @@ def test_what_was_packed_is_not_run_again(zoo: Place, tmp_path: Path) -> None:
     assert place.summaries() == zoo.summaries()
 
 
+def test_summaries_of_several_machines_become_one() -> None:
+    first = [{"name": "a", "status": "finished", "step": 1}, {"name": "b", "status": "waiting"}]
+    second = [
+        {"name": "a", "status": "waiting"},
+        {"name": "b", "status": "diverged"},
+        {"name": "c", "status": "failed"},
+    ]
+    assert [(row["name"], row["status"]) for row in report.merged([first, second])] == [
+        ("a", "finished"), ("b", "diverged"), ("c", "failed"),
+    ]  # fmt: skip
+
+
 def test_another_setting_is_another_job(zoo: Place) -> None:
     run = zoo.recipe.run("good")
     assert zoo.ended(run)
     assert not zoo.ended(replace(run, lr=0.5))
     assert not replace(zoo, library=tokens.Library(tokens.BUILT_IN, limit=3)).ended(run)
+    books = [replace(zoo, library=tokens.Library(Path(folder))) for folder in ("here", "there")]
+    assert books[0].folder(run) == books[1].folder(run)
     measure = replace(zoo.recipe.measure, documents=7)
     assert not replace(zoo, recipe=replace(zoo.recipe, measure=measure)).ended(run)
 

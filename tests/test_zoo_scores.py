@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from softh import corpus
 from zoo import cloze, grammar, scores, tokens
-from zoo.scores import Item, Scorer, batches, cloze_item, judge, proportion, ratio
+from zoo.scores import Item, Scorer, batches, cloze_items, judge, proportion, ratio
 
 CONTEXT = (
     "The old house stood upon a hill above the village, and nobody had lived there since the captain died at sea. "
@@ -125,7 +125,7 @@ def test_a_cloze_is_right_when_every_token_is_the_likeliest(model: PreTrainedMod
 
 def test_the_last_word_is_what_is_judged() -> None:
     tokenizer = tokens.load_tokenizer()
-    item = cloze_item(tokenizer, cloze.Passage("They called for the", "captain"))
+    (item,) = cloze_items(tokenizer, [cloze.Passage("They called for the", "captain")])
     assert tokenizer.decode(item.ids) == "They called for the captain"
     assert tokenizer.decode(item.ids[item.first :]) == " captain"
 

@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "run":
             added.add_argument("name")
         if name in ("all", "speed"):
-            added.add_argument("--only", nargs="+", metavar="NAME", help="these runs alone")
+            added.add_argument("--only", nargs="+", metavar="NAME", help="these runs alone, or these kinds of runs")
         if name == "all":
             added.add_argument("--out", type=Path, default=Path("cache/zoo/out"), help="where results are packed")
             added.add_argument("--minutes", type=float, default=float("inf"), help="stop then; the next call goes on")
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("--anyway", action="store_true", help="run however long it takes")
     unpack = commands.add_parser("unpack", help=_unpack.__doc__)
     unpack.set_defaults(command=_unpack)
-    unpack.add_argument("folder", type=Path)
+    unpack.add_argument("folders", type=Path, nargs="+", help="one for every machine that ran")
     unpack.add_argument("--data", type=Path, default=Path("data"))
     unpack.add_argument("--fold", action="store_true", help="fold runs and scores into the database")
     train = commands.add_parser("tokenizer", help=_tokenizer.__doc__)
@@ -76,7 +76,7 @@ def _plan(asked: argparse.Namespace) -> None:
 def _all(asked: argparse.Namespace) -> None:
     """Run everything in a recipe, several runs at a time, and pack the results."""
     place = _place(asked)
-    names = {_known(place, name) for name in asked.only or ()} or {job.name for job in place.recipe.jobs()}
+    names = _named(place, asked.only)
     if not torch.cuda.is_available() and not asked.anyway:
         _have_patience(sum(cost.seconds for cost in plan.costs(place.recipe) if cost.name in names), asked.recipe)
     if asked.restore:
@@ -86,10 +86,13 @@ def _all(asked: argparse.Namespace) -> None:
     say(report.table(place))
 
 
-def _known(place: Place, name: str) -> str:
-    if name not in {job.name for job in place.recipe.jobs()}:
-        raise InputError(f"The run {name!r} is not in the recipe; expected one that `python -m zoo plan` lists.")
-    return name
+def _named(place: Place, only: list[str] | None) -> set[str]:
+    """Names of the jobs that are asked for, by their name or their kind; of all when nothing is."""
+    jobs = place.recipe.jobs()
+    for name in only or ():
+        if not any(name in (job.name, job.kind) for job in jobs):
+            raise InputError(f"The run {name!r} is not in the recipe; expected one that `python -m zoo plan` lists.")
+    return {job.name for job in jobs if not only or job.name in only or job.kind in only}
 
 
 def _have_patience(seconds: float, path: Path) -> None:
@@ -104,7 +107,7 @@ def _have_patience(seconds: float, path: Path) -> None:
 def _run(asked: argparse.Namespace) -> None:
     """Run one job of a recipe in this process, its output on the screen."""
     place = _place(asked)
-    execute(place, _known(place, asked.name), quiet=False)
+    execute(place, *_named(place, [asked.name]), quiet=False)
     say(report.table(place))
 
 
@@ -115,7 +118,7 @@ def _speed(asked: argparse.Namespace) -> None:
 
 def _unpack(asked: argparse.Namespace) -> None:
     """Write packed estimates as runs of the store, the scores and summaries in its folder zoo."""
-    say(f"{report.unpack(asked.folder, asked.data, fold=asked.fold)} estimates are in {asked.data}.")
+    say(f"{report.unpack(asked.folders, asked.data, fold=asked.fold)} estimates are in {asked.data}.")
 
 
 def _tokenizer(asked: argparse.Namespace) -> None:

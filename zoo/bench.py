@@ -1,5 +1,6 @@
 """Measures a model of the zoo: estimates of the plane and scores, the same for every model, one file a checkpoint."""
 
+import fcntl
 import gzip
 import json
 import time
@@ -46,8 +47,7 @@ class Bench:
         self._records: list[dict[str, Any]] = []
         # A copy, so that nothing which measuring hangs on the model gets in the way of its compiled layers.
         model = deepcopy(model).eval()
-        with self._clock("estimating"):
-            self._estimate(model, step)
+        self._estimate(model, step)
         with self._clock("scoring"):
             scores = [*self.scorer.score(model), *known]
         found = {"records": self._records, "scores": self._rows(scores, step)}
@@ -57,22 +57,28 @@ class Bench:
         return scores
 
     def _estimate(self, model: PreTrainedModel, step: int | None) -> None:
-        """Estimate; when other jobs have taken the GPU's memory, wait for it; what cannot be, is noted."""
+        """Estimate; when other jobs have taken the memory, wait for it; what cannot be, is noted."""
         for attempt in range(ATTEMPTS):
             try:
-                self.plane.estimate(model, step)
+                with self._alone(), self._clock("estimating"):
+                    self.plane.estimate(model, step)
                 return
-            except torch.OutOfMemoryError as error:
+            except (torch.OutOfMemoryError, InputError) as error:
+                self._records.clear()
                 why = str(error)
-                time.sleep(attempt)
-            except InputError as error:
-                why = str(error)
-                break
+                if not any(isinstance(cause, torch.OutOfMemoryError) for cause in (error, error.__context__)):
+                    break
             finally:
                 torch.cuda.empty_cache()  # what estimates take is far more than training needs
-            self._records.clear()
-        self._records.clear()
+            time.sleep(attempt)
         self.journal.failures.append(f"Step {step} of {self.model} has no estimate: {why}")
+
+    @contextmanager
+    def _alone(self) -> Generator[None]:
+        """Hold the only estimate of all jobs: two at once need twice the memory and take as long."""
+        with (self.place.work / "estimate.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def _rows(self, scores: list[Score], step: int | None) -> list[dict[str, Any]]:
         """Rows of the table `benchmarks`; those of the last step also stand for the finished model."""

@@ -25,7 +25,8 @@ class Place:
     def folder(self, job: Job) -> Path:
         """Everything that one job leaves. Another setting is another folder, so nothing stale is ever taken up."""
         run = self.run(job)
-        settings = [run, self.recipe.sizes[run.size], self.recipe.measure, self.library]
+        text = (self.library.built_in, self.library.limit)  # wherever the books lie
+        settings = [run, self.recipe.sizes[run.size], self.recipe.measure, text]
         return self.work / "runs" / f"{job.name}-{identity(repr(job), *map(repr, settings))[:8]}"
 
     def run(self, job: Job) -> Run:

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import tarfile
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,7 +57,7 @@ def restore(source: Path, work: Path) -> None:
             archive.extractall(work, filter="data")
 
 
-def unpack(source: Path, data: Path, *, fold: bool = False) -> int:
+def unpack(sources: Sequence[Path], data: Path, *, fold: bool = False) -> int:
     """Write packed estimates as runs of a store, the scores and summaries beside it; how many estimates there were.
 
     With `fold`, runs and scores then go into the database of the store.
@@ -65,7 +66,8 @@ def unpack(source: Path, data: Path, *, fold: bool = False) -> int:
 
     count, scores = 0, []
     with TemporaryDirectory() as folder:
-        restore(source, Path(folder))
+        for source in sources:
+            restore(source, Path(folder))
         for path in sorted(Path(folder).glob("runs/*/at-*.json.gz")):
             measured = found(path)
             for record in measured["records"]:
@@ -75,10 +77,20 @@ def unpack(source: Path, data: Path, *, fold: bool = False) -> int:
             scores += measured["scores"]
     (data / "zoo").mkdir(parents=True, exist_ok=True)
     (data / "zoo" / "scores.json").write_text(json.dumps(scores, indent=0))
-    (data / "zoo" / "summary.json").write_text((source / "summary.json").read_text())
+    said = [json.loads((source / "summary.json").read_text()) for source in sources]
+    (data / "zoo" / "summary.json").write_text(json.dumps(merged(said), indent=1))
     if fold:
         write.pack(data, scores)
     return count
+
+
+def merged(summaries: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """One summary a job from several machines, the last that has ended where one has."""
+    jobs: dict[str, dict[str, Any]] = {}
+    for row in (row for rows in summaries for row in rows):
+        if row["status"] in ENDED or jobs.get(row["name"], row)["status"] not in ENDED:
+            jobs[row["name"]] = row
+    return [*jobs.values()]
 
 
 def found(path: Path) -> dict[str, Any]:

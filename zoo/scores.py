@@ -52,11 +52,11 @@ class Scorer:
         tokenizer = tokens.load_tokenizer()
         self.texts = {corpus.name: windows(corpus, tokenizer, context, 1) for corpus in corpora}
         contrasts = [pair for name in grammar.PHENOMENA for pair in grammar.pairs(name, pairs)]
-        items = [cloze_item(tokenizer, passage) for passage in passages]
+        items = cloze_items(tokenizer, passages)
         self.batches = {
             **{name: batches([Item(ids.tolist(), 1) for ids in text.ids], device) for name, text in self.texts.items()},
             "cloze": batches([item for item in items if len(item.ids) <= context], device),
-            "grammar": batches([_sentence(tokenizer, text) for pair in contrasts for text in pair], device),
+            "grammar": batches(_sentences(tokenizer, [text for pair in contrasts for text in pair]), device),
         }
 
     def score(self, model: PreTrainedModel) -> list[Score]:
@@ -86,20 +86,21 @@ class Scorer:
         return [*scores, Score("grammar", "mean accuracy of the phenomena", mean, stderr)]
 
 
-def cloze_item(tokenizer: PreTrainedTokenizerFast, passage: cloze.Passage) -> Item:
-    """The passage with its last word, all of whose tokens are judged."""
-    context, word = (_ids(tokenizer, text) for text in (passage.context, f" {passage.word}"))
-    return Item([*context, *word], len(context))
+def cloze_items(tokenizer: PreTrainedTokenizerFast, passages: Sequence[cloze.Passage]) -> list[Item]:
+    """Each passage with its last word, all of whose tokens are judged."""
+    contexts = _ids(tokenizer, [passage.context for passage in passages])
+    words = _ids(tokenizer, [f" {passage.word}" for passage in passages])
+    return [Item([*context, *word], len(context)) for context, word in zip(contexts, words, strict=True)]
 
 
-def _sentence(tokenizer: PreTrainedTokenizerFast, text: str) -> Item:
-    """A sentence at the beginning of a paragraph; all of its tokens are judged."""
-    start = _ids(tokenizer, "\n\n")
-    return Item([*start, *_ids(tokenizer, text)], len(start))
+def _sentences(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[Item]:
+    """Each sentence at the beginning of a paragraph; all of its tokens are judged."""
+    (start,) = _ids(tokenizer, ["\n\n"])
+    return [Item([*start, *ids], len(start)) for ids in _ids(tokenizer, texts)]
 
 
-def _ids(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
-    return tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+def _ids(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
+    return tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] if texts else []
 
 
 @torch.inference_mode()

@@ -11,7 +11,7 @@ from softh.store import read
 
 USUAL = {
     "bins": 100,
-    "draws": 16,
+    "draws": 32,
     "frame": "iid",
     "centred": False,
     "calibration": "bound",

@@ -40,7 +40,7 @@ class EstimateSpec:
     """n-gram orders of the labels, each from 1 to 4."""
     bins: int = 100
     """Reference directions a draw, n."""
-    draws: int = 16
+    draws: int = 32
     """Independent draws of the reference directions, R."""
     frame: Frame = "iid"
     """Directions drawn independently, or as orthonormal frames."""

@@ -108,13 +108,14 @@ def test_the_newest_estimate_of_a_checkpoint_is_shown(tmp_path, record):
 
 
 def test_settings_beyond_the_usual_are_named_and_twins_told_apart(app):
-    other = app({"model": "A"}, {"model": "B", "draws": 64}, {"model": "C", "seed": 1})
+    other = app({"model": "A"}, {"model": "C", "seed": 1})
     labels = other.selectbox(key="settings").options
-    assert sorted(labels) == [
-        "64 documents × 128 tokens",
-        "64 documents × 128 tokens, draws 64",
-        "64 documents × 128 tokens, seed 1",
-    ]
+    assert sorted(labels) == ["64 documents × 128 tokens", "64 documents × 128 tokens, seed 1"]
+
+
+def test_more_draws_change_the_error_and_not_the_company(app):
+    test = app({"model": "A"}, {"model": "B", "draws": 64})
+    assert test.multiselect(key="models").options == ["A", "B"]
 
 
 def test_what_goes_without_saying_is_what_an_estimate_does_unasked():

@@ -29,12 +29,15 @@ SELECT * FROM packed.checkpoints ANTI JOIN newest USING (model, revision, digest
 CREATE VIEW benchmarks AS FROM packed.benchmarks;
 
 -- One row an estimate. Two estimates with equal settings (the specification without the model, the corpus named by
--- its content) differ in nothing but the checkpoint: only those are comparable.
+-- its content) differ in nothing but the checkpoint and how exactly it was measured: draws and folds change the errors,
+-- not what is estimated. Only those are comparable.
 CREATE VIEW overview AS
 SELECT
     estimates.*, models.* EXCLUDE (model), checkpoints.step, checkpoints.tokens,
     loss.value AS bits_per_byte, loss.se_documents AS bits_per_byte_se_documents,
-    json_merge_patch(spec, json_object('model', NULL, 'revision', NULL, 'corpus', corpus_digest))::VARCHAR AS settings
+    json_merge_patch(spec, json_object(
+        'model', NULL, 'revision', NULL, 'corpus', corpus_digest, 'draws', NULL, 'folds', NULL
+    ))::VARCHAR AS settings
 FROM estimates
 JOIN models USING (model)
 JOIN checkpoints USING (model, revision, digest)

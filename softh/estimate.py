@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import platform
 import re
 import time
@@ -19,6 +20,8 @@ from softh.corpus import Corpus, Windows
 from softh.entropies import Labelling, Progress, label, measure_entropies
 from softh.measures import Measure, bits_per_byte, measure
 from softh.spec import EstimateSpec, identity
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,12 @@ def estimate_model(
     directions = references(spec.bins, model.width, spec.draws, spec.seed, spec.frame)
     if states.remembered:
         states.fill(progress)
+    elif cache is not None:
+        log.warning(
+            "The hidden states take %.1f GB, more than the cache may hold: they are not remembered, and the model runs "
+            "anew for every group of draws. Set SOFTH_CACHE_GB higher, or ask for fewer documents.",
+            states.bytes_needed / 1e9,
+        )
     entropies = measure_entropies(states, labelling, directions, epsilon, spec, progress)
     rows = measure(entropies)
     if states.nats is not None:

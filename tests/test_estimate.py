@@ -95,6 +95,17 @@ def test_tables_that_do_not_fit_at_once_give_the_same_numbers(
         assert [row.value for row in rows(estimate(spec, cache=memory))] == pytest.approx(whole, abs=2e-6)
 
 
+def test_states_too_large_for_the_cache_are_streamed_and_it_says_so(
+    spec: EstimateSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SOFTH_CACHE_GB", "0.00001")
+    with open_cache(tmp_path / "small") as small:
+        streamed = estimate(spec, cache=small)
+    assert "not remembered" in caplog.text
+    assert "SOFTH_CACHE_GB" in caplog.text
+    assert rows(streamed) == rows(estimate(spec))
+
+
 def test_every_layer_order_and_correction_is_there_and_within_bounds(spec: EstimateSpec) -> None:
     found = estimate(spec)
     layers = {row.layer for row in found.measures}

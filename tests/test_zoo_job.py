@@ -98,8 +98,9 @@ def test_packed_results_become_runs_of_the_store(zoo: Place, tmp_path: Path) -> 
     assert not read.problems(tmp_path / "data")
     steps = {(row["model"], row["step"], row["tokens"], row["stage"]) for row in rows.iter_rows(named=True)}
     assert steps == {
-        ("zoo-good", 0, 0, "base"), ("zoo-good", 1, 256, "base"), ("zoo-good", 6, 1536, "base"),
-        ("zoo-good-sft", None, None, "sft"), ("zoo-good-dpo", None, None, "dpo"),
+        ("zoo-good (trained here)", 0, 0, "base"), ("zoo-good (trained here)", 1, 256, "base"),
+        ("zoo-good (trained here)", 6, 1536, "base"),
+        ("zoo-good-sft (trained here)", None, None, "sft"), ("zoo-good-dpo (trained here)", None, None, "dpo"),
     }  # fmt: skip
 
 
@@ -109,7 +110,9 @@ def test_folded_results_are_tables_with_scores(zoo: Place, tmp_path: Path) -> No
     assert not list((tmp_path / "data" / "runs").glob("*.parquet"))
     assert read.estimates(tmp_path / "data").height == 5
     scores = read.benchmarks(tmp_path / "data")
-    assert {"zoo-good", "zoo-good-sft", "zoo-good-dpo"} == set(scores["model"])
+    assert {"zoo-good (trained here)", "zoo-good-sft (trained here)", "zoo-good-dpo (trained here)"} == set(
+        scores["model"]
+    )
     assert scores["source"].unique().to_list() == [zoo.recipe.source]
 
 
@@ -119,9 +122,12 @@ def test_scores_belong_to_steps_and_the_last_also_to_the_model(zoo: Place, tmp_p
     rows = json.loads((tmp_path / "zoo" / "scores.json").read_text())
     assert set(rows[0]) == {"model", "revision", "task", "metric", "score", "stderr", "source"}
     cloze = {(row["model"], row["revision"]) for row in rows if row["task"] == "grammar"}
-    steps = {("zoo-good", revision) for revision in ("step0", "step1", "step6", None)}
-    assert cloze == steps | {("zoo-good-sft", None), ("zoo-good-dpo", None)}
-    assert {row["model"] for row in rows if row["task"] == "preference"} == {"zoo-good-sft", "zoo-good-dpo"}
+    steps = {("zoo-good (trained here)", revision) for revision in ("step0", "step1", "step6", None)}
+    assert cloze == steps | {("zoo-good-sft (trained here)", None), ("zoo-good-dpo (trained here)", None)}
+    assert {row["model"] for row in rows if row["task"] == "preference"} == {
+        "zoo-good-sft (trained here)",
+        "zoo-good-dpo (trained here)",
+    }
 
 
 def test_the_demo_checkpoint_opens_as_any_other(zoo: Place, tmp_path: Path) -> None:

@@ -28,6 +28,11 @@ PREFIX = "zoo-"
 ATTEMPTS = 5
 
 
+def named(model: str) -> str:
+    """Name on the screen: wherever it stands, it says that the model was not published but trained here."""
+    return f"{PREFIX}{model} (trained here)"
+
+
 @dataclass
 class Bench:
     """Estimates and scores one model."""
@@ -82,7 +87,7 @@ class Bench:
 
     def _rows(self, scores: list[Score], step: int | None) -> list[dict[str, Any]]:
         """Rows of the table `benchmarks`; those of the last step also stand for the finished model."""
-        model = {"model": PREFIX + self.model, "source": self.place.recipe.source}
+        model = {"model": named(self.model), "source": self.place.recipe.source}
         rows = [] if step is None else [{**model, "revision": f"step{step}", **asdict(score)} for score in scores]
         if step == self.steps:
             rows += [{**model, "revision": None, **asdict(score)} for score in scores]
@@ -94,7 +99,7 @@ class Bench:
         asked = asdict(self.place.recipe.measure)
         settings = {key: asked[key] for key in ("documents", "context", "draws", "orders", "seed")}
         return InformationPlane(
-            PREFIX + self.model,
+            named(self.model),
             tokens.load_tokenizer(),
             self.steps or 1,
             corpora=self.corpora(asked["documents"]),
@@ -127,7 +132,7 @@ class Bench:
         ]
 
     def _keep(self, record: dict[str, Any]) -> None:
-        record["model"] |= {"stage": self.stage, "weights": "safetensors"}
+        record["model"] |= {"stage": self.stage, "weights": "float32, trained here"}
         self._records.append(record)
 
     @contextmanager

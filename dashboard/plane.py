@@ -12,7 +12,7 @@ from dashboard.words import CORRECTIONS, NAMES, SYMBOLS, order_name
 
 HEIGHT = 560
 RAYS = (0.25, 0.5, 0.75, 1.0)
-_SHADES = 16
+_SHADES = 6
 _LABEL_GAP = 36
 """Pixels between two labels that would lie on each other, two lines of text high."""
 

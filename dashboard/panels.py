@@ -11,6 +11,8 @@ from dashboard.words import NAMES, SYMBOLS
 
 _HEADING = 0.065
 """Height of the line above a panel that names it, as a share of the figure."""
+_PANEL = 132
+"""Pixels of a panel at the least."""
 _LARGEST_RATIO = 1.6
 """A ratio over hardly any information can be anything; the axis stops here."""
 
@@ -39,19 +41,27 @@ class Axis:
     texts: Sequence[str] | None = None
 
 
-def panels(series: Mapping[str, Sequence[Series]], axis: Axis, look: Look) -> go.Figure:
-    """One panel a quantity, in the order given; a legend on top."""
-    figure = go.Figure(layout={"template": template(look), "height": HEIGHT, "hovermode": "closest"})
+def panels(
+    series: Mapping[str, Sequence[Series]], axis: Axis, look: Look, headings: Mapping[str, str] | None = None
+) -> go.Figure:
+    """One panel a quantity, in the order given; a legend on top.
+
+    A quantity is one of the plane, or any name; headings say more of it after its name.
+    """
+    tall = max(HEIGHT, _PANEL * len(series))
+    figure = go.Figure(layout={"template": template(look), "height": tall, "hovermode": "closest"})
     figure.update_layout(legend={"y": 1, "yanchor": "bottom", "x": 0, "xanchor": "left"}, margin={"t": 4, "b": 4})
-    height = (1 - _HEADING) / len(series) - _HEADING
+    heading = _HEADING * HEIGHT / tall
+    height = 1 / len(series) - heading
     for number, (quantity, lines) in enumerate(series.items(), start=1):
-        top = 1 - _HEADING - (number - 1) * (height + _HEADING)
+        top = 1 - heading - (number - 1) / len(series)
         name = f"yaxis{number if number > 1 else ''}"
         limits = _limits(quantity, lines)
         figure.update_layout({name: {"domain": [max(top - height, 0), top], "nticks": 5, "range": limits}})
         figure.add_annotation(
-            text=f"<b>{SYMBOLS[quantity]}</b>  {NAMES[quantity]}", xref="paper", yref="paper", x=0, y=top,
-            xanchor="left", yanchor="bottom", showarrow=False, font={"size": 12.5},
+            text=f"{_heading(quantity)} {(headings or {}).get(quantity, '')}".strip(),
+            xref="paper", yref="paper", x=0, y=top, xanchor="left", yanchor="bottom", showarrow=False,
+            font={"size": 12.5},
         )  # fmt: skip
         for line in lines:
             figure.add_traces(_traces(line, f"y{number}", legend=number == 1 and not line.dotted, look=look))
@@ -63,6 +73,10 @@ def panels(series: Mapping[str, Sequence[Series]], axis: Axis, look: Look) -> go
         showspikes=True, spikemode="across", spikethickness=1, spikedash="dot", spikecolor=look.muted,
     )  # fmt: skip
     return figure
+
+
+def _heading(quantity: str) -> str:
+    return f"<b>{SYMBOLS[quantity]}</b>  {NAMES[quantity]}" if quantity in SYMBOLS else f"<b>{quantity}</b>"
 
 
 def _limits(quantity: str, lines: Sequence[Series]) -> tuple[float, float] | None:

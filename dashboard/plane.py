@@ -4,12 +4,15 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from typing import Literal
 
 import plotly.graph_objects as go
 
+from dashboard.bands import ribbon
 from dashboard.template import Look, along, mix, template
 from dashboard.words import CORRECTIONS, NAMES, SYMBOLS, order_name
 
+Spread = Literal["crosses", "bands", "none"]
 HEIGHT = 560
 RAYS = (0.25, 0.5, 0.75, 1.0)
 _SHADES = 6
@@ -47,8 +50,15 @@ class Scale:
     colours: tuple[str, ...]
 
 
-def plane(paths: Sequence[Path], scale: Scale | None, order: int, correction: str, look: Look) -> go.Figure:
-    """The plane with all paths; alt text in `layout.meta`."""
+def plane(
+    paths: Sequence[Path],
+    scale: Scale | None,
+    order: int,
+    correction: str,
+    look: Look,
+    spread: Spread = "crosses",
+) -> go.Figure:
+    """The plane with all paths, one standard error around each point as a cross or around each path as a band."""
     x_range = span([end for path in paths for end in _ends(path.x, path.x_error)])
     y_range = span([end for path in paths for end in _ends(path.y, path.y_error)])
     figure = go.Figure(layout={"template": template(look), "height": HEIGHT, "showlegend": False})
@@ -56,9 +66,9 @@ def plane(paths: Sequence[Path], scale: Scale | None, order: int, correction: st
         figure.layout[axis].update(title_text=_title(quantity, order, correction, look), range=limits, nticks=7)
     # Room for the labels of the rays, which lie outside of the axes.
     figure.update_layout(margin={"t": 26, "r": 58}, hovermode="closest")
-    _rays(figure, x_range, y_range, look)
+    rays(figure, x_range, y_range, look)
     for path in paths:
-        figure.add_traces([*_segments(path), *_arrows(path, look), _points(path, look)])
+        figure.add_traces([*_band(path, spread), *_segments(path), *_arrows(path, look), _points(path, look, spread)])
     _labels(figure, paths, x_range, y_range, look)
     if scale:
         figure.add_trace(_colour_bar(scale, look))
@@ -85,7 +95,7 @@ def _title(quantity: str, order: int, correction: str, look: Look) -> str:
     )
 
 
-def _rays(figure: go.Figure, x_range: tuple[float, float], y_range: tuple[float, float], look: Look) -> None:
+def rays(figure: go.Figure, x_range: tuple[float, float], y_range: tuple[float, float], look: Look) -> None:
     """Lines I(Y;Z) = c I(X;Z), named where they leave the axes; c = 1 is the bound."""
     for ratio in RAYS:
         bound = ratio == 1
@@ -120,7 +130,16 @@ def _segments(path: Path) -> Iterator[go.Scatter]:
         )
 
 
-def _points(path: Path, look: Look) -> go.Scatter:
+def _band(path: Path, spread: Spread) -> Iterator[go.Scatter]:
+    if spread != "bands":
+        return
+    x, y = ribbon(path.x, path.y, path.x_error, path.y_error)
+    red, green, blue = (int(path.colours[-1][i : i + 2], 16) for i in (1, 3, 5))
+    fill = f"rgba({red},{green},{blue},0.2)"
+    yield go.Scatter(x=x, y=y, mode="lines", fill="toself", fillcolor=fill, line={"width": 0}, hoverinfo="skip")
+
+
+def _points(path: Path, look: Look, spread: Spread) -> go.Scatter:
     """Markers with error crosses; the start hollow, the end large."""
     last = len(path.x) - 1
     single = last == 0
@@ -128,6 +147,7 @@ def _points(path: Path, look: Look) -> go.Scatter:
     sizes = [14 if i == last else 11 if i == 0 else 8 for i in range(last + 1)]
     colours = [along(path.colours, share) for share in path.shares]
     cross = {"color": mix(look.muted, look.background, 0.6), "thickness": 1, "width": 0}
+    cross |= {"visible": spread == "crosses"}
     return go.Scatter(
         x=path.x,
         y=path.y,
@@ -203,7 +223,7 @@ def _labels(
         figure.add_annotation(
             x=x, y=y, text=text, align="right" if left else "left", xanchor="right" if left else "left",
             ax=-14 if left else 14, ay=y * pixels - height, arrowcolor=look.muted, arrowwidth=0.8, arrowhead=0,
-            standoff=7, font={"size": 12.5, "color": look.ink}, bgcolor=_veil(look), borderpad=1,
+            standoff=7, font={"size": 12.5, "color": look.ink}, bgcolor=look.veil, borderpad=1,
         )  # fmt: skip
 
 
@@ -223,11 +243,6 @@ def _small(text: str, look: Look) -> str:
 def _two_lines(name: str, look: Look) -> str:
     head, _, tail = name.partition(" (")
     return f"<b>{head}</b><br><span style='color:{look.muted}'>{tail.rstrip(')')}</span>" if tail else f"<b>{head}</b>"
-
-
-def _veil(look: Look) -> str:
-    red, green, blue = (int(look.background[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.72)"
 
 
 def _colour_bar(scale: Scale, look: Look) -> go.Scatter:

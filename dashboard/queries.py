@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import polars as pl
 import streamlit as st
 
+from dashboard import finished as finished_models
+from dashboard import quantities
 from softh import paths
 from softh.store import read
 
@@ -51,6 +53,26 @@ def comparable(setup: Setup) -> pl.DataFrame:
     return newest(estimates().filter(pl.col("settings") == setup.settings))
 
 
+def probes() -> pl.DataFrame:
+    """One row a preference probe; see :func:`softh.store.read.probes`."""
+    return _probes(read.version(paths.data()))
+
+
+def preference() -> pl.DataFrame:
+    """What models say about preferences: one row a model, its newest probe on the pairs that most models share.
+
+    Columns: model, estimate_id, data (name of the pairs), pairs (how many), positions (tokens of answers), value
+    (information in log n over all tokens of the answers, mean over layers, less the null), se_draws, se_documents, se
+    (both together) and null. No rows where nothing was probed.
+    """
+    return _preference(read.version(paths.data()))
+
+
+def preferences(estimate_ids: tuple[str, ...]) -> pl.DataFrame:
+    """Every number of some probes; see :func:`softh.store.read.preferences`."""
+    return _preferences(read.version(paths.data()), estimate_ids)
+
+
 def problems() -> list[str]:
     """One sentence for each run file that is left out."""
     return read.problems(paths.data())
@@ -71,14 +93,60 @@ def setups() -> list[Setup]:
     return [_told_apart(setup, found) for setup in found]
 
 
-def trajectory(setup: Setup, models: tuple[str, ...]) -> pl.DataFrame:
-    """Means over layers of the newest estimate of every checkpoint, one row an order and correction."""
-    return _trajectory(read.version(paths.data()), setup.corpus, setup.settings, models)
+def runs_first() -> list[str]:
+    """Every model of the tables, those with several checkpoints first and one seed before the others.
+
+    A place in it is a colour: the first are the ones to be told apart.
+    """
+    each = estimates().group_by("model").agg(pl.col("revision").n_unique()).sort("model")
+    each = each.with_columns(pl.col("model").str.replace(r"-seed\d+", "").alias("stem"))
+    again = pl.int_range(pl.len()).over("stem")
+    return each.sort(pl.col("revision") == 1, again, pl.col("model"))["model"].to_list()
+
+
+def trajectory(setup: Setup, models: tuple[str, ...], layer: int | None = None) -> pl.DataFrame:
+    """One layer (None: their mean) of the newest estimate of every checkpoint, one row an order and correction."""
+    return _trajectory(read.version(paths.data()), setup.corpus, setup.settings, models, layer)
+
+
+def draws(setup: Setup, models: tuple[str, ...], order: int, correction: str, layer: int | None = None) -> pl.DataFrame:
+    """The rows of one order and correction of :func:`trajectory`, with the value of every draw."""
+    return _draws(read.version(paths.data()), setup.corpus, setup.settings, models, order, correction, layer)
+
+
+def benchmarks() -> pl.DataFrame:
+    """Every benchmark score; see :func:`softh.store.read.benchmarks`."""
+    return _benchmarks(read.version(paths.data()))
+
+
+def scores() -> pl.DataFrame:
+    """Every benchmark score of a checkpoint."""
+    return benchmarks().filter(pl.col("revision").is_not_null())
 
 
 def layers(estimate_id: str) -> pl.DataFrame:
     """Every layer of one estimate, one row an order and correction, with the columns of the estimate."""
     return _layers(read.version(paths.data()), estimate_id)
+
+
+def finished(setup: Setup) -> pl.DataFrame:
+    """The last checkpoint of every model, one row an order and correction, with its distance to the bound."""
+    return _finished(read.version(paths.data()), setup.corpus, setup.settings)
+
+
+def finished_scores(setup: Setup) -> pl.DataFrame:
+    """One score a model of :func:`finished`, task and metric, and what probes say of it about preferences."""
+    return _finished_scores(read.version(paths.data()), setup.corpus, setup.settings)
+
+
+def families() -> list[str]:
+    """Every family of the tables, by name: what gives each its colour."""
+    return estimates()["family"].unique().sort().to_list()
+
+
+def origins() -> dict[str, str]:
+    """Post-trained model → the model it was made from; see :func:`dashboard.finished.origins`."""
+    return _origins(read.version(paths.data()))
 
 
 def newest(rows: pl.DataFrame) -> pl.DataFrame:
@@ -92,18 +160,95 @@ def _estimates(version: str) -> pl.DataFrame:
     return read.estimates(paths.data())
 
 
+@st.cache_data(show_spinner=False, max_entries=4)
+def _probes(version: str) -> pl.DataFrame:
+    return read.probes(paths.data())
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _preferences(version: str, estimate_ids: tuple[str, ...]) -> pl.DataFrame:
+    return read.preferences(paths.data(), estimate_ids)
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def _preference(version: str) -> pl.DataFrame:
+    found = _probes(version)
+    shared = found.group_by("settings").agg(pl.col("model").n_unique(), pl.col("created_at").max())
+    usual = shared.sort("model", "created_at", descending=True)["settings"].head(1)
+    last = found.filter(pl.col("settings").is_in(usual.to_list())).sort("created_at").unique("model", keep="last")
+    rows = read.preferences(paths.data(), last["estimate_id"].to_list())
+    rows = rows.filter(variable="preference", quantity="information").filter(pl.col("layer").is_null())
+    null = rows.filter(correction="null").select("estimate_id", null="value")
+    whole = last.select("estimate_id", "model", data="corpus", pairs=pl.col("documents") // 2)
+    errors = pl.sum_horizontal(pl.col("se_draws", "se_documents").fill_null(0).pow(2)).sqrt()
+    value = rows.filter(correction="corrected").with_columns(se=errors)
+    return (
+        whole.join(
+            value.select("estimate_id", "value", "se_draws", "se_documents", "se", "positions"), on="estimate_id"
+        )
+        .join(null, on="estimate_id")
+        .sort("model")
+    )
+
+
 @st.cache_data(show_spinner=False, max_entries=64)
-def _trajectory(version: str, corpus: str, settings: str, models: tuple[str, ...]) -> pl.DataFrame:
-    rows = read.trajectory(paths.data(), models, corpus)
+def _trajectory(version: str, corpus: str, settings: str, models: tuple[str, ...], layer: int | None) -> pl.DataFrame:
     # The value of every draw is for statistics; no figure here needs it.
-    rows = rows.drop([name for name in rows.columns if name.endswith("_draws") and "_se_" not in name])
+    rows = read.trajectory(paths.data(), models, corpus, draws=False, layer=layer)
     return newest(rows.filter(pl.col("settings") == settings))
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _draws(
+    version: str,
+    corpus: str,
+    settings: str,
+    models: tuple[str, ...],
+    order: int,
+    correction: str,
+    layer: int | None,
+) -> pl.DataFrame:
+    rows = read.trajectory(paths.data(), models, corpus, order, correction, layer=layer)
+    return newest(rows.filter(pl.col("settings") == settings))
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def _benchmarks(version: str) -> pl.DataFrame:
+    return read.benchmarks(paths.data())
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
 def _layers(version: str, estimate_id: str) -> pl.DataFrame:
     rows = read.layers(paths.data(), estimate_id).drop("positions")
     return rows.join(_estimates(version), on="estimate_id")
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _finished(version: str, corpus: str, settings: str) -> pl.DataFrame:
+    mine = newest(_estimates(version).filter(pl.col("settings") == settings))
+    ids = finished_models.last(mine)["estimate_id"].to_list()
+    rows = finished_models.with_distance(read.trajectory(paths.data(), corpus=corpus, estimates=ids))
+    return rows.drop(f"{name}_draws" for name in ("input", "output", "optimality", "entropy"))
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _finished_scores(version: str, corpus: str, settings: str) -> pl.DataFrame:
+    rows = _finished(version, corpus, settings).unique("model", maintain_order=True)
+    probed = _preference(version).select(
+        "model",
+        task=pl.lit(quantities.PREFERENCE),
+        metric=pl.lit(quantities.PREFERENCE),
+        score="value",
+        stderr="se",
+        source=pl.format("probe of {} pairs, {}", "pairs", "data"),
+    )
+    found = quantities.finished_scores(read.benchmarks(paths.data()), rows)
+    return pl.concat([found, probed.select(found.columns)], how="vertical_relaxed")
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def _origins(version: str) -> dict[str, str]:
+    return finished_models.origins(_estimates(version).unique("model", maintain_order=True))
 
 
 def _label(settings: str, context: int) -> str:

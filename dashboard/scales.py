@@ -34,3 +34,10 @@ class Log:
         steps = (1,) if high - low > 2 else (1, 2, 5)
         candidates = [step * 10.0**power for power in range(low, high + 1) for step in steps]
         return [0.0] * self.zero + [value for value in candidates if self.least <= value <= self.most]
+
+
+def linear_ticks(most: float) -> list[float]:
+    """Five to ten round values from 0 to most."""
+    step = 10.0 ** math.floor(math.log10(most)) if most > 0 else 1.0
+    step = next(step / part for part in (1, 2, 5, 10) if most / (step / part) >= 4)
+    return [step * i for i in range(math.floor(most / step) + 1)]

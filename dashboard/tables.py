@@ -23,7 +23,7 @@ def checkpoints(points: pl.DataFrame) -> pl.DataFrame:
                 "Model": row["model"],
                 "Checkpoint": checkpoint_name(row),
                 "Tokens": count(row["tokens"]),
-                **_numbers(row),
+                **numbers(row),
                 "bits / byte": plus_minus(row["bits_per_byte"], row["bits_per_byte_se_documents"]),
                 "Positions": f"{row['positions']:,}",
                 "Draws": row["draws"],
@@ -36,7 +36,7 @@ def checkpoints(points: pl.DataFrame) -> pl.DataFrame:
 
 def layers(points: pl.DataFrame) -> pl.DataFrame:
     """One row a layer; what the layers share is said beside the table."""
-    return pl.DataFrame([{"Layer": row["layer"], **_numbers(row)} for row in points.sort("layer").to_dicts()])
+    return pl.DataFrame([{"Layer": row["layer"], **numbers(row)} for row in points.sort("layer").to_dicts()])
 
 
 def provenance(estimates: pl.DataFrame) -> pl.DataFrame:
@@ -64,14 +64,43 @@ def provenance(estimates: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def csv(points: pl.DataFrame) -> str:
+def sources(scores: pl.DataFrame) -> pl.DataFrame:
+    """One row a source of benchmark scores: who measured, how many models, and with which errors."""
+    # The leaderboard gives every model its commit and precision.
+    source = pl.col("source").str.replace(r", b?float\d+(, commit \w+)?$", ", precision and commit in each row")
+    return (
+        scores.group_by(source.alias("Source"), maintain_order=True)
+        .agg(
+            pl.col("model").n_unique().alias("Models"),
+            pl.col("revision")
+            .is_not_null()
+            .any()
+            .replace_strict({True: "by checkpoint", False: "finished"})
+            .alias("Of"),
+            pl.col("task").unique(maintain_order=True).alias("tasks"),
+            pl.len().alias("Scores"),
+            pl.col("stderr").count().alias("With an error"),
+        )
+        .with_columns(
+            pl.concat_str(
+                pl.col("tasks").list.head(6).list.join(", "),
+                pl.when(pl.col("tasks").list.len() > 6).then(pl.lit(" …")).otherwise(pl.lit("")),
+            ).alias("Tasks")
+        )
+        .drop("tasks")
+        .sort("Scores", descending=True)
+    )
+
+
+def data(points: pl.DataFrame) -> pl.DataFrame:
     """All rows: values, both standard errors apart, settings and digests."""
     depth = ["layer"] if "layer" in points.columns else []
     numbers = [f"{name}{end}" for name in SYMBOLS for end in ("", "_se_draws", "_se_documents")]
-    return points.select(*_WHAT, *depth, *numbers, "input_labels", "output_labels", *_WHENCE).write_csv()
+    return points.select(*_WHAT, *depth, *numbers, "input_labels", "output_labels", *_WHENCE)
 
 
-def _numbers(row: Mapping[str, Any]) -> dict[str, str]:
+def numbers(row: Mapping[str, Any]) -> dict[str, str]:
+    """The four quantities of a row in words, by symbol and name."""
     return {
         f"{symbol} {NAMES[name]}": plus_minus(row[name], standard_error(row, name)) for name, symbol in SYMBOLS.items()
     }

@@ -28,6 +28,12 @@ class Look:
     depth: tuple[str, ...]
     """Sequential scale, embedding to last layer."""
 
+    @property
+    def veil(self) -> str:
+        """The background as a thin layer under text."""
+        red, green, blue = (int(self.background[i : i + 2], 16) for i in (1, 3, 5))
+        return f"rgba({red},{green},{blue},0.72)"
+
 
 LIGHT = Look("light", "#FFFFFF", "#1F2933", "#5F6B7A", "#E7EAEE", _LIGHT, _DEPTH_LIGHT)
 DARK = Look("dark", "#12161B", "#E4E8EC", "#97A3B0", "#2A323B", _DARK, _DEPTH_DARK)

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from softh.correlate import Effect
+
 ORDERS = {1: "token", 2: "bigram", 3: "trigram", 4: "quadgram"}
 CORRECTIONS = {"corrected": "null-corrected", "raw": "raw", "null": "permutation null"}
 SYMBOLS = {
@@ -28,8 +30,9 @@ def order_name(order: int) -> str:
 
 
 def standard_error(row: Mapping[str, Any], quantity: str) -> float | None:
-    """Draws and documents combined, √(a² + b²); what is known when one is missing."""
-    known = [error for kind in ("draws", "documents") if (error := row[f"{quantity}_se_{kind}"]) is not None]
+    """Draws and documents combined, √(a² + b²); what is known when one is missing. Of seeds, their deviation."""
+    kinds = ("se_draws", "se_documents", "sd_seeds")
+    known = [error for kind in kinds if (error := row.get(f"{quantity}_{kind}")) is not None]
     return math.hypot(*known) if known else None
 
 
@@ -70,16 +73,35 @@ def card(row: Mapping[str, Any], title: str) -> str:
         lines.append(f"{count(row['tokens'])} training tokens")
     for quantity, symbol in SYMBOLS.items():
         lines.append(f"{symbol} = {plus_minus(row[quantity], standard_error(row, quantity))}")
-    errors = " · ".join(
-        f"{kind} {row[f'input_se_{kind}']:.2g}"
-        for kind in ("draws", "documents")
-        if row[f"input_se_{kind}"] is not None
-    )
     lines += [
-        f"error of I(X;Z): {errors}" if errors else "error unknown: one draw",
+        _errors(row),
         f"{order_name(row['ngram'])}, {CORRECTIONS[row['correction']]}",
         f"{row['corpus']}: {row['documents']:,} documents, {row['positions']:,} positions",
         f"{row['draws']} draws of {row['bins']} directions, {row['dtype']} on {row['device']}",
         f"{row['created_at']:%Y-%m-%d} · {row['estimate_id']}",
     ]
     return "<br>".join(lines)
+
+
+def _errors(row: Mapping[str, Any]) -> str:
+    if seeds := row.get("seeds"):
+        return f"mean of {seeds} seeds, ± their standard deviation"
+    kinds = ("draws", "documents")
+    errors = [f"{kind} {row[f'input_se_{kind}']:.2g}" for kind in kinds if row[f"input_se_{kind}"] is not None]
+    return f"error of I(X;Z): {' · '.join(errors)}" if errors else "error unknown: one draw"
+
+
+def coefficient(effect: Effect) -> str:
+    """'0.52 (95 % −0.10 to 0.78)', or the number alone where it has no interval."""
+    number = signed(effect.value)
+    return f"{number} (95 % {signed(effect.low)} to {signed(effect.high)})" if not math.isnan(effect.low) else number
+
+
+def signed(value: float) -> str:
+    """Two decimals and a true minus sign."""
+    return f"{value:.2f}".replace("-", "−")
+
+
+def short_model(name: str) -> str:
+    """A model's name without what is said of all like it beside the figure."""
+    return name.replace(" (trained here)", "").replace("dequantised ", "").rsplit("/", 1)[-1]

@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from dashboard import figures, frame, queries, selection, tables
-from dashboard.words import corpus_note
+from dashboard import frame, trajectory
 
 frame.enter()
 st.title("How does a model move through the plane while it trains?")
@@ -13,25 +12,13 @@ st.markdown(
 )
 frame.need_estimates()
 
-chosen = selection.shared()
-models = selection.models(queries.comparable(chosen.setup))
-if not models:
-    st.info("No model is chosen: choose one in the sidebar.", icon=":material/touch_app:")
-    st.stop()
-
-points = queries.trajectory(chosen.setup, models)
-against = selection.against(points)
+view = trajectory.view()
 left, right = st.columns([11, 9], gap="medium")
 with left:
-    frame.chart(figures.trajectory_plane(points, chosen.view, queries.models()), "plane")
+    frame.chart(view.figures["plane"], "plane", view.data, points=True)
 with right:
-    frame.chart(figures.trajectory_curves(points, chosen.view, queries.models(), against), "curves")
-
-st.caption(
-    "Mean over layers, embedding excluded. Crosses, bands and ± are one standard error, of reference draws and of "
-    "documents combined. Solid rays join points of equal optimality. "
-    f"{'' if figures.clock(points) else 'Each of these models has one checkpoint; several become a path. '}"
-    f"Text: {corpus_note(chosen.setup.corpus)}; {chosen.setup.label}."
-)
-shown = chosen.view.of(points)
-frame.table(tables.checkpoints(shown), tables.csv(shown), "softh-trajectory.csv")
+    frame.chart(view.figures["curves"], "curves", view.data, points=True)
+for note in view.notes:
+    st.markdown(f"- {note}")
+st.caption(view.caption)
+frame.table(view.rows, view.data.write_csv(), f"{view.name}.csv")

@@ -10,14 +10,13 @@ from torch import Tensor
 
 from softh.corpus import Windows
 from softh.errors import InputError
+from softh.forward import check_rows, forward, no_room, stream
 from softh.memo import Cache, SafeDisk, open_cache, recall, remember
-from softh.models import Model, all_hidden, load_model
+from softh.models import Model, load_model
 from softh.spec import identity
 
 __all__ = ["Cache", "HiddenStates", "Model", "SafeDisk", "load_model", "open_cache"]
 
-_LOGITS = 2**25
-"""Logits held at once, in float32 128 MiB: a vocabulary of 262,144 times a batch would be gigabytes."""
 _BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}
 """Tokens run together: a GPU waits for its next kernel when they are few."""
 _MARGIN = 0.95
@@ -38,7 +37,9 @@ class HiddenStates:
         *,
         cache: Cache | None,
         batch_tokens: int | None = None,
+        loss: bool = True,
     ) -> None:
+        """Without `loss` no output head ever runs."""
         _check_fit(model, windows)
         self.model = model
         self.windows = windows
@@ -46,14 +47,18 @@ class HiddenStates:
         self.layers = model.layers + 1
         self.blocks = _blocks(windows, batch_tokens or _BATCH_TOKENS[torch.device(model.device).type])
         self.forward_passes = 0
-        self._nats: dict[int, Tensor] = {}
-        self._key = identity(
+        self._nats: dict[int, tuple[np.ndarray, Tensor]] = {}  # by the first of the documents
+        self.key = identity(
             *(checkpoint_digest, windows.digest, model.dtype, model.attention, torch.device(model.device).type),
             *(torch.__version__, transformers.__version__, str([block.tolist() for block in self.blocks])),
         )
         tokens = sum(len(ids) for ids in windows.ids)
         self.bytes_needed = tokens * self.layers * model.width * getattr(torch, model.dtype).itemsize
-        self.remembered = cache is not None and self._fits(cache)
+        self.loss = loss and model.has_head
+        self._too_large = 2**62  # tokens of a batch that did not fit
+        # A GPU computes hidden states faster than a disk gives them back.
+        slow = torch.device(model.device).type == "cpu"
+        self.remembered = cache is not None and slow and self._fits(cache)
 
     @property
     def nats(self) -> np.ndarray | None:
@@ -61,12 +66,10 @@ class HiddenStates:
 
         None for a model without a head, and before every block has run.
         """
-        if not self.model.has_head or len(self._nats) < len(self.blocks):
-            return None
-        nats = np.empty(len(self.windows.ids))
-        for block, documents in enumerate(self.blocks):
-            nats[documents] = self._nats[block].numpy()
-        return nats
+        nats = np.full(len(self.windows.ids), np.nan)
+        for documents, values in self._nats.values():
+            nats[documents] = values.cpu().numpy()
+        return None if np.isnan(nats).any() else nats
 
     def fill(self, progress: Callable[[str, int, int], None]) -> None:
         """Run the blocks that are not remembered; does nothing when hidden states do not fit."""
@@ -91,6 +94,56 @@ class HiddenStates:
                 hidden = {layer: computed[layer] for layer in layers}
             yield documents, {layer: states.to(self.model.device) for layer, states in hidden.items()}
 
+    def each(self, layers: Sequence[int], take: Callable[[np.ndarray, int, Tensor, Tensor | None], None]) -> None:
+        """The same layer by layer: take(documents, layer, hidden states, rows of the tokens of the documents).
+
+        Rows are None where the states are those of the tokens and nothing else. On a GPU layers are taken as the model
+        produces them; a batch that does not fit in memory is run in halves, and so is every later one of its size.
+        """
+        if self.remembered or not (self.model.streams and torch.device(self.model.device).type == "cuda"):
+            for documents, hidden in self.read(layers):
+                for layer, states in hidden.items():
+                    take(documents, layer, states, None)
+            return
+        waiting = list(self.blocks[::-1])
+        while waiting:
+            documents = waiting.pop()
+            halves = np.array_split(documents, 2) if len(documents) > 1 else []
+            if halves and self._tokens(documents) >= self._too_large:
+                waiting.extend(halves[::-1])
+                continue
+            try:
+                self._stream(documents, set(layers), take)
+            except torch.OutOfMemoryError:
+                if not halves:
+                    raise no_room(self.model, self.windows) from None
+                self._too_large = self._tokens(documents)
+                waiting.append(documents)
+                torch.cuda.empty_cache()
+
+    def _stream(
+        self, documents: np.ndarray, layers: set[int], take: Callable[[np.ndarray, int, Tensor, Tensor | None], None]
+    ) -> None:
+        def wanted(layer: int, states: Tensor, rows: Tensor) -> None:
+            if layer in layers:
+                take(documents, layer, states, rows)
+
+        nats = stream(self.model, self.windows, documents, wanted, loss=self._wants_loss(documents))
+        self.forward_passes += 1
+        if nats is not None:
+            self._nats[documents[0]] = (documents, nats)
+
+    def check(self, document: int) -> None:
+        """Refuse the hidden states of a document's batch, with their place, unless they are finite and not zero."""
+        block = next(block for block, documents in enumerate(self.blocks) if document in documents)
+        self._run(block)
+
+    def _wants_loss(self, documents: np.ndarray) -> bool:
+        return self.loss and documents[0] not in self._nats
+
+    def _tokens(self, documents: np.ndarray) -> int:
+        return len(documents) * max(len(self.windows.ids[document]) for document in documents)
+
     def _recall(self, block: int, layers: Sequence[int]) -> dict[int, Tensor] | None:
         assert self.cache is not None
         rows = sum(len(self.windows.ids[document]) for document in self.blocks[block])
@@ -107,21 +160,22 @@ class HiddenStates:
         assert self.cache is not None
         if any(self._name(block, layer) not in self.cache for layer in range(self.layers)):
             return False
-        if self.model.has_head and block not in self._nats:
+        documents = self.blocks[block]
+        if self.loss and documents[0] not in self._nats:
             nats = recall(self.cache, self._name(block, "nats"))
-            if nats is None or len(nats) != len(self.blocks[block]):
+            if nats is None or len(nats) != len(documents):
                 return False
-            self._nats[block] = nats
+            self._nats[documents[0]] = (documents, nats)
         return True
 
     def _run(self, block: int) -> list[Tensor]:
         """One forward pass; its rows are checked before anything of it is kept."""
         documents = self.blocks[block]
-        hidden, nats = _forward(self.model, self.windows, documents, loss=block not in self._nats)
+        hidden, nats = forward(self.model, self.windows, documents, loss=self._wants_loss(documents))
         self.forward_passes += 1
-        _check_rows(hidden, documents, [len(self.windows.ids[document]) for document in documents])
+        check_rows(hidden, documents, [len(self.windows.ids[document]) for document in documents])
         if nats is not None:
-            self._nats[block] = nats
+            self._nats[documents[0]] = (documents, nats)
         if self.cache is not None and self.remembered:
             for layer, states in enumerate(hidden):
                 remember(self.cache, self._name(block, layer), states)
@@ -130,7 +184,7 @@ class HiddenStates:
         return hidden
 
     def _name(self, block: int, part: int | str) -> str:
-        return f"{self._key}/{block}/{part}"
+        return f"{self.key}/{block}/{part}"
 
     def _fits(self, cache: Cache) -> bool:
         if self.bytes_needed > _MARGIN * int(cache.reset("size_limit")):
@@ -164,79 +218,3 @@ def _blocks(windows: Windows, batch_tokens: int) -> tuple[np.ndarray, ...]:
             longest = lengths[document]
         blocks[-1].append(int(document))
     return tuple(np.array(block) for block in blocks)
-
-
-@torch.inference_mode()
-def _forward(
-    model: Model, windows: Windows, documents: np.ndarray, *, loss: bool
-) -> tuple[list[Tensor], Tensor | None]:
-    """Hidden states of every layer, [tokens, width] each, and nats [documents] in float64 on the CPU if wanted."""
-    device = model.module.get_input_embeddings().weight.device
-    ids, mask, text = (part.to(device) for part in _batch(windows, documents))
-    try:
-        hidden = all_hidden(model.module, ids, mask)
-        nats = _nats(model, hidden[-1], ids, mask, text) if loss and model.has_head else None
-    except torch.OutOfMemoryError:
-        raise InputError(
-            f"{len(ids)} documents of {ids.shape[1]} tokens do not fit in the memory of {model.device}; "
-            "expected room for one batch: try a shorter --context or --device cpu."
-        ) from None
-    # Several GPUs leave the layers where they ran: gather them, and drop what is no text.
-    return [states[text.to(states.device)].to(model.device) for states in hidden], nats
-
-
-def _batch(windows: Windows, documents: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-    """Token ids padded on the right, which tokens are real, and which are text; each [documents, tokens].
-
-    On the right always, whatever the tokenizer prefers: positions then start at 0 and causal layers never see padding.
-    """
-    before, after = len(windows.prefix), len(windows.suffix)
-    longest = max(len(windows.ids[document]) for document in documents) + before + after
-    ids = torch.zeros(len(documents), longest, dtype=torch.int64)
-    mask = torch.zeros_like(ids)
-    text = torch.zeros_like(ids, dtype=torch.bool)
-    for row, document in enumerate(documents):
-        tokens = windows.ids[document]
-        fed = np.concatenate([windows.prefix, tokens, windows.suffix]).astype(np.int64)
-        ids[row, : len(fed)] = torch.from_numpy(fed)
-        mask[row, : len(fed)] = 1
-        text[row, before : before + len(tokens)] = True
-    return ids, mask, text
-
-
-def _nats(model: Model, last: Tensor, ids: Tensor, mask: Tensor, text: Tensor) -> Tensor:
-    """Negative log likelihood of the text of each document, [documents] float64, a slice of logits at a time."""
-    predicted = text[:, 1:]  # a first token without a BOS before it is not predicted
-    step = max(1, _LOGITS // model.vocabulary)
-    nats = torch.zeros(len(ids), dtype=torch.float64)
-    for row, wanted in enumerate(predicted):
-        targets = ids[row, 1:][wanted]
-        if model.plain_head:
-            head = model.module.get_output_embeddings()
-            source = last[row, :-1][wanted.to(last.device)]
-            nats[row] = sum(_surprise(head(z), x) for z, x in zip(source.split(step), targets.split(step), strict=True))
-        else:
-            logits = model.module(input_ids=ids[row : row + 1], attention_mask=mask[row : row + 1]).logits
-            nats[row] = _surprise(logits[0, :-1][wanted.to(logits.device)], targets)
-    return nats
-
-
-def _surprise(logits: Tensor, targets: Tensor) -> float:
-    logits = logits.float()
-    chosen = logits.gather(-1, targets.to(logits.device)[:, None])[:, 0]
-    return (logits.logsumexp(-1) - chosen).double().sum().item()
-
-
-def _check_rows(hidden: Sequence[Tensor], documents: np.ndarray, lengths: Sequence[int]) -> None:
-    peaks = torch.stack([states.abs().amax(-1) for states in hidden])  # [layers, tokens]
-    bad = ~(peaks.isfinite() & (peaks > 0))
-    if not bool(bad.any()):
-        return
-    layer, row = (int(index) for index in bad.nonzero()[0])
-    place = int(np.searchsorted(np.cumsum(lengths), row, side="right"))
-    token = row - sum(lengths[:place])
-    kind = "zero" if float(peaks[layer, row]) == 0 else "not finite"
-    raise InputError(
-        f"The hidden state at layer {layer}, document {documents[place]}, token {token} is {kind}; "
-        "expected finite numbers that are not all zero: try --dtype float32 or another checkpoint."
-    )

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from softh.spec import Frame
 
+_PIECE = 2**18
+"""Scores held at once, so that they stay in the processor's cache."""
+
 
 @dataclass(frozen=True)
 class References:
@@ -70,3 +73,27 @@ def assign(unit: Tensor, scaled: Tensor) -> tuple[Tensor, Tensor]:
     log_p = torch.log_softmax(scores, dim=-1)
     p = log_p.exp()
     return p, -(p * log_p).sum(-1)
+
+
+def assign_into(hidden: Tensor, scaled: Tensor, p: Tensor, entropy: Tensor, centre: Tensor | None = None) -> None:
+    """The same for hidden states of any length and float type, written to where they are kept, a piece at a time.
+
+    Args:
+        hidden: [positions, dimension], finite and not all zero.
+        scaled: as for :func:`assign`.
+        p, entropy: [positions, draws, at least bins] and [positions, draws]; further columns of p become zero.
+        centre: [dimension] float32, taken from the normalised states, which are then normalised again.
+    """
+    draws, bins, dimension = scaled.shape
+    directions = scaled.reshape(draws * bins, dimension).T
+    p[:, :, bins:] = 0
+    for start in range(0, len(hidden), step := max(1, _PIECE // (draws * bins))):
+        piece = slice(start, start + step)
+        some = hidden[piece].float()
+        if centre is not None:
+            some = normalise(normalise(some) - centre)
+        # The length divides the few scores of a row, not its many coordinates.
+        scores = (some @ directions).div_(torch.linalg.vector_norm(some, dim=-1, keepdim=True))
+        log_p = torch.log_softmax(scores.view(-1, draws, bins), dim=-1)
+        p[piece, :, :bins] = found = log_p.exp()
+        entropy[piece] = log_p.mul_(found).sum(-1).neg_()

@@ -134,7 +134,7 @@ class InformationPlane:
     def estimate(self, model: nn.Module, step: int | None) -> None:
         """Estimate now, due or not, and keep the records; a model without a step is the revision ``main``."""
         described = models.describe(model.eval(), self.tokenizer, self.name)
-        checkpoint = self._checkpoint(model, step)
+        checkpoint = self.checkpoint(model, step)
         for text in self.texts:
             spec = replace(self.spec, revision=checkpoint.revision, corpus=text.name)
             if text.name not in self._prepared:
@@ -148,7 +148,8 @@ class InformationPlane:
         asked = self.spec.documents, self.spec.seed
         return [text if isinstance(text, Corpus) else corpus.load(text, *asked) for text in self.corpora]
 
-    def _checkpoint(self, model: nn.Module, step: int | None) -> Checkpoint:
+    def checkpoint(self, model: nn.Module, step: int | None) -> Checkpoint:
+        """What the tables say of the weights as they are now."""
         each = self.tokens_per_step
         return Checkpoint(
             name=self.name,

@@ -1,4 +1,4 @@
-"""The command line: ``python -m softh estimate | list | show | pack``."""
+"""The command line ``python -m softh``: estimate, preference, sweep, list, show, pack, and commands of the queue."""
 
 import dataclasses
 import errno
@@ -6,16 +6,15 @@ import json
 import sys
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
-from softh import paths, report
+from softh import backup, doctor, paths, probe_report, probing, report, score_commands, sweeping
 from softh.errors import InputError
+from softh.jobs import commands
+from softh.progress import Bar
 from softh.spec import EstimateSpec
 from softh.store import read, write
 
@@ -68,6 +67,7 @@ def estimate(
     seed: Annotated[int, typer.Option(help="Of the sample, the directions and the null.")] = usual.seed,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda …")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = usual.dtype,
+    loss: Annotated[bool, typer.Option("--loss/--no-loss", help="Bits per byte, for which the head must run.")] = True,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -77,12 +77,10 @@ def estimate(
     and text runs no forward pass. An estimate that is stored already is computed again and takes the place of the
     old one. Ctrl-C stops at any time; nothing half-done is ever stored.
     """
-    asked: dict[str, Any] = {name: value for name, value in locals().items() if name in _FIELDS}
-    asked["orders"] = _orders(orders)
-    spec = EstimateSpec(**asked)
+    spec = _spec(locals())
     folder = data or paths.data()
     write.check_writable(folder)
-    record = _compute(spec, device)
+    record = _compute(spec, device, loss=loss)
     estimate_id = record["estimate"]["estimate_id"]
     for old in read.estimates(folder).filter(estimate_id=estimate_id)["created_at"]:
         _say(f"This estimate was stored already, on {old:%Y-%m-%d}; the new one takes its place.")
@@ -96,12 +94,13 @@ def list_(data: Data = None, as_json: AsJson = False) -> None:
     folder = data or paths.data()
     rows = read.trajectory(folder, correction="corrected").sort("ngram").unique("estimate_id", keep="first")
     rows = rows.sort("model", "step", "revision", "created_at").to_dicts()
+    probes = read.probes(folder).to_dicts()
     for problem in read.problems(folder):
         _say(problem)
     if as_json:
         typer.echo(_json(rows))
-    elif rows:
-        _stdout().print(report.several(rows))
+    elif rows or probes:
+        _stdout().print(*([report.several(rows)] if rows else []), *([probe_report.several(probes)] if probes else []))
     else:
         typer.echo(f"No estimate is stored in {folder} yet: python -m softh estimate MODEL makes one.")
 
@@ -128,7 +127,26 @@ def pack(data: Data = None) -> None:
     typer.echo(f"{packed.folded} {files} folded into {folder / 'softh.duckdb'}.")
 
 
-def _compute(spec: EstimateSpec, device: str) -> dict[str, Any]:
+def _spec(asked: dict[str, Any]) -> EstimateSpec:
+    """The specification among the options of a command."""
+    named: dict[str, Any] = {name: value for name, value in asked.items() if name in _FIELDS}
+    named["orders"] = _orders(asked["orders"])
+    return EstimateSpec(**named)
+
+
+app.command("preference")(probing.preference)
+app.command("sweep")(sweeping.sweep)
+app.add_typer(score_commands.app, name="scores")
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
+app.command("doctor")(doctor.doctor)
+app.command("submit")(commands.submitter(estimate, _spec))
+app.command("worker")(commands.worker)
+app.command("jobs")(commands.list_jobs)
+app.command("cancel")(commands.cancel)
+
+
+def _compute(spec: EstimateSpec, device: str, *, loss: bool) -> dict[str, Any]:
     """The record of a new estimate."""
     _say(f"Loading {spec.model} …")
     try:
@@ -136,58 +154,24 @@ def _compute(spec: EstimateSpec, device: str) -> dict[str, Any]:
         from softh.estimate import estimate as compute
         from softh.memo import open_cache
 
-        with open_cache(paths.cache()) as cache, _Bar() as bar:
-            return compute(spec, device=device, cache=cache, progress=bar).record()
+        with open_cache(paths.cache()) as cache, Bar() as bar:
+            return compute(spec, device=device, cache=cache, progress=bar, loss=loss, say=_say).record()
     except KeyboardInterrupt:
         _say("Stopped: nothing was stored, and the hidden states computed so far are remembered for next time.")
         raise typer.Exit(130) from None
 
 
-class _Bar:
-    """Progress on stderr: one line a phase, with its rate and the time left."""
-
-    def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-        self.progress = Progress(*columns, console=Console(stderr=True), speed_estimate_period=600)
-        self.tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.tasks:
-            self.progress.stop()
-
-    def __call__(self, phase: str, done: int, total: int) -> None:
-        """One step of a phase; see softh.estimate.Progress."""
-        if phase not in self.tasks:
-            self.progress.start()  # not before there is something to count: downloads draw bars of their own
-            self.tasks[phase] = self.progress.add_task(phase)
-        self.progress.update(self.tasks[phase], completed=done, total=total)
-
-
-class _Rate(ProgressColumn):
-    """Steps a second, or seconds a step when they are slow."""
-
-    def render(self, task: Task) -> Text:
-        """Text of the column."""
-        speed = task.finished_speed or task.speed
-        if not speed:
-            return Text("")
-        return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each")
-
-
 def _print(folder: Path, estimate_id: str, *, as_json: bool) -> None:
-    """One stored estimate on stdout."""
-    if as_json:
+    """One stored estimate, or one probe, on stdout."""
+    row = read.estimate(folder, estimate_id).row(0, named=True)
+    if json.loads(row["spec"]).get("labels") == "preference":
+        probe_report.show(folder, row, as_json=as_json)
+    elif as_json:
         record = read.record(folder, estimate_id)
         for name in ("spec", "versions"):
             record["estimate"][name] = json.loads(record["estimate"][name])
         typer.echo(_json(record))
     else:
-        row = read.estimate(folder, estimate_id).row(0, named=True)
         _stdout().print(report.whole(row, read.measures(folder, estimate_id).to_dicts()))
 
 

@@ -84,7 +84,7 @@ def windows(corpus: Corpus, tokenizer: Any, context: int, highest_order: int) ->
     have no position with both labels and are left out.
     Errors: InputError when the context is too short or no document is left.
     """
-    prefix, suffix = _special(tokenizer)
+    prefix, suffix = special(tokenizer)
     room = context - len(prefix) - len(suffix)
     least = 2 * highest_order
     if room < least:
@@ -130,7 +130,7 @@ def _digest(parts: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _special(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def special(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Ids that the tokenizer itself puts before and after a text."""
     plain = tokenizer("a", add_special_tokens=False)["input_ids"]
     whole = tokenizer("a", add_special_tokens=True)["input_ids"]

@@ -1,189 +1,193 @@
-"""Soft assignments and labels to sufficient statistics that add up: merging any split equals the whole.
+"""Soft assignments and labels to H(Z | label), of all positions and without each fold of documents.
 
-For one layer and one label set the statistic is a table of summed assignments, one row for every (label, fold of
-documents). Everything a measure needs follows from it: the counts of a label (sum over its folds), the same
-without one fold (the jackknife), and their entropies. A label seen once in the corpus needs no row: its
-conditional entropy is the entropy of its own assignment, so only that number is added up. At high n-gram orders
-nearly all labels are such.
+Positions are sorted once by the size of their label, by label and by fold; every sum over a label or over its part in
+one fold is then a sum over neighbours, without races, and the same to the bit every time. Nothing is kept per label:
+a piece of sums becomes entropies and is forgotten. A label seen once needs no sum: its conditional entropy is the
+entropy of its own assignment. At high n-gram orders nearly all labels are such.
 """
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from softh.errors import InputError
 from softh.labels import LabelSet
 from softh.spec import Weighting
 
-_ENTRIES = {"cpu": 2**20, "cuda": 2**25}
-"""Table entries whose entropies are taken at once. On a CPU larger temporaries go back to the system after each use,
-and a third of the time is spent on asking for them again."""
 LEAST_SEEN = 5
 """Under uniform label weighting, labels seen fewer times than this are left out (as the precursor code did)."""
+_PIECE = 2**19
+"""Sums whose entropies are taken at once: larger pieces leave the processor's cache, and on a CPU temporaries of more
+than 32 MB go back to the system after each use."""
+_RUN = 256
+"""Positions added in a row in the precision of the assignments; longer sums are put together in float64."""
 
 
-class Part(NamedTuple):
-    """Where some positions go; indices are into these positions."""
+@dataclass(frozen=True)
+class Assignments:
+    """Soft assignments of one layer."""
 
-    single: Tensor  # [folds, m] float64, 1 where the position is of the fold and its label seen once
-    often: Tensor  # [k] int64, those whose label is seen again, sorted by the row they add to
-    begin: Tensor  # [rows touched] int64, where each row begins in `often`
-    row: Tensor  # [rows touched] int64, each row once
+    p: Tensor  # [positions, draws, bins] float32 or float64; columns that fill up the bins are zero
+    entropy: Tensor  # [positions, draws], of each assignment, in nats
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """Which row of the table each position adds to; rows sorted by label, then fold."""
+    """Positions in the order in which they are added up; all tensors int32."""
 
-    row: Tensor  # [positions] int64, −1 for a label seen once
-    fold: Tensor  # [positions] int64
-    row_fold: Tensor  # [rows] int64
-    row_size: Tensor  # [rows] float64, positions that add to the row
-    row_label: Tensor  # [rows] int64, dense over the labels that have rows
-    label_begin: Tensor  # [labels that have rows] int64, first row of each
+    members: Tensor  # [k] positions whose label is seen again, by size of the label, label and fold
+    row_begin: Tensor  # [rows] into members; a row is a label in one fold
+    row_size: Tensor  # [rows]
+    row_fold: Tensor  # [rows]
+    row_label: Tensor  # [rows] dense over the labels that have rows
+    label_begin: Tensor  # [labels] first row of each
+    label_size: Tensor  # [labels] positions, ascending
+    single: Tensor  # [m] positions whose label is seen once, by fold
+    single_fold: Tensor  # [m]
     folds: int
     distinct: int
 
-    @property
-    def rows(self) -> int:
-        """Rows of the table."""
-        return len(self.row_fold)
+    def moved(self, place: Tensor) -> "Grouping":
+        """The same for assignments kept in another order: position i lies at place[i] [positions] int32."""
+        return dataclasses.replace(self, members=place[self.members], single=place[self.single])
 
-    def to(self, device: torch.device | str) -> "Grouping":
-        """The same grouping with its tensors on `device`."""
-        fields = ("row", "fold", "row_fold", "row_size", "row_label", "label_begin")
-        return dataclasses.replace(self, **{name: getattr(self, name).to(device) for name in fields})
-
-    def part(self, at: Tensor) -> Part:
-        """Where the positions numbered `at` [m] go; worth keeping when several layers add the same positions."""
-        row, order = self.row[at].sort(stable=True)
-        often = order[row >= 0]
-        rows, size = torch.unique_consecutive(row[row >= 0], return_counts=True)
-        single = indicator(self.fold[at], self.folds).index_fill(1, often, 0)
-        return Part(single, often, size.cumsum(0) - size, rows)
-
-
-def indicator(group: Tensor, groups: int) -> Tensor:
-    """[groups, members] float64, 1 where the member is in the group: a sum over groups as a matrix product.
-
-    Scattered additions would race on a GPU, and with few groups nearly all would wait for one another.
-    """
-    return torch.nn.functional.one_hot(group, groups).T.to(torch.float64)
-
-
-def group(labels: LabelSet, fold: np.ndarray, folds: int) -> Grouping:
-    """Group positions by (label, fold). `fold` [positions] numbers the fold of each position's document."""
-    often = np.bincount(labels.labels, minlength=labels.distinct)[labels.labels] > 1
-    pairs, inverse, size = np.unique(
-        labels.labels[often] * folds + fold[often], return_inverse=True, return_counts=True
-    )
-    row = np.full(len(labels.labels), -1, dtype=np.int64)
-    row[often] = inverse
-    _, label_begin, row_label = np.unique(pairs // folds, return_index=True, return_inverse=True)
-    arrays = (row, fold, pairs % folds, size.astype(np.float64), row_label, label_begin)
-    return Grouping(*map(torch.from_numpy, arrays), folds=folds, distinct=labels.distinct)
-
-
-class Mass:
-    """Summed assignments of every fold, whatever the label: the statistic behind H(Z)."""
-
-    def __init__(self, folds: int, draws: int, bins: int, device: torch.device | str = "cpu") -> None:
-        self.table = torch.zeros(folds, draws, bins, dtype=torch.float64, device=device)
-
-    def add(self, p: Tensor, fold: Tensor) -> None:
-        """Add assignments p [positions, draws, bins] float64; `fold` [folds, positions] says of which fold."""
-        self.table += (fold @ p.flatten(1)).view_as(self.table)
-
-    def merge(self, other: "Mass") -> None:
-        """Add the statistic of other positions."""
-        self.table += other.table
-
-    def entropy(self) -> np.ndarray:
-        """H(Z) in nats, [1 + folds, draws]: of all positions, then without each fold."""
-        total = self.table.sum(0, keepdim=True)
-        return _entropy(torch.cat([total, total - self.table])).cpu().numpy()
-
-
-class Counts:
-    """The statistic behind H(Z | label) of one layer under one label set."""
-
-    def __init__(self, grouping: Grouping, draws: int, bins: int) -> None:
-        device = grouping.row.device
-        self.grouping = grouping
-        self.table = torch.zeros(grouping.rows, draws, bins, dtype=torch.float64, device=device)
-        self.single = torch.zeros(grouping.folds, draws, dtype=torch.float64, device=device)
-        self.singles = torch.zeros(grouping.folds, dtype=torch.float64, device=device)
-
-    def add(self, p: Tensor, entropy: Tensor, part: Part) -> None:
-        """Add the positions of `part`: assignments p [m, draws, bins] and entropies [m, draws], both float64."""
-        self.table[part.row] += _segment_sums(p, part.often, part.begin)
-        self.single += part.single @ entropy
-        self.singles += part.single.sum(1)
-
-    def merge(self, other: "Counts") -> None:
-        """Add the statistic of other positions of the same corpus."""
-        if self.grouping is not other.grouping and not torch.equal(self.grouping.row, other.grouping.row):
-            raise InputError(
-                "The two statistics label their positions differently; expected shards of one corpus: "
-                "encode the labels of the whole corpus once."
-            )
-        self.table += other.table
-        self.single += other.single
-        self.singles += other.singles
-
-    def conditional_entropy(self, weighting: Weighting) -> np.ndarray:
-        """H(Z | label) in nats, [1 + folds, draws]: of all positions, then without each fold.
-
-        Labels are weighted by how often they occur, or uniformly if seen at least five times (NaN if none was).
-        """
-        sums, weights = self._pooled(weighting)
-        if weighting == "positions":
-            sums = sums + torch.cat([self.single.sum(0, keepdim=True), self.single.sum(0) - self.single])
-            weights = weights + torch.cat([self.singles.sum(0, keepdim=True), self.singles.sum(0) - self.singles])
-        return (sums / weights.unsqueeze(-1)).cpu().numpy()
-
-    def _pooled(self, weighting: Weighting) -> tuple[Tensor, Tensor]:
-        """Weighted sums of h [1 + folds, draws] and weights [1 + folds] over the labels that have rows."""
-        g = self.grouping
-        if g.rows == 0:
-            return torch.zeros_like(self.single[:1]).expand(1 + g.folds, -1), self.singles.new_zeros(1 + g.folds)
-        in_order, of_fold = torch.arange(g.rows, device=g.row.device), indicator(g.row_fold, g.folds)
-        size = _segment_sums(g.row_size[:, None, None], in_order, g.label_begin).flatten()  # [labels]
-        rest = size[g.row_label] - g.row_size  # [rows] positions of the row's label outside the row's fold
-        weight, weight_row, weight_rest = (_weight(s, weighting) for s in (size, size[g.row_label], rest))
-        sums = []
-        for table in self.table.split(max(1, _ENTRIES[g.row.device.type] // self.table[:, 0].numel()), dim=1):
-            whole = _segment_sums(table, in_order, g.label_begin)
-            h = _entropy(whole)  # [labels, draws]
-            without = _entropy(whole[g.row_label] - table)  # [rows, draws]
-            total = (weight[:, None] * h).sum(0, keepdim=True)
-            change = weight_rest[:, None] * without - weight_row[:, None] * h[g.row_label]
-            sums.append(torch.cat([total, total + of_fold @ change]))
-        return torch.cat(sums, dim=1), torch.cat(
-            [weight.sum()[None], weight.sum() + of_fold @ (weight_rest - weight_row)]
+    def weights(self, weighting: Weighting) -> Tensor:
+        """[1 + folds] float64 sum of the weights of all labels: of all positions, then without each fold."""
+        size = self.label_size[self.row_label]
+        change = weight(size - self.row_size, weighting) - weight(size, weighting)
+        whole = weight(self.label_size, weighting).sum()
+        without = whole + torch.zeros(self.folds, dtype=torch.float64, device=size.device).index_add(
+            0, self.row_fold, change
         )
+        ones = torch.bincount(self.single_fold, minlength=self.folds).double()
+        if weighting == "positions":
+            whole, without = whole + ones.sum(), without + ones.sum() - ones
+        return torch.cat([whole[None], without])
 
 
-def _segment_sums(values: Tensor, members: Tensor, begin: Tensor) -> Tensor:
-    """Sums of values [members, draws, bins] over consecutive segments of `members`, which begin at `begin`."""
-    if not len(begin):
-        return values[:0]
+def group(labels: LabelSet, fold: Tensor, folds: int) -> Grouping:
+    """Sort positions by label and fold. `fold` [positions] int64 numbers the fold of each position's document."""
+    ids = labels.labels
+    size = torch.bincount(ids, minlength=labels.distinct)[ids]
+    single, again = ((size == 1).nonzero()[:, 0], (size > 1).nonzero()[:, 0])
+    single_fold, order = fold[single].sort(stable=True)
+    single = single[order]
+    key, order = ((size[again] * labels.distinct + ids[again]) * folds + fold[again]).sort(stable=True)
+    rows, row_size = torch.unique_consecutive(key, return_counts=True)
+    _, row_label, rows_each = torch.unique_consecutive(rows // folds, return_inverse=True, return_counts=True)
+    row_begin, label_begin = row_size.cumsum(0) - row_size, rows_each.cumsum(0) - rows_each
+    label_size = size[again[order[row_begin[label_begin]]]]
+    tensors = (again[order], row_begin, row_size, rows % folds, row_label, label_begin, label_size, single, single_fold)
+    return Grouping(*(tensor.int() for tensor in tensors), folds=folds, distinct=labels.distinct)
+
+
+def together(fold: Tensor, folds: int) -> Grouping:
+    """All positions under one label, which makes H(Z | label) the plain H(Z)."""
+    return group(LabelSet("input", 0, False, torch.zeros_like(fold), 1), fold, folds)
+
+
+def weight(size: Tensor, weighting: Weighting) -> Tensor:
+    """Weight of labels of so many positions, float64."""
+    return (size if weighting == "positions" else size >= LEAST_SEEN).double()
+
+
+def conditional_entropy(found: Assignments, grouping: Grouping, weighting: Weighting) -> np.ndarray:
+    """H(Z | label) in nats, [1 + folds, draws]: of all positions, then without each fold.
+
+    Labels are weighted by how often they occur, or uniformly if seen at least five times (NaN if none was).
+    """
+    draws = found.p.shape[1]
+    sums = torch.zeros(1 + grouping.folds, draws, dtype=torch.float64)  # row 0 the whole, then what leaving out changes
+    if weighting == "positions":
+        once = _by_fold(grouping.single_fold, found.entropy[grouping.single].double(), grouping.folds)
+        sums += torch.cat([once.sum(0, keepdim=True), -once])
+    for whole, fold, change in _labels(found, grouping, weighting):
+        sums[0] += whole
+        sums[1:] += _by_fold(fold, change, grouping.folds)
+    sums[1:] += sums[0]
+    return (sums / grouping.weights(weighting)[:, None]).numpy()
+
+
+_Part = tuple[Tensor, Tensor, Tensor]
+"""Σ weight · h [draws] of some labels; fold [rows] and what leaving it out changes [rows, draws]."""
+
+
+def _labels(found: Assignments, g: Grouping, weighting: Weighting) -> Iterator[_Part]:
+    """All labels seen again, a piece at a time."""
+    enough, pairs = torch.searchsorted(g.label_size, torch.tensor([LEAST_SEEN, 3], dtype=torch.int32)).tolist()
+    first = pairs if weighting == "positions" else enough
+    step = max(1, _PIECE // found.p[0].numel())
+    if weighting == "positions" and pairs:
+        rows = slice(0, int(g.label_begin[pairs]) if pairs < len(g.label_begin) else None)
+        fold = g.row_fold[rows].repeat_interleave(g.row_size[rows]).view(-1, 2)
+        for some in torch.arange(pairs).split(step):
+            yield from _pairs(found, g.members[: 2 * pairs].view(-1, 2)[some], fold[some])
+    rows_end = torch.cat([g.label_begin[1:], g.label_begin.new_tensor([len(g.row_begin)])]).numpy()
+    while first < len(g.label_size):
+        last = max(first + 1, int(np.searchsorted(rows_end, int(g.label_begin[first]) + step, side="right")))
+        yield _several(
+            found, g, slice(first, last), slice(int(g.label_begin[first]), int(rows_end[last - 1])), weighting
+        )
+        first = last
+
+
+def _pairs(found: Assignments, members: Tensor, fold: Tensor) -> Iterator[_Part]:
+    """Labels seen twice [labels, 2]: without the fold of one, the other's own assignment remains."""
+    a, b = members.unbind(1)
+    h = _entropy(found.p[a] + found.p[b], torch.full_like(a, 2)).double()
+    apart = (fold[:, 0] != fold[:, 1])[:, None]
+    left = found.entropy[members].double()  # [labels, 2, draws]
+    yield 2 * h.sum(0), fold[:, 0], torch.where(apart, left[:, 1] - 2 * h, -2 * h)
+    yield torch.zeros_like(h[0]), fold[:, 1], torch.where(apart, left[:, 0] - 2 * h, 0.0)
+
+
+def _several(found: Assignments, g: Grouping, labels: slice, rows: slice, weighting: Weighting) -> _Part:
+    parts = _row_sums(found.p, g, rows)
+    row_label = g.row_label[rows] - labels.start
+    size, row_size = g.label_size[labels], g.row_size[rows]
+    whole = parts
+    if len(size) < len(row_size):
+        begin = (g.label_begin[labels] - rows.start).int()
+        whole = _bag(torch.arange(len(parts), dtype=torch.int32), parts, begin)
+    weighed = weight(size, weighting)[:, None] * _entropy(whole, size).double()
+    change = -weighed[row_label]
+    if g.folds > 1:
+        rest = size[row_label] - row_size
+        left = _entropy(whole[row_label] - parts, rest.clamp(min=1)).double()
+        change += weight(rest, weighting)[:, None] * left
+    return weighed.sum(0), g.row_fold[rows], change
+
+
+def _row_sums(p: Tensor, g: Grouping, rows: slice) -> Tensor:
+    """Summed assignments of every row [rows, draws, bins], float64 where a row is long."""
+    begin, size = g.row_begin[rows], g.row_size[rows]
+    members = g.members[int(begin[0]) : int(begin[-1] + size[-1])]
+    begin = begin - begin[0]
+    if int(size.max()) <= _RUN:
+        return _bag(members, p, begin)
+    runs = (size + _RUN - 1) // _RUN
+    first = runs.cumsum(0) - runs
+    within = torch.arange(int(runs.sum())) - first.repeat_interleave(runs)
+    partial = _bag(members, p, (begin.repeat_interleave(runs) + _RUN * within).int()).double()
+    return _bag(torch.arange(len(partial), dtype=torch.int32), partial, first.int())
+
+
+def _bag(members: Tensor, values: Tensor, begin: Tensor) -> Tensor:
+    """Sums of values [·, draws, bins] over consecutive segments of `members`, which begin at `begin`."""
     # Gathers and adds in one pass, each segment by one worker: no races, and the same bits every time.
     flat = torch.nn.functional.embedding_bag(members, values.flatten(1), begin, mode="sum")
     return flat.view(-1, *values.shape[1:])
 
 
-def _weight(size: Tensor, weighting: Weighting) -> Tensor:
-    return size if weighting == "positions" else (size >= LEAST_SEEN).to(torch.float64)
+def _by_fold(fold: Tensor, values: Tensor, folds: int) -> Tensor:
+    """[folds, draws] sums of values [rows, draws] by fold."""
+    return torch.zeros(folds, values.shape[1], dtype=torch.float64).index_add_(0, fold, values)
 
 
-def _entropy(counts: Tensor) -> Tensor:
-    """Entropy in nats of counts [..., bins] scaled to one; zero where there are none."""
-    counts = counts.clamp(min=0)  # what is left after subtracting a fold may be −1e-17
-    total = counts.sum(-1)
-    cross = torch.special.xlogy(counts, counts).sum(-1)
-    return torch.where(total > 1e-9, total.log() - cross / total, 0.0)
+def _entropy(sums: Tensor, size: Tensor) -> Tensor:
+    """Entropy in nats of sums of `size` assignments [..., draws, bins]; differences may be a rounding below zero."""
+    q = (sums / size[:, None, None]).clamp_(min=torch.finfo(sums.dtype).tiny)
+    return q.log().mul_(q).sum(-1).neg_()

@@ -1,6 +1,6 @@
 """Hidden states and labels to the entropies of every layer under every draw, within the memory there is."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -9,20 +9,18 @@ import torch
 from torch import Tensor
 
 from softh.activations import HiddenStates
-from softh.assignment import References, assign, normalise
-from softh.counts import Counts, Grouping, Mass, group, indicator
+from softh.assignment import References, normalise
+from softh.counts import Grouping, group, together
 from softh.errors import InputError
-from softh.labels import VARIABLES, Positions, encode, shuffle, valid_positions
+from softh.held import Held, HeldOnGpu, place_of
+from softh.labels import VARIABLES, Positions, encode, ngrams, shuffle, valid_positions
 from softh.measures import Entropies, Key
-from softh.spec import EstimateSpec
+from softh.plan import Need, Plan, choose, machine_of
+from softh.shards import Shards
+from softh.spec import EstimateSpec, Weighting
 
 Progress = Callable[[str, int, int], None]
 """Called as progress(phase, done, total); the last call of a phase has done == total."""
-
-_ASSIGNMENTS = {"cpu": 2**21, "cuda": 2**26}
-"""Assignments held at once; few on a CPU, for the reason given in counts.py."""
-_TABLES = 4 << 30
-"""Bytes of count tables held at once in main memory; on a GPU, 40 % of what is free."""
 
 
 @dataclass(frozen=True)
@@ -35,27 +33,44 @@ class Labelling:
     fold: Tensor  # [positions] int64, fold of the position's document
     folds: int
     groups: dict[Key, Grouping]
-
-    @property
-    def rows(self) -> int:
-        """Rows of all count tables together."""
-        return self.folds + sum(grouping.rows for grouping in self.groups.values())
+    whole: Grouping
+    """All positions under one label: their H(Z | label) is H(Z)."""
 
 
 def label(documents: Sequence[np.ndarray], spec: EstimateSpec, device: str) -> Labelling:
     """Label sets of input and output at every order, each with its shuffled twin."""
     positions = valid_positions(documents, max(spec.orders))
     folds = max(1, min(spec.folds, len(documents)))
-    fold = positions.document % folds
+    fold = torch.from_numpy(positions.document % folds).to(place_of(device))
+    codes = ngrams(documents, max(spec.orders), fold.device)
     groups = {}
     for variable in VARIABLES:
         for order in spec.orders:
-            true = encode(documents, positions, variable, order)
+            true = encode(codes, positions, variable, order)
             for labels in (true, shuffle(true, spec.seed)):
-                groups[Key(variable, order, labels.shuffled)] = group(labels, fold, folds).to(device)
+                groups[Key(variable, order, labels.shuffled)] = group(labels, fold, folds)
     lengths = np.array([len(ids) for ids in documents])
     starts = np.searchsorted(positions.document, np.arange(len(documents) + 1))
-    return Labelling(positions, lengths, starts, torch.from_numpy(fold).to(device), folds, groups)
+    return Labelling(positions, lengths, starts, fold, folds, groups, together(fold, folds))
+
+
+def plan(states: HiddenStates, labelling: Labelling, spec: EstimateSpec) -> Plan:
+    """How to read the hidden states on this machine. Errors: InputError when it cannot be done."""
+    model = states.model
+    device = labelling.fold.device
+    need = Need(
+        positions=len(labelling.positions),
+        tokens=int(labelling.lengths.sum()),
+        layers=states.layers,
+        draws=spec.draws,
+        bins=spec.bins,
+        width=model.width,
+        parameters=model.parameters,
+        gpu=device.type == "cuda",
+        remembered=states.remembered,
+        states=states.bytes_needed,
+    )
+    return choose(need, machine_of(device, getattr(torch, model.dtype)))
 
 
 def measure_entropies(
@@ -65,32 +80,66 @@ def measure_entropies(
     epsilon: float,
     spec: EstimateSpec,
     progress: Progress,
+    cut: Plan | None = None,
 ) -> Entropies:
-    """H(Z) and H(Z | labels) of every layer under every draw.
+    """H(Z) and H(Z | labels) of every layer under every draw, read as the plan `cut` says (by default :func:`plan`).
 
     Remembered hidden states are read a layer at a time; otherwise all layers come from each forward pass. Either way
     only as many draws are counted at once as fit in memory, and the states are read again for the rest.
     """
-    shape = (states.layers, 1 + labelling.folds, directions.draws)
-    entropy = np.empty(shape)
-    conditional = {key: np.empty(shape) for key in labelling.groups}
-    scaled = (directions.directions / epsilon).to(labelling.fold.device)
-    plan = list(_plan(states, labelling, spec, directions.draws))
-    for done, (layers, draws) in enumerate(plan):
-        progress("statistics", done, len(plan))
-        with _full_precision():
-            counted = _count(states, labelling, scaled[draws], layers, spec.centred)
-        for layer, (mass, counts) in counted.items():
-            entropy[layer, :, draws] = mass.entropy()
-            for key, statistic in counts.items():
-                conditional[key][layer, :, draws] = statistic.conditional_entropy(spec.weighting)
-    progress("statistics", len(plan), len(plan))
+    cut = cut or plan(states, labelling, spec)
+    device = labelling.fold.device
+    scaled = (directions.directions / epsilon).to(device)
+    reader = _Reader(states, labelling, device)
+    groupings = [grouping.moved(reader.place) for grouping in (*labelling.groups.values(), labelling.whole)]
+    found = np.empty((states.layers, len(groupings), 1 + labelling.folds, directions.draws))
+    readings = list(cut.readings())
+    shards = Shards(states, spec, directions.digest)
+    with full_precision():
+        for done, (layers, draws) in enumerate(readings):
+            progress("statistics", done, len(readings))
+            known = {layer: values for layer in layers if (values := shards.recall(layer, draws)) is not None}
+            if missing := [layer for layer in layers if layer not in known]:
+                for layer, values in zip(
+                    missing, _count(reader, groupings, scaled[draws], missing, spec, cut), strict=True
+                ):
+                    known[layer] = values
+                    shards.keep(layer, draws, values)
+            for layer, values in known.items():
+                found[layer, :, :, draws] = values
+    shards.forget()
+    progress("statistics", len(readings), len(readings))
     distinct = {key: grouping.distinct for key, grouping in labelling.groups.items()}
-    return Entropies(entropy, conditional, distinct, spec.bins, len(labelling.positions))
+    conditional = {key: found[:, place] for place, key in enumerate(labelling.groups)}
+    return Entropies(found[:, -1], conditional, distinct, spec.bins, len(labelling.positions))
+
+
+def _count(
+    reader: "_Reader", groupings: Sequence[Grouping], scaled: Tensor, layers: list[int], spec: EstimateSpec, cut: Plan
+) -> np.ndarray:
+    """H(Z | label) of some layers under some draws, from one reading; what it holds is free again afterwards."""
+    positions = len(reader.labelling.positions)
+    centre = _centres(reader, layers) if spec.centred else {}
+    held: Held | HeldOnGpu = (
+        Held(layers, positions, scaled)
+        if reader.device.type == "cpu"
+        else HeldOnGpu(layers, positions, scaled, getattr(torch, reader.states.model.dtype), cut)
+    )
+    reader.fill(held, layers, centre)
+    return _entropies(held, groupings, spec.weighting)
+
+
+def _entropies(held: Held | HeldOnGpu, groupings: Sequence[Grouping], weighting: Weighting) -> np.ndarray:
+    """As `held` has them, the last grouping, which holds all positions, always weighted by them."""
+    if weighting == "positions":
+        return held.entropies(groupings, weighting)
+    return np.concatenate(
+        [held.entropies(groupings[:-1], weighting), held.entropies(groupings[-1:], "positions")], axis=1
+    )
 
 
 @contextmanager
-def _full_precision() -> Generator[None]:
+def full_precision() -> Generator[None]:
     """Float32 products in float32, whatever a training around us allows for its own."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
@@ -100,79 +149,58 @@ def _full_precision() -> Generator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def _plan(
-    states: HiddenStates, labelling: Labelling, spec: EstimateSpec, draws: int
-) -> Iterator[tuple[list[int], slice]]:
-    """Which layers and draws to count in each reading, so that their tables fit in memory together."""
-    device = labelling.fold.device
-    budget = _TABLES if device.type == "cpu" else int(0.4 * _free(device))
-    fit = max(1, budget // (labelling.rows * spec.bins * 8))
-    at_once = 1 if states.remembered else min(states.layers, fit)
-    step = max(1, fit // at_once)
-    for first in range(0, states.layers, at_once):
-        for start in range(0, draws, step):
-            layers = list(range(first, min(first + at_once, states.layers)))
-            yield layers, slice(start, min(start + step, draws))
+class _Reader:
+    """Hidden states by document, and where the positions of each are kept: in the order in which they are read."""
+
+    def __init__(self, states: HiddenStates, labelling: Labelling, device: torch.device) -> None:
+        self.states, self.labelling, self.device = states, labelling, device
+        order = np.concatenate(states.blocks)
+        count = np.diff(labelling.starts)
+        self.first = np.empty(len(count), dtype=np.int64)  # [documents] where the positions of a document begin
+        self.first[order] = np.cumsum(count[order]) - count[order]
+        place = np.arange(count.sum()) + np.repeat(self.first - labelling.starts[:-1], count)
+        self.place = torch.from_numpy(place.astype(np.int32)).to(device)
+        self._rows: tuple[tuple[int, int] | None, Tensor] = (None, self.place[:0])
+
+    def fill(self, held: Held | HeldOnGpu, layers: Sequence[int], centre: dict[int, Tensor]) -> None:
+        """Assign every position of some layers."""
+
+        def take(documents: np.ndarray, layer: int, hidden: Tensor, text: Tensor | None) -> None:
+            rows = self.rows(documents, text)
+            held.put(layer, hidden.to(self.device), rows, int(self.first[documents[0]]), centre.get(layer))
+
+        self.states.each(layers, take)
+        if isinstance(held, HeldOnGpu) and (bad := held.bad()) is not None:
+            position = int((self.place == bad).nonzero()[0])
+            self.states.check(int(self.labelling.positions.document[position]))
+            raise InputError(
+                "Some hidden states are too long or too short for float32; expected lengths between 1e-18 and 1e18: "
+                "try another checkpoint."
+            )
+
+    def rows(self, documents: np.ndarray, text: Tensor | None) -> Tensor:
+        """Rows of the positions among hidden states, of which `text` are the tokens (all if None); [m] int32."""
+        key = (int(documents[0]), len(documents))
+        if self._rows[0] != key:
+            lengths, labelling = self.labelling.lengths[documents], self.labelling
+            ranges = [np.arange(labelling.starts[d], labelling.starts[d + 1]) for d in documents]
+            first = np.repeat(np.cumsum(lengths) - lengths, [len(r) for r in ranges])
+            rows = torch.from_numpy((first + labelling.positions.offset[np.concatenate(ranges)]).astype(np.int32))
+            rows = rows.to(self.device, non_blocking=True)
+            self._rows = (key, rows if text is None else text[rows])
+        return self._rows[1]
 
 
-def _free(device: torch.device) -> int:
-    """Bytes that this process can still have of a GPU's memory, those it holds without using them included."""
-    held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return torch.cuda.mem_get_info(device)[0] + held
-
-
-_Statistic = tuple[Mass, dict[Key, Counts]]
-
-
-def _count(
-    states: HiddenStates, labelling: Labelling, scaled: Tensor, layers: list[int], centred: bool
-) -> dict[int, _Statistic]:
-    """Statistics of some layers under some draws, from one reading of the hidden states."""
-    draws, bins, _ = scaled.shape
-    centre = _centres(states, labelling, layers) if centred else {}
-    statistics: dict[int, _Statistic] = {
-        layer: (
-            Mass(labelling.folds, draws, bins, scaled.device),
-            {key: Counts(grouping, draws, bins) for key, grouping in labelling.groups.items()},
-        )
-        for layer in layers
-    }
-    for at, units in _units(states, labelling, layers, max(1, _ASSIGNMENTS[scaled.device.type] // (draws * bins))):
-        fold = indicator(labelling.fold[at], labelling.folds)
-        parts = {key: grouping.part(at) for key, grouping in labelling.groups.items()}
-        for layer, unit in units.items():
-            mass, counts = statistics[layer]
-            p, entropy = assign(normalise(unit - centre[layer]) if centred else unit, scaled)
-            p, entropy = p.double(), entropy.double()
-            mass.add(p, fold)
-            for key, statistic in counts.items():
-                statistic.add(p, entropy, parts[key])
-    return statistics
-
-
-def _units(
-    states: HiddenStates, labelling: Labelling, layers: list[int], most: int
-) -> Iterator[tuple[Tensor, dict[int, Tensor]]]:
-    """At most so many positions at a time, and their normalised hidden states [positions, width] by layer."""
-    device = labelling.fold.device
-    lengths = labelling.lengths
-    for documents, hidden in states.read(layers):
-        ranges = [np.arange(labelling.starts[d], labelling.starts[d + 1]) for d in documents]
-        at = np.concatenate(ranges)
-        first = np.repeat(np.cumsum(lengths[documents]) - lengths[documents], [len(r) for r in ranges])
-        rows = torch.from_numpy(first + labelling.positions.offset[at])
-        for some, where in zip(rows.split(most), torch.from_numpy(at).split(most), strict=True):
-            units = {layer: normalise(z[some.to(z.device)]).to(device) for layer, z in hidden.items()}
-            yield where.to(device), units
-
-
-def _centres(states: HiddenStates, labelling: Labelling, layers: list[int]) -> dict[int, Tensor]:
+def _centres(reader: _Reader, layers: Sequence[int]) -> dict[int, Tensor]:
     """Mean of the normalised hidden states of each layer, [width] float32."""
     sums: dict[int, Tensor] = {}
-    for _, units in _units(states, labelling, layers, len(labelling.positions)):
-        for layer, unit in units.items():
-            sums[layer] = sums.get(layer, 0) + unit.double().sum(0)
-    centres = {layer: (total / len(labelling.positions)).float() for layer, total in sums.items()}
+
+    def take(documents: np.ndarray, layer: int, hidden: Tensor, text: Tensor | None) -> None:
+        unit = normalise(hidden.to(reader.device)[reader.rows(documents, text)])
+        sums[layer] = sums.get(layer, 0) + unit.double().sum(0)
+
+    reader.states.each(layers, take)
+    centres = {layer: (total / len(reader.labelling.positions)).float() for layer, total in sums.items()}
     for layer, centre in centres.items():
         if float(centre.norm()) > 1 - 1e-6:
             raise InputError(

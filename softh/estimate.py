@@ -5,10 +5,14 @@ import json
 import logging
 import platform
 import re
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import version
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from softh import activations, checkpoints, corpus
@@ -17,9 +21,9 @@ from softh.assignment import references
 from softh.calibration import temperature
 from softh.checkpoints import Checkpoint
 from softh.corpus import Corpus, Windows
-from softh.entropies import Labelling, Progress, label, measure_entropies
+from softh.entropies import Labelling, Progress, label, measure_entropies, plan
 from softh.measures import Measure, bits_per_byte, measure
-from softh.spec import EstimateSpec, identity
+from softh.spec import EstimateSpec, PreferenceSpec, identity
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +33,7 @@ class Estimate:
     """Measures of one checkpoint on one corpus, with everything needed to know where they come from."""
 
     id: str
-    spec: EstimateSpec
+    spec: EstimateSpec | PreferenceSpec
     checkpoint: Checkpoint
     model: Model
     corpus: Corpus
@@ -97,18 +101,27 @@ def prepare(spec: EstimateSpec, model: Model, text: Corpus) -> Prepared:
 
 
 def estimate(
-    spec: EstimateSpec, *, device: str = "auto", cache: Cache | None = None, progress: Progress | None = None
+    spec: EstimateSpec,
+    *,
+    device: str = "auto",
+    cache: Cache | None = None,
+    progress: Progress | None = None,
+    loss: bool = True,
+    say: Callable[[str], object] | None = None,
 ) -> Estimate:
     """Estimate what the specification asks for. Raises InputError for whatever its author can mend.
 
     With a `cache`, hidden states are remembered: another estimate of the same checkpoint, text and context runs no
-    forward pass.
+    forward pass. Without `loss` there are no bits per byte, and no output head runs. `say` is told what the run will
+    take before it begins.
     """
     began = time.perf_counter()
     checkpoint = checkpoints.resolve(spec.model, spec.revision)
     text = corpus.load(spec.corpus, spec.documents, spec.seed)
     model = activations.load_model(checkpoint, spec.dtype, device)
-    return estimate_model(spec, checkpoint, model, text, cache=cache, progress=progress, began=began)
+    return estimate_model(
+        spec, checkpoint, model, text, cache=cache, progress=progress, began=began, loss=loss, say=say
+    )
 
 
 def estimate_model(
@@ -121,6 +134,8 @@ def estimate_model(
     cache: Cache | None = None,
     progress: Progress | None = None,
     began: float | None = None,
+    loss: bool = True,
+    say: Callable[[str], object] | None = None,
 ) -> Estimate:
     """The same for a model that is already in memory, on documents already sampled.
 
@@ -128,19 +143,22 @@ def estimate_model(
     """
     began = time.perf_counter() if began is None else began
     windows, labelling = prepared or prepare(spec, model, text)
-    states = HiddenStates(model, windows, checkpoint.digest, cache=cache)
+    states = HiddenStates(model, windows, checkpoint.digest, cache=cache, loss=loss)
+    cut = plan(states, labelling, spec)
+    if say is not None:
+        say(cut.sentence())
     progress = progress or (lambda phase, done, total: None)
     epsilon = temperature(spec.bins, model.width, spec.calibration)
     directions = references(spec.bins, model.width, spec.draws, spec.seed, spec.frame)
     if states.remembered:
         states.fill(progress)
-    elif cache is not None:
+    elif cache is not None and not cut.need.gpu:
         log.warning(
             "The hidden states take %.1f GB, more than the cache may hold: they are not remembered, and the model runs "
             "anew for every group of draws. Set SOFTH_CACHE_GB higher, or ask for fewer documents.",
             states.bytes_needed / 1e9,
         )
-    entropies = measure_entropies(states, labelling, directions, epsilon, spec, progress)
+    entropies = measure_entropies(states, labelling, directions, epsilon, spec, progress, cut)
     rows = measure(entropies)
     if states.nats is not None:
         rows.append(bits_per_byte(states.nats, windows.predicted_bytes))
@@ -169,3 +187,14 @@ def _stage(name: str) -> str | None:
 def _versions() -> dict[str, str]:
     packages = ("torch", "transformers", "numpy", "tokenizers")
     return {"python": platform.python_version(), **{package: version(package) for package in packages}}
+
+
+class _Callable(ModuleType):
+    """This module is also what ``softh.estimate(…)`` calls: function and module bear one name."""
+
+    def __call__(self, model: str, **asked: Any) -> Estimate:
+        """Estimate MODEL, store it and return it; see :func:`softh.session.estimate` for all arguments."""
+        return import_module("softh.session").estimate(model, **asked)
+
+
+sys.modules[__name__].__class__ = _Callable

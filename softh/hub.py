@@ -3,8 +3,16 @@
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from huggingface_hub import HfApi, get_cached_repo_tree, snapshot_download
+from huggingface_hub import (
+    HfApi,
+    get_cached_repo_tree,
+    hf_hub_url,
+    scan_cache_dir,
+    snapshot_download,
+    try_to_load_from_cache,
+)
 from huggingface_hub.errors import (
     CachedRepoTreeNotFoundError,
     DisabledRepoError,
@@ -17,9 +25,13 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
     RevisionResolutionError,
 )
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
 from softh.errors import InputError
 
+_PATIENCE = 20.0
+"""Seconds that the hub may stay silent while a head is read."""
 _LOGIN = "log in with `hf auth login` or set HF_TOKEN"
 _AWAY = "{model} is no folder here and the hub cannot be reached: check the network, or name a folder."
 # The first kind that fits speaks: the most particular stand first.
@@ -40,8 +52,8 @@ _SENTENCES: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
-def listing(model: str, revision: str) -> tuple[str, set[str]]:
-    """Commit sha that the revision stands for now, and the names of all files of that commit.
+def listing(model: str, revision: str) -> tuple[str, dict[str, int]]:
+    """Commit sha that the revision stands for now, and the files of that commit with their bytes.
 
     Without a network, the answer of the last time. Errors: InputError.
     """
@@ -49,15 +61,74 @@ def listing(model: str, revision: str) -> tuple[str, set[str]]:
         api = HfApi()
         sha = api.resolve_revision(model, revision=revision).resolved
         try:
-            return sha, {file.path for file in get_cached_repo_tree(model, revision=sha)}
+            tree = list(get_cached_repo_tree(model, revision=sha))
         except CachedRepoTreeNotFoundError:
-            return sha, set(api.list_repo_files(model, revision=sha))
+            tree = api.list_repo_tree(model, revision=sha, recursive=True)
+        return sha, {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}
 
 
 def fetch(model: str, sha: str, names: Iterable[str]) -> Path:
     """Folder that holds these files of the commit, downloaded where they are not here yet. Errors: InputError."""
     with _in_sentences(model, sha):
         return Path(snapshot_download(model, revision=sha, allow_patterns=sorted(names)))
+
+
+def forget(model: str, sha: str) -> None:
+    """Remove one commit of a model from this machine; nothing happens when it is not here."""
+    cached = scan_cache_dir()
+    if any(sha == found.commit_hash for repo in cached.repos if repo.repo_id == model for found in repo.revisions):
+        cached.delete_revisions(sha).execute()
+
+
+class Ref(NamedTuple):
+    """A name that the hub gives to a commit."""
+
+    name: str
+    kind: str
+    """``branch`` or ``tag``."""
+    commit: str
+
+
+def refs(model: str) -> tuple[Ref, ...]:
+    """Branches, then tags of a hub model, with the commit that each stands for now. Errors: InputError."""
+    with _in_sentences(model, "main"):
+        found = HfApi().list_repo_refs(model)
+    named = (("branch", found.branches), ("tag", found.tags))
+    return tuple(Ref(ref.name, kind, ref.target_commit) for kind, several in named for ref in several)
+
+
+def revisions(model: str) -> list[str]:
+    """Names of all branches and tags of a model of the hub, in alphabetical order. Errors: InputError."""
+    return sorted({ref.name for ref in refs(model)})
+
+
+def head(model: str, sha: str, name: str, count: int) -> bytes:
+    """The first ``count`` bytes of a file, from this machine when it is here, else by one range request.
+
+    Never more, whatever the server sends. Errors: InputError.
+    """
+    here = try_to_load_from_cache(model, name, revision=sha)
+    if isinstance(here, str):
+        with Path(here).open("rb") as file:
+            return file.read(count)
+    headers = {**build_hf_headers(), "Range": f"bytes=0-{count - 1}", "Accept-Encoding": "identity"}
+    url = hf_hub_url(model, name, revision=sha)
+    content = bytearray()
+    with (
+        _in_sentences(model, sha),
+        get_session().stream("GET", url, headers=headers, timeout=_PATIENCE) as answer,
+    ):
+        hf_raise_for_status(answer)
+        for piece in answer.iter_bytes():
+            content += piece
+            if len(content) >= count:
+                break
+    return bytes(content[:count])
+
+
+def absent(model: str, sha: str, names: Iterable[str]) -> set[str]:
+    """Which of these files of a commit are not on this machine yet."""
+    return {name for name in names if not isinstance(try_to_load_from_cache(model, name, revision=sha), str)}
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
+from torch import Tensor
 
 Variable = Literal["input", "output"]
 VARIABLES: tuple[Variable, ...] = ("input", "output")
@@ -30,7 +32,7 @@ class LabelSet:
     order: int
     shuffled: bool
     """Whether the labels were permuted over positions (the null)."""
-    labels: np.ndarray  # [positions] int64, dense from 0
+    labels: Tensor  # [positions] int64, dense from 0
     distinct: int
 
 
@@ -45,30 +47,33 @@ def valid_positions(documents: Sequence[np.ndarray], highest_order: int) -> Posi
     return Positions(document, offset, starts[document] + offset)
 
 
-def encode(documents: Sequence[np.ndarray], positions: Positions, variable: Variable, order: int) -> LabelSet:
-    """The n-gram that ends at each position (input) or starts right after it (output), as dense ids."""
-    ending = _ngrams_ending(np.concatenate(documents), order)
-    codes = ending[positions.flat + (order if variable == "output" else 0)]
-    distinct, labels = np.unique(codes, return_inverse=True)
-    return LabelSet(variable, order, False, labels.astype(np.int64), len(distinct))
+def ngrams(documents: Sequence[np.ndarray], highest: int, device: torch.device | str = "cpu") -> list[Tensor]:
+    """For every order from 1 to `highest`, the id of the n-gram that ends at each index of the concatenated documents.
+
+    Ids are made dense after every order: radix codes of quadgrams overflow 64 bits from a vocabulary of 55,000.
+    N-grams across a document boundary get an id too; no valid position reads it.
+    """
+    token = torch.unique(torch.from_numpy(np.concatenate(documents)).to(device), return_inverse=True)[1]
+    codes, distinct = [token], int(token.max()) + 1 if len(token) else 1
+    for _ in range(highest - 1):
+        previous = torch.cat([codes[-1][:1], codes[-1][:-1]])
+        codes.append(torch.unique(previous * distinct + token, return_inverse=True)[1])
+    return codes
+
+
+def encode(codes: Sequence[Tensor], positions: Positions, variable: Variable, order: int) -> LabelSet:
+    """The n-gram that ends at each position (input) or starts right after it (output), as dense ids.
+
+    `codes` is what :func:`ngrams` gave for the documents of the positions.
+    """
+    at = torch.from_numpy(positions.flat + (order if variable == "output" else 0)).to(codes[0].device)
+    distinct, labels = torch.unique(codes[order - 1][at], return_inverse=True)
+    return LabelSet(variable, order, False, labels, len(distinct))
 
 
 def shuffle(labels: LabelSet, seed: int) -> LabelSet:
     """The same labels over permuted positions: what I(·;Z) would be were they independent of Z."""
     stream = (seed, labels.order, labels.variable == "output")
     permutation = np.random.Generator(np.random.PCG64(np.random.SeedSequence(stream))).permutation(len(labels.labels))
-    return LabelSet(labels.variable, labels.order, True, labels.labels[permutation], labels.distinct)
-
-
-def _ngrams_ending(tokens: np.ndarray, order: int) -> np.ndarray:
-    """Id of the n-gram that ends at each index of one long sequence.
-
-    Ids are made dense after every order: radix codes of quadgrams overflow 64 bits from a vocabulary of 55,000.
-    N-grams across a document boundary get an id too; no valid position reads it.
-    """
-    token = np.unique(tokens, return_inverse=True)[1].astype(np.int64)
-    codes = token
-    for _ in range(order - 1):
-        previous = np.concatenate([codes[:1], codes[:-1]])
-        codes = np.unique(previous * (token.max(initial=0) + 1) + token, return_inverse=True)[1].astype(np.int64)
-    return codes
+    moved = labels.labels[torch.from_numpy(permutation).to(labels.labels.device)]
+    return LabelSet(labels.variable, labels.order, True, moved, labels.distinct)

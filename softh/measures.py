@@ -69,7 +69,7 @@ def measure(entropies: Entropies) -> list[Measure]:
     ratio, regularity I / H, the proportion of order k (I_k − I_(k−1)) / H, and the residual (H − I_K) / H at the
     highest order K (Conklin et al. 2026). For the mean over layers, entropies are averaged first, then divided.
     """
-    replicates = _Replicates(*entropies.entropy.shape)
+    replicates = Replicates(*entropies.entropy.shape)
     scale = math.log(entropies.bins)
     h = replicates.of(entropies.entropy / scale)
     conditional = {key: replicates.of(value / scale) for key, value in entropies.conditional.items()}
@@ -123,14 +123,16 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=enough)
 
 
-class _Summary(NamedTuple):
+class Summary(NamedTuple):
+    """A measure with both standard errors, and its value under every draw."""
+
     value: float | None
     se_draws: float | None
     se_documents: float | None
     draws: list[float | None]
 
 
-class _Replicates:
+class Replicates:
     """Means over draws of the whole, of each draw, without each draw, and without each fold."""
 
     def __init__(self, layers: int, subsets: int, draws: int) -> None:
@@ -146,15 +148,15 @@ class _Replicates:
         mean = rows[:, 1:].mean(1, keepdims=True) if self.layers > 1 else rows.mean(1, keepdims=True)
         return np.concatenate([rows, mean], axis=1)
 
-    def summary(self, column: np.ndarray) -> _Summary:
+    def summary(self, column: np.ndarray) -> Summary:
         """Value and standard errors from one column of replicates."""
         whole, rest = column[0], column[1:]
         draws, without, folds = rest[: self.n], rest[self.n : 2 * self.n], rest[2 * self.n :]
-        errors = (_known(_jackknife(group)) for group in (without, folds))
-        return _Summary(_known(whole), *errors, [_known(value) for value in draws])
+        errors = (_known(jackknife(group)) for group in (without, folds))
+        return Summary(_known(whole), *errors, [_known(value) for value in draws])
 
 
-def _jackknife(replicates: np.ndarray) -> float:
+def jackknife(replicates: np.ndarray) -> float:
     """Standard error √((g−1)/g Σ (θ_i − θ̄)²) from g leave-one-out values; NaN for fewer than two."""
     g = len(replicates)
     return math.sqrt((g - 1) / g * float(np.sum((replicates - replicates.mean()) ** 2))) if g > 1 else math.nan

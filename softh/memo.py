@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,24 @@ def open_cache(folder: Path) -> Cache:
         return Cache(folder, disk=SafeDisk, size_limit=size, eviction_policy="least-recently-used")
     except _TROUBLE as error:
         raise _unusable(folder, error) from error
+
+
+def sweep(folder: Path, older: float = 3600) -> int:
+    """Remove values that a killed process left without a row of the table, older than so many seconds; how many."""
+    table = folder / diskcache.core.DBNAME
+    if not table.exists():
+        return 0
+    try:
+        with closing(sqlite3.connect(f"{table.resolve().as_uri()}?mode=ro", uri=True, timeout=60)) as connection:
+            # Listed before the table is read: a value that is written meanwhile has a row when it is looked up.
+            values = [path for path in folder.glob("*/*/*.val") if time.time() - path.stat().st_mtime >= older]
+            known = {name for (name,) in connection.execute("SELECT filename FROM Cache WHERE filename IS NOT NULL")}
+        orphans = [path for path in values if str(path.relative_to(folder)) not in known]
+        for path in orphans:
+            path.unlink(missing_ok=True)
+    except _TROUBLE as error:
+        raise _unusable(folder, error) from error
+    return len(orphans)
 
 
 def remember(cache: Cache, key: str, tensor: torch.Tensor) -> None:

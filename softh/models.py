@@ -1,13 +1,13 @@
 """A checkpoint becomes a model in memory, with what is recorded about it."""
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -16,6 +16,11 @@ from softh.checkpoints import Checkpoint
 from softh.errors import InputError
 from softh.revisions import family
 
+# A config of contradictions fails in as many ways as there are lines of code that read it.
+_UNLOADABLE = (
+    OSError, ValueError, LookupError, ArithmeticError, RuntimeError, ImportError, AttributeError, TypeError,
+    AssertionError, StrictDataclassError,
+)  # fmt: skip
 _WITHOUT_EMBEDDING = {"mamba", "mamba2", "falcon_mamba", "rwkv"}
 """Of these transformers returns every layer and the last once more after the norm, but not the embedding."""
 
@@ -46,6 +51,8 @@ class Model:
     """Rows of the embedding."""
     longest_context: int | None
     """Tokens the model can read; None without a limit."""
+    streams: bool = False
+    """True when its hidden states can be had one after another while it runs."""
 
 
 def load_model(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> Model:
@@ -79,6 +86,7 @@ def describe(module: Any, tokenizer: Any, name: str, *, causal: bool = True) -> 
         parameters=sum(weight.numel() for weight in module.parameters()),
         vocabulary=module.get_input_embeddings().weight.shape[0],
         longest_context=_longest_context(module),
+        streams=_streams(module),
     )
 
 
@@ -121,9 +129,9 @@ def _load(checkpoint: Checkpoint, dtype: torch.dtype, device_map: str | torch.de
             **where,
         )
         tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, **where)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, TypeError) as error:
+    except _UNLOADABLE as error:
         raise InputError(
-            f"{checkpoint.name} cannot be loaded by transformers {transformers.__version__} ({_first_line(error)}); "
+            f"{checkpoint.name} cannot be loaded by transformers {transformers.__version__} ({_one_line(error)}); "
             "expected an architecture it knows, with weights that fit its config: check the files."
         ) from error
     module, report = loaded
@@ -151,8 +159,8 @@ def _several(names: str | Sequence[str]) -> Sequence[str]:
     return (names,) if isinstance(names, str) else names
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+def _one_line(error: Exception) -> str:
+    return (" ".join(str(error).split()) or type(error).__name__)[:200].rstrip(".")
 
 
 def _probe(module: Any, name: str, *, causal: bool) -> tuple[Sequence[Tensor], bool]:
@@ -161,7 +169,7 @@ def _probe(module: Any, name: str, *, causal: bool) -> tuple[Sequence[Tensor], b
         hidden, plain = _try(module, causal=causal)
     except (ValueError, TypeError, RuntimeError, AttributeError, NotImplementedError) as error:
         raise InputError(
-            f"{name} does not run on text alone ({_first_line(error)}); expected a language model: choose one."
+            f"{name} does not run on text alone ({_one_line(error)}); expected a language model: choose one."
         ) from error
     if not hidden or any(states.shape != hidden[-1].shape for states in hidden):
         widths = sorted({states.shape[-1] for states in hidden or ()})
@@ -186,18 +194,50 @@ def _try(module: Any, *, causal: bool) -> tuple[Sequence[Tensor], bool]:
 @contextmanager
 def _first_input(module: Any) -> Generator[list[Tensor]]:
     """What enters the first layer while the block runs; nothing where the layers are no plain list."""
-    count = module.config.get_text_config().num_hidden_layers
-    lists = (part for part in module.base_model.modules() if isinstance(part, nn.ModuleList) and len(part) == count)
     seen: list[Tensor] = []
-    hooks = [
-        layers[0].register_forward_pre_hook(
-            lambda _, args, kwargs: seen.append(args[0] if args else kwargs["hidden_states"]), with_kwargs=True
-        )
-        for layers in islice(lists, 1)
-    ]
-    yield seen
-    for hook in hooks:
-        hook.remove()
+    with _inputs(_layers(module)[:1], lambda _, states: seen.append(states)):
+        yield seen
+
+
+def _layers(module: Any) -> Sequence[nn.Module]:
+    """The layers of a model in order; none where they are no plain list."""
+    count = module.config.get_text_config().num_hidden_layers
+    parts = module.base_model.modules()
+    lists = (list(part) for part in parts if isinstance(part, nn.ModuleList) and len(part) == count)
+    return next(lists, [])
+
+
+@contextmanager
+def _inputs(layers: Sequence[nn.Module], take: Callable[[int, Tensor], object]) -> Generator[None]:
+    """Call take(number, states) with what enters each of these layers while the block runs."""
+
+    def hook(number: int) -> Callable[..., None]:
+        return lambda _, args, kwargs: (take(number, args[0] if args else kwargs["hidden_states"]), None)[1]
+
+    with ExitStack() as hooks:
+        for number, layer in enumerate(layers):
+            hooks.callback(layer.register_forward_pre_hook(hook(number), with_kwargs=True).remove)
+        yield
+
+
+@torch.inference_mode()
+def _streams(module: Any) -> bool:
+    """Whether what enters the layers, and the output of the last, are the hidden states to the bit."""
+    table = module.get_input_embeddings().weight
+    ids = torch.arange(8, device=table.device)[None] % len(table)
+    mask, seen = torch.ones_like(ids), dict[int, Tensor]()
+    stream_hidden(module, ids, mask, seen.__setitem__)
+    hidden = all_hidden(module, ids, mask)
+    return len(seen) == len(hidden) and all(torch.equal(seen[n], states) for n, states in enumerate(hidden))
+
+
+def stream_hidden(module: Any, ids: Tensor, mask: Tensor, take: Callable[[int, Tensor], object]) -> Tensor:
+    """The hidden states of :func:`all_hidden` one after another, as take(layer, states); the last is returned too."""
+    layers = _layers(module)
+    with _inputs(layers, take):
+        last = module.base_model(input_ids=ids, attention_mask=mask)[0]
+    take(len(layers), last)
+    return last
 
 
 def all_hidden(module: Any, ids: Tensor, mask: Tensor) -> Sequence[Tensor]:

@@ -11,6 +11,16 @@ def data() -> Path:
     return Path(os.environ.get("SOFTH_DATA") or ROOT / "data")
 
 
+def uploads() -> Path:
+    """Folder of the checkpoints that were uploaded and accepted, each named by its content; they exist nowhere else."""
+    return data() / "uploads"
+
+
 def cache() -> Path:
     """Folder of what may always be deleted: SOFTH_CACHE, or cache/ of the project. SOFTH_CACHE_GB bounds its size."""
     return Path(os.environ.get("SOFTH_CACHE") or ROOT / "cache")
+
+
+def roots() -> list[Path]:
+    """Folders whose models the analyze page offers: SOFTH_MODELS, several apart by ``:``; none unless it says so."""
+    return [Path(part).expanduser() for part in os.environ.get("SOFTH_MODELS", "").split(os.pathsep) if part]

@@ -1,6 +1,8 @@
 """Names of models and of their training revisions: which family, which step, how many tokens."""
 
+import math
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 _REVISION = re.compile(
@@ -32,6 +34,28 @@ def parse_revision(name: str) -> Revision | None:
         return None
     stage, ingredient, step, tokens = (int(text) if text else None for text in match.groups())
     return Revision(stage, ingredient, step, None if tokens is None else tokens * 10**9)
+
+
+def spaced(names: Iterable[str], count: int) -> list[str]:
+    """So many of the training revisions, evenly spaced in log(step + 1), the first and the last among them.
+
+    In the order of their steps, one a step; names that are no training revision are left out, and all of them are
+    taken when there are fewer. Revisions of several stages have steps that do not compare: choose one stage first.
+    """
+    steps = {
+        parsed.step: name for name in sorted(names) if (parsed := parse_revision(name)) and parsed.step is not None
+    }
+    known = sorted(steps)
+    if len(known) <= count:
+        return [steps[step] for step in known]
+    places = [math.log1p(step) for step in known]
+    chosen: list[int] = []
+    for number in range(count):
+        wanted = places[0] + (places[-1] - places[0]) * number / max(count - 1, 1)
+        # Leave enough of the later steps for the points that are still to come.
+        free = range(chosen[-1] + 1 if chosen else 0, len(known) - (count - number) + 1)
+        chosen.append(min(free, key=lambda place: abs(places[place] - wanted)))
+    return [steps[known[place]] for place in chosen]
 
 
 def family(name: str) -> str | None:

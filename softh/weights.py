@@ -1,19 +1,19 @@
-"""Weight files, checked from their headers before any library opens them."""
+"""Safetensors files, checked from their headers before any library opens them."""
 
 import json
 import math
-import mmap
-import struct
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
-from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType, LlamaFileType
+import numpy as np
 
 from softh.errors import InputError
 
-LONGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors format itself
+LONGEST_HEADER = 8_000_000
+"""Bytes of a header: 60,000 tensors. The format allows 100 MB, which would be a gigabyte once parsed."""
+_CHUNK = 1 << 22
+"""Bytes read at once when values are looked at."""
 
 _BITS = {
     **dict.fromkeys(("F4",), 4),
@@ -23,73 +23,137 @@ _BITS = {
     **dict.fromkeys(("U32", "I32", "F32"), 32),
     **dict.fromkeys(("U64", "I64", "F64", "C64"), 64),
 }
-_UNQUANTISED = {"F64", "F32", "F16", "BF16"}
-_SCALARS = {
-    GGUFValueType.UINT8: "B",
-    GGUFValueType.INT8: "b",
-    GGUFValueType.UINT16: "H",
-    GGUFValueType.INT16: "h",
-    GGUFValueType.UINT32: "I",
-    GGUFValueType.INT32: "i",
-    GGUFValueType.FLOAT32: "f",
-    GGUFValueType.BOOL: "?",
-    GGUFValueType.UINT64: "Q",
-    GGUFValueType.INT64: "q",
-    GGUFValueType.FLOAT64: "d",
+# A floating-point number whose exponent bits are all set is infinite or not a number.
+_EXPONENTS = {
+    "F64": (np.dtype("<u8"), 0x7FF0_0000_0000_0000),
+    "F32": (np.dtype("<u4"), 0x7F80_0000),
+    "F16": (np.dtype("<u2"), 0x7C00),
+    "BF16": (np.dtype("<u2"), 0x7F80),
 }
+FLOATS = frozenset(_EXPONENTS)
+"""Number formats that models are trained in and torch computes in."""
+_ARCHIVES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"\x80\x05")
 
 
 class _BrokenError(ValueError):
     """What is wrong with a file, as the middle of a sentence."""
 
 
-@dataclass(frozen=True)
-class GgufHeader:
-    """What a GGUF file says about itself."""
+class Tensor(NamedTuple):
+    """One tensor as the header of its file describes it."""
 
-    quantisation: str
-    """Name of the file type, e.g. ``Q4_1``."""
-    quantised: bool
-    """True when any tensor holds quantised blocks."""
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    """First byte, counted from the end of the header."""
+    stop: int
+    """Byte after the last."""
+
+    @property
+    def size(self) -> int:
+        """Numbers it holds."""
+        return math.prod(self.shape)
 
 
-def check_safetensors(path: Path) -> None:
-    """Refuse a safetensors file whose header and size do not describe each other exactly.
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file by name, once its header and its size describe each other exactly.
 
-    Errors: InputError for a truncated file, a header that is too long or no JSON, tensors that
-    overlap, leave holes or end outside the file.
+    Nothing but the header is read. Errors: InputError for a truncated file, a header that is too long or no JSON, a
+    name given twice, tensors that overlap, leave holes or end outside the file.
     """
+    with path.open("rb") as file:
+        return parse_safetensors(file, path.stat().st_size, path.name)
+
+
+def parse_safetensors(file: BinaryIO, size: int, name: str) -> dict[str, Tensor]:
+    """The same from the head of a file: 8 bytes, then the header. size: bytes of the whole file. Errors: InputError."""
     try:
-        with path.open("rb") as file:
-            _check_layout(*_header(file, path.stat().st_size))
+        header, available = _header(file, size)
+        tensors = {tensor: _tensor(tensor, entry) for tensor, entry in header.items()}
+        _check_layout(tensors, available)
     except _BrokenError as broken:
-        raise InputError(
-            f"{path.name} {broken}; expected a complete safetensors file: download or save it again."
-        ) from None
+        raise InputError(f"{name} {broken}; expected a complete safetensors file: download or save it again.") from None
+    return tensors
 
 
-def read_gguf(path: Path) -> GgufHeader:
-    """Metadata of a GGUF file, read in milliseconds because arrays are stepped over.
+def header_length(head: bytes) -> int:
+    """Bytes that a file needs from its first to the end of its header; more than LONGEST_HEADER is never promised."""
+    return 8 + min(int.from_bytes(head[:8], "little"), LONGEST_HEADER)
 
-    Errors: InputError when the file is truncated or is no GGUF of version 2 or 3.
+
+def unite(files: Mapping[str, Mapping[str, Tensor]], index: Mapping[str, Any] | None, source: str) -> dict[str, Tensor]:
+    """All tensors of a model by name. files: name of a file → its tensors; index: the content of its index, if any.
+
+    Errors: InputError for a tensor in two files, and for one that the index promises and its file does not hold.
     """
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _gguf_header(_Cursor(data))
-    except (_BrokenError, struct.error, ValueError, OverflowError) as error:
-        reason = error if isinstance(error, _BrokenError) else "is truncated or damaged"
-        raise InputError(f"{path.name} {reason}; expected a complete GGUF file: download it again.") from None
+    tensors: dict[str, Tensor] = {}
+    for name, content in files.items():
+        if twice := sorted(set(tensors) & set(content)):
+            raise InputError(f"{source} has tensor {twice[0]!r} in two files, {name} one of them; expected it once: "
+                             "save the model again.")  # fmt: skip
+        tensors.update(content)
+    places = (index or {}).get("weight_map", {})
+    if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
+        raise InputError(f"The index of {source} says nowhere which file holds a tensor; expected a weight_map: save "
+                         "the model again.")  # fmt: skip
+    if missing := sorted(set(places.values()) - set(files)):
+        raise InputError(f"{source} lacks {some(missing)}, which its index names; expected every shard: add them.")
+    for tensor, place in places.items():
+        if tensor not in files[place]:
+            raise InputError(f"{place} lacks tensor {short(tensor)}, which the index of {source} promises; expected "
+                             "shards and index of one model: save it again.")  # fmt: skip
+    return tensors
+
+
+def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Read every floating-point number once, in pieces. Errors: InputError when one is infinite or not a number."""
+    with path.open("rb") as file:
+        begin = 8 + int.from_bytes(file.read(8), "little")
+        for name, tensor in tensors.items():
+            if tensor.dtype in FLOATS and not _finite(file, begin, tensor):
+                raise InputError(
+                    f"{path.name} holds values that are infinite or no numbers, in tensor {short(name)}; "
+                    "expected finite weights: take a checkpoint from before the training diverged."
+                )
+
+
+def some(names: Iterable[str]) -> str:
+    """The first three of several names, for a sentence."""
+    listed = list(names)
+    return ", ".join(short(name).strip("'\"") for name in listed[:3]) + (" …" if len(listed) > 3 else "")
+
+
+def short(name: Any) -> str:
+    """A name of a stranger's choosing as a sentence may repeat it: quoted, one line, at most 80 characters."""
+    text = ascii(name)
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _finite(file: BinaryIO, begin: int, tensor: Tensor) -> bool:
+    kind, exponent = _EXPONENTS[tensor.dtype]
+    file.seek(begin + tensor.start)
+    for start in range(tensor.start, tensor.stop, _CHUNK):
+        bits: np.ndarray[Any, Any] = np.frombuffer(file.read(min(_CHUNK, tensor.stop - start)), dtype=kind)
+        if (np.bitwise_and(bits, exponent) == exponent).any():
+            return False
+    return True
 
 
 def _header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
     """Tensors that the header lists, and bytes that follow it."""
-    length = int.from_bytes(file.read(8), "little")
-    if size < 8 or length > min(LONGEST_HEADER, size - 8):
+    first = file.read(8)
+    length = int.from_bytes(first, "little")
+    if size < 8 or length > size - 8:
+        if first.startswith(_ARCHIVES):
+            raise _BrokenError("is a pickle under another name, which can run code")
         raise _BrokenError(f"has {size:,} bytes, and announces a header of {length:,}")
+    if length > LONGEST_HEADER:
+        raise _BrokenError(f"announces a header of {length:,} bytes, and {LONGEST_HEADER:,} are enough for any model")
     try:
-        header = json.loads(file.read(length).decode())
-    except (ValueError, RecursionError):
-        raise _BrokenError("has a header that is no JSON") from None
+        header = json.loads(file.read(length).decode(), object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        reason = error if isinstance(error, _BrokenError) else "has a header that is no JSON"
+        raise _BrokenError(str(reason)) from None
     if not isinstance(header, dict):
         raise _BrokenError("has a header that is no JSON object")
     metadata = header.pop("__metadata__", {})
@@ -98,115 +162,38 @@ def _header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
     return header, size - 8 - length
 
 
-def _check_layout(header: dict[str, Any], available: int) -> None:
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise _BrokenError("has a header that gives a name twice")
+    return content
+
+
+def _check_layout(tensors: Mapping[str, Tensor], available: int) -> None:
     end = 0
-    for start, stop, name in sorted(_extent(name, entry) for name, entry in header.items()):
+    for start, stop, name in sorted((tensor.start, tensor.stop, name) for name, tensor in tensors.items()):
         if start != end:
-            raise _BrokenError(f"has tensor {name!r} at byte {start:,} where {end:,} was due")
+            raise _BrokenError(f"has tensor {short(name)} at byte {start:,} where {end:,} was due")
         end = stop
     if end != available:
         raise _BrokenError(f"holds {available:,} bytes of tensors where its header announces {end:,}")
 
 
-def _extent(name: str, entry: Any) -> tuple[int, int, str]:
-    """First byte, byte after the last, and name of one tensor of a header."""
+def _tensor(name: str, entry: Any) -> Tensor:
     entry = entry if isinstance(entry, dict) else {}
     dtype: Any = entry.get("dtype")
     shape: Any = entry.get("shape")
     offsets: Any = entry.get("data_offsets")
     if not isinstance(dtype, str) or dtype not in _BITS:
-        raise _BrokenError(f"has tensor {name!r} of unknown type {dtype!r}")
+        raise _BrokenError(f"has tensor {short(name)} of unknown type {short(dtype)}")
     if not _naturals(shape) or not _naturals(offsets) or len(offsets) != 2:
-        raise _BrokenError(f"has tensor {name!r} without a proper shape and place")
+        raise _BrokenError(f"has tensor {short(name)} without a proper shape and place")
     start, stop = offsets
     if (stop - start) * 8 != math.prod(shape) * _BITS[dtype]:
-        raise _BrokenError(f"has tensor {name!r} whose shape does not fill its bytes")
-    return start, stop, name
+        raise _BrokenError(f"has tensor {short(name)} whose shape does not fill its bytes")
+    return Tensor(dtype, tuple(shape), start, stop)
 
 
 def _naturals(value: Any) -> bool:
     # Bounded so that a product of lying shapes stays cheap.
     return isinstance(value, list) and len(value) <= 64 and all(type(n) is int and 0 <= n < 2**63 for n in value)
-
-
-class _Cursor:
-    """Reads little-endian values from a mapped GGUF file, one after another."""
-
-    def __init__(self, data: mmap.mmap) -> None:
-        self.data = data
-        self.at = 0
-
-    def scalar(self, code: str) -> Any:
-        (value,) = struct.unpack_from("<" + code, self.data, self.at)
-        self.at += struct.calcsize("<" + code)
-        return value
-
-    def skip(self, count: int) -> int:
-        start, self.at = self.at, self.at + count
-        if self.at > len(self.data):
-            raise _BrokenError("is truncated")
-        return start
-
-    def text(self) -> str:
-        start = self.skip(self.scalar("Q"))
-        return self.data[start : self.at].decode(errors="replace")
-
-    def value(self) -> Any:
-        """The next typed value; an array is stepped over and gives None."""
-        kind = GGUFValueType(self.scalar("I"))
-        if kind == GGUFValueType.STRING:
-            return self.text()
-        if kind == GGUFValueType.ARRAY:
-            return self._skip_array()
-        return self.scalar(_SCALARS[kind])
-
-    def _skip_array(self) -> None:
-        kind, count = GGUFValueType(self.scalar("I")), self.scalar("Q")
-        if kind in _SCALARS:
-            self.skip(count * struct.calcsize("<" + _SCALARS[kind]))
-            return
-        if kind != GGUFValueType.STRING:
-            raise _BrokenError("holds nested arrays")
-        for _ in range(count):
-            self.skip(self.scalar("Q"))
-
-
-def _gguf_header(cursor: _Cursor) -> GgufHeader:
-    if cursor.data[:4] != b"GGUF":
-        raise _BrokenError("does not start with the letters GGUF")
-    cursor.skip(4)
-    if (version := cursor.scalar("I")) not in (2, 3):
-        raise _BrokenError(f"is GGUF version {version}, and 2 and 3 are known")
-    tensors, pairs = cursor.scalar("Q"), cursor.scalar("Q")
-    metadata = {cursor.text(): cursor.value() for _ in range(pairs)}
-    extents = [_gguf_tensor(cursor) for _ in range(tensors)]
-    alignment = metadata.get("general.alignment", 32)
-    if not isinstance(alignment, int) or alignment < 1:
-        raise _BrokenError("has an alignment that is no number")
-    begin = -(-cursor.at // alignment) * alignment
-    if any(begin + stop > len(cursor.data) for _, stop in extents):
-        raise _BrokenError("is truncated")
-    types = Counter(kind for kind, _ in extents)
-    return GgufHeader(
-        quantisation=_file_type(metadata.get("general.file_type"), types),
-        quantised=bool(set(types) - _UNQUANTISED),
-    )
-
-
-def _gguf_tensor(cursor: _Cursor) -> tuple[str, int]:
-    """Type name of a tensor and the byte after its last, counted from the start of the data."""
-    cursor.text()
-    if (dimensions := cursor.scalar("I")) > 8:
-        raise _BrokenError(f"has a tensor of {dimensions} dimensions")
-    elements = math.prod(cursor.scalar("Q") for _ in range(dimensions))
-    kind = GGMLQuantizationType(cursor.scalar("I"))
-    block, width = GGML_QUANT_SIZES[kind]
-    return kind.name, cursor.scalar("Q") + elements // block * width
-
-
-def _file_type(number: Any, types: Counter[str]) -> str:
-    if number in set(LlamaFileType):
-        return LlamaFileType(number).name.removeprefix("MOSTLY_").removeprefix("ALL_")
-    # Norms and biases stay in float, so the commonest type names a quantised file only among the others.
-    ranked = Counter({kind: n for kind, n in types.items() if kind not in _UNQUANTISED}) or types
-    return ranked.most_common(1)[0][0] if ranked else "unknown"

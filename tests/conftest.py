@@ -1,11 +1,14 @@
 """Literal rows that several tests share."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported; softh/__init__.py says why
 
 import polars as pl
 import pytest

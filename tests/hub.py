@@ -20,9 +20,12 @@ class Repo:
     revisions: dict[str, Files]
     gated: bool = False
     private: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
+    """Name of a tag → the revision it is put on."""
 
     def find(self, revision: str) -> tuple[str, Files] | None:
         """Commit sha and files of a branch or of a sha."""
+        revision = self.tags.get(revision, revision)
         for files in self.revisions.values():
             if revision == commit(files):
                 return revision, files
@@ -39,6 +42,13 @@ class Hub:
     requests: list[str] = field(default_factory=list)
     status: int | None = None
     """Answer everything with this, as a hub in trouble does."""
+    cut: int | None = None
+    """Break the connection after so many bytes of a longer file, as often as `cuts` says."""
+    cuts: int = 0
+    ranges: list[str] = field(default_factory=list)
+    """Every range that was asked for, with its file."""
+    sent: int = 0
+    """Bytes of files that left."""
 
     def downloads(self) -> set[str]:
         """Names of the files that were fetched whole or in part."""
@@ -103,6 +113,13 @@ class _Handler(BaseHTTPRequestHandler):
         if repo is None or repo.private:
             self.fail(401 if repo else 404, "RepoNotFound")
             return
+        if rest[:1] == ["refs"]:
+            branches = [{"name": name, "ref": f"refs/heads/{name}", "targetCommit": commit(files)}
+                        for name, files in repo.revisions.items()]  # fmt: skip
+            tags = [{"name": name, "ref": f"refs/tags/{name}", "targetCommit": commit(repo.revisions[on])}
+                    for name, on in repo.tags.items()]  # fmt: skip
+            self.json({"branches": branches, "tags": tags, "converts": []})
+            return
         action, revision, *inner = [*rest, "revision", "main"][:2] if len(rest) < 2 else rest
         found = repo.find(revision)
         if found is None:
@@ -129,6 +146,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif repo.gated:
             self.fail(403, "GatedRepo")
         else:
+            if self.command == "GET" and self.headers.get("Range"):
+                self.hub.ranges.append(f"{name} {self.headers['Range']}")
             self.file(found[1][name], found[0])
 
     def file(self, content: bytes, sha: str) -> None:
@@ -153,8 +172,14 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        if self.command == "HEAD":
+            return
+        if self.hub.cut is not None and self.hub.cuts and len(body) > self.hub.cut:
+            self.hub.cuts -= 1
+            body = body[: self.hub.cut]
+            self.close_connection = True
+        self.hub.sent += len(body)
+        self.wfile.write(body)
 
 
 def _entries(files: Files, folder: str) -> list[dict[str, object]]:

@@ -20,7 +20,7 @@ from tiny import save_model, texts
 from torch import Tensor
 from transformers import AutoModel, T5Config, ViTConfig
 
-from softh import activations, memo
+from softh import activations, forward, memo
 from softh.activations import Cache, HiddenStates, Model, SafeDisk, load_model, open_cache
 from softh.checkpoints import resolve
 from softh.corpus import Corpus, Windows, windows
@@ -142,7 +142,7 @@ def test_the_loss_is_that_of_the_model_s_own_logits(folders: Path, kind: str, mo
     assert model.has_head
     assert model.plain_head == (kind != "cohere")
     data = _windows(model)
-    monkeypatch.setattr(activations, "_LOGITS", 7 * model.vocabulary)  # slices shorter than a document
+    monkeypatch.setitem(forward._LOGITS, "cpu", 7 * model.vocabulary)  # slices shorter than a document
     states = HiddenStates(model, data, "x", cache=None, batch_tokens=128)
     assert states.nats is None
     for _ in states.read([0]):
@@ -507,3 +507,52 @@ def test_a_folder_that_cannot_hold_a_cache_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cache.db").write_bytes(b"not a database" * 1000)
     with pytest.raises(InputError, match="cannot be used"):
         open_cache(tmp_path)
+
+
+def test_documents_that_do_not_fit_together_run_in_halves(
+    folders: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = _model(folders, "llama")
+    whole = _read(_fill(model, cache))
+    really, ran = forward._at_once, []
+
+    def cramped(model: Model, data: Windows, documents: np.ndarray, *, loss: bool) -> object:
+        ran.append(len(documents))
+        if len(documents) > 1:
+            raise torch.OutOfMemoryError
+        return really(model, data, documents, loss=loss)
+
+    monkeypatch.setattr(forward, "_at_once", cramped)
+    halved = _read(_fill(model, cache, "another"))
+    assert max(ran) > 1
+    for document, layers in whole.items():
+        for layer, states in layers.items():
+            torch.testing.assert_close(halved[document][layer], states, rtol=1e-4, atol=1e-5)
+
+
+def test_one_document_that_does_not_fit_is_a_sentence(
+    folders: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: object, **more: object) -> object:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(forward, "_at_once", full)
+    with pytest.raises(InputError, match=r"One document of .* does not fit in the memory"):
+        _fill(_model(folders, "llama"), cache)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_layers_taken_one_by_one_are_those_taken_together(folders: Path, kind: str) -> None:
+    model = _model(folders, kind)
+    data, seen = _windows(model), dict[int, Tensor]()
+    documents = np.arange(4)
+    hidden, nats = forward.forward(model, data, documents, loss=model.has_head)
+    assert model.streams
+    streamed = forward.stream(
+        model, data, documents, lambda layer, z, rows: seen.__setitem__(layer, z[rows].clone()), loss=model.has_head
+    )
+    assert sorted(seen) == list(range(len(hidden)))
+    for layer, states in enumerate(hidden):
+        assert torch.equal(seen[layer], states)
+    assert (nats is None) == (streamed is None)
+    assert nats is None or torch.equal(nats, streamed)

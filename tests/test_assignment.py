@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from softh.assignment import assign, normalise, references
+from softh import assignment
+from softh.assignment import assign, assign_into, normalise, references
 
 
 @pytest.mark.parametrize("frame", ["iid", "orthonormal"])
@@ -42,3 +43,20 @@ def test_assignment_agrees_with_float64(dtype: torch.dtype) -> None:
     assert (p.double() - expected).abs().max() < 2e-6
     assert (entropy.double() - torch.special.entr(expected).sum(-1)).abs().max() < 5e-6
     assert (p.sum(-1) - 1).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("centred", [False, True])
+def test_what_is_written_a_piece_at_a_time_is_the_same_and_fills_every_element(
+    centred: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assignment, "_PIECE", 5 * 3 * 13)
+    hidden = torch.randn(37, 21, generator=torch.Generator().manual_seed(0)) * 50
+    scaled = references(13, 21, 3, seed=0).directions / 0.05
+    unit = normalise(hidden)
+    centre = unit.mean(0) if centred else None
+    p, entropy = torch.full((37, 3, 16), torch.nan), torch.full((37, 3), torch.nan)
+    assign_into(hidden, scaled, p, entropy, centre)
+    expected = assign(unit if centre is None else normalise(unit - centre), scaled)
+    assert (p[:, :, :13] - expected[0]).abs().max() < 2e-6
+    assert (entropy - expected[1]).abs().max() < 5e-6
+    assert (p[:, :, 13:] == 0).all()

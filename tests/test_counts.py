@@ -1,4 +1,4 @@
-"""Counts: equal to the definition written out, to the published package, and to their own merged parts."""
+"""Counts: equal to the definition written out, to the published package, and however the work is cut."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from soft_entropy.accumulator import SoftEntropyAccumulator
 
+from softh import counts
 from softh.assignment import assign, normalise, references
 from softh.calibration import temperature
-from softh.counts import Counts, Mass, group, indicator
-from softh.errors import InputError
+from softh.counts import Assignments, conditional_entropy, group, together
 from softh.labels import LabelSet
 
 BINS, DRAWS, FOLDS = 7, 3, 4
@@ -18,25 +18,22 @@ BINS, DRAWS, FOLDS = 7, 3, 4
 
 def label_set(labels: np.ndarray) -> LabelSet:
     distinct, dense = np.unique(labels, return_inverse=True)
-    return LabelSet("input", 1, False, dense, len(distinct))
+    return LabelSet("input", 1, False, torch.from_numpy(dense), len(distinct))
 
 
-def assignments(positions: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+def assignments(positions: int, seed: int = 0) -> Assignments:
     p = torch.randn(positions, DRAWS, BINS, generator=torch.Generator().manual_seed(seed)).double().mul(3).softmax(-1)
-    return p, torch.special.entr(p).sum(-1)
+    return Assignments(p, torch.special.entr(p).sum(-1))
 
 
-def counted(labels: np.ndarray, fold: np.ndarray, at: list[np.ndarray] | None = None) -> Counts:
-    p, entropy = assignments(len(labels))
-    counts = Counts(group(label_set(labels), fold, FOLDS), DRAWS, BINS)
-    for part in map(torch.from_numpy, at or [np.arange(len(labels))]):
-        counts.add(p[part], entropy[part], counts.grouping.part(part))
-    return counts
+def counted(labels: np.ndarray, fold: np.ndarray, weighting: str) -> np.ndarray:
+    grouping = group(label_set(labels), torch.from_numpy(fold), FOLDS)
+    return conditional_entropy(assignments(len(labels)), grouping, weighting)
 
 
 def written_out(labels: np.ndarray, keep: np.ndarray, weighting: str) -> np.ndarray:
     """H(Z | label) by a loop over labels, straight from the definition."""
-    p, labels = assignments(len(labels))[0].numpy()[keep], labels[keep]
+    p, labels = assignments(len(labels)).p.numpy()[keep], labels[keep]
     total, weights = np.zeros(DRAWS), 0.0
     for label in np.unique(labels):
         mean = p[labels == label].mean(0)
@@ -52,7 +49,7 @@ def written_out(labels: np.ndarray, keep: np.ndarray, weighting: str) -> np.ndar
 def test_conditional_entropy_and_every_fold_left_out_equal_the_definition(weighting: str, distinct: int) -> None:
     generator = np.random.default_rng(distinct)
     labels, fold = generator.integers(0, distinct, 300), generator.integers(0, FOLDS, 300)
-    found = counted(labels, fold).conditional_entropy(weighting)
+    found = counted(labels, fold, weighting)
     if weighting == "labels" and distinct == 10_000:
         assert np.isnan(found).all()  # no label was seen five times
         return
@@ -62,32 +59,37 @@ def test_conditional_entropy_and_every_fold_left_out_equal_the_definition(weight
 
 
 def test_total_entropy_and_every_fold_left_out_equal_the_definition() -> None:
-    p, _ = assignments(200)
-    fold = torch.arange(200) % FOLDS
-    mass = Mass(FOLDS, DRAWS, BINS)
-    mass.add(p, indicator(fold, FOLDS))
+    found, fold = assignments(200), torch.arange(200) % FOLDS
+    whole = conditional_entropy(found, together(fold, FOLDS), "positions")
     for subset in range(FOLDS + 1):
-        mean = p[fold != subset - 1].mean(0)
-        assert mass.entropy()[subset] == pytest.approx(torch.special.entr(mean).sum(-1).numpy(), abs=1e-12)
+        mean = found.p[fold != subset - 1].mean(0)
+        assert whole[subset] == pytest.approx(torch.special.entr(mean).sum(-1).numpy(), abs=1e-12)
 
 
-@given(st.lists(st.integers(0, 12), min_size=1, max_size=60), st.integers(0, 60), st.integers(0, 2**16))
-def test_merge_of_any_split_equals_the_whole(labels: list[int], cut: int, seed: int) -> None:
+@pytest.mark.parametrize("weighting", ["positions", "labels"])
+def test_long_rows_and_small_pieces_change_nothing(weighting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(1)
+    labels, fold = generator.zipf(1.3, 3000) % 60, generator.integers(0, FOLDS, 3000)
+    whole = counted(labels, fold, weighting)
+    monkeypatch.setattr(counts, "_PIECE", 40)
+    monkeypatch.setattr(counts, "_RUN", 7)
+    assert np.allclose(counted(labels, fold, weighting), whole, rtol=0, atol=1e-12)
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=60), st.integers(0, 2**16))
+def test_where_assignments_are_kept_does_not_matter(labels: list[int], seed: int) -> None:
     array = np.array(labels)
-    fold = np.arange(len(labels)) % FOLDS
-    order = np.random.default_rng(seed).permutation(len(labels))
-    whole = counted(array, fold)
-    left, right = (counted(array, fold, [part]) for part in (order[:cut], order[cut:]))
-    left.merge(right)
+    fold = torch.arange(len(labels)) % FOLDS
+    place = torch.from_numpy(np.random.default_rng(seed).permutation(len(labels))).int()
+    found, grouping = assignments(len(labels)), group(label_set(array), fold, FOLDS)
+    moved = Assignments(torch.empty_like(found.p), torch.empty_like(found.entropy))
+    moved.p[place], moved.entropy[place] = found.p, found.entropy
     for weighting in ("positions", "labels"):
-        a, b = left.conditional_entropy(weighting), whole.conditional_entropy(weighting)
+        a, b = (
+            conditional_entropy(found, grouping, weighting),
+            conditional_entropy(moved, grouping.moved(place), weighting),
+        )
         assert np.allclose(a, b, rtol=0, atol=1e-12, equal_nan=True)
-
-
-def test_merge_refuses_other_labels() -> None:
-    fold = np.zeros(6, dtype=np.int64)
-    with pytest.raises(InputError, match="expected shards of one corpus"):
-        counted(np.array([0, 0, 1, 1, 2, 2]), fold).merge(counted(np.array([0, 1, 0, 1, 2, 2]), fold))
 
 
 def test_equals_the_published_package_with_its_own_directions() -> None:
@@ -97,14 +99,14 @@ def test_equals_the_published_package_with_its_own_directions() -> None:
     oracle = SoftEntropyAccumulator(d=48, n_bins=30, backend="torch")
     oracle.update(torch.from_numpy(z), torch.from_numpy(labels))
     scaled = (oracle.w / temperature(30, 48, "bound"))[None]
-    p, entropy = assign(normalise(torch.from_numpy(z)), scaled)
+    found = Assignments(*assign(normalise(torch.from_numpy(z)), scaled))
     fold = torch.zeros(900, dtype=torch.int64)
-    mass, counts = Mass(1, 1, 30), Counts(group(label_set(labels), fold.numpy(), 1), 1, 30)
-    mass.add(p.double(), indicator(fold, 1))
-    counts.add(p.double(), entropy.double(), counts.grouping.part(torch.arange(900)))
-    h, conditional = mass.entropy()[0, 0] / np.log(30), counts.conditional_entropy("positions")[0, 0] / np.log(30)
-    assert h == pytest.approx(oracle.entropy(), abs=2e-6)
-    assert h - conditional == pytest.approx(oracle.mutual_information()["labels"], abs=2e-6)
+    whole, within = (
+        conditional_entropy(found, grouping, "positions")[0, 0] / np.log(30)
+        for grouping in (together(fold, 1), group(label_set(labels), fold, 1))
+    )
+    assert whole == pytest.approx(oracle.entropy(), abs=2e-6)
+    assert whole - within == pytest.approx(oracle.mutual_information()["labels"], abs=2e-6)
 
 
 def test_directions_of_one_draw_do_not_touch_another() -> None:

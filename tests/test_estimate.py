@@ -11,6 +11,7 @@ from tiny import save_model, save_text
 
 from softh import corpus as corpora
 from softh import entropies as module
+from softh import plan
 from softh.activations import Cache, HiddenStates, load_model, open_cache
 from softh.assignment import references
 from softh.calibration import temperature
@@ -90,7 +91,8 @@ def test_tables_that_do_not_fit_at_once_give_the_same_numbers(
     spec: EstimateSpec, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = [row.value for row in rows(estimate(spec))]
-    monkeypatch.setattr(module, "_TABLES", 1)
+    for name in ("_REMEMBERED", "_COMPUTED"):
+        monkeypatch.setattr(plan, name, 1)
     for memory in (None, cache):
         assert [row.value for row in rows(estimate(spec, cache=memory))] == pytest.approx(whole, abs=2e-6)
 
@@ -182,3 +184,28 @@ def test_centring_states_that_all_agree_is_refused(spec: EstimateSpec, monkeypat
     monkeypatch.setattr(module, "normalise", lambda hidden: torch.ones_like(hidden) / math.sqrt(hidden.shape[-1]))
     with pytest.raises(InputError, match="layer 0 all point the same way"):
         estimate(dataclasses.replace(spec, centred=True))
+
+
+def test_an_interrupted_estimate_counts_only_what_is_missing(
+    spec: EstimateSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+    really = module._count
+
+    def counting(*asked: object) -> object:
+        counted.extend(asked[3])
+        if len(counted) == 3:
+            raise KeyboardInterrupt
+        return really(*asked)
+
+    with open_cache(tmp_path / "cache") as cache:
+        monkeypatch.setattr(module, "_count", counting)
+        with pytest.raises(KeyboardInterrupt):
+            estimate(spec, cache=cache)
+        assert counted == [0, 1, 2]
+        resumed = estimate(spec, cache=cache)
+        assert counted == [0, 1, 2, 2]
+        monkeypatch.setattr(module, "_count", really)
+        again = estimate(spec, cache=cache)
+        assert [row.value for row in resumed.measures] == [row.value for row in again.measures]
+        assert not [key for key in cache if key.endswith("0-3")]

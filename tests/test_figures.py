@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from dashboard import figures
+from dashboard.curves import Along, trajectory_curves
 from dashboard.figures import View
 from dashboard.plane import span
 from dashboard.template import DARK, LIGHT, along, mix
@@ -134,7 +135,7 @@ def test_labels_of_near_points_keep_their_distance(points):
 def test_every_trace_is_svg_and_every_figure_is_described(run, layers):
     for figure in (
         figures.trajectory_plane(run, RAW, NAMES),
-        figures.trajectory_curves(run, RAW, NAMES, "tokens"),
+        trajectory_curves(run, RAW, NAMES, Along("tokens")),
         figures.depth_plane(layers(), RAW),
         figures.depth_profiles(layers(), RAW),
     ):
@@ -148,7 +149,7 @@ def test_alt_text_says_the_numbers_with_their_errors(run):
 
 
 def test_curves_stand_in_one_panel_a_quantity_over_one_axis(run):
-    figure = figures.trajectory_curves(run, CORRECTED, NAMES, "tokens")
+    figure = trajectory_curves(run, CORRECTED, NAMES, Along("tokens"))
     assert {trace.yaxis for trace in markers(figure)} == {"y", "y2", "y3", "y4"}
     assert {trace.name for trace in markers(figure)} == {"Run"}
     assert figure.layout.xaxis.title.text == "training tokens"
@@ -156,7 +157,7 @@ def test_curves_stand_in_one_panel_a_quantity_over_one_axis(run):
 
 
 def test_curves_along_the_order_show_the_last_checkpoint_of_every_model(run):
-    figure = figures.trajectory_curves(run, CORRECTED, NAMES, "order")
+    figure = trajectory_curves(run, CORRECTED, NAMES, Along("order"))
     [complexity, *_] = named(figure, "Run")
     assert list(complexity.x) == [1, 2, 3, 4]
     assert all("step 64" in card for _, card in complexity.customdata)
@@ -167,8 +168,8 @@ def test_the_null_is_dotted_beside_raw_values_and_only_there(run, layers):
     def dotted(figure):
         return [trace for trace in figure.data if trace.line.dash == "dot"]
 
-    assert dotted(figures.trajectory_curves(run, RAW, NAMES, "tokens"))
-    assert not dotted(figures.trajectory_curves(run, CORRECTED, NAMES, "tokens"))
+    assert dotted(trajectory_curves(run, RAW, NAMES, Along("tokens")))
+    assert not dotted(trajectory_curves(run, CORRECTED, NAMES, Along("tokens")))
     assert dotted(figures.depth_profiles(layers(), RAW))
     assert not dotted(figures.depth_profiles(layers(), CORRECTED))
 

@@ -1,5 +1,6 @@
 """A killed estimate leaves whole estimates only: the store opens and nothing half-written shows."""
 
+import json
 import os
 import random
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from tiny import save_model, save_text
 
+from benchmarks import kills
 from softh.store import read
 
 ROUNDS = 20
@@ -46,3 +48,15 @@ def test_kill_at_twenty_random_moments_leaves_only_whole_estimates(tmp_path: Pat
     process = command(model, text, tmp_path, seed=ROUNDS + 1)
     assert process.wait() == 0
     assert len(read.estimates(tmp_path / "data")) == len(stored) + 1
+
+
+@pytest.mark.real
+def test_kills_of_worker_job_and_app_end_every_job_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SOFTH_DATA", "SOFTH_CACHE", "SOFTH_WORKER_IDLE", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))  # what the benchmark sets is undone with this
+    found = kills.torture(10, tmp_path)
+    print(f"\n{json.dumps(found, indent=1)}")  # noqa: T201
+    assert sum(found["states"].values()) == found["submitted"] >= kills.OPEN
+    assert found["states"].get("done", 0) >= found["submitted"] - 1
+    for name in ("ended_not_once", "lost", "orphans", "half_files"):
+        assert found[name] == [], name

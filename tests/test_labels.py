@@ -4,7 +4,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softh.labels import encode, shuffle, valid_positions
+from softh.labels import LabelSet, encode, ngrams, shuffle, valid_positions
+
+
+def encoded(texts: list[np.ndarray], highest: int, variable: str, order: int) -> LabelSet:
+    return encode(ngrams(texts, order), valid_positions(texts, highest), variable, order)
+
 
 documents = st.lists(st.lists(st.integers(0, 5), max_size=14).map(np.array), min_size=1, max_size=6)
 
@@ -20,29 +25,28 @@ def test_positions_leave_room_for_every_ngram_on_both_sides() -> None:
 def test_equal_ids_if_and_only_if_equal_ngrams(texts: list[np.ndarray], order: int, variable: str) -> None:
     texts = [text.astype(np.int64) for text in texts]
     positions = valid_positions(texts, 4)
-    labels = encode(texts, positions, variable, order)
-    ngrams = [
+    labels = encoded(texts, 4, variable, order)
+    wanted = [
         tuple(texts[d][i - order + 1 : i + 1] if variable == "input" else texts[d][i + 1 : i + 1 + order])
         for d, i in zip(positions.document, positions.offset, strict=True)
     ]
-    assert all(len(ngram) == order for ngram in ngrams)
-    assert len(set(ngrams)) == labels.distinct == len(set(labels.labels.tolist()))
-    assert len(set(zip(ngrams, labels.labels.tolist(), strict=True))) == labels.distinct
+    assert all(len(ngram) == order for ngram in wanted)
+    assert len(set(wanted)) == labels.distinct == len(set(labels.labels.tolist()))
+    assert len(set(zip(wanted, labels.labels.tolist(), strict=True))) == labels.distinct
 
 
 def test_quadgrams_of_a_large_vocabulary_do_not_overflow() -> None:
     tokens = np.random.default_rng(0).integers(0, 262_144, 5000)
     tokens[-4:] = tokens[:4]
     positions = valid_positions([tokens], 4)
-    labels = encode([tokens], positions, "input", 4)
-    ngrams = {tuple(tokens[i - 3 : i + 1]) for i in positions.flat}
-    assert labels.distinct == len(ngrams)
+    labels = encoded([tokens], 4, "input", 4)
+    wanted = {tuple(tokens[i - 3 : i + 1]) for i in positions.flat}
+    assert labels.distinct == len(wanted)
 
 
 def test_shuffle_permutes_differently_for_each_label_set_and_is_fixed_by_the_seed() -> None:
     tokens = np.random.default_rng(0).integers(0, 50, 500)
-    positions = valid_positions([tokens], 1)
-    inputs, outputs = (encode([tokens], positions, variable, 1) for variable in ("input", "output"))
+    inputs, outputs = (encoded([tokens], 1, variable, 1) for variable in ("input", "output"))
     null = shuffle(inputs, 0)
     assert sorted(null.labels.tolist()) == sorted(inputs.labels.tolist())
     assert null.labels.tolist() == shuffle(inputs, 0).labels.tolist() != shuffle(inputs, 1).labels.tolist()

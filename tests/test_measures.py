@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from softh.assignment import assign, normalise, references
 from softh.calibration import temperature
-from softh.counts import Counts, Mass, group, indicator
+from softh.counts import Assignments, conditional_entropy, group, together
 from softh.labels import LabelSet, shuffle
 from softh.measures import Entropies, Key, Measure, bits_per_byte, measure
 
@@ -21,19 +21,17 @@ def entropies(hidden: np.ndarray, inputs: np.ndarray, outputs: np.ndarray, seed:
     positions, dimension = hidden.shape
     scaled = references(BINS, dimension, DRAWS, seed).directions / temperature(BINS, dimension)
     p, entropy = assign(normalise(torch.from_numpy(hidden)), scaled)
-    fold = np.arange(positions) % FOLDS
-    mass = Mass(FOLDS, DRAWS, BINS)
-    mass.add(p.double(), indicator(torch.from_numpy(fold), FOLDS))
+    found, fold = Assignments(p, entropy), torch.arange(positions) % FOLDS
+    whole = conditional_entropy(found, together(fold, FOLDS), "positions")
     conditional, distinct = {}, {}
     for variable, values in (("input", inputs), ("output", outputs)):
         names, dense = np.unique(values, return_inverse=True)
-        true = LabelSet(variable, 1, False, dense, len(names))
+        true = LabelSet(variable, 1, False, torch.from_numpy(dense), len(names))
         for labels in (true, shuffle(true, seed)):
-            counts = Counts(group(labels, fold, FOLDS), DRAWS, BINS)
-            counts.add(p.double(), entropy.double(), counts.grouping.part(torch.arange(positions)))
-            conditional[Key(variable, 1, labels.shuffled)] = counts.conditional_entropy("positions")[None]
+            h = conditional_entropy(found, group(labels, fold, FOLDS), "positions")
+            conditional[Key(variable, 1, labels.shuffled)] = h[None]
             distinct[Key(variable, 1, labels.shuffled)] = len(names)
-    return Entropies(mass.entropy()[None], conditional, distinct, BINS, positions)
+    return Entropies(whole[None], conditional, distinct, BINS, positions)
 
 
 def one(rows: list[Measure], quantity: str, correction: str = "raw", variable: str | None = None) -> Measure:

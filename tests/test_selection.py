@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import queries
-from dashboard.selection import MOST_MODELS
+from dashboard.trajectory import MOST_MODELS
 from softh.spec import EstimateSpec
 from softh.store import read, write
 
@@ -62,11 +62,11 @@ def test_no_more_models_are_drawn_unasked_than_can_be_told_apart(app):
     assert len(test.multiselect(key="models").options) == MOST_MODELS + 2
 
 
-def test_unasked_the_largest_and_smallest_runs_are_drawn_before_finished_models(app):
+def test_unasked_the_largest_and_smallest_runs_are_drawn_and_no_finished_model(app):
     runs = [("M", 4), ("L", 8), ("S", 2), ("S-again", 2)]
     steps = [{"model": m, "revision": f"step{s}", "step": s, "layers": n} for m, n in runs for s in (0, 9)]
     test = app(*steps, *({"model": f"done-{i}"} for i in range(3)))
-    assert value(test, "models") == ["L", "S", "done-0", "done-1"]
+    assert value(test, "models") == ["L", "S"]
 
 
 def test_only_estimated_orders_are_offered(app):

@@ -13,7 +13,7 @@ from softh.callback import InformationPlane
 from softh.errors import InputError
 from softh.store import read
 from zoo import __main__ as command
-from zoo import driver, recipe, report, tokens
+from zoo import driver, posttrain, recipe, report, tokens
 from zoo.bench import Bench
 from zoo.job import execute
 from zoo.place import Place
@@ -31,7 +31,7 @@ context = 128
 warmup = 4
 [measure]
 documents = 6
-context = 32
+context = 64
 draws = 2
 orders = [1, 2]
 score_documents = 6
@@ -61,8 +61,8 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A recipe all of whose jobs have run, on the text that every Python carries."""
     folder = tmp_path_factory.mktemp("zoo")
     (folder / "recipe.toml").write_text(RECIPE)
-    row = {"prompt": "What is it?", "chosen": "A ship.", "rejected": "Go away."}
-    (folder / "pairs.jsonl").write_text("\n".join([json.dumps(row)] * 12))
+    rows = [{"prompt": f"What is {n}?", "chosen": f"{n} ships.", "rejected": f"{n} is rude."} for n in range(20)]
+    (folder / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)))
     read_recipe = recipe.load(folder / "recipe.toml")
     place = Place(read_recipe, tokens.Library(tokens.BUILT_IN), folder / "pairs.jsonl", folder / "work")
     for each in read_recipe.jobs():
@@ -93,7 +93,7 @@ def test_packed_results_become_runs_of_the_store(zoo: Place, tmp_path: Path) -> 
     report.pack(zoo, tmp_path / "out")
     files = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert files == ["demo.tar.gz", "runs-0.tar", "summary.json"]
-    assert report.unpack([tmp_path / "out"], tmp_path / "data") == 5
+    assert report.unpack([tmp_path / "out"], tmp_path / "data") == 8
     rows = read.estimates(tmp_path / "data")
     assert not read.problems(tmp_path / "data")
     steps = {(row["model"], row["step"], row["tokens"], row["stage"]) for row in rows.iter_rows(named=True)}
@@ -106,7 +106,7 @@ def test_packed_results_become_runs_of_the_store(zoo: Place, tmp_path: Path) -> 
 
 def test_folded_results_are_tables_with_scores(zoo: Place, tmp_path: Path) -> None:
     report.pack(zoo, tmp_path / "out")
-    assert report.unpack([tmp_path / "out"], tmp_path / "data", fold=True) == 5
+    assert report.unpack([tmp_path / "out"], tmp_path / "data", fold=True) == 8
     assert not list((tmp_path / "data" / "runs").glob("*.parquet"))
     assert read.estimates(tmp_path / "data").height == 5
     scores = read.benchmarks(tmp_path / "data")
@@ -156,7 +156,7 @@ def test_a_job_that_ran_again_gives_the_same_numbers(zoo: Place, tmp_path: Path)
         assert first["scores"] == second["scores"]
 
 
-@pytest.mark.parametrize(("lack", "records"), [(1, 1), (99, 0)])
+@pytest.mark.parametrize(("lack", "records"), [(1, 2), (99, 1)])
 def test_an_estimate_waits_for_memory_and_at_last_goes_without(
     zoo: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lack: int, records: int
 ) -> None:
@@ -178,7 +178,7 @@ def test_an_estimate_waits_for_memory_and_at_last_goes_without(
     model = AutoModelForCausalLM.from_pretrained(zoo.folder(run) / "model")
     Bench(place, run, "good", "base", journal, 6).at(model, 6)
     assert len(report.found(place.folder(run) / "at-good-00000006.json.gz")["records"]) == records
-    assert bool(journal.failures) == (records == 0)
+    assert bool(journal.failures) == (records == 1)
 
 
 def test_archives_are_small_and_hold_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,3 +263,21 @@ def test_what_a_person_can_mend_is_a_sentence(
 def test_a_missing_text_is_a_sentence() -> None:
     with pytest.raises(InputError, match="python-docs"):
         tokens.Library(Path("nowhere")).train()
+
+
+def test_finished_models_are_probed_and_pairs_of_post_training_told_apart(zoo: Place, tmp_path: Path) -> None:
+    report.pack(zoo, tmp_path / "out")
+    report.unpack([tmp_path / "out"], tmp_path / "data")
+    probes = read.probes(tmp_path / "data")
+    assert {(row["model"], row["step"], row["stage"]) for row in probes.iter_rows(named=True)} == {
+        ("zoo-good (trained here)", 6, "base"), ("zoo-good-sft (trained here)", None, "sft"),
+        ("zoo-good-dpo (trained here)", None, "dpo"),
+    }  # fmt: skip
+    assert probes["settings"].n_unique() == 1
+    roles = posttrain.roles(zoo.pairs)
+    train, held_out = posttrain.load(zoo.pairs, tokens.load_tokenizer(), 128)
+    assert (
+        (len(train), len(held_out))
+        == (15, 5)
+        == tuple(list(roles.values()).count(role) for role in (posttrain.SEEN, posttrain.UNSEEN))
+    )

@@ -57,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     unpack.add_argument("folders", type=Path, nargs="+", help="one for every machine that ran")
     unpack.add_argument("--data", type=Path, default=Path("data"))
     unpack.add_argument("--fold", action="store_true", help="fold runs and scores into the database")
+    findings = commands.add_parser("findings", help=_findings.__doc__)
+    findings.set_defaults(command=_findings)
+    findings.add_argument("--data", type=Path, default=Path("data"))
     train = commands.add_parser("tokenizer", help=_tokenizer.__doc__)
     train.set_defaults(command=_tokenizer)
     train.add_argument("--text", type=Path, default=TEXT)
@@ -119,6 +122,15 @@ def _speed(asked: argparse.Namespace) -> None:
 def _unpack(asked: argparse.Namespace) -> None:
     """Write packed estimates as runs of the store, the scores and summaries in its folder zoo."""
     say(f"{report.unpack(asked.folders, asked.data, fold=asked.fold)} estimates are in {asked.data}.")
+
+
+def _findings(asked: argparse.Namespace) -> None:
+    """Say what the tables tell of the zoo, as tables of Markdown."""
+    from zoo import findings  # training needs no database
+
+    say(findings.table(findings.trajectories(asked.data)))
+    say("")
+    say(findings.table(findings.frontier(asked.data)))
 
 
 def _tokenizer(asked: argparse.Namespace) -> None:

@@ -4,21 +4,23 @@ import fcntl
 import gzip
 import json
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 
-from softh import corpus
+from softh import corpus, models, pairs, preference
 from softh.callback import InformationPlane
 from softh.corpus import Corpus
 from softh.errors import InputError
-from zoo import cloze, tokens
+from softh.pairs import Pairs
+from softh.spec import PreferenceSpec
+from zoo import cloze, posttrain, tokens
 from zoo.place import Job, Place
 from zoo.scores import Score, Scorer
 from zoo.train import Journal
@@ -52,7 +54,9 @@ class Bench:
         self._records: list[dict[str, Any]] = []
         # A copy, so that nothing which measuring hangs on the model gets in the way of its compiled layers.
         model = deepcopy(model).eval()
-        self._estimate(model, step)
+        self._measure("estimate", self.plane.estimate, model, step)
+        if step == self.steps and self.place.recipe.measure.pairs:
+            self._measure("preference probe", self._probe, model, step)
         with self._clock("scoring"):
             scores = [*self.scorer.score(model), *known]
         found = {"records": self._records, "scores": self._rows(scores, step)}
@@ -61,22 +65,44 @@ class Bench:
         tokens.write_atomically(self.place.folder(self.job) / f"at-{name}", lambda file: file.write(rows))
         return scores
 
-    def _estimate(self, model: PreTrainedModel, step: int | None) -> None:
-        """Estimate; when other jobs have taken the memory, wait for it; what cannot be, is noted."""
+    def _measure(
+        self, what: str, work: Callable[[PreTrainedModel, int | None], None], model: PreTrainedModel, step: int | None
+    ) -> None:
+        """Measure; when other jobs have taken the memory, wait for it; what cannot be, is noted."""
+        kept = len(self._records)
         for attempt in range(ATTEMPTS):
             try:
                 with self._alone(), self._clock("estimating"):
-                    self.plane.estimate(model, step)
+                    work(model, step)
                 return
             except (torch.OutOfMemoryError, InputError) as error:
-                self._records.clear()
+                del self._records[kept:]
                 why = str(error)
                 if not any(isinstance(cause, torch.OutOfMemoryError) for cause in (error, error.__context__)):
                     break
             finally:
                 torch.cuda.empty_cache()  # what estimates take is far more than training needs
             time.sleep(attempt)
-        self.journal.failures.append(f"Step {step} of {self.model} has no estimate: {why}")
+        self.journal.failures.append(f"Step {step} of {self.model} has no {what}: {why}")
+
+    def _probe(self, model: PreTrainedModel, step: int | None) -> None:
+        """What a finished model says about preferences, also of pairs seen in post-training and of those held out."""
+        asked, checkpoint = self.place.recipe.measure, self.plane.checkpoint(model, step)
+        described = models.describe(model, tokens.load_tokenizer(), named(self.model))
+        spec = PreferenceSpec(
+            model=checkpoint.name, revision=checkpoint.revision, pairs=self.pairs.name, limit=asked.pairs,
+            context=asked.context, draws=asked.draws, seed=asked.seed,
+        )  # fmt: skip
+        self._keep(preference.estimate_model(spec, checkpoint, described, self.pairs).record())
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """The pairs of the probe; their source is whether post-training may see them."""
+        asked = self.place.recipe.measure
+        found = pairs.load(str(self.place.pairs), asked.pairs, asked.seed)
+        roles = posttrain.roles(self.place.pairs)
+        marked = [pair._replace(source=roles[pair.row]) for pair in found.pairs]
+        return replace(found, pairs=tuple(marked))
 
     @contextmanager
     def _alone(self) -> Generator[None]:

@@ -17,9 +17,11 @@ from zoo import tokens
 from zoo.recipe import PostTraining
 from zoo.scores import Score, proportion
 
+KINDS = ("chosen", "rejected")
 TEMPLATE = "Question: {prompt}\n\nAnswer:"
-HELD_OUT = 10
-"""One pair in so many is never trained on."""
+HELD_OUT = 4
+"""One prompt in so many, with all its pairs, is never trained on."""
+SEEN, UNSEEN = "seen in post-training", "held out of post-training"
 
 
 @dataclass(frozen=True)
@@ -40,17 +42,32 @@ class Preference:
 
 def load(path: Path, tokenizer: PreTrainedTokenizerFast, context: int) -> tuple[list[Preference], list[Preference]]:
     """Pairs to train on and pairs held out; those longer than the context are left out."""
+    rows = _rows(path)
+    pairs = {
+        number: Preference(*(_answer(tokenizer, row["prompt"], row[kind]) for kind in KINDS))
+        for number, row in rows.items()
+    }
+    fit = {n: pair for n, pair in pairs.items() if max(len(pair.chosen.ids), len(pair.rejected.ids)) <= context}
+    seen = roles(path)
+    train, held_out = ([pair for n, pair in fit.items() if seen[n] == role] for role in (SEEN, UNSEEN))
+    return train, held_out
+
+
+def roles(path: Path) -> dict[int, str]:
+    """Line → whether post-training may see its pair."""
+    prompts: dict[str, int] = {}
+    numbers = {line: prompts.setdefault(row["prompt"].strip(), len(prompts)) for line, row in _rows(path).items()}
+    return {line: SEEN if number % HELD_OUT else UNSEEN for line, number in numbers.items()}
+
+
+def _rows(path: Path) -> dict[int, dict[str, str]]:
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
         raise InputError(
             f"The pairs {path} could not be read ({error.strerror}): give their file with --pairs."
         ) from None
-    every = [
-        Preference(*(_answer(tokenizer, row["prompt"], row[kind]) for kind in ("chosen", "rejected"))) for row in rows
-    ]
-    fit = [pair for pair in every if max(len(pair.chosen.ids), len(pair.rejected.ids)) <= context]
-    return [pair for i, pair in enumerate(fit) if i % HELD_OUT], fit[::HELD_OUT]
+    return {number: json.loads(line) for number, line in enumerate(lines) if line.strip()}
 
 
 def _answer(tokenizer: PreTrainedTokenizerFast, prompt: str, answer: str) -> Answer:

@@ -82,6 +82,8 @@ class Measure:
     documents: int = 512
     context: int = 256
     draws: int = 32
+    pairs: int = 1400
+    """Preference pairs at most that a finished model is probed with; 0 for no probe."""
     orders: tuple[int, ...] = (1, 2, 3, 4)
     seed: int = 0
     score_documents: int = 512

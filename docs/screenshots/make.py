@@ -1,5 +1,6 @@
-"""Takes the pictures in this folder from the shipped tables: ``python -m docs.screenshots.make``."""
+"""Takes the pictures in this folder from the shipped tables: ``python -m docs.screenshots.make [NAME …]``."""
 
+import json
 import os
 import shutil
 import socket
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -16,14 +18,19 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 DRAWN = ".js-plotly-plot .main-svg .xtitle"
 """There once Plotly has drawn a figure."""
-SHOTS = {
-    "trajectory-light": ("/", "light", 1400),
-    "trajectory-dark": ("/", "dark", 1400),
-    "trajectory-narrow": ("/", "light", 390),
-    "layers-light": ("/layers?correction=raw", "light", 1400),
-    "layers-dark": ("/layers?correction=raw", "dark", 1400),
-    "layers-narrow": ("/layers", "dark", 390),
+PATHS = {
+    "trajectory": "/",
+    "frontier": "/frontier",
+    "benchmarks": "/benchmarks",
+    "preference": "/preference",
+    "layers": "/layers?correction=raw",
+    "analyze": "/analyze",
+    "present": "/present",
+    "method": "/method",
 }
+LOOKS = {"light": ("light", 1400), "dark": ("dark", 1400), "narrow": ("light", 390)}
+FIRST_VISIT = "trajectory-narrow"
+"""The one picture with the introduction that a reader puts away."""
 
 
 @contextmanager
@@ -71,16 +78,47 @@ def _wait_for(port: int, seconds: float = 60) -> None:
     raise TimeoutError(f"Nothing listens on port {port} after {seconds:.0f} s.")
 
 
+def settled(page: Page) -> None:
+    """Wait until the page has run and all its figures are drawn."""
+    page.wait_for_selector("h1")
+    page.wait_for_timeout(1_000)
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
+    page.wait_for_timeout(500)
+
+
+def shoot(opened: Browser, address: str, name: str) -> None:
+    """One picture, such as layers-dark."""
+    place, look = name.split("-")
+    scheme, width = LOOKS[look]
+    page = opened.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
+    page.goto(address + PATHS[place])
+    settled(page)
+    understood = page.get_by_role("button", name="Understood")
+    if name != FIRST_VISIT and understood.count() and understood.is_visible():
+        understood.click()
+    whole(page, width)
+    page.screenshot(path=HERE / f"{name}.png")
+    page.close()
+
+
+def _tables(folder: Path) -> Path:
+    """A copy of the shipped tables with a deck: pictures leave nothing behind in the project."""
+    shutil.copy(ROOT / "data" / "softh.duckdb", folder)
+    (folder / "decks").mkdir()
+    words = {"title": "The larger model compresses more", "note": "After its peak, I(X;Z) falls further with 60 M."}
+    slide = {"page": "trajectory", "query": {}, "figure": "plane", **words}
+    deck = {"version": 1, "slides": [slide, {"page": "layers", "query": {}, "figure": None}]}
+    (folder / "decks" / "lab-meeting.json").write_text(json.dumps(deck), encoding="utf-8")
+    return folder
+
+
 def main() -> None:
-    """Write every picture of SHOTS."""
-    with serving(ROOT / "data") as address, browser() as opened:
-        for name, (path, scheme, width) in SHOTS.items():
-            page = opened.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
-            page.goto(address + path)
-            page.wait_for_selector(DRAWN)
-            whole(page, width)
-            page.screenshot(path=HERE / f"{name}.png")
-            page.close()
+    """Write the pictures that are named, or all."""
+    names = sys.argv[1:] or [f"{place}-{look}" for place in PATHS for look in LOOKS]
+    with TemporaryDirectory() as folder, serving(_tables(Path(folder))) as address, browser() as opened:
+        for name in names:
+            shoot(opened, address, name)
 
 
 if __name__ == "__main__":

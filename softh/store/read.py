@@ -1,61 +1,18 @@
-"""Questions to the tables, one function each; every one opens the store, asks, and closes it again."""
+"""Questions to the tables, one function each, of the store as it is when they are asked."""
 
 from collections.abc import Sequence
-from contextlib import suppress
-from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import polars as pl
 
 from softh.errors import InputError
-from softh.store import runs, schema
+from softh.store.opening import connect, problems, query, version
 
-VIEWS = Path(__file__).with_name("views.sql").read_text(encoding="utf-8")
-ATTEMPTS = 5
-
-
-def version(data: Path) -> str:
-    """A key that changes whenever a table does; costs one look at the folder, opens nothing."""
-    files = [data / schema.DATABASE, *_run_files(data)]
-    states = [(path.name, *state) for path in files if (state := _state(path))]
-    return sha256(repr(states).encode()).hexdigest()[:16]
-
-
-def problems(data: Path) -> list[str]:
-    """One sentence for each file in data/runs that is left out of the tables."""
-    return [verdict for verdict in _verdicts(data).values() if verdict]
-
-
-def connect(data: Path) -> duckdb.DuckDBPyConnection:
-    """A connection of its own in memory, with the views of views.sql over the database and the sound runs of data.
-
-    Nothing is locked and nothing can be changed through it. Raises InputError when a file is of a newer schema or
-    the database is damaged. Read what you need soon: a pack may remove a run file, and then a query raises
-    duckdb.IOException; :func:`query` opens the store again in that case.
-    """
-    # Runs are listed before the database is opened. A pack swaps the database before it removes the runs, so in this
-    # order every estimate is seen at least once, and the views let no estimate be seen twice.
-    files = sound_runs(data)
-    connection = duckdb.connect()
-    _attach(connection, data / schema.DATABASE)
-    if files:
-        connection.execute(f"CREATE VIEW run AS FROM read_parquet([{', '.join(map(quoted, files))}])")
-    else:
-        connection.register("run", pl.DataFrame(schema=runs.types()))
-    connection.execute(VIEWS)
-    return connection
-
-
-def query(data: Path, sql: str, **parameters: object) -> pl.DataFrame:
-    """Answer of one statement over the views of views.sql; parameters are written ``$name`` in it."""
-    for _ in range(ATTEMPTS - 1):
-        with suppress(duckdb.IOException), connect(data) as connection:
-            return connection.sql(sql, params=parameters).pl()
-    with connect(data) as connection:
-        return connection.sql(sql, params=parameters).pl()
+__all__ = [
+    "benchmarks", "connect", "depths", "estimate", "estimates", "layers", "measures", "models", "preferences", "probes",
+    "problems", "query", "record", "trajectory", "version",
+]  # fmt: skip
 
 
 def models(data: Path) -> pl.DataFrame:
@@ -75,7 +32,7 @@ def estimates(data: Path) -> pl.DataFrame:
 
 def estimate(data: Path, estimate_id: str) -> pl.DataFrame:
     """The row of :func:`estimates` whose id begins with estimate_id; InputError when none or several do."""
-    found = query(data, "FROM overview WHERE starts_with(estimate_id, $id) ORDER BY estimate_id", id=estimate_id)
+    found = query(data, "FROM described WHERE starts_with(estimate_id, $id) ORDER BY estimate_id", id=estimate_id)
     if found.height == 1:
         return found
     if found.is_empty():
@@ -85,6 +42,28 @@ def estimate(data: Path, estimate_id: str) -> pl.DataFrame:
     raise InputError(
         f"The id {estimate_id!r} begins {found.height} stored estimates ({', '.join(found['estimate_id'][:3])} …): "
         "give more of its digits."
+    )
+
+
+def probes(data: Path) -> pl.DataFrame:
+    """One row a preference probe, with its model, its checkpoint and its settings."""
+    return query(data, "FROM probes ORDER BY model, step, revision, created_at, estimate_id")
+
+
+def preferences(data: Path, estimate_ids: Sequence[str] | None = None) -> pl.DataFrame:
+    """Measures of preference probes (all when none are named), one row a layer, quantity and correction.
+
+    Column `what` says of which rows of Z or by which other means (preference, preference last, preference mean,
+    linear, length, words), `subset` of which pairs (all, matched, source …).
+    """
+    return query(
+        data,
+        "SELECT measures.*, split_part(variable, ' | ', 1) AS what, "
+        "coalesce(nullif(split_part(variable, ' | ', 2), ''), 'all') AS subset "
+        "FROM measures SEMI JOIN probes USING (estimate_id) "
+        "WHERE $ids IS NULL OR list_contains($ids, estimate_id) "
+        "ORDER BY estimate_id, what, subset, layer NULLS FIRST, quantity, correction",
+        ids=None if estimate_ids is None else list(estimate_ids),
     )
 
 
@@ -115,24 +94,44 @@ def trajectory(
     corpus: str | None = None,
     order: int | None = None,
     correction: str | None = None,
+    draws: bool = True,
+    layer: int | None = None,
+    estimates: Sequence[str] | None = None,
 ) -> pl.DataFrame:
-    """Means over layers on the information plane, one row an estimate, n-gram order and correction.
+    """One layer (None: their mean) on the information plane, one row an estimate, n-gram order and correction.
 
     Columns: those of :func:`estimates`, then ngram, correction and, for each of input I(X;Z), output I(Y;Z),
     optimality and entropy, the value, ``_se_draws``, ``_se_documents`` and ``_draws`` (value of every draw), and for
-    the first two ``_labels``. Compare rows of equal ``settings`` only. None leaves a column unfiltered.
+    the first two ``_labels``. Compare rows of equal ``settings`` only. None leaves a column unfiltered; without draws
+    the value of every draw is left out, which halves the time.
     """
+    less = "" if draws else ", input_draws, output_draws, optimality_draws, entropy_draws"
     return query(
         data,
-        "SELECT overview.*, plane.* EXCLUDE (estimate_id, layer, positions) "
-        "FROM overview JOIN plane USING (estimate_id) "
-        "WHERE layer IS NULL AND ($models IS NULL OR list_contains($models, model)) "
+        f"SELECT overview.*, place.* EXCLUDE (estimate_id, layer, positions{less}) "
+        f"FROM overview JOIN {'means' if layer is None else 'plane'} AS place USING (estimate_id) "
+        "WHERE place.layer IS NOT DISTINCT FROM $layer AND ($models IS NULL OR list_contains($models, model)) "
         "AND ($corpus IS NULL OR corpus = $corpus) "
         "AND ($order IS NULL OR ngram = $order) AND ($correction IS NULL OR correction = $correction) "
+        "AND ($estimates IS NULL OR list_contains($estimates, estimate_id)) "
         "ORDER BY model, settings, tokens, step, created_at, estimate_id, ngram, correction",
         models=None if models is None else list(models),
         corpus=corpus,
         order=order,
+        correction=correction,
+        layer=layer,
+        estimates=None if estimates is None else list(estimates),
+    )
+
+
+def depths(data: Path, estimate_ids: Sequence[str], correction: str) -> pl.DataFrame:
+    """Every transformer layer of many estimates on the plane, one row a layer and order, values alone."""
+    return query(
+        data,
+        "SELECT estimate_id, layer, ngram, input, output, optimality, entropy FROM plane "
+        "WHERE layer > 0 AND correction = $correction AND list_contains($ids, estimate_id) "
+        "ORDER BY estimate_id, layer, ngram",
+        ids=list(estimate_ids),
         correction=correction,
     )
 
@@ -151,52 +150,3 @@ def layers(data: Path, estimate_id: str, order: int | None = None, correction: s
         order=order,
         correction=correction,
     )
-
-
-def sound_runs(data: Path) -> list[Path]:
-    """Run files that hold one whole estimate each."""
-    return [path for path, verdict in _verdicts(data).items() if verdict is None]
-
-
-def quoted(path: Path) -> str:
-    """The path as a literal of SQL."""
-    return "'" + str(path).replace("'", "''") + "'"
-
-
-def _attach(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
-    """Open the packed database as ``packed``, or the same tables without rows where there is none."""
-    if not database.exists():
-        connection.execute(f"ATTACH ':memory:' AS packed; USE packed; {schema.SQL} USE memory")
-        return
-    try:
-        connection.execute(f"ATTACH {quoted(database)} AS packed (READ_ONLY)")
-        [(found,)] = connection.execute("FROM packed.schema_version").fetchall()
-    except (duckdb.Error, ValueError) as error:
-        raise InputError(
-            f"{database} is not a database of softh ({str(error).splitlines()[0]}): restore it, or move it away."
-        ) from error
-    runs.refuse_newer(found, "The table")
-
-
-def _run_files(data: Path) -> list[Path]:
-    return sorted((data / schema.RUNS).glob("*.parquet"))
-
-
-def _state(path: Path) -> tuple[int, int, int] | None:
-    """What changes when a file does, or None when it is gone."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def _verdicts(data: Path) -> dict[Path, str | None]:
-    """Run file → None when it is sound, else what is wrong, in one sentence."""
-    return {path: _verdict(path, state) for path in _run_files(data) if (state := _state(path))}
-
-
-@cache
-def _verdict(path: Path, state: tuple[int, int, int]) -> str | None:
-    """The verdict on one state of one file; remembered, since a run file never changes."""
-    return runs.verdict(path)

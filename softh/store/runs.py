@@ -47,19 +47,19 @@ def verdict(path: Path) -> str | None:
     """
     try:
         found = pq.read_table(pa.BufferReader(path.read_bytes()), page_checksum_verification=True)
-        refuse_newer(_newest(found), f"The run {path.name}")
+        refuse_newer(newest(found), f"The run {path.name}")
         expected = found.schema.equals(_arrow_schema())  # asked before polars sees it, which panics at damaged types
     except InputError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
-        return _left_out(path, f"it cannot be read as Parquet ({str(error).splitlines()[0]})")
+        return left_out(path, f"it cannot be read as Parquet ({str(error).splitlines()[0]})")
     if not expected:
-        return _left_out(path, "its columns are not those of a run")
+        return left_out(path, "its columns are not those of a run")
     frame = pl.DataFrame(found)
     if broken := _violation(frame):
-        return _left_out(path, broken)
+        return left_out(path, broken)
     if frame["estimate"].struct.field("estimate_id").item() != path.stem:
-        return _left_out(path, "it holds another estimate than its name says")
+        return left_out(path, "it holds another estimate than its name says")
     return None
 
 
@@ -81,7 +81,7 @@ def _arrow_schema() -> pa.Schema:
     return pq.read_schema(pa.BufferReader(_parquet(pl.DataFrame(schema=types()))))
 
 
-def _newest(found: pa.Table) -> int:
+def newest(found: pa.Table) -> int:
     """The highest schema_version in a file, 0 where there is none."""
     if "schema_version" not in found.column_names or found.schema.field("schema_version").type != pa.int32():
         return 0
@@ -100,5 +100,6 @@ def _violation(frame: pl.DataFrame) -> str | None:
     return None
 
 
-def _left_out(path: Path, reason: str) -> str:
+def left_out(path: Path, reason: str) -> str:
+    """The sentence that names a file that is left out of the tables."""
     return f"{path.name} is left out, because {reason}: remove it or restore it."

@@ -10,6 +10,7 @@ import polars as pl
 SQL = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 DATABASE = "softh.duckdb"
 RUNS = "runs"
+SCORES = "scores"
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import duckdb
 import polars as pl
 
 from softh.errors import InputError
-from softh.store import read, runs, schema
+from softh.store import opening, runs, schema
+from softh.store import scores as score_files
 
 ORDER = {
     "models": "model",
@@ -56,6 +58,43 @@ def save(record: dict[str, Any], data: Path) -> Path:
     return target
 
 
+def save_scores(rows: Sequence[Mapping[str, Any]], data: Path) -> Path:
+    """Store rows of the table benchmarks as one file in data/scores and return its path.
+
+    The same rows again are the same file. Raises InputError as :func:`save` does, ValueError for rows that break the
+    rules of the table.
+    """
+    name, content = score_files.encode(rows)
+    target = data / schema.SCORES / f"{name}.parquet"
+    with _in_words("The scores could not be stored", target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _replace(target, content)
+    return target
+
+
+def remove(data: Path, estimate_id: str) -> None:
+    """Delete one's own estimate, the id in full; what is packed stays. Raises InputError when there is no such run."""
+    target = data / schema.RUNS / f"{estimate_id}.parquet"
+    if target not in opening.sound_runs(data):
+        raise InputError(
+            f"{estimate_id} is no run in {target.parent}; expected one of your own: it may be packed or gone."
+        )
+    with _in_words("The estimate could not be deleted", target.parent):
+        target.unlink(missing_ok=True)
+        _sync(target.parent)
+
+
+def sweep(data: Path, older: float = 60) -> int:
+    """Remove what killed writers left: temporary files older than so many seconds; how many there were."""
+    gone = 0
+    for path in (data / schema.RUNS).glob("*.tmp"):
+        with suppress(OSError):  # its writer lives after all, or somebody else was quicker
+            if time.time() - path.stat().st_mtime >= older:
+                path.unlink()
+                gone += 1
+    return gone
+
+
 def check_writable(data: Path) -> None:
     """Raise InputError unless a run could be stored in data now; asked before long work starts."""
     folder = data / schema.RUNS
@@ -66,7 +105,7 @@ def check_writable(data: Path) -> None:
 
 
 def pack(data: Path, scores: Sequence[Mapping[str, Any]] = ()) -> Packed:
-    """Fold all sound runs into a new database beside the old one, swap it in, and remove the run files it holds.
+    """Fold all sound runs and scores into a new database beside the old one, swap it in, and remove their files.
 
     scores are rows of the table benchmarks; they take the place of all rows of the same model and source. Readers go
     on reading what they opened, and runs saved meanwhile stay for the next pack. Raises InputError when another pack is
@@ -75,12 +114,13 @@ def pack(data: Path, scores: Sequence[Mapping[str, Any]] = ()) -> Packed:
     with _in_words("The runs could not be packed", data):
         data.mkdir(parents=True, exist_ok=True)
         with _alone(data):
-            files = {path: path.stat() for path in read.sound_runs(data)}
+            folded = opening.sound_runs(data)
+            files = {path: path.stat() for path in [*folded, *opening.sound_scores(data)]}
             if files or scores:
                 _swap_in(data, scores)
             for path, state in files.items():
                 _remove(path, state)
-    return Packed(len(files), read.problems(data))
+    return Packed(len(folded), opening.problems(data))
 
 
 def _replace(target: Path, content: bytes) -> None:
@@ -109,12 +149,13 @@ def _swap_in(data: Path, scores: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _build(data: Path, new: Path, scores: Sequence[Mapping[str, Any]]) -> None:
-    with read.connect(data) as connection:
+    with opening.connect(data) as connection:
         connection.register("scores", pl.DataFrame(scores, schema=schema.table("benchmarks").types))
-        connection.execute(f"ATTACH {read.quoted(new)} AS new; USE new; {schema.SQL} USE memory")
+        connection.execute(f"ATTACH {opening.quoted(new)} AS new; USE new; {schema.SQL} USE memory")
         for table, order in ORDER.items():
             rows = f"FROM {table}" if table != "benchmarks" else NEWER_SCORES
             connection.execute(f"INSERT INTO new.{table} BY NAME {rows} ORDER BY {order}")
+        connection.execute(f"CREATE TABLE new.{opening.MEANS} AS FROM means ORDER BY estimate_id, ngram, correction")
         connection.execute("DETACH new")
 
 

@@ -11,8 +11,12 @@ from streamlit.testing.v1 import AppTest
 from softh.store import schema, write
 
 APP = str(Path(__file__).parents[2] / "app.py")
-PAGES = ("pages/trajectory.py", "pages/layers.py", "pages/method.py")
-FIGURES = PAGES[:2]
+PAGES = ("pages/trajectory.py", "pages/frontier.py", "pages/layers.py", "pages/method.py")
+ALWAYS = {"pages/method.py": 5}
+"""Figures that no table is needed for: how sensitive the estimator is to its settings."""
+NUMBER = {"pages/trajectory.py": 2, "pages/frontier.py": 1, "pages/layers.py": 2}
+"""Page → how many figures it has."""
+FIGURES = tuple(NUMBER)
 
 
 @pytest.fixture
@@ -66,16 +70,16 @@ def text(app: AppTest) -> str:
 def test_without_tables_a_page_says_what_to_do(page: str, data: Path) -> None:
     app = opened(page)
     assert not app.exception
-    assert not figures(app)
+    assert len(figures(app)) == ALWAYS.get(page, 0)
     assert "There are no estimates yet" in text(app)
     assert ("python -m softh estimate" in text(app)) == (page in FIGURES)
 
 
 @pytest.mark.parametrize("page", FIGURES)
-def test_finished_models_give_two_figures_a_table_and_a_file(page: str, finished: Path) -> None:
+def test_finished_models_give_figures_a_table_and_a_file(page: str, finished: Path) -> None:
     app = opened(page)
     assert not app.exception
-    assert len(figures(app)) == 2
+    assert len(figures(app)) == NUMBER[page]
     assert "±" in app.dataframe[0].value.to_string()
     assert app.get("download_button")
     assert "mostly fiction before 1930" in text(app)
@@ -97,9 +101,10 @@ def test_runs_are_paths_along_their_tokens(run: Path) -> None:
 
 
 def test_every_estimate_stands_in_the_provenance(run: Path) -> None:
-    table = opened("pages/method.py").dataframe[0].value
-    assert len(table) == 7
-    assert {"Weights digest", "Text digest", "Positions", "Draws", "Estimate"} <= set(table.columns)
+    named = {"Weights digest", "Text digest", "Positions", "Draws", "Estimate"}
+    tables = [table.value for table in opened("pages/method.py").dataframe]
+    [provenance] = [table for table in tables if named <= set(table.columns)]
+    assert len(provenance) == 7
 
 
 @pytest.mark.parametrize("page", FIGURES)
@@ -128,13 +133,27 @@ def test_a_link_opens_models_and_checkpoint(run: Path) -> None:
         ("pages/trajectory.py", {"models": ["Run-1M", "gone"]}, "models gone"),
         ("pages/trajectory.py", {"along": "%FF"}, "along %FF"),
         ("pages/layers.py", {"model": "gone"}, "model gone"),
+        ("pages/frontier.py", {"y": "magic"}, "y magic"),
+        ("pages/frontier.py", {"points": ["Done", "gone"]}, "points gone"),
+        ("pages/frontier.py", {"least": "-7"}, "least -7"),
     ],
 )
 def test_an_unknown_value_in_a_link_falls_back_with_a_note(page: str, link: dict, words: str, run: Path) -> None:
     app = opened(page, **link)
     assert not app.exception
     assert f"The link asks for {words}" in text(app)
-    assert len(figures(app)) == 2
+    assert len(figures(app)) == NUMBER[page]
+
+
+def test_rows_and_the_control_are_one_choice(run: Path) -> None:
+    app = opened("pages/frontier.py", points=["Run-4M"])
+    app = app.multiselect(key="points").set_value(["Done", "Run-4M"]).run()
+    assert not app.exception
+    [plane] = figures(app)
+    [ring] = [trace for trace in plane["data"] if trace.get("name") == "selected"]
+    assert len(ring["x"]) == 2
+    rows = app.session_state["points-rows"]["selection"]["rows"]
+    assert set(app.dataframe[0].value["Model"].iloc[list(rows)]) == {"Done", "Run-4M"}
 
 
 def test_an_unknown_checkpoint_falls_back_with_a_note(run: Path) -> None:
@@ -164,7 +183,7 @@ def test_a_corrupt_run_is_named_and_the_rest_is_shown(page: str, finished: Path)
     app = opened(page)
     assert not app.exception
     assert [warning for warning in app.warning if "feedfacefeedface.parquet" in warning.value]
-    assert len(figures(app)) == (2 if page in FIGURES else 0)
+    assert len(figures(app)) == NUMBER.get(page, ALWAYS.get(page, 0))
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -6,18 +6,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from docs.screenshots.make import DRAWN, browser, serving
 from softh.store import write
 
 pytestmark = pytest.mark.browser
 
-PATHS = {"/": True, "/layers": True, "/method": False}
-"""Path → whether it has figures."""
+PATHS = {"/": 2, "/layers": 2, "/method": 5}
+"""Path → how many figures it has."""
 # A page opened by its own path first looks for a server below that path; the browser reports the two misses.
 PROBE = re.compile(r"/(layers|method)/_stcore/(health|host-config)$")
-LONGEST = 3.0
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +60,11 @@ def told(message) -> str:
     return f"{message.text} {message.location['url']}"
 
 
-def visit(page: Page, url: str, figures: bool = True) -> float:
+def visit(page: Page, url: str) -> float:
     """Open a link and wait until it is drawn; seconds from the navigation."""
     began = time.perf_counter()
     page.goto(url)
-    page.wait_for_selector(DRAWN if figures else "h1")
+    page.wait_for_selector(DRAWN)
     return time.perf_counter() - began
 
 
@@ -84,14 +83,12 @@ def drawn(page: Page, number: int = 0) -> list:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_page_is_drawn_within_three_seconds(page: Page, address: str, path: str) -> None:
-    visit(page, address + path, PATHS[path])  # the first reader of a server waits for its imports
-    seconds = min(visit(page, address + path, PATHS[path]) for _ in range(3))
-    print(f"{path} drawn {seconds:.2f} s after the navigation")  # noqa: T201
-    assert seconds < LONGEST
+def test_a_page_is_drawn_without_an_error(page: Page, address: str, path: str) -> None:
+    seconds = visit(page, address + path)
+    print(f"{path} drawn {seconds:.2f} s after the navigation")  # noqa: T201  (benchmarks/pages.py measures)
     settle(page)
     assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
-    assert page.locator(".js-plotly-plot").count() == (2 if PATHS[path] else 0)
+    expect(page.locator(".js-plotly-plot")).to_have_count(PATHS[path])
 
 
 @pytest.mark.parametrize("path", ["/", "/layers"])
@@ -161,7 +158,7 @@ def test_figures_have_alt_text(page: Page, address: str) -> None:
 @pytest.mark.parametrize("path", PATHS)
 def test_a_narrow_screen_scrolls_in_one_direction_only(page: Page, address: str, path: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    visit(page, address + path, PATHS[path])
+    visit(page, address + path)
     settle(page)
     main = "document.querySelector('[data-testid=stMain]')"
     assert page.evaluate(f"{main}.scrollWidth <= {main}.clientWidth")

@@ -1,0 +1,102 @@
+"""Whole estimates on a GPU against the bare forward loop, and at the size of the paper."""
+
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks._report import DEVICE, RESULTS, SHORT, say
+from benchmarks._synthetic import olmo2, windows
+from softh import models
+from softh.checkpoints import Checkpoint
+from softh.corpus import Corpus, Windows
+from softh.entropies import label
+from softh.estimate import Prepared, estimate_model
+from softh.spec import EstimateSpec
+
+
+def _checkpoint() -> Checkpoint:
+    return Checkpoint(
+        name="random", source="random weights", revision="main", digest="0", path=Path(), gguf=None,
+        weights="random", step=None, tokens=None,
+    )  # fmt: skip
+
+
+def _estimate(model: models.Model, text: Windows, spec: EstimateSpec, *, loss: bool) -> tuple[float, float, str]:
+    """Seconds of labels, seconds in all, and what the plan said."""
+    said: list[str] = []
+    torch.cuda.synchronize()
+    began = time.perf_counter()
+    labelling = label(text.ids, spec, model.device)
+    labelled = time.perf_counter() - began
+    corpus = Corpus("zipf", ("",) * len(text.ids), text.digest, "")
+    found = estimate_model(
+        spec, _checkpoint(), model, corpus, prepared=Prepared(text, labelling), loss=loss, say=said.append
+    )
+    spent = time.perf_counter() - began
+    assert all(row.value is not None for row in found.measures if row.quantity == "entropy")
+    return labelled, spent, f"{said[0]} ({found.forward_passes} batches)"
+
+
+def _loop(model: models.Model, text: Windows, batch: int) -> float:
+    """Seconds of the bare forward loop without a head, batch after batch."""
+    ids = torch.from_numpy(np.stack(text.ids))
+    torch.cuda.synchronize()
+    began = time.perf_counter()
+    with torch.inference_mode():
+        for some in ids.split(batch):
+            part = some.to(model.device)
+            model.module.base_model(input_ids=part, attention_mask=torch.ones_like(part))
+    torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def whole() -> None:
+    """2,000 documents of 512 tokens in the shape of OLMo2-1B: token rate of `estimate` against the bare loop."""
+    short = SHORT
+    documents, context = (8, 64) if short else (2000, 512)
+    model = models.describe(olmo2("tiny" if short else "1b", DEVICE), None, "olmo2-1b")
+    text = windows(documents, context)
+    _loop(model, windows(32, context), 16)
+    loops = [_loop(model, text, 16) for _ in range(3)]
+    best = min(loops)
+    tokens = documents * context
+    say(f"bare loop: {', '.join(f'{s:.2f}' for s in loops)} s, {tokens / best:,.0f} tokens/s; streams {model.streams}")
+    for draws, loss, repeats in ((1, False, 3), (16, False, 1), (32, False, 1), (1, True, 1)):
+        spec = EstimateSpec(model="random", documents=documents, context=context, draws=draws)
+        for _ in range(1 if short else repeats):
+            labels, spent, said = _estimate(model, text, spec, loss=loss)
+            say(
+                f"estimate, {draws} draws{', with loss' * loss}: {spent:.2f} s (labels {labels:.2f} s), "
+                f"{tokens / spent:,.0f} tokens/s, {best / spent:.1%} of the loop. {said}"
+            )
+            RESULTS[f"whole {draws} {loss} {time.time()}"] = {"seconds": spent, "loops": loops, "labels": labels}
+
+
+def paper() -> None:
+    """10,000 and 1,000 documents of 512 tokens in the shape of OLMo2-7B, orders 1 to 4 with null, one draw."""
+    short = SHORT
+    # With narrow MLPs the same hidden states cost a third of the time, and the statistics are a larger part of it.
+    shape = "tiny" if short else "7b-narrow" if "--narrow" in sys.argv else "7b"
+    model = models.describe(olmo2(shape, DEVICE), None, shape)
+    each = {}
+    for documents in (4, 8) if short else (1000, 10_000):
+        text = windows(documents, 64 if short else 512)
+        spec = EstimateSpec(model="random", documents=documents, context=text.context, draws=1)
+        torch.cuda.reset_peak_memory_stats()
+        labels, spent, said = _estimate(model, text, spec, loss=False)
+        ram = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        device = torch.cuda.max_memory_allocated() / 2**30
+        positions = documents * (text.context - 7)
+        each[documents] = spent / positions
+        say(
+            f"olmo2-{shape}, {documents:,} documents, {positions:,} positions: {spent:.1f} s (labels {labels:.1f} s), "
+            f"{1e6 * spent / positions:.2f} µs a position, peak {device:.1f} GiB of GPU memory, {ram:.1f} GiB of RAM. "
+            f"{said}"
+        )
+        RESULTS[f"paper {documents}"] = {"seconds": spent, "labels": labels, "device": device, "ram": ram}
+    small, large = each.values()
+    say(f"time a position, large over small: {large / small:.3f}")

@@ -1,0 +1,1 @@
+"""Figures and decks in, bytes out: no Streamlit, nothing kept, nothing fetched."""

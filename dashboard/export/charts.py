@@ -1,0 +1,70 @@
+"""What a figure says, told without Plotly: charts of series with numbers, errors and labels."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis; a logarithmic one has its limits as values, not as exponents."""
+
+    title: str
+    limits: tuple[float, float] | None
+    log: bool = False
+    zero: float | None = None
+    """Where a logarithmic axis draws zero."""
+    ticks: tuple[float, float] | None = None
+    """First and second of evenly spaced ticks."""
+    names: tuple[tuple[float, str], ...] = ()
+    """Places that have words in place of numbers."""
+    falling: bool = False
+    """Whether the largest is at the left or at the bottom."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """Words at a point."""
+
+    text: str
+    side: str
+    """left, right, above or below."""
+    colour: str
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points in their order; what is no data (a bound, a ray, a fit) is a guide."""
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    x_error: tuple[float, ...] = ()
+    y_error: tuple[float, ...] = ()
+    x_below: tuple[float, ...] = ()
+    """Error to the left where it differs from that to the right; y_below likewise."""
+    y_below: tuple[float, ...] = ()
+    colours: tuple[str, ...] = ()
+    line: tuple[str, float, str] | None = None
+    """Colour, width in pixels and dash of Plotly."""
+    symbol: str | None = None
+    sizes: tuple[float, ...] = ()
+    ids: tuple[str, ...] = ()
+    legend: bool = False
+    guide: bool = False
+    labels: dict[int, Label] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One pair of axes of a figure; its place in shares of the figure, from the bottom."""
+
+    title: str
+    place: tuple[float, float, float, float]
+    """left, bottom, right, top."""
+    x: Axis
+    y: Axis
+    series: list[Series]
+
+    @property
+    def data(self) -> list[Series]:
+        """The series that hold data."""
+        return [series for series in self.series if not series.guide]

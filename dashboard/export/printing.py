@@ -1,0 +1,73 @@
+"""A page of ours printed to PDF by the Chromium of this machine, which runs only while it prints."""
+
+import asyncio
+import base64
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from softh.errors import InputError
+
+MISSING = (
+    "PDF is printed by Chromium, which this machine lacks: install it (`apt install chromium`), or name one in "
+    "BROWSER_PATH, and try again; SVG, PNG and HTML need nothing."
+)
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+_SECONDS = 60
+
+
+def chromium() -> str | None:
+    """The browser that would print, or None."""
+    named = os.environ.get("BROWSER_PATH")
+    return named if named and Path(named).is_file() else next(filter(None, map(shutil.which, _NAMES)), None)
+
+
+def pdf(page: bytes, inches: tuple[float, float], scale: float = 1.0) -> bytes:
+    """A page of :mod:`dashboard.export.files` as PDF with sheets of this size, drawn larger or smaller by scale.
+
+    Raises InputError where there is no Chromium, or it does not answer within a minute.
+    """
+    path = chromium()
+    if path is None:
+        raise InputError(MISSING)
+    with tempfile.TemporaryDirectory(prefix="softh-print-") as folder:
+        file = Path(folder) / "page.html"
+        file.write_bytes(page)
+        try:
+            return asyncio.run(asyncio.wait_for(_print(path, file.as_uri(), inches, scale), _SECONDS))
+        except TimeoutError:
+            raise InputError(
+                f"Chromium at {path} did not print within {_SECONDS} s: try again when the machine is less busy."
+            ) from None
+
+
+async def _print(path: str, address: str, inches: tuple[float, float], scale: float) -> bytes:
+    # Late: nobody who only looks at pages waits for it.
+    from choreographer import Browser
+
+    async with Browser(path) as browser:
+        tab = await browser.create_tab(address)
+        await _answer(tab, "Runtime.evaluate", expression=_DRAWN, awaitPromise=True)
+        settings = {"paperWidth": inches[0], "paperHeight": inches[1], "scale": scale, "printBackground": True}
+        margins = {f"margin{side}": 0 for side in ("Top", "Bottom", "Left", "Right")}
+        answer = await _answer(tab, "Page.printToPDF", **settings, **margins, preferCSSPageSize=False)
+    return base64.b64decode(answer["data"])
+
+
+# The file may not have begun to load when the tab is there.
+_DRAWN = """
+new Promise(done => {
+  const look = () => window.drawn ? window.drawn.then(() => done(true)) : setTimeout(look, 20)
+  look()
+})
+"""
+
+
+async def _answer(tab: Any, command: str, **parameters: object) -> dict:
+    """What the browser answers; its error is a bug of ours, not the reader's."""
+    reply = await tab.send_command(command, parameters)
+    if "error" in reply or "exceptionDetails" in reply["result"]:
+        raise RuntimeError(f"{command}: {reply.get('error') or reply['result']['exceptionDetails']}")
+    return reply["result"]

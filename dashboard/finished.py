@@ -1,0 +1,90 @@
+"""Finished models, one row each: the last checkpoint, its distance to the bound, and the model it was made from."""
+
+import re
+from typing import Any
+
+import polars as pl
+
+STAGES = ("base", "sft", "instruct", "dpo")
+"""Stages of training in their order; a stage of another name comes after these."""
+_ENDING = re.compile(r"^(?P<stem>.+?)[-_ ](?:base|sft|instruct|chat|it|dpo)$", re.IGNORECASE)
+
+
+def last(estimates: pl.DataFrame) -> pl.DataFrame:
+    """The last checkpoint of every model: of most tokens or steps; one whose training is not counted is finished."""
+    ordered = estimates.sort("tokens", "step", "created_at", nulls_last=True)
+    return ordered.unique("model", keep="last", maintain_order=True).sort("model")
+
+
+def with_distance(points: pl.DataFrame) -> pl.DataFrame:
+    """The rows with `distance`, I(X;Z) − I(Y;Z): what is kept and says nothing of what comes next.
+
+    Draws are paired, so their error is that of the difference itself. Of the documents only the errors of both numbers
+    are known; their root of the sum of squares is the larger, the more alike X and Y err.
+    """
+    paired = pl.col("input_draws") - pl.col("output_draws")
+    several = paired.list.len() > 1
+    return points.with_columns(
+        distance=pl.col("input") - pl.col("output"),
+        distance_se_draws=pl.when(several).then(paired.list.std() / paired.list.len().sqrt()),
+        distance_se_documents=(pl.col("input_se_documents") ** 2 + pl.col("output_se_documents") ** 2).sqrt(),
+    )
+
+
+def origins(models: pl.DataFrame) -> dict[str, str]:
+    """Post-trained model → the model it was made from, by the rule that the page states.
+
+    The same name without the ending of its stage and with the same note in brackets, the same architecture, depth and
+    width; of several, the latest of an earlier stage: base, then sft or instruct, then dpo.
+    """
+    kin: dict[tuple[Any, ...], list[tuple[int, str]]] = {}
+    for row in models.sort("model").iter_rows(named=True):
+        stem, note = _stem(row["model"])
+        key = (stem.lower(), note, row["architecture"], row["layers"], row["width"])
+        kin.setdefault(key, []).append((_rank(row["stage"]), row["model"]))
+    found: dict[str, str] = {}
+    for family in kin.values():
+        for rank, model in family:
+            earlier = [other for other in family if other[0] < rank]
+            if earlier:
+                found[model] = max(earlier)[1]
+    return found
+
+
+def pareto(rows: pl.DataFrame, x_better: int, y_better: int) -> list[str]:
+    """Ids of the rows that no other row beats: at least as good in x and in y, and better in one of them.
+
+    x_better and y_better are 1 where more is better, −1 where less is; rows have estimate_id, x and y.
+    """
+    good = rows.select("estimate_id", x=pl.col("x") * x_better, y=pl.col("y") * y_better).drop_nulls()
+    best, front = float("-inf"), []
+    groups = good.sort("x", "y", descending=True).group_by("x", maintain_order=True)
+    for _, equal in groups:
+        top = equal["y"][0]
+        if top > best:
+            best = top
+            front += equal.filter(pl.col("y") == top)["estimate_id"].to_list()
+    return front
+
+
+def stage_name(stage: str | None) -> str:
+    """'base', 'sft' …, or 'unknown'."""
+    return stage or "unknown"
+
+
+def by_stage(stages: list[str]) -> list[str]:
+    """Names of stages in the order of training."""
+    return sorted(stages, key=lambda stage: (_rank(None if stage == "unknown" else stage), stage))
+
+
+def _rank(stage: str | None) -> int:
+    if stage is None:
+        return 0
+    return STAGES.index(stage) if stage in STAGES else len(STAGES)
+
+
+def _stem(model: str) -> tuple[str, str]:
+    """'x-20m-sft (trained here)' → ('x-20m', 'trained here')."""
+    name, _, note = model.partition(" (")
+    match = _ENDING.match(name)
+    return (match["stem"] if match else name), note

@@ -1,0 +1,61 @@
+"""A view is a link: what a link asks for, on the page that it opens and where a view is built from it alone."""
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+
+@dataclass(frozen=True)
+class Link:
+    """A view that is built from its link: nothing is drawn, nobody's session is touched."""
+
+    params: Mapping[str, Sequence[str]]
+    dark: bool
+    notes: list[str] = field(default_factory=list)
+    """What the link asked for in vain."""
+
+
+_link: ContextVar[Link | None] = ContextVar("link", default=None)
+
+
+@contextmanager
+def from_link(params: Mapping[str, Sequence[str]], *, dark: bool = False) -> Generator[Link]:
+    """Within it every control returns what a link says (params as `urllib.parse.parse_qs` gives) and is not drawn.
+
+    Parse with `keep_blank_values=True`: an empty value is a choice of nothing.
+    """
+    link = Link(params, dark)
+    token = _link.set(link)
+    try:
+        yield link
+    finally:
+        _link.reset(token)
+
+
+def current() -> Link | None:
+    """The link that a view is built from, or None on a page."""
+    return _link.get()
+
+
+def asked(key: str) -> list[str]:
+    """What a link says about a control that has not been drawn yet."""
+    if link := current():
+        return list(link.params.get(key, ()))
+    return [] if key in st.session_state else st.query_params.get_all(key)
+
+
+def note(key: str, unknown: Sequence[str], options: Sequence[str], shown: str) -> None:
+    """Say what a link asks for in vain: on the page, or to whoever builds a view from the link."""
+    words = f"The link asks for {key} {listed(unknown)}, which is not among {listed(options)}: showing {shown}."
+    if link := current():
+        link.notes.append(words)
+    else:
+        st.info(words, icon=":material/link_off:")
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first six names, and how many more there are."""
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")

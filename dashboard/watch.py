@@ -1,0 +1,112 @@
+"""The jobs on a page: what runs, what waits, what ended; looked at once a second while one is open."""
+
+from collections.abc import Callable
+
+import polars as pl
+import streamlit as st
+
+from softh import jobs
+from softh.errors import InputError
+from softh.jobs import Job
+from softh.jobs.words import ago, progress
+
+EVERY = 1.0
+"""Seconds between two looks."""
+LATEST = 8
+"""Ended jobs that are shown."""
+_ICONS = {"done": "check_circle", "failed": "error", "cancelled": "cancel"}
+
+
+def panel(show: Callable[[str], None]) -> None:
+    """The queue, which looks after itself: only this part of the page runs again. `show` draws a finished estimate."""
+    busy = bool(jobs.listing(jobs.OPEN))
+    st.fragment(_panel, run_every=EVERY if busy else None)(show, busy)
+
+
+def notices() -> None:
+    """A short word for every job that ended since this session last looked, on whatever page it is."""
+    ended = {job.id: job for job in jobs.listing(jobs.ENDED)}
+    seen = st.session_state.setdefault("ended_jobs", set(ended))
+    for number in sorted(set(ended) - seen):
+        job = ended[number]
+        said = "is on the plane" if job.state == "done" else f"{job.state}{f': {job.message}' if job.message else ''}"
+        st.toast(f"{job.title} {said}", icon=f":material/{_ICONS[job.state]}:")
+    st.session_state["ended_jobs"] = set(ended)
+
+
+@st.cache_resource(ttl=5, show_spinner=False)
+def keep_working() -> None:
+    """See that somebody works on what is queued, whoever restarted what."""
+    jobs.ensure_worker()
+
+
+def _panel(show: Callable[[str], None], busy: bool) -> None:
+    keep_working()
+    found = jobs.listing()
+    if busy != any(job.state in jobs.OPEN for job in found):
+        st.rerun()  # the page around shows what is new, and looks less often or more
+    notices()
+    if said := st.session_state.pop("said", None):
+        st.error(said)
+    if not found:
+        st.caption("No job yet.")
+    for job in found:
+        if job.state == "running":
+            _running(job)
+    _waiting([job for job in found if job.place is not None])
+    for job in [job for job in found if job.state in jobs.ENDED][:LATEST]:
+        _ended(job, show)
+
+
+def _running(job: Job) -> None:
+    with st.container(border=True):
+        left, right = st.columns([5, 1], vertical_alignment="center")
+        left.progress(job.share, text=f"**{job.title}**: {progress(job)}; {ago(job)}")
+        if right.button("Cancel", key=f"cancel-{job.id}", icon=":material/stop_circle:"):
+            _act(jobs.cancel, job)
+        _log(job)
+
+
+def _waiting(waiting: list[Job]) -> None:
+    if not waiting:
+        return
+    st.caption(f"{len(waiting)} waiting{'' if jobs.worker_lives() else '; a worker is starting'}")
+    rows = [{"Place": job.place, "Job": job.id, "What": job.title, "Note": job.message or "", "When": ago(job)}
+            for job in waiting]  # fmt: skip
+    st.dataframe(pl.DataFrame(rows), hide_index=True, height=min(38 + 35 * len(rows), 260))
+    titles = {job.id: f"{job.id}: {job.title}" for job in waiting}
+    left, right = st.columns([5, 1], vertical_alignment="bottom")
+    chosen = left.multiselect("Waiting jobs to cancel", list(titles), format_func=lambda number: titles.get(number, ""))
+    if right.button("Cancel these", disabled=not chosen, icon=":material/stop_circle:"):
+        for number in chosen:
+            jobs.cancel(number)
+        st.rerun()
+
+
+def _ended(job: Job, show: Callable[[str], None]) -> None:
+    with st.container(border=True):
+        left, right = st.columns([5, 1], vertical_alignment="center")
+        left.markdown(f":material/{_ICONS[job.state]}: **{job.title}** {job.state}, {ago(job)}")
+        if right.button("Dismiss", key=f"dismiss-{job.id}", help="Forget the job; its estimate stays."):
+            _act(jobs.delete, job)
+        if job.state == "done" and job.result is not None:
+            show(job.result)
+            return
+        if job.message:
+            st.error(job.message)
+        if st.button("Retry", key=f"retry-{job.id}", icon=":material/replay:"):
+            _act(jobs.retry, job)
+        _log(job)
+
+
+def _log(job: Job) -> None:
+    if st.toggle("Log", key=f"log-{job.id}"):
+        st.code(jobs.log_tail(job.id) or "Nothing yet.", language=None, height=200)
+
+
+def _act(action: Callable[[int], object], job: Job) -> None:
+    try:
+        action(job.id)
+    except InputError as error:
+        st.session_state["said"] = str(error)
+    st.rerun()

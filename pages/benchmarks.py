@@ -1,0 +1,32 @@
+"""Does the plane predict benchmark scores?"""
+
+import streamlit as st
+
+from dashboard import benchmarks, frame, score_intake
+
+frame.enter()
+st.title("Does the plane predict benchmark scores?")
+st.markdown(
+    "Each predictor against each score, with intervals over model families: siblings resemble one another and are not "
+    "so many observations. Stars are after correction for the whole matrix."
+)
+frame.need_estimates()
+
+bring = st.expander("Bring scores of your own", icon=":material/add_chart:")
+with bring:
+    score_intake.draw()
+
+view = benchmarks.view()
+st.subheader(view.title)
+left, right = st.columns([11, 9], gap="medium")
+with left:
+    frame.chart(view.figures["scatter"], "scatter", view.data)
+with right:
+    frame.chart(view.figures["forest"], "forest", view.rows)
+st.markdown(view.text)
+st.caption(view.caption)
+frame.chart(view.figures["matrix"], "matrix", view.rows)
+st.caption(
+    "Stars: q < .05 *, < .01 **, < .001 ***, Benjamini–Hochberg over the matrix. A dash has its reason in its card."
+)
+frame.table(view.rows, view.data.write_csv(), f"{view.name}.csv")

@@ -1,0 +1,173 @@
+"""The architectures that the installed transformers knows, read from its files without importing it or torch."""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+_CLASS = re.compile(r"^class (\w+)\(([\w., ]*)\)", re.MULTILINE)
+_BASE, _ROPE = "configuration_utils.py", "modeling_rope_utils.py"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What the files of one architecture say about its config."""
+
+    kind: str
+    """``model_type`` of a config.json."""
+    aliases: Mapping[str, str]
+    """Usual name of a setting → what this architecture calls it."""
+    defaults: Mapping[str, Any]
+    """Settings that a config.json may leave out, where they are plain values."""
+    words: frozenset[str]
+    """Every word of the files and of those that all configs share, less what is the library's own to set: a setting
+    that is not among them cannot change the model."""
+
+    def get(self, config: Mapping[str, Any], name: str) -> Any:
+        """A setting by its usual name: as the config gives it, else by default; None when neither says."""
+        own = self.aliases.get(name, name)
+        # Some configs give the usual name, some the architecture's own.
+        return config.get(name, config.get(own, self.defaults.get(own, self.defaults.get(name))))
+
+
+@cache
+def known() -> frozenset[str]:
+    """Every ``model_type`` that loads without code of the model."""
+    return frozenset(_configs())
+
+
+@cache
+def causal() -> frozenset[str]:
+    """Names of the classes that predict the next token."""
+    return frozenset(_classes("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES"))
+
+
+@cache
+def language() -> frozenset[str]:
+    """Every ``model_type`` whose model reads text alone: decoders and masked encoders."""
+    tables = ("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "MODEL_FOR_MASKED_LM_MAPPING_NAMES")
+    return frozenset(kind for table in tables for kind in _table(table))
+
+
+@cache
+def tokenizer_classes() -> frozenset[str]:
+    """Names of the tokenizers of transformers."""
+    return frozenset(re.findall(r"\w*Tokenizer\w*", _text("models/auto/tokenization_auto.py")))
+
+
+def is_causal(config: Mapping[str, Any]) -> bool:
+    """Whether the config names a class that predicts the next token."""
+    names = config.get("architectures")
+    return isinstance(names, list) and any(isinstance(name, str) and name in causal() for name in names)
+
+
+@cache
+def architecture(kind: str) -> Architecture:
+    """What is known about a ``model_type``; KeyError for one that :func:`known` does not have."""
+    files = _defining(_configs()[kind])
+    aliases: dict[str, str] = {}
+    defaults: dict[str, Any] = {}
+    for name, path in reversed(files):  # the class itself has the last word
+        for field, value in _fields(path, name):
+            aliases.update(value) if field == "attribute_map" else defaults.update({field: value})
+    sources = {path for _, path in files} | {code for _, path in files for code in path.parent.glob("modeling_*.py")}
+    text = [path.read_text(encoding="utf-8") for path in sources] + [_text(_BASE), _text(_ROPE)]
+    owners = [*files, ("PreTrainedConfig", _folder() / _BASE)]
+    machinery = {name for owner, path in owners for name in _own(path, owner)}
+    return Architecture(kind, aliases, defaults, frozenset({*re.findall(r"\w+", "\n".join(text))} - machinery))
+
+
+def _own(path: Path, name: str) -> Iterator[str]:
+    """Methods of a class, and attributes that are no settings of its instances."""
+    settable = {match[1] for match in re.finditer(r"@(\w+)\.setter", path.read_text(encoding="utf-8"))}
+    for node in _body(path, name):
+        if isinstance(node, ast.FunctionDef):
+            yield from {node.name} - settable
+        elif isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield from [node.target.id] if "ClassVar" in ast.unparse(node.annotation) else []
+
+
+def _defining(name: str) -> list[tuple[str, Path]]:
+    """The class and those it is made from, each with its file."""
+    if name not in _places():
+        return []
+    path, bases = _places()[name]
+    return [(name, path), *(found for base in bases for found in _defining(base))]
+
+
+def _fields(path: Path, name: str) -> Iterator[tuple[str, Any]]:
+    """Fields of a class whose values are plain."""
+    for node in _body(path, name):
+        target = node.target if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [None])[0]
+        value = getattr(node, "value", None)
+        if isinstance(target, ast.Name) and value is not None:
+            try:
+                yield target.id, ast.literal_eval(value)
+            except ValueError:
+                continue
+
+
+def _body(path: Path, name: str) -> list[ast.stmt]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+
+
+@cache
+def _places() -> dict[str, tuple[Path, tuple[str, ...]]]:
+    """Class of a config → its file and the classes it is made from."""
+    return {
+        name: (path, tuple(base.strip() for base in bases.split(",")))
+        for path in sorted((_folder() / "models").rglob("configuration_*.py"))
+        for name, bases in _CLASS.findall(path.read_text(encoding="utf-8"))
+    }
+
+
+@cache
+def _configs() -> dict[str, str]:
+    """``model_type`` → name of its config class: the generated table, and what the library adds to it by hand."""
+    added = (
+        ast.literal_eval(node)
+        for node in ast.walk(ast.parse(_text("models/auto/configuration_auto.py")))
+        if isinstance(node, ast.Dict) and node.keys and all(isinstance(part, ast.Constant) for part in node.values)
+    )
+    table = dict(_assigned("models/auto/auto_mappings.py", "CONFIG_MAPPING_NAMES"))
+    for names in added:
+        table.update({kind: name for kind, name in names.items() if str(name).endswith("Config")})
+    return table
+
+
+def _table(name: str) -> dict[str, Any]:
+    return _assigned("models/auto/modeling_auto.py", name)
+
+
+def _classes(name: str) -> Iterator[str]:
+    for classes in _table(name).values():
+        yield from (classes,) if isinstance(classes, str) else classes
+
+
+@cache
+def _assigned(file: str, name: str) -> dict[str, Any]:
+    """An OrderedDict that a file of the library writes out."""
+    for node in ast.parse(_text(file)).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
+            assert isinstance(node.value, ast.Call)
+            return dict(ast.literal_eval(node.value.args[0]))
+    raise LookupError(f"{file} of the installed transformers has no table {name}.")
+
+
+def _text(file: str) -> str:
+    return (_folder() / file).read_text(encoding="utf-8")
+
+
+@cache
+def _folder() -> Path:
+    spec = find_spec("transformers")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("transformers is not installed")
+    return Path(spec.submodule_search_locations[0])

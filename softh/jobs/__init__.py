@@ -1,0 +1,38 @@
+"""A durable queue of estimates: submit one, watch it, cancel it; a worker runs them one after another.
+
+Nothing here imports torch or transformers, so pages may use it; a job runs in a process of its own (`child`).
+"""
+
+from softh.jobs.api import (
+    cancel,
+    delete,
+    ensure_worker,
+    find,
+    folder,
+    listing,
+    log_tail,
+    retry,
+    submit,
+    submit_estimate,
+    submit_preference,
+    worker_lives,
+)
+from softh.jobs.records import ENDED, OPEN, Job
+
+__all__ = [
+    "ENDED",
+    "OPEN",
+    "Job",
+    "cancel",
+    "delete",
+    "ensure_worker",
+    "find",
+    "folder",
+    "listing",
+    "log_tail",
+    "retry",
+    "submit",
+    "submit_estimate",
+    "submit_preference",
+    "worker_lives",
+]

@@ -1,0 +1,252 @@
+"""The record of every job in one SQLite file: states, progress, and the few changes of state that there are."""
+
+import fcntl
+import json
+import sqlite3
+import time
+from collections.abc import Generator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from softh.errors import InputError
+
+FILE = "jobs.sqlite"
+SQL = Path(__file__).with_name("records.sql").read_text(encoding="utf-8")
+WAITING = ("queued", "interrupted")
+OPEN = (*WAITING, "running")
+ENDED = ("done", "failed", "cancelled")
+_FIRST = "state = 'interrupted' DESC, id"
+"""The order in which waiting jobs are taken up: what was interrupted goes on first."""
+_COLUMNS = (
+    "id, kind, spec, title, options, state, deaths, submitted, started, ended, phase, done, total, phase_from, "
+    "phase_began, updated, result, message"
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row of the table `jobs`; see records.sql for the meaning and the units of each."""
+
+    id: int
+    kind: str
+    spec: str
+    title: str
+    options: str
+    state: str
+    deaths: int
+    submitted: float
+    started: float | None
+    ended: float | None
+    phase: str | None
+    done: int | None
+    total: int | None
+    phase_from: int | None
+    phase_began: float | None
+    updated: float | None
+    result: str | None
+    message: str | None
+    place: int | None = None
+    """Place among those that wait, 1 the next; None when it does not wait."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The specification as values."""
+        return json.loads(self.spec)
+
+    @property
+    def share(self) -> float:
+        """Part of the phase that is done, 0 to 1."""
+        return min(1.0, (self.done or 0) / self.total) if self.total else 0.0
+
+    @property
+    def rate(self) -> float | None:
+        """Steps of the phase a second since it was first heard of; None before there is one."""
+        if self.done is None or self.phase_began is None or self.updated is None:
+            return None
+        steps, seconds = self.done - (self.phase_from or 0), self.updated - self.phase_began
+        return steps / seconds if steps > 0 and seconds > 0 else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of this phase, at its rate so far."""
+        return None if not self.rate or self.total is None else (self.total - (self.done or 0)) / self.rate
+
+
+@contextmanager
+def connect(folder: Path) -> Generator[sqlite3.Connection]:
+    """A connection to the records of a folder, made when there are none; one transaction, on disk when it ends.
+
+    Errors: InputError when the folder cannot be written or the file is no database.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(folder / FILE, timeout=30, isolation_level="IMMEDIATE")) as connection:
+            connection.row_factory = sqlite3.Row
+            # A commit is on disk when it returns: a machine that loses power forgets no job.
+            connection.execute("PRAGMA synchronous = FULL")
+            if connection.execute("PRAGMA user_version").fetchone()[0] < 1:
+                _create(folder, connection)
+            with connection:
+                yield connection
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise InputError(
+            f"The job records in {folder / FILE} cannot be used ({error}): free some space, make the folder writable, "
+            "or move the file away."
+        ) from error
+
+
+def _create(folder: Path, connection: sqlite3.Connection) -> None:
+    """Make the tables; one process at a time, since SQLite does not wait when two switch to its write-ahead log."""
+    with (folder / "jobs.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(f"{SQL} PRAGMA user_version = 1;")
+
+
+def add(folder: Path, kind: str, spec: str, title: str, options: Mapping[str, Any]) -> tuple[int, bool]:
+    """Number of the open job of this kind and specification, and whether it is new."""
+    with connect(folder) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        found = connection.execute(
+            "SELECT id FROM jobs WHERE kind = ? AND spec = ? AND state IN ('queued', 'running', 'interrupted')",
+            (kind, spec),
+        ).fetchone()
+        if found:
+            return int(found["id"]), False
+        made = connection.execute(
+            "INSERT INTO jobs (kind, spec, title, options, submitted) VALUES (?, ?, ?, ?, ?)",
+            (kind, spec, title, json.dumps(options, sort_keys=True), time.time()),
+        )
+        return int(made.lastrowid or 0), True
+
+
+def rows(folder: Path, states: tuple[str, ...] = (*OPEN, *ENDED), limit: int = 500) -> list[Job]:
+    """Jobs in some states: the running first, then the waiting in their order, then the ended, latest first."""
+    marks = ", ".join("?" * len(states))
+    with connect(folder) as connection:
+        found = connection.execute(
+            f"SELECT {_COLUMNS}, CASE WHEN state IN ('queued', 'interrupted') THEN row_number() OVER ("
+            f"PARTITION BY state IN ('queued', 'interrupted') ORDER BY {_FIRST}) END AS place FROM jobs "
+            f"WHERE state IN ({marks}) ORDER BY state != 'running', place IS NULL, place, ended DESC, id DESC LIMIT ?",
+            (*states, limit),
+        ).fetchall()
+    return [Job(**row) for row in found]
+
+
+def waiting(folder: Path) -> list[int]:
+    """Numbers of the jobs that wait, in their order."""
+    with connect(folder) as connection:
+        found = connection.execute(f"SELECT id FROM jobs WHERE state IN ('queued', 'interrupted') ORDER BY {_FIRST}")
+        return [row["id"] for row in found]
+
+
+def one(folder: Path, number: int) -> Job:
+    """The job of a number. Errors: InputError when there is none."""
+    with connect(folder) as connection:
+        row = connection.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (number,)).fetchone()
+    if row is None:
+        raise InputError(f"No job has the number {number}: choose one that `python -m softh jobs` shows.")
+    return Job(**row)
+
+
+def claim(folder: Path, number: int) -> bool:
+    """Take a waiting job up; False when it waits no longer, so that nobody takes one up twice."""
+    return _change(
+        folder,
+        "state = 'running', started = :now, updated = :now, phase = 'starting', done = NULL, total = NULL, "
+        "phase_from = NULL, phase_began = NULL, message = NULL",
+        "id = :id AND state IN ('queued', 'interrupted')",
+        id=number,
+    )
+
+
+def end(folder: Path, number: int, state: str, *, result: str | None = None, message: str | None = None) -> bool:
+    """End a running job, once; False when it does not run."""
+    return _change(
+        folder,
+        "state = :state, ended = :now, updated = :now, result = :result, message = :message",
+        "id = :id AND state = 'running'",
+        id=number,
+        state=state,
+        result=result,
+        message=message,
+    )
+
+
+def interrupt(folder: Path, number: int, message: str, *, died: bool) -> bool:
+    """Put a running job back to be taken up again; `died` when it was its own process that was killed."""
+    return _change(
+        folder,
+        "state = 'interrupted', updated = :now, message = :message, deaths = deaths + :died",
+        "id = :id AND state = 'running'",
+        id=number,
+        message=message,
+        died=int(died),
+    )
+
+
+def recover(folder: Path) -> None:
+    """What ran when the last worker ended will be taken up again, or is cancelled where that was asked."""
+    stopped = "Its worker ended before it did; it is taken up again."
+    _change(folder, "state = 'cancelled', ended = :now", "state = 'running' AND asked_to_stop")
+    _change(folder, "state = 'interrupted', message = :m", "state = 'running'", m=stopped)
+
+
+def stop(folder: Path, number: int) -> bool:
+    """Cancel a waiting job at once, or ask a running one to stop; False when it has ended."""
+    waited = _change(
+        folder, "state = 'cancelled', ended = :now", "id = :id AND state IN ('queued', 'interrupted')", id=number
+    )
+    return waited or _change(folder, "asked_to_stop = 1", "id = :id AND state = 'running'", id=number)
+
+
+def drop(folder: Path, number: int) -> None:
+    """End a job that was asked to stop and that nobody runs any more."""
+    _change(folder, "state = 'cancelled', ended = :now", "id = :id AND state = 'running' AND asked_to_stop", id=number)
+
+
+def asked_to_stop(folder: Path, number: int) -> bool:
+    """Whether a running job was cancelled."""
+    with connect(folder) as connection:
+        row = connection.execute("SELECT asked_to_stop FROM jobs WHERE id = ?", (number,)).fetchone()
+    return row is None or bool(row["asked_to_stop"])
+
+
+def advance(folder: Path, number: int, phase: str, done: int, total: int) -> None:
+    """Note how far a running job has come."""
+    new = "phase IS NOT :phase OR phase_began IS NULL"
+    _change(
+        folder,
+        f"phase_from = CASE WHEN {new} THEN :done ELSE phase_from END, "
+        f"phase_began = CASE WHEN {new} THEN :now ELSE phase_began END, "
+        "phase = :phase, done = :done, total = :total, updated = :now",
+        "id = :id AND state = 'running'",
+        id=number,
+        phase=phase,
+        done=done,
+        total=total,
+    )
+
+
+def delete(folder: Path, number: int) -> bool:
+    """Forget a job that has ended; False when it has not."""
+    with connect(folder) as connection:
+        gone = connection.execute(
+            "DELETE FROM jobs WHERE id = ? AND state IN ('done', 'failed', 'cancelled')", (number,)
+        )
+    return bool(gone.rowcount)
+
+
+def events(folder: Path) -> list[tuple[int, float, str]]:
+    """Every change of state: job, time, state; in the order they came about."""
+    with connect(folder) as connection:
+        return [tuple(row) for row in connection.execute("SELECT job, at, state FROM events ORDER BY rowid")]
+
+
+def _change(folder: Path, changes: str, where: str, **values: object) -> bool:
+    """Change the rows for which something holds, in one transaction; True when there was one."""
+    with connect(folder) as connection:
+        changed = connection.execute(f"UPDATE jobs SET {changes} WHERE {where}", {"now": time.time(), **values})
+    return changed.rowcount > 0

@@ -1,0 +1,56 @@
+"""Jobs in words, the same in a terminal and on a page."""
+
+import time
+
+from softh.jobs.records import Job
+
+
+def progress(job: Job) -> str:
+    """What a job does now, or how it ended, in one line."""
+    if job.state == "running":
+        return ", ".join(filter(None, (_phase(job), _rate(job), _left(job))))
+    if job.place is not None:
+        waits = "next" if job.place == 1 else f"{job.place - 1} before it"
+        return f"{waits}; {job.message}" if job.message else waits
+    return job.result or job.message or ""
+
+
+def ago(job: Job) -> str:
+    """When a job was submitted, and how long it ran or has been running."""
+    if job.state == "running" and job.started is not None:
+        return f"running for {duration(time.time() - job.started)}"
+    ran = ""
+    if job.started is not None and job.ended is not None and job.state != "cancelled":
+        ran = f", ran {duration(job.ended - job.started)}"
+    return f"submitted {duration(time.time() - job.submitted)} ago{ran}"
+
+
+def duration(seconds: float) -> str:
+    """'45 s', '3 min', '5 h' or '4 days'."""
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def _phase(job: Job) -> str:
+    if not job.total or job.total == 1:
+        return job.phase or "starting"
+    documents = job.settings.get("documents")
+    if isinstance(documents, int) and job.phase == "forward passes":
+        return f"{job.phase}, {round(job.share * documents)} of {documents} documents"
+    return f"{job.phase}, {job.done} of {job.total}"
+
+
+def _rate(job: Job) -> str:
+    if not job.rate or not job.total or job.total == 1:
+        return ""
+    documents = job.settings.get("documents")
+    if isinstance(documents, int) and job.phase == "forward passes":
+        return f"{job.rate * documents / job.total:.1f} documents/s"
+    return f"{job.rate:.1f}/s" if job.rate >= 1 else f"{1 / job.rate:.1f} s each"
+
+
+def _left(job: Job) -> str:
+    left = job.seconds_left
+    return "" if left is None or not job.total or job.total == 1 else f"{duration(left)} left"

@@ -1,0 +1,180 @@
+"""Where the phases of pretraining end: collapse at the least entropy, fitting at the largest I(Y;Z), compression after.
+
+A boundary is a change point: the place on the axis of log steps at which the slope of a curve changes its sign. Two
+segments that meet there, c − a |u|^p before and c − b |u|^p after it, are fitted by least squares to the checkpoints
+around the extreme one; the place, both slopes and the power p (1, 1.5 or 2) are free. Value and 95 % interval are the
+median and the quantiles of resamples: the reference directions are drawn again with replacement, the same ones at all
+checkpoints, since checkpoints share them; the error over documents is added as noise; runs that differ by their seed
+are drawn again too; the number of fitted checkpoints (5, 7 or 9) is drawn, and one checkpoint near the extreme is left
+out, so that neither the shape nor the spacing of the checkpoints passes for certainty.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+RESAMPLES = 400
+POWERS = (1.0, 1.5, 2.0)
+"""Shapes of the two sides of a change point: a kink, a round top, and between."""
+WIDTHS = (5, 7, 9)
+"""Checkpoints that are fitted."""
+GRID = 33
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One quantity along a run, or along several runs that differ by their seed."""
+
+    values: Array
+    """[runs, checkpoints]"""
+    draws: Array | None
+    """Value of every draw of the reference directions, [runs, checkpoints, draws]; None where they are not known."""
+    errors: Array
+    """Standard error of what the draws do not say: of documents, without draws of both: [runs, checkpoints]."""
+
+    @classmethod
+    def of(
+        cls,
+        values: Sequence[Sequence[float]],
+        draws: Sequence[Sequence[Sequence[float]]] | None,
+        errors: Sequence[Sequence[float]],
+    ) -> "Curve":
+        """The same from lists."""
+        known = None if draws is None else np.array(draws, dtype=float)
+        return cls(np.array(values, dtype=float), known, np.array(errors, dtype=float))
+
+    def resampled(self, count: int, rng: np.random.Generator) -> Array:
+        """Mean over runs in count resamples, [count, checkpoints]."""
+        runs, checkpoints = self.values.shape
+        of_runs = rng.multinomial(runs, [1 / runs] * runs, size=count) / runs  # [count, runs]
+        noise = rng.standard_normal((count, runs, checkpoints)) * self.errors
+        if self.draws is None:
+            return np.einsum("nr,nrc->nc", of_runs, self.values + noise)
+        draws = self.draws.shape[2]
+        of_draws = rng.multinomial(draws, [1 / draws] * draws, size=count) / draws  # [count, draws]
+        return np.einsum("nr,rcd,nd->nc", of_runs, self.draws, of_draws) + np.einsum("nr,nrc->nc", of_runs, noise)
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """The end of a phase, in training steps, with its 95 % interval."""
+
+    step: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Fall:
+    """From the largest value of a curve to its last, with a standard error."""
+
+    checkpoint: int
+    """Index of the largest value."""
+    amount: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Phases:
+    """Both boundaries of a run; None where its checkpoints do not hold the extreme."""
+
+    collapse: Boundary | None
+    fitting: Boundary | None
+
+
+def find(steps: Sequence[float], entropy: Curve, output: Curve, seed: int = 0) -> Phases:
+    """Boundaries of a run: steps ascending, 0 allowed; the end of fitting is looked for after the end of collapse."""
+    place = places(steps)
+    collapse = extreme(place, entropy, "least", seed=seed)
+    after = int(np.searchsorted(place, np.log2(collapse.step))) if collapse else 0
+    fitting = extreme(place[after:], _from(output, after), "largest", seed=seed)
+    return Phases(collapse, fitting)
+
+
+def places(steps: Sequence[float]) -> Array:
+    """Binary logarithm of steps, with step 0 one octave before the first other."""
+    found = np.asarray(steps, dtype=float)
+    positive = found[found > 0]
+    least = positive.min() if positive.size else 1.0
+    return np.log2(np.where(found > 0, found, least / 2))
+
+
+def extreme(place: Array, curve: Curve, which: Literal["least", "largest"], *, seed: int = 0) -> Boundary | None:
+    """The change point of a curve over log steps, or None where the first or the last checkpoint is the extreme.
+
+    Four checkpoints are the fewest that can hold one.
+    """
+    sign = -1.0 if which == "least" else 1.0
+    mean = sign * curve.values.mean(axis=0)
+    if place.size < 4 or np.argmax(mean) in (0, place.size - 1):
+        return None
+    rng = np.random.default_rng(seed)
+    found = _resampled(place, sign * curve.resampled(RESAMPLES, rng), rng)
+    low, middle, high = np.quantile(found, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2])
+    return Boundary(*(float(2.0**end) for end in (middle, low, high)))
+
+
+def fall(curve: Curve) -> Fall:
+    """How far a curve falls after its largest value.
+
+    The error is over draws by pairs and over documents as if apart, which overstates it; over seeds where there are
+    several. That the largest value was chosen is not in it.
+    """
+    top = int(np.argmax(curve.values.mean(axis=0)))
+    falls = curve.values[:, top] - curve.values[:, -1]
+    if len(falls) > 1:
+        return Fall(top, float(falls.mean()), float(falls.std(ddof=1) / np.sqrt(len(falls))))
+    error = float(np.hypot(curve.errors[0, top], curve.errors[0, -1]))
+    if curve.draws is not None:
+        of_draws = curve.draws[0, top] - curve.draws[0, -1]
+        error = float(np.hypot(error, of_draws.std(ddof=1) / np.sqrt(of_draws.size)))
+    return Fall(top, float(falls[0]), error)
+
+
+def _from(curve: Curve, first: int) -> Curve:
+    draws = None if curve.draws is None else curve.draws[:, first:]
+    return Curve(curve.values[:, first:], draws, curve.errors[:, first:])
+
+
+def _resampled(place: Array, values: Array, rng: np.random.Generator) -> Array:
+    """Change point of every row, each under a random width and without a random checkpoint around its extreme."""
+    tops = values.argmax(axis=1)
+    gone = np.clip(tops + rng.integers(-1, 2, size=tops.size), 0, place.size - 1)
+    widths = rng.choice(WIDTHS, size=tops.size)
+    found = np.empty(tops.size)
+    plans, of_plan = np.unique(np.stack([tops, gone, widths], axis=1), axis=0, return_inverse=True)
+    for number, (top, left_out, width) in enumerate(plans):
+        kept, rows = np.arange(place.size) != left_out, of_plan == number
+        # Without the extreme itself its right neighbour stands in its place.
+        around = min(int(top) - int(left_out < top), place.size - 2)
+        found[rows] = _turn(place[kept], values[rows][:, kept], around, int(width))
+    return found
+
+
+def _turn(place: Array, values: Array, around: int, width: int) -> Array:
+    """Change point of each row of values, [rows, checkpoints], that is largest near checkpoint `around`.
+
+    Least squares of c − a |u|^p before and c − b |u|^p after the change point, u the distance from it in octaves: over
+    a fine grid of places, over the powers, and with a and b positive; the checkpoint itself where no such fit is.
+    """
+    first = int(np.clip(around - width // 2, 0, max(place.size - width, 0)))
+    x, y = place[first : first + width], values[:, first : first + width]
+    grid = np.linspace(place[max(around - 1, 0)], place[min(around + 1, place.size - 1)], GRID)
+    u = x - grid[:, None]  # [grid, checkpoints]
+    least, found = np.full(len(y), np.inf), np.full(len(y), place[around])
+    for power in POWERS:
+        sides = [np.maximum(side, 0) ** power for side in (-u, u)]
+        design = np.stack([np.ones_like(u), *sides], axis=2)  # [grid, checkpoints, 3]
+        fit = np.einsum("gkw,nw->gnk", np.linalg.pinv(design), y)
+        squares = ((np.einsum("gwk,gnk->gnw", design, fit) - y) ** 2).sum(axis=2)
+        squares[~(fit[:, :, 1:] < 0).all(axis=2)] = np.inf
+        best = squares.argmin(axis=0)
+        better = (reached := squares.min(axis=0)) < least
+        least, found = np.where(better, reached, least), np.where(better, grid[best], found)
+    return found

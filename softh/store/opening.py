@@ -1,0 +1,154 @@
+"""Opening the store: the packed database read-only and the sound runs beside it, held open until a file changes."""
+
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+
+import duckdb
+import polars as pl
+
+from softh.errors import InputError
+from softh.store import runs, schema, scores
+
+VIEWS, PLANE = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("views.sql", "plane.sql"))
+MEANS = f"means_{sha256(PLANE.encode()).hexdigest()[:8]}"
+"""Table of a packed database: where the means over layers lie on the plane, worked out when it was packed. Its name
+says by which definition (plane.sql); a database without it, or with another, is read through the definition instead."""
+ATTEMPTS = 5
+_held: dict[Path, tuple[str, duckdb.DuckDBPyConnection]] = {}
+_opening = Lock()
+
+
+def version(data: Path) -> str:
+    """A key that changes whenever a table does; costs one look at the folder, opens nothing."""
+    files = [data / schema.DATABASE, *_files(data)]
+    states = [(path.name, *state) for path in files if (state := _state(path))]
+    return sha256(repr(states).encode()).hexdigest()[:16]
+
+
+def problems(data: Path) -> list[str]:
+    """One sentence for each file in data/runs and data/scores that is left out of the tables."""
+    return [verdict for verdict in _verdicts(data).values() if verdict]
+
+
+def sound_runs(data: Path) -> list[Path]:
+    """Run files that hold one whole estimate each."""
+    return _sound(data, schema.RUNS)
+
+
+def sound_scores(data: Path) -> list[Path]:
+    """Files of imported scores that can be read."""
+    return _sound(data, schema.SCORES)
+
+
+def connect(data: Path) -> duckdb.DuckDBPyConnection:
+    """A connection of its own in memory, with the views of views.sql over the database and the sound runs of data.
+
+    Nothing is locked and nothing can be changed through it; what happens to the files later is not seen. Raises
+    InputError when a file is of a newer schema or the database is damaged.
+    """
+    for _ in range(ATTEMPTS - 1):
+        # A pack removes a run between listing and reading it: look again.
+        with suppress(duckdb.IOException):
+            return _connect(data)
+    return _connect(data)
+
+
+def query(data: Path, sql: str, **parameters: object) -> pl.DataFrame:
+    """Answer of one statement over the views of views.sql; parameters are written ``$name`` in it."""
+    with _cursor(data) as cursor:
+        return cursor.sql(sql, params=parameters).pl()
+
+
+def quoted(path: Path) -> str:
+    """The path as a literal of SQL."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _cursor(data: Path) -> duckdb.DuckDBPyConnection:
+    """A cursor on the store as it is now. Opening costs as much as several questions, so the last store stays open."""
+    key, now = data.absolute(), version(data)
+    with _opening:
+        if _held.get(key, ("", None))[0] != now:
+            opened = connect(data)
+            _held.clear()  # whoever still reads the one before holds a cursor of it
+            _held[key] = now, opened
+        return _held[key][1].cursor()
+
+
+def _connect(data: Path) -> duckdb.DuckDBPyConnection:
+    # Runs are listed before the database is opened. A pack swaps the database before it removes the runs, so in this
+    # order every estimate is seen at least once, and the views let no estimate be seen twice.
+    found = {"run": sound_runs(data), "score": sound_scores(data)}
+    connection = duckdb.connect()
+    try:
+        _attach(connection, data / schema.DATABASE)
+        connection.register("no_run", pl.DataFrame(schema=runs.types()))
+        connection.register("no_score", pl.DataFrame(schema=scores.types()))
+        connection.execute("SET enable_progress_bar = false")
+        for table, files in found.items():
+            rows = f"read_parquet([{', '.join(map(quoted, files))}])" if files else f"no_{table}"
+            connection.execute(f"CREATE TABLE {table} AS FROM {rows}")
+        connection.execute(f"{VIEWS}; {PLANE}; {_means(connection)}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _means(connection: duckdb.DuckDBPyConnection) -> str:
+    """The view `means`: worked out from all measures, or taken from the packed means as far as they go."""
+    found = connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE database_name = 'packed' AND table_name = $name", {"name": MEANS}
+    ).fetchall()
+    if not found:
+        return "CREATE VIEW means AS FROM on_plane('measures') WHERE layer IS NULL"
+    return (
+        "CREATE VIEW means AS FROM on_plane('run_measures') WHERE layer IS NULL UNION ALL BY NAME "
+        f"SELECT * FROM packed.{MEANS} ANTI JOIN (SELECT estimate.estimate_id FROM run) USING (estimate_id)"
+    )
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
+    """Open the packed database as ``packed``, or the same tables without rows where there is none."""
+    if not database.exists():
+        connection.execute(f"ATTACH ':memory:' AS packed; USE packed; {schema.SQL} USE memory")
+        return
+    try:
+        connection.execute(f"ATTACH {quoted(database)} AS packed (READ_ONLY)")
+        [(found,)] = connection.execute("FROM packed.schema_version").fetchall()
+    except (duckdb.Error, ValueError) as error:
+        raise InputError(
+            f"{database} is not a database of softh ({str(error).splitlines()[0]}): restore it, or move it away."
+        ) from error
+    runs.refuse_newer(found, "The table")
+
+
+def _files(data: Path) -> list[Path]:
+    return [path for folder in (schema.RUNS, schema.SCORES) for path in sorted((data / folder).glob("*.parquet"))]
+
+
+def _sound(data: Path, folder: str) -> list[Path]:
+    return [path for path, verdict in _verdicts(data).items() if verdict is None and path.parent.name == folder]
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file does, or None when it is gone."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _verdicts(data: Path) -> dict[Path, str | None]:
+    """File → None when it is sound, else what is wrong, in one sentence."""
+    return {path: _verdict(path, state) for path in _files(data) if (state := _state(path))}
+
+
+@cache
+def _verdict(path: Path, state: tuple[int, int, int]) -> str | None:
+    """The verdict on one state of one file; remembered, since such a file never changes."""
+    return (scores if path.parent.name == schema.SCORES else runs).verdict(path)

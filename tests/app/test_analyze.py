@@ -1,0 +1,220 @@
+"""The analyze page: three ways in, what an estimate takes, jobs in every state, and one's own estimates."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import pytest
+from hub import Hub, Repo, commit, files_of, serve
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.testing.v1 import AppTest
+from tiny import save_model
+
+from dashboard import analyze, attach
+from softh import jobs, scores
+from softh.errors import InputError
+from softh.jobs import api, records
+from softh.store import read, write
+
+APP = str(Path(__file__).parents[2] / "app.py")
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty place for everything, and no worker that would run anything."""
+    monkeypatch.setenv("SOFTH_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("SOFTH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(api, "ensure_worker", lambda data=None: None)
+    monkeypatch.setattr(jobs, "ensure_worker", lambda data=None: None)
+    # AppTest begins every run in Streamlit's older way of pages; frame.enter then runs again and a press is lost.
+    really = PagesManager.__init__
+
+    def routed(self: PagesManager, *given: Any, **more: Any) -> None:
+        really(self, *given, **more)
+        PagesManager.uses_pages_directory = False
+
+    monkeypatch.setattr(PagesManager, "__init__", routed)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with serve() as server:
+        constants = huggingface_hub.constants
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        yield server
+
+
+def opened(**link: str) -> AppTest:
+    app = AppTest.from_file(APP, default_timeout=60).run().switch_page("pages/analyze.py")
+    for key, value in link.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def text(app: AppTest) -> str:
+    shown = (app.info, app.warning, app.error, app.success, app.markdown, app.caption, app.title)
+    return "\n".join(element.value for group in shown for element in group)
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    next(button for button in app.button if button.label == label).click()
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def publish(hub: Hub, name: str, folder: Path, *revisions: str) -> None:
+    files = files_of(folder)
+    hub.repos[f"models/{name}"] = Repo({revision: {**files, "of": revision.encode()} for revision in revisions})
+
+
+def test_an_empty_page_says_what_to_do() -> None:
+    words = text(opened())
+    assert "No job yet" in words
+    assert "Nothing yet" in words
+
+
+def test_a_server_that_offers_no_folder_says_so() -> None:
+    assert "names some in `SOFTH_MODELS`" in text(opened(way=analyze.FOLDER))
+
+
+def test_a_model_of_a_folder_is_looked_at_and_queued_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_model(tmp_path / "shared" / "tiny")
+    monkeypatch.setenv("SOFTH_MODELS", str(tmp_path / "shared"))
+    app = opened(way=analyze.FOLDER, documents="16", context="32")
+    assert "LlamaForCausalLM" in text(app)
+    assert "Nothing to download" in text(app)
+    press(press(app, "Estimate"), "Estimate")
+    (job,) = jobs.listing()
+    assert job.settings["model"] == str(tmp_path / "shared" / "tiny")
+    assert (job.settings["documents"], job.settings["context"]) == (16, 32)
+
+
+def test_a_context_beyond_the_model_is_refused_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_model(tmp_path / "shared" / "tiny")
+    monkeypatch.setenv("SOFTH_MODELS", str(tmp_path / "shared"))
+    app = opened(way=analyze.FOLDER, context="512")
+    assert "ask for a context of 128" in text(app)
+    assert "Estimate" not in [button.label for button in app.button]
+
+
+def test_revisions_of_the_hub_become_a_trajectory_of_pinned_commits(hub: Hub, tmp_path: Path) -> None:
+    names = ["main", *(f"step{2**power}" for power in range(8))]
+    publish(hub, "owner/run", save_model(tmp_path / "tiny"), *names)
+    app = opened(hub="owner/run", checkpoints="a trajectory", points="3", documents="16", context="32")
+    press(app, "Estimate 3 checkpoints")
+    found = jobs.listing()
+    revisions = hub.repos["models/owner/run"].revisions
+    assert [job.settings["revision"] for job in found] == ["step1", "step16", "step128"]
+    assert [job.settings["commit"] for job in found] == [commit(revisions[job.settings["revision"]]) for job in found]
+
+
+def test_one_branch_or_a_commit_of_the_hub(hub: Hub, tmp_path: Path) -> None:
+    publish(hub, "owner/one", save_model(tmp_path / "tiny"), "main", "other")
+    sha = commit(hub.repos["models/owner/one"].revisions["other"])
+    app = opened(hub="owner/one", context="32")
+    assert sha[:12] not in text(app)
+    assert sha[:12] in text(opened(hub="owner/one", at="other", context="32"))
+    assert sha[:12] in text(opened(hub=f"owner/one@{sha}", context="32"))
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("owner/nothing", "no model of the hub"), ("owner/gated", "gated"), ("a b c", "hub id"), ("../up", "")],
+)
+def test_what_the_hub_refuses_is_a_sentence(name: str, sentence: str, hub: Hub, tmp_path: Path) -> None:
+    publish(hub, "owner/gated", save_model(tmp_path / "tiny"), "main")
+    hub.repos["models/owner/gated"].gated = True
+    app = opened(hub=name, context="32")
+    assert len(app.error) == 1
+    assert sentence in app.error[0].value
+    assert not jobs.listing()
+
+
+def test_jobs_in_every_state_are_shown_and_obey(record: Callable, data: Path) -> None:
+    made = record("Mine")
+    write.save(record("Other", shape=lambda depth, order: (0.9, 0.5, 0.4, 0.1)), data)
+    write.save(made, data)
+    folder = jobs.folder()
+    numbers = {}
+    for name in ("running", "waiting", "done", "failed"):
+        numbers[name], _ = records.add(folder, "estimate", f'{{"documents":64,"name":"{name}"}}', f"a {name} one", {})
+        if name != "waiting":
+            records.claim(folder, numbers[name])
+    records.advance(folder, numbers["running"], "forward passes", 1, 4)
+    records.end(folder, numbers["done"], "done", result=made["estimate"]["estimate_id"])
+    records.end(folder, numbers["failed"], "failed", message="It was too large; expected less: choose less.")
+    app = opened()
+    words = text(app)
+    assert "It was too large" in words
+    assert "Nearest: Other at main" in words
+    assert "1 waiting" in words
+    press(app, "Cancel")
+    assert jobs.find(numbers["running"]).state == "cancelled"  # nobody else would: no worker lives
+    app.button(key=f"retry-{numbers['failed']}").click().run()
+    assert sum(job.title == "a failed one" for job in jobs.listing(jobs.OPEN)) == 1
+    for _ in range(3):
+        press(app, "Dismiss")
+    assert not jobs.listing(jobs.ENDED)
+
+
+def test_one_s_own_estimate_is_deleted_and_others_stay(record: Callable, data: Path) -> None:
+    for model in ("First", "Second"):
+        write.save(record(model), data)
+    app = opened()
+    chosen = app.selectbox(key="estimate").value
+    assert app.get("download_button")
+    press(app, "Delete this estimate")
+    left = read.estimates(data)["model"].to_list()
+    assert len(left) == 1
+    assert not chosen.startswith(left[0])
+
+
+def test_a_score_typed_in_belongs_to_the_checkpoint(record: Callable, data: Path) -> None:
+    write.save(record("Mine", "step8", step=8), data)
+    app = opened()
+    app.text_input(key="score-task").set_value("hellaswag")
+    app.number_input(key="score-value").set_value(0.5)
+    app.run()
+    press(app, "Attach this score")
+    (score,) = read.benchmarks(data).to_dicts()
+    assert (score["model"], score["revision"], score["task"], score["score"]) == ("Mine", "step8", "hellaswag", 0.5)
+    assert score["source"] == attach.BY_HAND
+
+
+def test_scores_of_several_models_are_refused(record: Callable, data: Path) -> None:
+    write.save(record("Mine"), data)
+    found = scores.from_file("two.csv", b"model,task,score\na,t,0.1\nb,t,0.2\n").rows
+    with pytest.raises(InputError, match="scores of 2 models"):
+        attach._of({"model": "Mine", "revision": "main", "step": None}, found)
+
+
+def test_an_estimate_that_is_stored_is_offered(hub: Hub, tmp_path: Path, record: Callable, data: Path) -> None:
+    publish(hub, "owner/stored", save_model(tmp_path / "tiny"), "main")
+    app = opened(hub="owner/stored", context="32")
+    press(app, "Estimate")
+    (job,) = jobs.listing()
+    fields = {key: value for key, value in job.settings.items() if key != "commit"}
+    made = record("owner/stored")
+    made["checkpoint"]["digest"] = job.settings["commit"]
+    made["estimate"]["spec"] = records.json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    write.save(made, data)
+    app = opened(hub="owner/stored", context="32")
+    assert "This was estimated before" in text(app)
+    assert "Estimate again" in [button.label for button in app.button]
+
+
+def test_two_hundred_waiting_jobs_do_not_slow_the_page(data: Path) -> None:
+    with records.connect(jobs.folder()) as connection:
+        rows = [("steps", f'{{"name":{number}}}', "one of many", 0.0) for number in range(200)]
+        connection.executemany("INSERT INTO jobs (kind, spec, title, submitted) VALUES (?, ?, ?, ?)", rows)
+    app = opened()
+    assert "200 waiting" in text(app)
+    assert len(app.dataframe[0].value) == 200

@@ -1,0 +1,127 @@
+"""Decks: links in small files, whole or not at all, under names that choose no path; what is gone is said."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from dashboard import decks, slides
+from dashboard.decks import Slide
+from softh.errors import InputError
+from softh.store import write
+
+HERE = Slide("trajectory", {"models": ["Run"], "order": ["2"]}, "plane")
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def run(data: Path, record: Callable) -> Path:
+    for step in (0, 10):
+        write.save(record("Run", f"step{step}", step=step, tokens=100 * step), data)
+    return data
+
+
+def test_a_deck_comes_back_as_it_was_written(data: Path) -> None:
+    wanted = [HERE, Slide("layers", {"model": ["Ω & co"]}, None, "Title", "Two\nlines")]
+    decks.save("talk", wanted)
+    assert decks.load("talk") == wanted
+    assert decks.names() == ["talk"]
+
+
+def test_a_deck_holds_links_and_no_numbers(data: Path) -> None:
+    decks.add("talk", HERE)
+    content = json.loads((data / "decks" / "talk.json").read_text(encoding="utf-8"))
+    [slide] = content["slides"]
+    assert set(slide) == {"page", "query", "figure", "title", "note"}
+    assert slide["query"] == {"models": ["Run"], "order": ["2"]}
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/etc/passwd", "a\x00b", "..", "C:\\deck", "talk.json", "über uns"])
+def test_no_name_leads_out_of_the_folder(name: str, data: Path) -> None:
+    with suppress(InputError):  # a name without a letter or digit is refused
+        decks.add(name, HERE)
+    assert {path.parent for path in data.rglob("*") if path.is_file()} <= {data / "decks"}
+    assert list(data.parent.glob("*.json")) == []
+
+
+def test_a_name_without_letters_is_refused_in_a_sentence(data: Path) -> None:
+    with pytest.raises(InputError, match="needs a name with letters"):
+        decks.add("///", HERE)
+
+
+def test_slides_move_change_and_go(data: Path) -> None:
+    for title in "abc":
+        decks.add("talk", Slide("layers", {}, title=title))
+    assert decks.move("talk", 2, -1) == 1
+    assert decks.move("talk", 0, -1) == 0
+    decks.put("talk", 0, Slide("layers", {}, title="A"))
+    decks.drop("talk", 2)
+    assert [slide.title for slide in decks.load("talk")] == ["A", "c"]
+    decks.remove("talk")
+    assert decks.names() == []
+
+
+def test_readers_who_add_at_once_lose_nothing(data: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: decks.add("talk", Slide("layers", {}, title=str(i))), range(24)))
+    assert sorted(int(slide.title) for slide in decks.load("talk")) == list(range(24))
+    assert not list((data / "decks").glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("no json", "is no deck that can be read"),
+        ("[]", "is no deck that can be read"),
+        ('{"version": 99, "slides": []}', "upgrade softh"),
+        ('{"version": 1, "slides": [{"page": "layers"}]}', "is no link to a view"),
+        ('{"version": 1, "slides": [7]}', "is no link to a view"),
+    ],
+)
+def test_a_damaged_deck_is_a_sentence(text: str, words: str, data: Path) -> None:
+    (data / "decks").mkdir()
+    (data / "decks" / "talk.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=words):
+        decks.load("talk")
+
+
+def test_a_deck_that_is_not_there_is_a_sentence(data: Path) -> None:
+    with pytest.raises(InputError, match="There is no deck 'gone'"):
+        decks.load("gone")
+
+
+def test_a_slide_shows_what_its_link_says(run: Path) -> None:
+    one, whole = slides.shown([HERE, Slide("trajectory", HERE.query, None, "Mine", "note")], dark=False)
+    assert (len(one.figures), len(whole.figures)) == (1, 2)
+    assert "order 2" in one.figures[0].layout.meta["alt"]
+    assert (whole.title, whole.note) == ("Mine", "note")
+
+
+@pytest.mark.parametrize(
+    ("slide", "words"),
+    [
+        (Slide("nowhere", {}), "which is not among trajectory"),
+        (Slide("trajectory", {"models": ["Gone"]}), "models Gone, which is not among Run"),
+        (Slide("trajectory", HERE.query, "pie"), "the figure 'pie'"),
+        (Slide("layers", {"model": ["Run"], "revision": ["step11"]}), "step11"),
+        (Slide("trajectory", {"models": [""]}), "No model is chosen"),
+    ],
+)
+def test_what_is_gone_is_a_sentence_and_the_rest_works(slide: Slide, words: str, run: Path) -> None:
+    gone, there = slides.shown([slide, HERE], dark=False)
+    assert words in gone.problem
+    assert not gone.figures
+    assert there.figures
+
+
+def test_without_tables_every_slide_says_so(data: Path) -> None:
+    [shown] = slides.shown([HERE], dark=False)
+    assert "no estimates yet" in shown.problem

@@ -1,0 +1,136 @@
+"""Units of a sweep: each ends once, what is lost is tried again, and the numbers do not depend on where they ran."""
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import save_model, save_text
+
+from softh import engines
+from softh.spec import EstimateSpec
+
+
+class Scripted:
+    """An engine whose answers are written down beforehand, by model and attempt."""
+
+    places = 2
+
+    def __init__(self, answers: dict[str, list[engines.Answer]]) -> None:
+        self.answers, self.started, self.closed = answers, [], False
+
+    def start(self, spec: EstimateSpec) -> Any:
+        self.started.append(spec.model)
+        return len(self.started) - 1
+
+    def done(self, running: Sequence[Any]) -> Sequence[Any]:
+        assert len(running) <= self.places
+        return running[-1:]
+
+    def answer(self, unit: Any) -> engines.Answer:
+        model = self.started[unit]
+        return self.answers[model][self.started[:unit].count(model)]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def specs(*models: str) -> list[EstimateSpec]:
+    return [EstimateSpec(model=model) for model in models]
+
+
+def test_every_unit_ends_once_and_a_lost_one_is_tried_again() -> None:
+    engine = Scripted({"a": [{"record": {"n": 1}}], "b": [{"lost": "gone"}, {"record": {"n": 2}}],
+                       "c": [{"refused": "no"}, {"refused": "no."}], "d": [{"record": {"n": 4}}]})  # fmt: skip
+    outcomes = {outcome.spec.model: outcome for outcome in engines.run(specs("a", "b", "c", "d"), engine)}
+    assert {name: outcome.record for name, outcome in outcomes.items()} == {
+        "a": {"n": 1}, "b": {"n": 2}, "c": None, "d": {"n": 4},
+    }  # fmt: skip
+    assert outcomes["c"].why == "no."
+    assert sorted(engine.started) == ["a", "b", "b", "c", "c", "d"]
+    assert engine.closed
+
+
+def test_a_driver_that_stops_closes_its_engine() -> None:
+    engine = Scripted({"a": [{"record": {}}], "b": [{"record": {}}]})
+    for _ in engines.run(specs("a", "b"), engine):
+        break
+    assert engine.closed
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[EstimateSpec]:
+    monkeypatch.setenv("SOFTH_CACHE", str(tmp_path / "cache"))
+    text = save_text(tmp_path / "text.jsonl")
+    folders = [save_model(tmp_path / f"run/step{seed}", seed=seed) for seed in range(4)]
+    shared = {"corpus": f"file:{text}", "documents": 12, "context": 32, "orders": (1,), "draws": 2}
+    return [EstimateSpec(model=str(folder), **shared) for folder in folders]
+
+
+def numbers(record: dict[str, Any] | None) -> list[Any]:
+    assert record is not None
+    return record["measures"]
+
+
+def test_a_process_of_its_own_gives_the_same_numbers_to_the_bit(tiny: list[EstimateSpec]) -> None:
+    [outcome] = engines.run(tiny[:1], engines.Local("cpu"))
+    assert numbers(outcome.record) == numbers(engines.work(tiny[0], "cpu")["record"])
+
+
+def test_a_unit_whose_process_is_killed_is_tried_again(tiny: list[EstimateSpec]) -> None:
+    engine = engines.Local("cpu")
+    killed: list[int] = []
+    start = engine.start
+
+    def start_and_kill(spec: EstimateSpec) -> Any:
+        unit = start(spec)
+        if not killed:
+            killed.append(engine._units[unit].pid)
+            os.kill(killed[0], signal.SIGKILL)
+        return unit
+
+    engine.start = start_and_kill
+    [outcome] = engines.run(tiny[:1], engine)
+    assert killed
+    assert numbers(outcome.record)
+
+
+def test_what_its_author_can_mend_comes_back_as_a_sentence(tiny: list[EstimateSpec], tmp_path: Path) -> None:
+    [outcome] = engines.run([EstimateSpec(model=str(tmp_path / "nothing"))], engines.Local("cpu"))
+    assert outcome.record is None
+    assert "does not exist" in outcome.why
+
+
+@pytest.mark.real
+def test_submitit_gives_the_same_numbers(tiny: list[EstimateSpec]) -> None:
+    found = {outcome.spec.model: numbers(outcome.record) for outcome in engines.run(tiny[:2], engines.Slurm("cpu"))}
+    assert found == {spec.model: numbers(engines.work(spec, "cpu")["record"]) for spec in tiny[:2]}
+
+
+@pytest.mark.real
+def test_a_ray_cluster_that_loses_a_node_half_way_completes_with_the_same_numbers(tiny: list[EstimateSpec]) -> None:
+    import ray
+    from ray.cluster_utils import Cluster
+
+    root = str(Path(__file__).parent.parent)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    other = cluster.add_node(num_cpus=1)
+    places = {"PYTHONPATH": root, "SOFTH_CACHE": os.environ["SOFTH_CACHE"]}
+    ray.init(cluster.address, log_to_driver=False, runtime_env={"env_vars": places})
+    try:
+        found: dict[str, Any] = {}
+        began = time.monotonic()
+        for outcome in engines.run(tiny, engines.Ray("cpu")):
+            assert outcome.spec.model not in found
+            found[outcome.spec.model] = numbers(outcome.record)
+            if other is not None:
+                cluster.remove_node(other, allow_graceful=False)
+                other = None
+            assert time.monotonic() - began < 240
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    assert found == {spec.model: numbers(engines.work(spec, "cpu")["record"]) for spec in tiny}

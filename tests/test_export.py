@@ -1,0 +1,245 @@
+"""Files of figures: sizes, data, pages that ask no network, charts that hold the numbers of the rows."""
+
+import io
+import json
+import re
+from collections.abc import Callable
+
+import numpy as np
+import plotly.graph_objects as go
+import polars as pl
+import pytest
+from pptx import Presentation
+
+from dashboard import figures
+from dashboard.curves import Along, trajectory_curves
+from dashboard.export import deck, files, printing
+from dashboard.export.axes import nice
+from dashboard.export.deck import Shown
+from dashboard.export.powerpoint import pptx
+from dashboard.export.reading import charts
+from dashboard.export.sizes import PRESETS, Size
+from dashboard.rows import View
+from dashboard.template import DARK, LIGHT
+from softh.errors import InputError
+
+NAMES = ["Done", "Run"]
+SHOWN = View(2, "corrected")
+
+
+@pytest.fixture
+def rows(points: Callable) -> pl.DataFrame:
+    """A run of four checkpoints, the first at zero tokens, and a model without any."""
+
+    def learnt(step: int) -> Callable:
+        return lambda depth, order: (0.9, 0.1 + 0.2 * step / (step + 9), 0.05 + 0.1 * step / (step + 5), 0.01 * order)
+
+    steps = [
+        {"model": "Run", "revision": f"step{s}", "step": s, "tokens": 1_000 * s, "shape": learnt(s)}
+        for s in (0, 1, 10, 1_000)
+    ]
+    return points(*steps, {"model": "Done"})
+
+
+@pytest.fixture
+def plane(rows: pl.DataFrame) -> go.Figure:
+    return figures.trajectory_plane(rows, SHOWN, NAMES)
+
+
+@pytest.fixture
+def curves(rows: pl.DataFrame) -> go.Figure:
+    return trajectory_curves(rows, SHOWN, NAMES, Along("tokens"))
+
+
+def wanted(rows: pl.DataFrame, model: str) -> pl.DataFrame:
+    return SHOWN.of(rows).filter(pl.col("model") == model).sort("tokens")
+
+
+def test_a_column_of_a_journal_is_as_wide_as_it_says_and_its_text_legible() -> None:
+    for name, width in (("Single column", 85), ("Double column", 180)):
+        size = PRESETS[name].size(Size(640, 560))
+        assert size.inches[0] * 25.4 == pytest.approx(width)
+        smallest = min(map(float, re.findall(r"text ([\d.]+)–", PRESETS[name].words(Size(640, 560)))))
+        assert smallest >= 5
+    assert PRESETS["As seen"].size(Size(640, 560)) == Size(640, 560)
+    assert PRESETS["Slide 16:9"].size(Size(1, 1)).inches == pytest.approx((40 / 3, 7.5))
+
+
+def test_the_data_behind_a_figure_are_its_points(plane: go.Figure, rows: pl.DataFrame) -> None:
+    behind = files.behind(plane, None)
+    run = behind.filter(pl.col("series") == "Run")
+    assert run["x"].to_list() == wanted(rows, "Run")["input"].to_list()
+    assert run["estimate_id"].to_list() == wanted(rows, "Run")["estimate_id"].to_list()
+    assert files.behind(plane, rows) is rows
+
+
+def test_csv_and_parquet_hold_the_same_rows(rows: pl.DataFrame) -> None:
+    flat = rows.select(pl.exclude([name for name, kind in rows.schema.items() if kind.is_nested()]))
+    back = pl.read_csv(files.csv(rows), infer_schema_length=None)
+    assert back["input"].to_list() == rows["input"].to_list()
+    assert pl.read_parquet(io.BytesIO(files.parquet(flat))).equals(flat)
+
+
+def test_a_page_has_all_it_needs_inside_and_may_ask_no_network(plane: go.Figure) -> None:
+    page = files.html(plane, "#FFFFFF", "a </title> & more").decode()
+    assert "default-src 'none'" in page
+    assert "a &lt;/title&gt; &amp; more" in page
+    assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=", page[:2_000])
+    assert "plotly.js v" in page
+    assert "@font-face" in page
+
+
+def test_words_in_a_figure_cannot_end_its_script(plane: go.Figure) -> None:
+    plane.update_layout(meta={"alt": "</script><script>alert(1)</script>"})
+    assert "<script>alert" not in files.html(plane, "#FFFFFF", "title").decode()
+
+
+def test_what_was_zoomed_and_hidden_is_exported_so(plane: go.Figure) -> None:
+    seen = {"ranges": {"xaxis": [0.1, 0.2], "paper_bgcolor": "red"}, "hidden": [0]}
+    shown = files.as_seen(plane, seen)
+    assert list(shown.layout.xaxis.range) == [0.1, 0.2]
+    assert shown.layout.paper_bgcolor is None
+    assert shown.data[0].visible == "legendonly"
+    assert plane.data[0].visible is None
+
+
+def test_a_still_has_no_buttons(plane: go.Figure) -> None:
+    plane.update_layout(sliders=[{}], updatemenus=[{}])
+    assert not {"sliders", "updatemenus"} & set(files.still(plane)["layout"])
+
+
+def test_without_a_browser_pdf_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("BROWSER_PATH", raising=False)
+    with pytest.raises(InputError, match="apt install chromium"):
+        printing.pdf(b"", (1, 1))
+
+
+@pytest.mark.parametrize("text", ["../../etc/passwd", "a/b", "C:\\x", "Plane, order 1!"])
+def test_a_file_name_has_no_path_in_it(text: str) -> None:
+    assert re.fullmatch(r"[a-z0-9-]+", files.stem(text))
+
+
+def test_a_plane_is_read_back_with_its_errors_labels_and_bound(plane: go.Figure, rows: pl.DataFrame) -> None:
+    [chart] = charts(plane)
+    run = next(series for series in chart.data if series.name == "Run")
+    done = next(series for series in chart.data if series.name == "Done")
+    assert run.y == tuple(wanted(rows, "Run")["output"])
+    assert run.x_error[0] == pytest.approx(figures.standard_error(wanted(rows, "Run").to_dicts()[0], "input"))
+    assert run.line
+    assert not done.line
+    assert len(done.x) == 1
+    assert {label.text for series in chart.series for label in series.labels.values()} >= {"Run", "Done", "step 0"}
+    bound = next(series for series in chart.series if series.name == "bound")
+    assert bound.x == bound.y
+
+
+def test_curves_are_read_back_as_counts_with_bands_as_errors(curves: go.Figure, rows: pl.DataFrame) -> None:
+    found = charts(curves)
+    assert [chart.title.split()[-1] for chart in found] == ["complexity", "expressivity", "optimality", "entropy"]
+    [run] = found[0].data
+    assert run.x[1:] == (1_000.0, 10_000.0, 1_000_000.0)
+    assert run.x[0] == found[0].x.zero
+    assert run.y == tuple(wanted(rows, "Run")["input"])
+    errors = [figures.standard_error(row, "input") for row in wanted(rows, "Run").to_dicts()]
+    assert run.y_error == pytest.approx(errors)
+
+
+def deck_of(*shown: Shown) -> Presentation:
+    return Presentation(io.BytesIO(pptx("talk", shown, LIGHT)))
+
+
+def native(slide) -> list:
+    return [shape.chart for shape in slide.shapes if shape.has_chart]
+
+
+def test_powerpoint_has_native_charts_whose_values_equal_the_rows(
+    plane: go.Figure, curves: go.Figure, rows: pl.DataFrame
+) -> None:
+    opened = deck_of(Shown("Both", "note", (plane, curves)))
+    charts_of = native(opened.slides[0])
+    assert len(charts_of) == 5
+    run = next(series for series in charts_of[0].plots[0].series if series.name == "Run")
+    assert [float(v) for v in run.iter_values()] == wanted(rows, "Run")["output"].to_list()
+    places = [float(v.text) for v in run._element.findall("{*}xVal//{*}v")]
+    assert places == wanted(rows, "Run")["input"].to_list()
+    bars = run._element.findall("{*}errBars")
+    assert [bar.find("{*}errDir").get("val") for bar in bars] == ["x", "y"]
+    assert charts_of[0].part.chart_workbook.xlsx_part is not None
+
+
+def test_powerpoint_keeps_colours_and_alt_text(plane: go.Figure) -> None:
+    opened = deck_of(Shown("Plane", "", (plane,)))
+    [frame] = [shape for shape in opened.slides[0].shapes if shape.has_chart]
+    done = next(series for series in frame.chart.plots[0].series if series.name == "Done")
+    colour, _ = figures.style("Done", NAMES, LIGHT)
+    assert f"#{done.marker.format.fill.fore_color.rgb}" == colour
+    assert frame._element.nvGraphicFramePr.cNvPr.get("descr") == plane.layout.meta["alt"]
+
+
+def test_a_logarithmic_axis_stays_one_in_powerpoint(curves: go.Figure) -> None:
+    last = native(deck_of(Shown("", "", (curves,))).slides[0])[-1]
+    assert last.category_axis._element.find("{*}scaling/{*}logBase").get("val") == "10"
+    assert "0 stands at" in last.category_axis.axis_title.text_frame.text
+
+
+def test_words_along_an_axis_are_labels_and_a_falling_axis_falls() -> None:
+    rows = go.Figure(go.Scatter(x=[0.1, 0.3], y=[0, 1], name="a", error_x={"array": [0.2, 0.1]}))
+    rows.update_layout(
+        meta={"alt": "rows"}, yaxis={"range": [1.5, -0.5], "tickvals": [0, 1], "ticktext": ["one", "two"]}
+    )
+    [drawn] = native(deck_of(Shown("", "", (rows,))).slides[0])
+    named = next(series for series in drawn.plots[0].series if series.name == "rows")
+    assert [named.points[i].data_label.text_frame.text for i in (0, 1)] == ["one", "two"]
+    assert drawn.value_axis.reverse_order
+    assert drawn.category_axis.minimum_scale <= -0.1
+    assert drawn.category_axis.maximum_scale >= 0.4
+
+
+def test_words_as_positions_are_numbers_with_names() -> None:
+    rows = go.Figure(go.Scatter(x=np.array([0.1, 0.3]), y=["one", "two"], mode="markers", name="a"))
+    rows.update_layout(yaxis={"autorange": "reversed"})
+    [chart] = charts(rows)
+    assert chart.data[0].y == (0.0, 1.0)
+    assert chart.y.names == ((0, "one"), (1, "two"))
+    assert chart.y.falling
+
+
+def test_an_interval_that_leans_keeps_both_of_its_lengths() -> None:
+    leaning = {"array": np.array([0.2, 0.1]), "arrayminus": np.array([0.4, 0.3])}
+    rows = go.Figure(
+        go.Scatter(x=[0.0, 1.0], y=[0.0, 1.0], name="a", error_x=leaning), layout={"meta": {"alt": "rows"}}
+    )
+    [drawn] = native(deck_of(Shown("", "", (rows,))).slides[0])
+    [bars] = drawn.plots[0].series[0]._element.findall("{*}errBars")
+    lengths = {name: [float(v.text) for v in bars.findall(f"{{*}}{name}//{{*}}v")] for name in ("plus", "minus")}
+    assert lengths == {"plus": [0.2, 0.1], "minus": [0.4, 0.3]}
+
+
+def test_what_is_gone_is_a_sentence_on_its_slide(plane: go.Figure) -> None:
+    opened = deck_of(Shown("Gone", "", (), problem="The model is gone."), Shown("There", "", (plane,)))
+    assert "The model is gone." in [shape.text_frame.text for shape in opened.slides[0].shapes if shape.has_text_frame]
+    assert len(native(opened.slides[1])) == 1
+
+
+def test_a_matrix_is_a_table_of_its_numbers() -> None:
+    matrix = go.Figure(go.Heatmap(x=["a", "b"], y=["c"], z=[[0.25, -0.5]]), layout={"meta": {"alt": "matrix"}})
+    [table] = [s.table for s in deck_of(Shown("", "", (matrix,))).slides[0].shapes if s.has_table]
+    assert [cell.text for cell in table.rows[1].cells] == ["c", "0.25", "-0.50"]
+
+
+def test_the_deck_of_html_holds_every_slide_in_the_inks_of_its_theme(plane: go.Figure) -> None:
+    page = deck.html("talk", [Shown("One", "first", (plane,)), Shown("Two", "", ())], DARK).decode()
+    drawing = json.loads(re.search(r"^const deck = (.*)$", page, re.MULTILINE)[1])
+    assert [slide["title"] for slide in drawing["slides"]] == ["One", "Two"]
+    assert drawing["inks"]["ground"] == DARK.background
+    assert "presentDeck" in page
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.347), (-0.02, 0.33), (0.0, 0.0), (3.0, 3.1), (0, 31)])
+def test_round_limits_hold_all_and_are_few_steps_apart(low: float, high: float) -> None:
+    first, last, step = nice(low, high)
+    assert first <= low + 1e-9
+    assert last >= high - 1e-9
+    assert nice(low, high, slack=0.25)[1] >= high - 0.25 * step
+    assert 1 <= round((last - first) / step) <= 7

@@ -1,0 +1,182 @@
+"""The view of finished models: what is drawn, what is filtered, what stands in the table, what a choice does."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from probe_rows import probe
+
+from dashboard import views
+from dashboard.frontier_style import family_style, stage_symbol
+from dashboard.template import LIGHT
+from dashboard.view import Empty
+from softh.store import write
+
+NAMES = ("zoo-a-3m", "zoo-a-20m", "zoo-a-20m-sft", "zoo-a-20m-dpo", "zoo-b-9m")
+
+
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Callable) -> Path:
+    """Five models of two families and a run, packed, with scores; one estimate of one's own."""
+    monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
+    for place, name in enumerate(NAMES):
+        write.save(made(record, name, place), tmp_path)
+    for step in (1, 100):
+        write.save(record("Run", f"step{step}", step=step, shape=shape(0.01 * step / 100)), tmp_path)
+    score = {"revision": None, "task": "cloze", "metric": "accuracy", "stderr": 0.01, "source": "here"}
+    write.pack(
+        tmp_path, [{"model": f"{name} (trained here)", "score": 0.1 * i, **score} for i, name in enumerate(NAMES)]
+    )
+    write.save(made(record, "my-own", 5), tmp_path)
+    return tmp_path
+
+
+def made(record: Callable, name: str, place: int) -> dict:
+    row = record(f"{name} (trained here)" if name.startswith("zoo") else name, shape=shape(place / 100))
+    stage = next((stage for stage in ("sft", "dpo") if name.endswith(stage)), "base")
+    family = "-".join(name.split("-")[:2])
+    row["model"] |= {"stage": stage, "family": family, "parameters": 1_000_000 * (place + 1)}
+    return row
+
+
+def shape(more: float) -> Callable:
+    return lambda depth, order: (0.9, 0.2 + more, 0.12 + more * (1 if more < 0.03 else -1), 0.02 * order)
+
+
+def built(**link: list[str]) -> views.View:
+    view, notes = views.build("frontier", link)
+    assert notes == []
+    return view
+
+
+def points(view: views.View) -> dict[str, tuple[float, float]]:
+    """Model → place, of the traces that can be picked."""
+    models = dict(view.data.select("estimate_id", "model").iter_rows())
+    return {
+        models[card[0]]: (x, y)
+        for trace in view.figures["plane"].data
+        if trace.customdata is not None
+        for card, x, y in zip(trace.customdata, trace.x, trace.y, strict=True)
+    }
+
+
+def test_every_model_is_one_point_at_its_last_checkpoint(tables: Path) -> None:
+    view = built()
+    assert set(points(view)) == {*(f"{name} (trained here)" for name in NAMES), "Run", "my-own"}
+    assert set(view.rows["Model"]) == set(points(view)) == set(view.data["model"])
+    assert view.data.filter(model="Run")["revision"].to_list() == ["step100"]
+
+
+def test_an_arrow_leads_from_base_to_sft_to_dpo(tables: Path) -> None:
+    view = built()
+    [arrows] = [trace for trace in view.figures["plane"].data if trace.name == "post-training"]
+    at = points(view)
+    chain = [f"zoo-a-20m{stage} (trained here)" for stage in ("", "-sft", "-dpo")]
+    drawn = {((arrows.x[i], arrows.y[i]), (arrows.x[i + 1], arrows.y[i + 1])) for i in range(0, len(arrows.x), 3)}
+    assert drawn == {(at[chain[0]], at[chain[1]]), (at[chain[1]], at[chain[2]])}
+
+
+def test_the_frontier_holds_the_best_and_the_table_begins_with_it(tables: Path) -> None:
+    view = built()
+    front = set(view.data.filter("on_frontier")["model"])
+    assert front == set(view.rows.filter(Frontier="●")["Model"])
+    assert view.rows["Frontier"].to_list() == sorted(view.rows["Frontier"].to_list(), reverse=True)
+    assert "my-own" not in front
+
+
+def test_ones_own_is_marked_in_figure_table_and_data(tables: Path) -> None:
+    view = built()
+    assert view.rows.filter(Yours="●")["Model"].to_list() == ["my-own"]
+    assert view.data.filter("own")["model"].to_list() == ["my-own"]
+    last = [trace for trace in view.figures["plane"].data if trace.customdata is not None][-1]
+    assert [card[0] for card in last.customdata] == view.data.filter("own")["estimate_id"].to_list()
+    assert last.marker.line.width[0] > 2
+    assert "yours" in {trace.name for trace in view.figures["plane"].data}
+
+
+@pytest.mark.parametrize(
+    ("link", "left"),
+    [
+        ({"find": ["A-20M sft"]}, {"zoo-a-20m-sft (trained here)"}),
+        ({"family": ["zoo-b"]}, {"zoo-b-9m (trained here)"}),
+        ({"stage": ["dpo", "sft"]}, {"zoo-a-20m-sft (trained here)", "zoo-a-20m-dpo (trained here)"}),
+        ({"least": ["6"]}, {"my-own"}),
+        ({"most": ["1"]}, {"zoo-a-3m (trained here)"}),
+        ({"own": ["true"]}, {"my-own"}),
+    ],
+)
+def test_search_and_filters_leave_what_fits(tables: Path, link: dict, left: set[str]) -> None:
+    view = built(**link)
+    assert set(points(view)) == set(view.rows["Model"]) == left
+
+
+def test_a_search_without_an_answer_says_what_to_do(tables: Path) -> None:
+    with pytest.raises(Empty, match="clear the search"):
+        built(find=["nothing like it"])
+
+
+def test_what_is_picked_is_ringed(tables: Path) -> None:
+    view = built(points=["my-own", "Run"])
+    [ring] = [trace for trace in view.figures["plane"].data if trace.name == "selected"]
+    assert set(zip(ring.x, ring.y, strict=True)) == {points(view)[name] for name in ("my-own", "Run")}
+    assert {"my-own", "Run"} <= {note.text.strip("</b>") for note in view.figures["plane"].layout.annotations}
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "title"),
+    [
+        ("optimality", "distance to the bound", "distance to the bound"),
+        ("parameters", "bits per byte", "bits per byte"),
+        ("entropy", "score: cloze, accuracy", "cloze, accuracy"),
+    ],
+)
+def test_any_quantity_and_score_can_be_an_axis(tables: Path, x: str, y: str, title: str) -> None:
+    view = built(x=[x], y=[y])
+    layout = view.figures["plane"].layout
+    assert title in layout.yaxis.title.text
+    assert layout.xaxis.type == ("log" if x == "parameters" else "linear")
+    assert view.data["y"].null_count() == 0
+    assert len(points(view)) == (5 if "score" in y else 7)
+    assert "bound" not in " ".join(note.text for note in layout.annotations)
+
+
+def test_an_unknown_axis_falls_back_with_a_note(tables: Path) -> None:
+    view, [note] = views.build("frontier", {"y": ["magic"]})
+    assert "The link asks for y magic" in note
+    assert "expressivity" in view.title
+
+
+def test_other_tokenizers_are_said_in_one_sentence(tables: Path, record: Callable) -> None:
+    assert "tokenizers" not in built().caption
+    other = record("Other")
+    other["model"]["vocabulary"] = 50_000
+    write.save(other, tables)
+    assert "2 vocabularies, hence other tokenizers" in built().caption
+
+
+def test_families_beyond_the_colours_differ_by_their_markers() -> None:
+    names = [f"family-{i:02}" for i in range(28)]
+    assert len({family_style(name, names, LIGHT) for name in names}) == 28
+
+
+def test_known_stages_have_markers_of_their_own() -> None:
+    assert len({stage_symbol(stage) for stage in ("base", "sft", "instruct", "dpo", None)}) == 5
+
+
+@pytest.mark.parametrize("number", [1, 50])
+def test_any_number_of_models_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Callable, number: int
+) -> None:
+    monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
+    for place in range(number):
+        write.save(record(f"m-{place}", layers=1, shape=shape(place / 1000)), tmp_path)
+    assert len(points(built())) == number
+
+
+def test_preference_information_is_an_axis_where_models_were_probed(tables: Path) -> None:
+    for name in (f"{NAMES[0]} (trained here)", "my-own"):
+        made_up = probe(f"99{len(name):02}", model=name)
+        write.save(made_up, tables)
+    view = built(y=["preference information"])
+    assert set(points(view)) == {f"{NAMES[0]} (trained here)", "my-own"}
+    assert view.data["y_error"].null_count() == 0

@@ -1,0 +1,83 @@
+"""Where one's own estimate landed: neighbours by distance on the plane, each model once, and links that show it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from dashboard import landing
+from softh.errors import InputError
+from softh.store import opening, read, write
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
+    return tmp_path
+
+
+def at(x: float, y: float) -> Callable:
+    return lambda depth, order: (0.9, x + 0.02 * order, y + 0.02 * order, 0.02 * order)
+
+
+def stored(data: Path, record: Callable, *rows: tuple) -> dict:
+    """Stores (model, revision, x, y) and gives the last one back as the tables have it."""
+    for model, revision, x, y in rows:
+        made = record(model, revision, shape=at(x, y))
+        write.save(made, data)
+    return landing.own().filter(pl.col("estimate_id") == made["estimate"]["estimate_id"]).row(0, named=True)
+
+
+def test_neighbours_are_the_nearest_checkpoint_of_each_other_model(data: Path, record: Callable) -> None:
+    rows = [("Far", "main", 0.8, 0.8), ("Near", "a", 0.5, 0.5), ("Near", "b", 0.31, 0.2), ("Next", "main", 0.3, 0.24)]
+    mine = stored(
+        data, record, *rows, ("Further", "main", 0.9, 0.9), ("Mine", "old", 0.3, 0.2), ("Mine", "new", 0.3, 0.2)
+    )
+    point, others = landing.points_beside(mine)
+    near = landing.neighbours(point, others)
+    assert near["model"].to_list() == ["Near", "Next", "Far"]
+    assert near["distance"].to_list() == pytest.approx([0.01, 0.04, 0.5**0.5 * 1.1045], rel=0.05)
+    sentence = landing.sentence(mine)
+    assert "Nearest: Near at b (0.0100 away), Next at main (0.0400 away) and Far at main" in sentence
+    assert "±" in sentence
+    assert "Mine" not in sentence
+
+
+def test_what_was_measured_otherwise_is_no_neighbour(data: Path, record: Callable) -> None:
+    write.save(record("Other", documents=128), data)
+    mine = stored(data, record, ("Mine", "main", 0.3, 0.2))
+    assert "has no neighbours" in landing.sentence(mine)
+
+
+def test_links_name_setup_model_and_neighbours(data: Path, record: Callable) -> None:
+    write.save(record("Other", documents=128), data)
+    mine = stored(data, record, ("Near", "main", 0.3, 0.2), ("Mine", "step8", 0.3, 0.2))
+    links = landing.links(mine)
+    assert links["trajectory"] == {
+        "corpus": "python-docs", "settings": "64 documents × 128 tokens", "models": ["Mine", "Near"],
+    }  # fmt: skip
+    assert links["layers"]["revision"] == "step8"
+
+
+def test_own_are_runs_alone_and_a_deleted_one_is_gone(data: Path, record: Callable) -> None:
+    write.save(record("Packed"), data)
+    write.pack(data)
+    mine = stored(data, record, ("Mine", "main", 0.3, 0.2))
+    assert landing.own()["model"].to_list() == ["Mine"]
+    write.remove(data, mine["estimate_id"])
+    assert read.estimates(data)["model"].to_list() == ["Packed"]
+    with pytest.raises(InputError, match="is no run"):
+        write.remove(data, mine["estimate_id"])
+    with pytest.raises(InputError, match="is no run"):
+        write.remove(data, "../../etc/passwd")
+
+
+def test_what_killed_writers_left_is_swept_and_nothing_else(data: Path, record: Callable) -> None:
+    whole = write.save(record("Mine"), data)
+    left = whole.with_name("abc.0123.tmp")
+    left.write_bytes(b"half")
+    assert write.sweep(data) == 0
+    assert write.sweep(data, older=0) == 1
+    assert opening.sound_runs(data) == [whole]
+    assert not left.exists()

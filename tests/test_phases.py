@@ -1,0 +1,99 @@
+"""Boundaries of phases on curves whose boundaries are known."""
+
+import numpy as np
+import pytest
+
+from softh import phases
+from softh.phases import Curve
+
+STEPS = [0, 1, 2, 3, 4, 5, 6, 8, 11, 14, 19, 25, 32, 42, 55, 71, 93, 121, 158, 207, 270, 353, 460, 601, 784, 1024]
+PLACES = phases.places(STEPS)
+
+
+def kink(top: float, rise: float, fall: float) -> np.ndarray:
+    return np.where(top > PLACES, rise * (PLACES - top), -fall * (PLACES - top))
+
+
+def round_top(top: float, rise: float, fall: float) -> np.ndarray:
+    away = PLACES - top
+    return -np.where(away < 0, rise, fall) * away**2 / (1 + np.abs(away))
+
+
+def measured(true: np.ndarray, noise: float, rng: np.random.Generator, runs: int = 1, draws: int = 16) -> Curve:
+    """As an estimator gives it: errors of draws shared by all checkpoints and not, and an error over documents."""
+    shared = rng.standard_normal((runs, 1, draws)) * 2 * noise
+    own = rng.standard_normal((runs, len(true), draws)) * 2 * noise
+    documents = rng.standard_normal((runs, len(true), 1)) * noise / 2
+    values = true[None, :, None] + shared + own + documents
+    return Curve(values.mean(axis=2), values, np.full((runs, len(true)), noise / 2))
+
+
+@pytest.mark.parametrize("shape", [kink, round_top])
+@pytest.mark.parametrize(("rise", "fall"), [(0.05, 0.05), (0.06, 0.01), (0.02, 0.06)])
+@pytest.mark.parametrize("noise", [0.0005, 0.004])
+def test_the_interval_holds_the_boundary_as_often_as_it_says(shape, rise, fall, noise):
+    rng = np.random.default_rng(3)
+    held = []
+    for _ in range(20):
+        top = rng.uniform(5.5, 7.5)
+        found = phases.extreme(PLACES, measured(0.1 + shape(top, rise, fall), noise, rng), "largest")
+        held.append(found.low <= 2**top <= found.high)
+    # 16 of 20 or fewer happen in one case of 38 when the true share is .95.
+    assert sum(held) > 16
+
+
+@pytest.mark.parametrize("shape", [kink, round_top])
+def test_without_noise_the_boundary_is_found_between_checkpoints(shape):
+    rng = np.random.default_rng(0)
+    for top in (5.6, 6.1, 7.3):
+        found = phases.extreme(PLACES, measured(shape(top, 0.06, 0.02), 1e-9, rng), "largest")
+        assert np.log2(found.step) == pytest.approx(top, abs=0.12)
+
+
+def test_more_noise_widens_the_interval():
+    widths = []
+    for noise in (0.001, 0.01):
+        found = phases.extreme(PLACES, measured(kink(6.5, 0.05, 0.05), noise, np.random.default_rng(0)), "largest")
+        widths.append(found.high / found.low)
+    assert widths[0] < widths[1]
+
+
+def test_collapse_ends_at_the_least_entropy_and_fitting_at_the_largest_information():
+    rng = np.random.default_rng(1)
+    # A false maximum of I(Y;Z) before the collapse, where training has not begun, is not the end of fitting.
+    output = 0.3 + kink(7, 0.1, 0.03) + np.where(PLACES < 1, 1.0, 0.0)
+    found = phases.find(STEPS, measured(0.5 - kink(4, 0.2, 0.1), 0.002, rng), measured(output, 0.002, rng))
+    assert found.collapse.low < 2**4 < found.collapse.high
+    assert found.fitting.low < 2**7 < found.fitting.high
+
+
+def test_an_extreme_at_the_end_of_a_run_is_no_boundary():
+    rising = measured(PLACES / 10, 0.001, np.random.default_rng(0))
+    assert phases.extreme(PLACES, rising, "largest") is None
+    assert phases.extreme(PLACES, rising, "least") is None
+
+
+@pytest.mark.parametrize("checkpoints", [1, 3])
+def test_three_checkpoints_hold_no_boundary(checkpoints):
+    curve = measured(np.array([0.0, 1.0, 0.0])[:checkpoints], 0.001, np.random.default_rng(0))
+    assert phases.extreme(PLACES[:checkpoints], curve, "largest") is None
+
+
+def test_without_draws_the_standard_errors_make_the_interval():
+    values = kink(6.5, 0.05, 0.05)[None]
+    widths = [phases.extreme(PLACES, Curve(values, None, np.full_like(values, e)), "largest") for e in (0.001, 0.02)]
+    assert widths[0].high / widths[0].low < widths[1].high / widths[1].low
+
+
+def test_seeds_that_differ_widen_the_interval():
+    rng = np.random.default_rng(0)
+    same = measured(kink(6.5, 0.05, 0.05), 0.001, rng, runs=3)
+    apart = np.stack([measured(kink(top, 0.05, 0.05), 0.001, rng).draws[0] for top in (6, 6.5, 7)])
+    other = Curve(apart.mean(axis=2), apart, same.errors)
+    widths = [phases.extreme(PLACES, curve, "largest") for curve in (same, other)]
+    assert widths[0].high / widths[0].low < widths[1].high / widths[1].low
+
+
+def test_the_same_curve_gives_the_same_boundary():
+    curve = measured(kink(6.5, 0.05, 0.05), 0.003, np.random.default_rng(0))
+    assert phases.extreme(PLACES, curve, "largest") == phases.extreme(PLACES, curve, "largest")

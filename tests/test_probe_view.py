@@ -1,0 +1,173 @@
+"""Parts of the preference page: changes with paired errors, figures that say what they show, words that fit."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from probe_rows import probe
+from streamlit.testing.v1 import AppTest
+
+from dashboard import queries
+from dashboard.probe_change import Change, changes, stages, t_quantile
+from dashboard.probe_words import Findings, paragraph, rank_correlation
+from dashboard.views import build
+from softh.store import write
+
+APP = str(Path(__file__).parents[1] / "app.py")
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def family(data: Path) -> Path:
+    """A base model, two stages of post-training, and a stranger of another width."""
+    for place, (name, stage, scale) in enumerate(
+        [("zoo-x (trained here)", "base", 1.0), ("zoo-x-sft (trained here)", "sft", 1.2),
+         ("zoo-x-dpo (trained here)", "dpo", 1.5), ("Other-Instruct", "instruct", 0.5)]
+    ):  # fmt: skip
+        write.save(probe(f"aa0{place}", model=name, stage=stage, scale=scale), data)
+    return data
+
+
+def rows(values: np.ndarray, folds: np.ndarray) -> pl.DataFrame:
+    """Corrected information of one layer (values by draw, and without each fold) and of the mean."""
+    found = [
+        {"layer": layer, "correction": "corrected", "quantity": quantity, "value": float(values.mean()), "draws": draws}
+        for layer in (None, 0)
+        for quantity, draws in (("information", values.tolist()), ("folds", folds.tolist()))
+    ]
+    return pl.DataFrame(found)
+
+
+def test_the_error_of_a_change_is_paired_over_draws_and_folds() -> None:
+    random = np.random.default_rng(0)
+    shared, own = random.normal(1, 0.5, 32), random.normal(0.3, 0.01, 32)
+    folds, moved = random.normal(1, 0.2, 8), random.normal(0.3, 0.01, 8)
+    mean, layer = changes(rows(shared, folds), rows(shared + own, folds + moved))
+    assert (mean.layer, layer.layer) == (None, 0)
+    assert mean.value == pytest.approx(own.mean())
+    of_folds = math.sqrt(7 / 8 * ((moved - moved.mean()) ** 2).sum())
+    assert mean.error == pytest.approx(math.hypot(own.std(ddof=1) / math.sqrt(32), of_folds))
+    assert mean.error < 0.1 * shared.std()
+    assert mean.high - mean.value == pytest.approx(t_quantile(7) * mean.error)
+
+
+@pytest.mark.parametrize(("freedom", "exact"), [(3, 3.182), (7, 2.365), (30, 2.042)])
+def test_quantiles_are_those_of_student(freedom: int, exact: float) -> None:
+    assert t_quantile(freedom) == pytest.approx(exact, rel=0.04)
+
+
+def test_changes_are_offered_within_a_family_alone_and_on_the_same_positions(family: Path) -> None:
+    found = stages(queries.probes())
+    assert list(found) == [
+        "zoo-x (trained here): base → dpo", "zoo-x (trained here): base → sft", "zoo-x (trained here): sft → dpo",
+    ]  # fmt: skip
+    assert found["zoo-x (trained here): base → dpo"] == ("aa00", "aa02")
+    apart = queries.probes().with_columns(
+        positions=pl.when(pl.col("stage") == "dpo").then(1).otherwise(pl.col("positions"))
+    )
+    assert list(stages(apart)) == ["zoo-x (trained here): base → sft"]
+
+
+FOUND = Findings("M", 200, 3.0, 0.2, 150.0, 5, (2.5, 0.3), {"linear": (0.9, 0.01), "words": (0.8, 0.01),
+                 "length": (0.55, 0.02)}, 0.8)  # fmt: skip
+
+
+def test_the_paragraph_says_what_the_numbers_say() -> None:
+    said = paragraph(FOUND, None, "u")
+    assert "clearly more than chance" in said
+    assert "most in layer 5" in said
+    assert "10.0 points more than the words" in said
+    assert "Length does not explain it" in said
+    assert "agree about which layers" in said
+    nothing = paragraph(replace(FOUND, value=0.3), None, "u")
+    assert "no more than chance" in nothing
+    assert "most in layer" not in nothing
+    assert "chance explains" in paragraph(replace(FOUND, matched=(0.2, 0.3)), None, "u")
+    assert "Too few pairs" in paragraph(replace(FOUND, matched=None), None, "u")
+    wordy = replace(FOUND, right={**FOUND.right, "words": (0.89, 0.01)})
+    assert "may all be a matter of words" in paragraph(wordy, None, "u")
+    assert "less than the words" in paragraph(replace(FOUND, right={**FOUND.right, "words": (0.97, 0.01)}), None, "u")
+    assert "disagree" in paragraph(replace(FOUND, agreement=-0.5), None, "u")
+    unsure, sure = Change(None, 0.1, 0.2, -0.3, 0.5), Change(None, -0.4, 0.1, -0.6, -0.2)
+    assert "may be none" in paragraph(FOUND, ("a → b", unsure, 1.0), "u")
+    assert "a → b: a loss of 0.40 ± 0.10 u" in paragraph(FOUND, ("a → b", sure, 1.0), "u")
+
+
+def test_ranks_are_compared_where_there_are_any() -> None:
+    assert rank_correlation([1, 2, 3, 4], [10, 20, 40, 30]) == pytest.approx(0.8)
+    assert rank_correlation([1, 2], [1, 2]) is None
+    assert rank_correlation([1, 1, 1], [1, 2, 3]) is None
+
+
+def test_a_link_is_the_whole_view(family: Path) -> None:
+    view, notes = build("preference", {})
+    assert not notes
+    assert list(view.figures) == ["profile", "linear", "parts", "others", "changed"]
+    assert all(figure.layout.meta["alt"] for figure in view.figures.values())
+    assert "base → dpo: a gain of 1.75" in view.text
+    assert view.rows.height == 3
+    assert not {pl.List, pl.Struct} & {dtype.base_type() for dtype in view.data.dtypes}
+    chosen = {
+        "models": ["Other-Instruct"], "positions": ["last token"], "part": ["matched by length"], "unit": ["nats"],
+        "change": ["zoo-x (trained here): sft → dpo"],
+    }  # fmt: skip
+    other, notes = build("preference", chosen, dark=True)
+    assert not notes
+    assert other.rows["Model"].to_list() == ["Other-Instruct"]
+    assert "nats" in other.figures["profile"].layout.yaxis.title.text
+    assert "sft → dpo" in other.figures["changed"].layout.meta["alt"]
+    assert other.figures["profile"].layout.template.layout.font.color != (
+        view.figures["profile"].layout.template.layout.font.color
+    )
+    _, notes = build("preference", {"positions": ["middle"], "part": ["gone"]})
+    assert len(notes) == 2
+
+
+def test_models_of_different_depth_share_an_axis(family: Path) -> None:
+    view, _ = build("preference", {})
+    assert view.figures["profile"].layout.xaxis.title.text == "layer, 0 the embedding"
+    deep = probe("aa09", model="Deep")
+    deep["model"]["layers"] = 4
+    write.save(deep, family)
+    view, _ = build("preference", {})
+    assert view.figures["profile"].layout.xaxis.title.text.startswith("depth")
+
+
+def opened(**link: str) -> AppTest:
+    app = AppTest.from_file(APP, default_timeout=60).run().switch_page("pages/preference.py")
+    for key, value in link.items():
+        app.query_params[key] = value
+    return app.run()
+
+
+def test_the_page_shows_figures_a_paragraph_and_a_table(family: Path) -> None:
+    app = opened()
+    assert not app.exception
+    assert len(app.get("plotly_chart")) == 5
+    assert any("clearly more than chance" in text.value for text in app.markdown)
+    assert "±" in app.dataframe[0].value.to_string()
+    assert "an answer cut by the context" in " ".join(text.value for text in app.caption)
+    title = json.loads(app.get("plotly_chart")[0].proto.spec)["layout"]["yaxis"]["title"]["text"]
+    assert "log n" in title
+
+
+def test_without_probes_the_page_says_what_to_do(data: Path) -> None:
+    app = opened()
+    assert not app.exception
+    assert "no probes yet" in " ".join(text.value for text in app.info)
+    assert "python -m softh preference" in app.code[0].value
+
+
+def test_without_a_model_the_page_says_so(family: Path) -> None:
+    app = opened().multiselect(key="models").set_value([]).run()
+    assert not app.exception
+    assert "No model is chosen" in " ".join(text.value for text in app.info)

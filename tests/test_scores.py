@@ -1,0 +1,210 @@
+"""Scores of others: every format gives rows, names match by letter, and what is wrong is a sentence."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub.constants
+import polars as pl
+import pytest
+from hub import Hub, Repo, serve
+from typer.testing import CliRunner
+
+from softh import scores
+from softh.cli import app
+from softh.errors import InputError
+from softh.store import read, schema, write
+
+TODAY: dict[str, Any] = {
+    "results": {
+        "arc_easy": {"alias": "arc_easy", "acc,none": 0.61, "acc_stderr,none": 0.01, "acc_norm,none": 0.58,
+                     "acc_norm_stderr,none": 0.01},
+        "gsm8k": {"alias": "gsm8k", "exact_match,strict-match": 0.02, "exact_match_stderr,strict-match": 0.004},
+        "mmlu": {"alias": "mmlu", "acc,none": 0.25, "acc_stderr,none": "N/A", "sample_len": 3},
+    },
+    "n-shot": {"arc_easy": 0, "gsm8k": 5, "mmlu": 5},
+    "config": {"model": "hf", "model_args": {"pretrained": "EleutherAI/pythia-160m", "revision": "step1000",
+                                             "dtype": "float16"}},
+    "model_name": "EleutherAI/pythia-160m",
+    "lm_eval_version": "0.4.9",
+}  # fmt: skip
+OLDER: dict[str, Any] = {
+    "results": {"piqa": {"acc": 0.6, "acc_stderr": 0.011, "acc_norm": 0.61}},
+    "versions": {"piqa": 0},
+    "config": {"model": "hf-causal", "model_args": "pretrained=EleutherAI/pythia-70m,revision=main", "num_fewshot": 0},
+}
+
+
+def harness(content: dict[str, Any]) -> list[dict[str, Any]]:
+    return scores.from_file("results.json", json.dumps(content).encode()).rows
+
+
+def test_a_result_file_of_today_gives_every_metric_with_shots_and_precision() -> None:
+    rows = harness(TODAY)
+    assert {(r["task"], r["metric"], r["score"], r["stderr"]) for r in rows} == {
+        ("arc_easy", "accuracy, 0-shot", 0.61, 0.01),
+        ("arc_easy", "accuracy, length-normalised, 0-shot", 0.58, 0.01),
+        ("gsm8k", "exact_match, strict-match, 5-shot", 0.02, 0.004),
+        ("mmlu", "accuracy, 5-shot", 0.25, None),
+    }
+    assert {(r["model"], r["revision"], r["source"]) for r in rows} == {
+        ("EleutherAI/pythia-160m", "step1000", "lm-evaluation-harness 0.4.9, float16")
+    }
+
+
+def test_a_result_file_of_an_older_version_gives_the_same() -> None:
+    rows = harness(OLDER)
+    assert [(r["metric"], r["score"]) for r in rows] == [
+        ("accuracy, 0-shot", 0.6), ("accuracy, length-normalised, 0-shot", 0.61)
+    ]  # fmt: skip
+    assert {(r["model"], r["revision"]) for r in rows} == {("EleutherAI/pythia-70m", None)}
+    assert rows[0]["source"] == "lm-evaluation-harness of an older version"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"config_general": {}, "results": {}}, "a result file of lighteval"),
+        ({"instances": []}, "a result file of HELM"),
+        ({"scores": 1}, "has the keys scores; expected results and config"),
+        ({**OLDER, "config": {"model": "x", "model_args": None}}, "names no model"),
+        ({**OLDER, "results": {"piqa": {"acc": float("nan")}}}, "no score that is a number"),
+    ],
+)
+def test_results_of_another_tool_are_refused_in_a_sentence(content: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        harness(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"results": {"a', "cut off or damaged"),
+        (b"name,score\na,1\n", "expected a column model"),
+        (b"model,task,score\na,t,high\n", "no score that is a number"),
+        (b"model,task,score\na,t,1\na,t,2\n", r"gives a two scores on t \(1 and 2\)"),
+        (b"PAR1nonsense", "cannot be read"),
+        (b"\xff\xfe\x00\x01", "cannot be read|expected a column model"),
+        (b"", "cannot be read"),
+    ],
+)
+def test_a_bad_file_is_refused_in_a_sentence(content: bytes, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        scores.from_file("file", content)
+
+
+def test_tables_are_long_or_wide() -> None:
+    long = scores.from_file("t.csv", b"Model,Task,Score,metric,precision\na,t,1.5,accuracy,bfloat16\na,t,,accuracy,x\n")
+    assert [(r["task"], r["score"], r["metric"], r["source"]) for r in long.rows] == [
+        ("t", 1.5, "accuracy", "t.csv, bfloat16")
+    ]
+    assert long.notes == ["1 of 2 rows of t.csv have no model, no task or no number: left out."]
+    wide = scores.from_file("w.csv", b"model,MMLU,BBH,licence\na,1,2,MIT\nb,3,,MIT\n")
+    assert {(r["model"], r["task"], r["score"]) for r in wide.rows} == {
+        ("a", "MMLU", 1),
+        ("a", "BBH", 2),
+        ("b", "MMLU", 3),
+    }
+    assert any("licence" in note for note in wide.notes)
+
+
+def test_precisions_stay_apart_and_equal_rows_are_one() -> None:
+    table = pl.DataFrame({"model": ["a", "a", "a"], "task": ["t"] * 3, "score": [1.0, 2.0, 2.0],
+                          "precision": ["float16", "bfloat16", "bfloat16"]})  # fmt: skip
+    assert sorted(row["source"] for row in scores.of_table(table, "t").rows) == ["t, bfloat16", "t, float16"]
+
+
+def test_names_match_by_letter_and_the_nearest_are_named() -> None:
+    known = {"pythia-160m": "EleutherAI/pythia-160m", "tiny (dequantised)": "tiny.gguf"}
+    found = scores.unmatched(["EleutherAI/pythia-160m", "pythia-160m", "Pythia-160M-deduped", "zzz"], known)
+    assert set(found) == {"Pythia-160M-deduped", "zzz"}
+    assert found["Pythia-160M-deduped"] == ["pythia-160m"]
+    assert found["zzz"] == []
+
+
+def test_a_source_shared_by_several_models_names_none_of_them() -> None:
+    known = {"zoo-a": "zoo/recipe.toml", "zoo-b": "zoo/recipe.toml"}
+    assert list(scores.unmatched(["zoo/recipe.toml"], known)) == ["zoo/recipe.toml"]
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with serve() as server:
+        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+        for name, value in (
+            ("ENDPOINT", server.url),
+            ("HUGGINGFACE_CO_URL_TEMPLATE", template),
+            ("HF_HUB_CACHE", str(tmp_path / "hub")),
+        ):
+            monkeypatch.setattr(huggingface_hub.constants, name, value)
+        yield server
+
+
+def test_the_leaderboard_is_read_from_the_hub(hub: Hub, tmp_path: Path) -> None:
+    table = pl.DataFrame(
+        {"fullname": ["org/a", "org/a", "org/b"], "Precision": ["float16", "bfloat16", "bfloat16"],
+         "Model sha": ["0123456789abcdef", "0123456789abcdef", None], "Flagged": [False, False, True],
+         **{task: [1.0, 2.0, 3.0] for task in scores.LEADERBOARD}}
+    )  # fmt: skip
+    table.write_parquet(tmp_path / "t.parquet")
+    content = (tmp_path / "t.parquet").read_bytes()
+    hub.repos["datasets/open-llm-leaderboard/contents"] = Repo({"main": {"data/train-00000-of-00001.parquet": content}})
+    rows = scores.from_hub("open-llm-leaderboard/contents").rows
+    assert len(rows) == 18
+    assert {row["source"] for row in rows} == {
+        "Open LLM Leaderboard v2, float16, commit 0123456789ab",
+        "Open LLM Leaderboard v2, bfloat16, commit 0123456789ab",
+        "Open LLM Leaderboard v2, bfloat16",
+    }
+    with pytest.raises(InputError, match="could not be read from the hub"):
+        scores.from_hub("no/such")
+
+
+def test_imported_scores_are_read_beside_packed_ones_and_the_newest_wins(tmp_path: Path) -> None:
+    row = {"model": "a", "revision": None, "task": "t", "metric": "m", "score": 1.0, "stderr": None, "source": "s"}
+    write.pack(tmp_path, [row, {**row, "task": "other"}])
+    before = read.version(tmp_path)
+    write.save_scores([{**row, "score": 2.0}], tmp_path)
+    assert read.version(tmp_path) != before
+    assert dict(read.benchmarks(tmp_path).select("task", "score").iter_rows()) == {"t": 2.0, "other": 1.0}
+    write.save_scores([{**row, "score": 3.0}], tmp_path)
+    assert dict(read.benchmarks(tmp_path).select("task", "score").iter_rows()) == {"t": 3.0, "other": 1.0}
+    write.pack(tmp_path)
+    assert not list((tmp_path / schema.SCORES).iterdir())
+    assert dict(read.benchmarks(tmp_path).select("task", "score").iter_rows()) == {"t": 3.0, "other": 1.0}
+
+
+def test_a_damaged_file_of_scores_is_named_and_left_out(tmp_path: Path) -> None:
+    row = {"model": "a", "revision": None, "task": "t", "metric": "m", "score": 1.0, "stderr": None, "source": "s"}
+    path = write.save_scores([row], tmp_path)
+    content = bytearray(path.read_bytes())
+    content[40] ^= 1
+    path.write_bytes(content)
+    assert read.benchmarks(tmp_path).is_empty()
+    assert f"{path.name} is left out" in read.problems(tmp_path)[0]
+    for broken in ({**row, "score": float("inf")}, {**row, "model": None}, {"model": "a"}):
+        with pytest.raises(ValueError, match=r"not a finite|no value for|missing or unknown"):
+            write.save_scores([broken], tmp_path)
+
+
+def test_the_command_imports_lists_and_guesses_nothing(
+    tmp_path: Path, record: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write.save(record("pythia-160m (dequantised)"), tmp_path)
+    (tmp_path / "results.json").write_text(json.dumps(TODAY))
+    run = CliRunner().invoke(app, ["scores", "import", str(tmp_path / "results.json"), "--data", str(tmp_path)])
+    assert run.exit_code == 0, run.output
+    assert "4 scores of 1 models" in run.output
+    assert "EleutherAI/pythia-160m; nearest: pythia-160m (dequantised)" in run.output
+    matched = f"EleutherAI/pythia-160m={'pythia-160m (dequantised)'}"
+    run = CliRunner().invoke(
+        app, ["scores", "import", str(tmp_path / "results.json"), "--match", matched, "--data", str(tmp_path)]
+    )
+    assert "nearest" not in run.output
+    assert set(read.benchmarks(tmp_path)["model"]) == {"EleutherAI/pythia-160m", "pythia-160m (dequantised)"}
+    run = CliRunner().invoke(app, ["scores", "list", "--data", str(tmp_path)])
+    assert "8 scores of    2 models" in run.output
+    for wrong in (["no.json"], [str(tmp_path / "results.json"), "--match", "a"]):
+        run = CliRunner().invoke(app, ["scores", "import", *wrong, "--data", str(tmp_path)])
+        assert isinstance(run.exception, InputError)

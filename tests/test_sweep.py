@@ -1,0 +1,136 @@
+"""A recipe is read strictly, its revisions are chosen by their steps, and a sweep does what is missing, once."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hub import Hub, Repo, files_of, serve
+from tiny import save_model, save_text
+
+from softh import sweep
+from softh.errors import InputError
+from softh.revisions import spaced
+from softh.spec import EstimateSpec
+from softh.store import read
+
+ROOT = Path(__file__).parent.parent
+PYTHIA = ["main", *(f"step{step}" for step in (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, *range(1000, 144_000, 1000)))]
+
+
+def recipe(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_spaced_revisions_hold_both_ends_and_are_even_in_the_logarithm() -> None:
+    chosen = [int(name.removeprefix("step")) for name in spaced(PYTHIA, 12)]
+    assert (len(chosen), chosen[0], chosen[-1]) == (12, 0, 143_000)
+    ratios = [(b + 1) / (a + 1) for a, b in pairwise(chosen)]
+    assert max(ratios) / min(ratios) < 2.5
+
+
+@pytest.mark.parametrize("count", [1, 2, 12, 40, 154, 500])
+def test_spaced_revisions_are_as_many_as_asked_for_and_different(count: int) -> None:
+    chosen = spaced(PYTHIA, count)
+    assert len(chosen) == len(set(chosen)) == min(count, 154)
+
+
+def test_every_shipped_recipe_is_read_and_names_hub_models() -> None:
+    for path in sorted((ROOT / "recipes").glob("*.toml")):
+        read_ = sweep.load(path)
+        assert all("/" in entry.id for entry in read_.models), path
+        assert len({(entry.id, entry.revisions) for entry in read_.models}) == len(read_.models), path
+
+
+def test_the_frontier_recipe_names_47_models_that_have_scores() -> None:
+    names = {entry.id for entry in sweep.load(ROOT / "recipes" / "frontier.toml").models}
+    scored = read.benchmarks(ROOT / "data")["model"].unique()
+    assert len(names) >= 47
+    assert names <= set(scored)
+
+
+def test_patterns_choose_among_the_revisions_of_the_hub(tmp_path: Path) -> None:
+    path = recipe(
+        tmp_path / "r.toml",
+        '[estimate]\ncorpus = "c4"\ndraws = 4\n'
+        '[[model]]\nid = "a/b"\nrevisions = "step*"\ncheckpoints = 3\n[[model]]\nid = "a/c"\n',
+    )
+    specs = list(sweep.load(path).specs(lambda model: PYTHIA))
+    assert [(spec.model, spec.revision) for spec in specs] == [
+        ("a/b", "step0"), ("a/b", "step512"), ("a/b", "step143000"), ("a/c", None),
+    ]  # fmt: skip
+    assert {(spec.corpus, spec.draws) for spec in specs} == {("c4", 4)}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("models = 1", "unknown key 'models'"),
+        ("[estimate]\nspeed = 1", "unknown key 'speed'"),
+        ("[estimate]\ndraws = 0", "draws was 0"),
+        ("[estimate]\ndraws = 2", "names no model"),
+        ("[[model]]\nname = 'a/b'", "unknown key 'name'"),
+        ("[[model]]\nrevisions = ['x']", "expected a hub id"),
+        ("[[model]]\nid = 'a/b'\ncheckpoints = 0", "checkpoints of"),
+        ("[[model]]\nid = 'a/b'\nrevisions = [1]", "quote them"),
+        ("[[model", "no TOML"),
+    ],
+)
+def test_a_recipe_with_a_mistake_is_refused_in_one_sentence(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(InputError, match="(?s)" + words) as caught:
+        sweep.load(recipe(tmp_path / "r.toml", text))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pattern_that_fits_nothing_is_refused(tmp_path: Path) -> None:
+    read_ = sweep.load(recipe(tmp_path / "r.toml", '[[model]]\nid = "a/b"\nrevisions = "stage*"\n'))
+    with pytest.raises(InputError, match="no revision like"):
+        list(read_.specs(lambda model: PYTHIA))
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with serve() as server:
+        yield server
+
+
+def run(hub: Hub, tmp_path: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    places = {"SOFTH_DATA": str(tmp_path / "data"), "SOFTH_CACHE": str(tmp_path / "cache"), "HF_ENDPOINT": hub.url,
+              "HF_HOME": str(tmp_path / "hf")}  # fmt: skip
+    return subprocess.run([sys.executable, "-m", "softh", "sweep", *map(str, arguments)], cwd=ROOT, text=True,
+                          env=os.environ | places, capture_output=True, timeout=300, check=False)  # fmt: skip
+
+
+def test_a_sweep_goes_on_where_it_was_and_names_what_failed(hub: Hub, tmp_path: Path) -> None:
+    files = files_of(save_model(tmp_path / "model"))
+    text = save_text(tmp_path / "text.jsonl")
+    hub.repos["models/a/b"] = Repo({step: {**files, "of": step.encode()} for step in ("main", "step0", "step8")})
+    path = recipe(
+        tmp_path / "r.toml",
+        f'[estimate]\ncorpus = "file:{text}"\ndocuments = 8\ncontext = 32\norders = [1]\ndraws = 2\n'
+        '[[model]]\nid = "a/b"\nrevisions = "step*"\n[[model]]\nid = "a/gone"\n',
+    )
+    first = run(hub, tmp_path, path)
+    assert first.returncode == 2
+    assert "2 estimated, 0 stored before, 1 failed: a/gone." in first.stdout
+    assert "Traceback" not in first.stderr
+    assert "'a/gone' is no folder here" in first.stderr
+    rows = read.estimates(tmp_path / "data")
+    assert rows["revision"].to_list() == ["step0", "step8"]
+    hub.repos["models/a/b"].revisions["step8"]["of"] = b"moved"
+    again = run(hub, tmp_path, path, "--dry-run")
+    assert again.stdout.splitlines()[:2] == ["a/b@step8", "a/gone"]
+    assert "2 to estimate, 1 stored before" in again.stdout
+
+
+def test_what_is_stored_is_told_by_its_weights(tmp_path: Path) -> None:
+    folder = save_model(tmp_path / "model")
+    spec = EstimateSpec(model=str(folder))
+    stored = {(spec.canonical(), sweep.digest(spec))}
+    assert not sweep.missing(spec, stored)
+    assert sweep.missing(EstimateSpec(model=str(folder), draws=2), stored)
+    assert sweep.missing(spec, {(spec.canonical(), "other")})

@@ -1,0 +1,193 @@
+"""A view is a link: what a page draws can be built again from its link alone."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from conftest import flat
+from probe_rows import probe
+from streamlit.testing.v1 import AppTest
+
+from dashboard import selection, views
+from dashboard.view import Empty
+from softh.store import write
+
+ROOT = Path(__file__).parents[1]
+
+LINKS: dict[str, list[dict[str, list[str]]]] = {
+    "trajectory": [{}, {"models": ["Run-4M", "Done"], "order": ["2"], "correction": ["raw"], "along": ["step"]}],
+    "frontier": [{}, {"x": ["optimality"], "y": ["entropy"], "find": ["run"], "points": ["Run-4M"], "order": ["2"]}],
+    "benchmarks": [
+        {},
+        {
+            "among": ["training steps"],
+            "coefficient": ["kendall"],
+            "predictor": ["entropy H(Z)"],
+            "score": ["two"],
+            "scatter-axes": ["x 0:0.5"],
+        },
+    ],
+    "layers": [{}, {"model": ["Run-1M"], "revision": ["step0"], "order": ["4"], "correction": ["null"]}],
+    "preference": [{}, {"unit": ["nats"], "positions": ["last token"], "profile-axes": ["x 0:1"]}],
+}
+
+
+def moved(by: float) -> Callable:
+    """A shape that differs from one checkpoint to the next."""
+
+    def shape(depth: float, order: int) -> tuple[float, float, float, float]:
+        h, x, y, null = flat(depth, order)
+        return h - by / 100, x + by / 50, y + by**2 / 200, null
+
+    return shape
+
+
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Callable) -> Path:
+    """Two runs of three checkpoints each, and a finished model."""
+    monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
+    scores = []
+    for number, model in enumerate(("Run-1M", "Run-4M")):
+        for place, step in enumerate((0, 10, 100)):
+            shape = moved(number + place**2)
+            write.save(record(model, f"step{step}", step=step, tokens=1_000 * step, shape=shape), tmp_path)
+            about = {
+                "model": model,
+                "revision": f"step{step}",
+                "metric": "accuracy",
+                "stderr": 0.01,
+                "source": "a test",
+            }
+            scores += [{**about, "task": task, "score": place**2 * k + number} for k, task in ((1, "one"), (2, "two"))]
+    write.save(record("Done"), tmp_path)
+    write.save(probe(), tmp_path)
+    write.save_scores(scores, tmp_path)
+    return tmp_path
+
+
+def on_page(page: str, params: Mapping[str, Sequence[str]]) -> list[dict]:
+    """Figures of the page that the link opens."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+    if page != "trajectory":
+        with pytest.MonkeyPatch.context() as elsewhere:
+            elsewhere.setenv("SOFTH_DATA", str(ROOT / "tests" / "nowhere"))
+            app = app.run().switch_page(f"pages/{page}.py")
+    for key, value in params.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception
+    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+
+
+def test_every_view_has_links_to_be_tested_with() -> None:
+    assert set(LINKS) == set(views.VIEWS)
+
+
+@pytest.mark.parametrize(("page", "number"), [(page, n) for page in LINKS for n in range(len(LINKS[page]))])
+def test_a_view_from_its_link_is_what_the_page_shows(page: str, number: int, tables: Path) -> None:
+    params = LINKS[page][number]
+    built, notes = views.build(page, params)
+    assert notes == []
+    figures = [json.loads(figure.to_json()) for figure in built.figures.values()]
+    # A page may lay its figures out in another order.
+    assert sorted(figures, key=json.dumps) == sorted(on_page(page, params), key=json.dumps)
+    assert all(figure.layout.meta["alt"] for figure in built.figures.values())
+    assert built.data.height >= built.rows.height > 0
+    assert built.data.write_csv()
+
+
+def test_a_dark_view_has_other_inks(tables: Path) -> None:
+    [light, dark] = (views.build("layers", {}, dark=dark)[0].figures["plane"] for dark in (False, True))
+    assert light.layout.template.layout.font.color != dark.layout.template.layout.font.color
+
+
+def test_what_a_link_asks_for_in_vain_is_noted_and_the_rest_is_shown(tables: Path) -> None:
+    view, notes = views.build("trajectory", {"models": ["gone", "Done"], "order": ["9"], "correction": ["\ufffd"]})
+    assert [note.split(",")[0] for note in notes] == [
+        "The link asks for order 9",
+        "The link asks for correction \ufffd",
+        "The link asks for models gone",
+    ]
+    assert view.data["model"].unique().to_list() == ["Done"]
+
+
+def test_a_link_to_nothing_chosen_says_what_to_choose(tables: Path) -> None:
+    with pytest.raises(Empty, match="choose one in the sidebar"):
+        views.build("trajectory", {"models": [""]})
+
+
+def test_without_tables_a_view_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
+    with pytest.raises(Empty, match="python -m softh estimate"):
+        views.build("layers", {})
+
+
+def test_every_kind_of_control_reads_a_link_and_falls_back() -> None:
+    params = {
+        "few": ["b"],
+        "scale": ["c"],
+        "on": ["true"],
+        "off": ["maybe"],
+        "low": ["0.5"],
+        "high": ["7"],
+        "find": ["x y "],
+    }
+    with selection.from_link(params) as link:
+        assert selection.segments("Few", ["a", "b"], "few") == "b"
+        assert selection.slider("Scale", ["a", "b"], "scale", default="b") == "b"
+        assert selection.toggle("On", "on") is True
+        assert selection.toggle("Off", "off", default=True) is True
+        assert selection.number("Low", "low", low=0, high=1) == 0.5
+        assert selection.number("High", "high", low=0, high=1) is None
+        assert selection.number("Other", "other") is None
+        assert selection.text("Find", "find") == "x y"
+        assert selection.select("Unasked", ["a", "b"], "unasked", default="b") == "b"
+        assert selection.several("Many", ["a", "b"], "many", default=["a"]) == ["a"]
+    assert [note.split(",")[0] for note in link.notes] == [
+        "The link asks for scale c",
+        "The link asks for off maybe",
+        "The link asks for high 7",
+    ]
+
+
+CONTROLS = """
+import streamlit as st
+from dashboard import selection
+st.write(repr([
+    selection.segments("Few", ["a", "b"], "few"),
+    selection.slider("Scale", ["a", "b", "c"], "scale", default="c"),
+    selection.toggle("On", "on"),
+    selection.number("Low", "low", low=0, high=1),
+    selection.text("Find", "find"),
+    selection.several("Many", ["a", "b", "c"], "many", default=["a"]),
+]))
+"""
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"few": ["b"], "scale": ["a"], "on": ["true"], "low": ["0.5"], "find": ["word"], "many": ["c", "b"]},
+        {"few": ["x"], "scale": ["x"], "on": ["x"], "low": ["7"], "find": [""], "many": ["x", "b"]},
+        {"many": [""], "low": ["nan"]},
+    ],
+)
+def test_a_control_on_a_page_reads_a_link_as_a_view_does(params: dict[str, list[str]]) -> None:
+    app = AppTest.from_string(CONTROLS)
+    for key, value in params.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception
+    with selection.from_link(params) as link:
+        expected = [
+            selection.segments("Few", ["a", "b"], "few"),
+            selection.slider("Scale", ["a", "b", "c"], "scale", default="c"),
+            selection.toggle("On", "on"),
+            selection.number("Low", "low", low=0, high=1),
+            selection.text("Find", "find"),
+            selection.several("Many", ["a", "b", "c"], "many", default=["a"]),
+        ]
+    assert app.markdown[0].value == repr(expected)
+    assert [note.value for note in app.info] == link.notes

@@ -147,8 +147,11 @@ def toggle(
     wanted = asked(key)
     if unknown := [word for word in wanted if word not in words]:
         note(key, unknown, list(words), str(default).lower())
+    value = words.get(wanted[-1], default) if wanted else default
     if current():
-        return words.get(wanted[-1], default) if wanted else default
+        return value
+    if not default:
+        st.session_state[key] = st.session_state.get(key, value)  # as in `text`
     return _at(where).toggle(label, default, key=key, bind="query-params", help=help)
 
 
@@ -184,8 +187,11 @@ def text(
     where: DeltaGenerator | None = None,
 ) -> str:
     """Free words, such as those of a search; '' where nothing was written."""
+    wanted = (asked(key) or [""])[-1]
     if current():
-        return (asked(key) or [""])[-1].strip()
+        return wanted.strip()
+    # A control that is moved by another's coming or going no longer writes into the URL, unless it is given its value.
+    st.session_state[key] = st.session_state.get(key, wanted)
     of = _at(where)
     return of.text_input(label, key=key, bind="query-params", placeholder=placeholder, help=help).strip()
 

@@ -149,12 +149,7 @@ def label(page: Page, kind: str, place: int) -> str:
     return page.get_by_test_id(kind).nth(place).inner_text().partition("\n")[0] or str(place)
 
 
-LOST = pytest.mark.xfail(
-    strict=True, reason="a range of the scatter's y axis is lost when its link opens (docs/log.md)"
-)
-
-
-@pytest.mark.parametrize("path", [pytest.param(p, marks=LOST) if p == "/benchmarks" else p for p in paths()])
+@pytest.mark.parametrize("path", paths())
 def test_every_control_of_every_page_works_and_the_link_opens_what_was_seen(
     page: Page, chromium: Browser, address: str, path: str
 ) -> None:

@@ -1,10 +1,11 @@
 """Figures of the benchmarks page: scatter with its line, matrix with stars, forest; alt text in `layout.meta`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import isnan
 
 import plotly.graph_objects as go
 
+from dashboard.labels import Wish, places
 from dashboard.plane import HEIGHT
 from dashboard.template import SYMBOLS, Look, mix, template
 from dashboard.words import coefficient, short_model, signed
@@ -15,6 +16,11 @@ LABELLED = 14
 """Models that are all named on the scatter; of more only those far from the line."""
 FAR = 1.5
 """Standard deviations from the line from which a model is named."""
+_SHOWN = (470.0, 430.0)
+"""Pixels of the scatter's axes on a page of the usual width."""
+_POSITIONS = {"right": "middle right", "left": "middle left", "top": "top center", "bottom": "bottom center"}
+_SPACE = "\u00a0\u00a0"
+"""Between a marker and its name: Plotly sets them close."""
 _FAMILIES = 14
 """Families shown in the forest, those whose absence changes most."""
 
@@ -28,7 +34,12 @@ def scatter(cell: Study, detail: Detail, families: Sequence[str], method: str, l
     figure.add_scatter(x=line.x, y=line.low, fill="tonexty", fillcolor=_clear(look.muted), **band)
     ink = {"color": look.muted, "width": 1.5}
     figure.add_scatter(x=line.x, y=line.y, line=ink, mode="lines", hoverinfo="skip", showlegend=False)
+    ranges = [
+        _range([*_ends(cell.x[:, 0], cell.x_error[:, 0]), *line.x]),
+        _range([*_ends(cell.y[:, 0], cell.y_error[:, 0]), *line.low, *line.high]),
+    ]
     named = outliers(cell, detail) if len(cell.names) > LABELLED else range(len(cell.names))
+    sides = _sides(cell, named, ranges)
     for family in sorted(set(cell.family)):
         rows = [row for row, name in enumerate(cell.family) if name == family]
         place = families.index(family)
@@ -37,14 +48,14 @@ def scatter(cell: Study, detail: Detail, families: Sequence[str], method: str, l
             x=cell.x[rows, 0], y=cell.y[rows, 0], name=short_model(family), mode="markers+text",
             error_x=_error(cell.x_error[rows, 0], colour), error_y=_error(cell.y_error[rows, 0], colour),
             marker={"color": colour, "symbol": symbol, "size": 9, "line": {"color": look.background, "width": 1}},
-            text=[short_model(cell.names[row]) if row in named else "" for row in rows],
-            textposition=["top left" if line.residual[row] > 0 else "bottom right" for row in rows],
+            text=[f"{_SPACE}{short_model(cell.names[row])}{_SPACE}" if row in sides else "" for row in rows],
+            textposition=[_POSITIONS[sides.get(row, "right")] for row in rows],
             textfont={"size": 11, "color": look.muted}, cliponaxis=False,
             hovertext=[_card(cell, detail, row) for row in rows], hoverinfo="text",
         )  # fmt: skip
     figure.update_layout(legend={"y": 1.01, "yanchor": "bottom", "x": 0, "xanchor": "left"}, margin={"t": 8, "r": 20})
-    figure.update_xaxes(title_text=cell.predictors[0], nticks=7)
-    figure.update_yaxes(title_text=cell.scores[0], nticks=7)
+    figure.update_xaxes(title_text=cell.predictors[0], nticks=7, range=ranges[0])
+    figure.update_yaxes(title_text=cell.scores[0], nticks=7, range=ranges[1])
     alt = (
         f"{cell.scores[0]} against {cell.predictors[0]} of {len(cell.names)} models of {detail.plain.families} "
         f"families: {method} {coefficient(detail.plain)}."
@@ -61,7 +72,7 @@ def matrix(found: Matrix, look: Look) -> go.Figure:
     figure.add_heatmap(
         z=shown, x=list(found.scores), y=list(found.predictors), zmin=-1, zmax=1, colorscale=scale, xgap=2, ygap=2,
         text=[[_entry(found, i, j, few) for j in range(len(found.scores))] for i in range(len(found.predictors))],
-        texttemplate="%{text}", textfont={"size": 11, "color": look.ink}, hoverinfo="text",
+        texttemplate="%{text}", textfont={"size": 11}, hoverinfo="text",
         hovertext=[[_cell_card(found, i, j) for j in range(len(found.scores))] for i in range(len(found.predictors))],
         colorbar={"title": {"text": found.method.capitalize()}, "thickness": 10, "outlinewidth": 0, "len": 0.9},
     )  # fmt: skip
@@ -106,6 +117,30 @@ def outliers(cell: Study, detail: Detail, most: int = 6) -> list[int]:
     """Rows of the models farthest from the line, farthest first."""
     far = [row for row in range(len(cell.names)) if abs(detail.line.residual[row]) >= FAR]
     return sorted(far, key=lambda row: -abs(detail.line.residual[row]))[:most]
+
+
+def _sides(cell: Study, named: Iterable[int], ranges: Sequence[tuple[float, float]]) -> dict[int, str]:
+    """Row of each model whose name has room → the side of its point where it stands."""
+    (left, right), (low, high) = ranges
+    across = (cell.x[:, 0] - left) / (right - left) * _SHOWN[0]
+    up = (cell.y[:, 0] - low) / (high - low) * _SHOWN[1]
+    pixels = list(zip(across.tolist(), up.tolist(), strict=True))
+    wishes = {row: Wish(short_model(cell.names[row]), *pixels[row]) for row in named}
+    found = {id(place.wish): place.side for place in places(list(wishes.values()), pixels, *_SHOWN)}
+    return {row: found[id(wish)] for row, wish in wishes.items() if id(wish) in found}
+
+
+def _ends(values: Iterable[float], errors: Iterable[float]) -> Iterator[float]:
+    """Both ends of every error bar."""
+    for value, error in zip(values, errors, strict=True):
+        yield from (value, value) if isnan(error) else (value - error, value + error)
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    """Limits that hold all values, with room for half a marker and a name."""
+    known = [float(value) for value in values if not isnan(value)]
+    pad = 0.07 * (max(known) - min(known)) or 0.5
+    return min(known) - pad, max(known) + pad
 
 
 def stars(q: float) -> str:

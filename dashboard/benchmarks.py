@@ -53,7 +53,7 @@ def view() -> View:
 
 def table(found: Matrix) -> pl.DataFrame:
     """One row a cell of the matrix, or why there is no number."""
-    return pl.DataFrame(
+    rows = pl.DataFrame(
         [
             {
                 "Predictor": predictor,
@@ -70,6 +70,7 @@ def table(found: Matrix) -> pl.DataFrame:
             for j, score in enumerate(found.scores)
         ]
     )
+    return rows if found.reasons else rows.drop("Note")
 
 
 def _choice(setup: queries.Setup, order: int, correction: str) -> Choice:

@@ -1,6 +1,7 @@
 """Our own Plotly template: fonts, inks and colour-blind-safe colours, for light and dark."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import plotly.graph_objects as go
 
@@ -44,6 +45,7 @@ def look(dark: bool) -> Look:
     return DARK if dark else LIGHT
 
 
+@cache  # Plotly checks every part of one when it is made
 def template(of: Look) -> go.layout.Template:
     """Transparent ground, thin grid, no frame, text in the page's own font."""
     axis = {

@@ -9,7 +9,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 18
 
 run: .venv/run ## the dashboard at http://localhost:8501
-	$(VENV) -m streamlit run app.py
+	$(VENV) -m streamlit run server.py
 
 test: .venv/dev ## the fast tests
 	$(VENV) -m pytest

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import frame, watch
+from dashboard import frame, people, watch
 
 st.set_page_config(page_title="softh", page_icon="dashboard/icon.svg", layout="wide")
 
@@ -15,7 +15,10 @@ analyze = st.Page("pages/analyze.py", title="Analyze", icon=":material/add_locat
 present = st.Page("pages/present.py", title="Present", icon=":material/slideshow:")
 method = st.Page("pages/method.py", title="Method", icon=":material/function:")
 
-page = st.navigation([trajectory, frontier, benchmarks, preference, layers, analyze, present, method], expanded=True)
-watch.keep_working()
-watch.notices()
+pages = [trajectory, frontier, benchmarks, preference, layers, analyze, present, method]
+if not people.welcome():
+    st.navigation(pages, position="hidden")
+    st.stop()
+page = st.navigation(pages, expanded=True)
+watch.look()
 frame.run(page, controls=page not in (preference, analyze, present, method))

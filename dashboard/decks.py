@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from softh import paths
+from softh import access, paths
 from softh.errors import InputError
 
 VERSION = 1
@@ -62,6 +62,7 @@ def load(name: str) -> list[Slide]:
 
 def save(name: str, slides: Sequence[Slide]) -> str:
     """Write a deck whole or not at all; returns the name it got, of letters, digits and hyphens."""
+    access.check()
     folder, safe = _folder(), _named(name)
     if len(slides) > LONGEST:
         raise InputError(f"A deck holds at most {LONGEST} slides, this one has {len(slides)}: begin another.")
@@ -115,6 +116,7 @@ def drop(name: str, place: int) -> None:
 
 def remove(name: str) -> None:
     """Delete a deck."""
+    access.check()
     _file(name).unlink(missing_ok=True)
 
 
@@ -147,6 +149,7 @@ def _safe(name: str) -> str:
 @contextmanager
 def _alone() -> Generator[None]:
     """One change at a time, of all processes: two readers who add a slide at once both find it there."""
+    access.check()
     folder = _folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)

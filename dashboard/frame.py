@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.navigation.page import Page
 from streamlit.runtime.pages_manager import PagesManager
 
-from dashboard import axes, intro, menu, queries, selection, theme
+from dashboard import axes, intro, menu, metrics, people, queries, selection, theme
 from dashboard.decks import HOME
 from dashboard.points import clicked, of_rows
 from dashboard.view import Empty
@@ -35,6 +35,8 @@ def enter() -> None:
     if PagesManager.uses_pages_directory:
         PagesManager.uses_pages_directory = False
         st.rerun()
+    if not people.may_view(people.claims()):
+        st.stop()
 
 
 def run(page: Page, *, controls: bool) -> None:
@@ -51,7 +53,8 @@ def run(page: Page, *, controls: bool) -> None:
             selection.draw()
         if controls:
             intro.draw()
-        page.run()
+        with metrics.timed(st.session_state["page"]):
+            page.run()
         theme.watch()
         axes.watch()
     except Empty as nothing:

@@ -12,6 +12,7 @@ from dashboard import browser, decks, slides, theme
 from dashboard.export import files, printing
 from dashboard.export.sizes import PRESETS, Size
 from dashboard.template import look
+from softh import access
 from softh.errors import InputError
 
 _SEEN = Size(700, 560)
@@ -32,7 +33,10 @@ def draw(figure: go.Figure, key: str, rows: pl.DataFrame | None) -> None:
     if menu.open:
         with menu:
             _files(figure, key, rows)
-            _deck(key)
+            if refusal := access.at_work().refusal:
+                st.caption(refusal)
+            else:
+                _deck(key)
 
 
 def stem(key: str) -> str:

@@ -5,13 +5,26 @@ from collections.abc import Sequence
 import polars as pl
 import streamlit as st
 
-from dashboard import landing, own, queries
+from dashboard import analyze, frame, landing, own, queries
 from dashboard.words import count
 from softh import hub, jobs
 from softh.checkpoints import is_local
 from softh.jobs.words import duration
 from softh.preflight import Preflight, preflight
 from softh.spec import EstimateSpec
+
+
+def form() -> None:
+    """Which checkpoint, on which text, with which settings; and what that takes, once all is named."""
+    with st.container(border=True), frame.sentences():
+        model = analyze.model()
+        left, right = st.columns([1, 2], gap="medium")
+        with left:
+            text = analyze.text()
+        with right:
+            settings = analyze.settings()
+        if model and text:
+            offer(analyze.specs(model, text, settings), model.title)
 
 
 def offer(specs: Sequence[EstimateSpec], name: str | None = None) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard import attach, frame, landing, queries, selection
 from dashboard.words import checkpoint_name
-from softh import paths
+from softh import access, paths
 from softh.errors import InputError
 from softh.store import schema, write
 
@@ -66,6 +66,8 @@ def _take_away(row: Mapping[str, Any]) -> None:
                 "Export as Parquet", path.read_bytes(), f"softh-{path.name}", icon=":material/download:",
                 help="The whole estimate in one file: in data/runs of another softh it is a point there too.",
             )  # fmt: skip
+        if access.at_work().refusal:
+            return
         with st.popover("Attach scores …", icon=":material/add_chart:"), frame.sentences():
             attach.attach(row)
         with st.popover("Delete …", icon=":material/delete:"):

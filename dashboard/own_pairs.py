@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import streamlit as st
 
-from dashboard import analyze, frame, queries, watch
+from dashboard import analyze, frame, people, queries, watch
 from dashboard.links import listed
 from softh import jobs, pairs, texts
 from softh.pairs import Pairs
@@ -16,6 +16,14 @@ LIMITS, CONTEXTS = (100, 300, 1000, 2000, 10_000), (128, 256, 512, 1024)
 
 def panel() -> None:
     """Upload, settings, what was found, and the jobs."""
+    with frame.sentences():
+        if people.may_change():
+            _form()
+    if not people.read_only() and any(job.kind == "preference" for job in jobs.listing()):
+        watch.panel(show)
+
+
+def _form() -> None:
     with st.container(border=True), frame.sentences():
         left, right = st.columns(2, gap="medium")
         with left:
@@ -37,8 +45,6 @@ def panel() -> None:
                 jobs.submit_preference(asked)
             jobs.ensure_worker()
             st.rerun()
-    if any(job.kind == "preference" for job in jobs.listing()):
-        watch.panel(show)
 
 
 def show(estimate_id: str) -> None:

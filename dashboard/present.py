@@ -10,6 +10,7 @@ from dashboard.decks import Slide
 from dashboard.export import deck, printing
 from dashboard.export.deck import Shown
 from dashboard.template import look
+from softh import access
 
 PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 _stage = st.components.v2.component(
@@ -34,6 +35,9 @@ def place(content: Sequence[Slide]) -> int:
 
 def words(name: str, at: int, slide: Slide) -> None:
     """Title and note of a slide, kept as soon as they are written."""
+    if access.at_work().refusal:
+        st.markdown("\n\n".join(filter(None, (f"**{slide.title}**" if slide.title else "", slide.note))))
+        return
     title, note = f"title-{name}-{at}", f"note-{name}-{at}"
 
     def keep() -> None:
@@ -49,6 +53,9 @@ def words(name: str, at: int, slide: Slide) -> None:
 def order(name: str, at: int, count: int, link: str) -> None:
     """Move a slide up or down, take it out, open its view."""
     with st.container(horizontal=True):
+        if access.at_work().refusal:
+            st.link_button("Open the view", link, icon=":material/open_in_new:")
+            return
         st.button("Up", icon=":material/arrow_upward:", disabled=at == 0, on_click=partial(_move, name, at, -1))
         last = at == count - 1
         st.button("Down", icon=":material/arrow_downward:", disabled=last, on_click=partial(_move, name, at, 1))
@@ -68,15 +75,20 @@ def show(name: str, content: Sequence[Slide], at: int) -> None:
                 kind, partial(made, name, content, theme.dark(), _site()), f"{name}.{kind.lower()}", mime,
                 icon=":material/download:", on_click="ignore", disabled=kind == "PDF" and printing.chromium() is None,
             )  # fmt: skip
-        with st.popover("Delete", icon=":material/delete_forever:"):
-            st.markdown(f"Delete the deck **{name}** of {len(content)} slides? The views stay.")
-            st.button("Delete it", type="primary", on_click=decks.remove, args=(name,))
+        if not access.at_work().refusal:
+            _delete(name, len(content))
     if printing.chromium() is None:
         st.caption(printing.MISSING)
     if st.session_state.get("presenting"):
         drawn = deck.drawing(name, slides.shown(content, dark=theme.dark(), site=_site()), look(theme.dark()))
         data = {"deck": drawn, "start": at, **browser.places()}
         _stage(key="stage", data=data, on_closed_change=_closed)
+
+
+def _delete(name: str, slides: int) -> None:
+    with st.popover("Delete", icon=":material/delete_forever:"):
+        st.markdown(f"Delete the deck **{name}** of {slides} slides? The views stay.")
+        st.button("Delete it", type="primary", on_click=decks.remove, args=(name,))
 
 
 def html(name: str, content: Sequence[Slide], dark: bool, site: str) -> bytes:

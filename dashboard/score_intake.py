@@ -3,7 +3,7 @@
 import polars as pl
 import streamlit as st
 
-from dashboard import queries
+from dashboard import people, queries
 from softh import paths, scores
 from softh.errors import InputError
 from softh.store import write
@@ -15,6 +15,8 @@ _ASKED = 12
 
 def draw() -> None:
     """An uploader, what it found, and a button that takes it in."""
+    if not people.may_change():
+        return
     file = st.file_uploader(
         "Scores of your own", ["json", "csv", "parquet"], max_upload_size=50,
         help="results_….json of lm-evaluation-harness, or a table with columns model, task and score.",

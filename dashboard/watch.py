@@ -1,11 +1,13 @@
 """The jobs on a page: what runs, what waits, what ended; looked at once a second while one is open."""
 
 from collections.abc import Callable
+from functools import partial
 
 import polars as pl
 import streamlit as st
 
-from softh import jobs
+from dashboard import people
+from softh import access, jobs
 from softh.errors import InputError
 from softh.jobs import Job
 from softh.jobs.words import ago, progress
@@ -21,6 +23,13 @@ def panel(show: Callable[[str], None]) -> None:
     """The queue, which looks after itself: only this part of the page runs again. `show` draws a finished estimate."""
     busy = bool(jobs.listing(jobs.OPEN))
     st.fragment(_panel, run_every=EVERY if busy else None)(show, busy)
+
+
+def look() -> None:
+    """What every page does for the queue first; nothing where pages only show."""
+    if not people.read_only():
+        keep_working()
+        notices()
 
 
 def notices() -> None:
@@ -62,51 +71,56 @@ def _running(job: Job) -> None:
     with st.container(border=True):
         left, right = st.columns([5, 1], vertical_alignment="center")
         left.progress(job.share, text=f"**{job.title}**: {progress(job)}; {ago(job)}")
-        if right.button("Cancel", key=f"cancel-{job.id}", icon=":material/stop_circle:"):
-            _act(jobs.cancel, job)
+        if _changes() and right.button("Cancel", key=f"cancel-{job.id}", icon=":material/stop_circle:"):
+            _act(partial(jobs.cancel, job.id))
         _log(job)
 
 
 def _waiting(waiting: list[Job]) -> None:
     if not waiting:
         return
-    st.caption(f"{len(waiting)} waiting{'' if jobs.worker_lives() else '; a worker is starting'}")
+    st.caption(f"{len(waiting)} waiting{'' if jobs.worker_lives() else '; no worker runs yet'}")
     rows = [{"Place": job.place, "Job": job.id, "What": job.title, "Note": job.message or "", "When": ago(job)}
             for job in waiting]  # fmt: skip
     st.dataframe(pl.DataFrame(rows), hide_index=True, height=min(38 + 35 * len(rows), 260))
+    if not _changes():
+        return
     titles = {job.id: f"{job.id}: {job.title}" for job in waiting}
     left, right = st.columns([5, 1], vertical_alignment="bottom")
     chosen = left.multiselect("Waiting jobs to cancel", list(titles), format_func=lambda number: titles.get(number, ""))
     if right.button("Cancel these", disabled=not chosen, icon=":material/stop_circle:"):
-        for number in chosen:
-            jobs.cancel(number)
-        st.rerun()
+        _act(lambda: [jobs.cancel(number) for number in chosen])
 
 
 def _ended(job: Job, show: Callable[[str], None]) -> None:
     with st.container(border=True):
         left, right = st.columns([5, 1], vertical_alignment="center")
         left.markdown(f":material/{_ICONS[job.state]}: **{job.title}** {job.state}, {ago(job)}")
-        if right.button("Dismiss", key=f"dismiss-{job.id}", help="Forget the job; its estimate stays."):
-            _act(jobs.delete, job)
+        if _changes() and right.button("Dismiss", key=f"dismiss-{job.id}", help="Forget the job; its estimate stays."):
+            _act(partial(jobs.delete, job.id))
         if job.state == "done" and job.result is not None:
             show(job.result)
             return
         if job.message:
             st.error(job.message)
-        if st.button("Retry", key=f"retry-{job.id}", icon=":material/replay:"):
-            _act(jobs.retry, job)
+        if _changes() and st.button("Retry", key=f"retry-{job.id}", icon=":material/replay:"):
+            _act(partial(jobs.retry, job.id))
         _log(job)
 
 
 def _log(job: Job) -> None:
-    if st.toggle("Log", key=f"log-{job.id}"):
+    if _changes() and st.toggle("Log", key=f"log-{job.id}"):
         st.code(jobs.log_tail(job.id) or "Nothing yet.", language=None, height=200)
 
 
-def _act(action: Callable[[int], object], job: Job) -> None:
+def _changes() -> bool:
+    """Whether the reader may change jobs, and so may read their logs, which tell of this machine."""
+    return not access.at_work().refusal
+
+
+def _act(action: Callable[[], object]) -> None:
     try:
-        action(job.id)
+        action()
     except InputError as error:
         st.session_state["said"] = str(error)
     st.rerun()

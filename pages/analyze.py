@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import analyze, frame, offer, own, watch
+from dashboard import frame, offer, own, people, uploads, watch
 
 frame.enter()
 st.title("Where does your checkpoint land?")
@@ -11,20 +11,17 @@ st.markdown(
     "measured on a text, in a process of its own; minutes later it is a point on every page, among its neighbours."
 )
 
-with st.container(border=True), frame.sentences():
-    model = analyze.model()
-    left, right = st.columns([1, 2], gap="medium")
-    with left:
-        text = analyze.text()
-    with right:
-        settings = analyze.settings()
-    if model and text:
-        offer.offer(analyze.specs(model, text, settings), model.title)
-
-st.subheader("Jobs")
 with frame.sentences():
-    watch.panel(own.show)
+    if people.may_change():
+        offer.form()
+
+if not people.read_only():
+    st.subheader("Jobs")
+    with frame.sentences():
+        watch.panel(own.show)
 
 st.subheader("Your estimates")
 with frame.sentences():
     own.manage()
+with frame.sentences():
+    uploads.manage()

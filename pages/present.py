@@ -2,15 +2,18 @@
 
 import streamlit as st
 
-from dashboard import decks, frame, present
+from dashboard import decks, frame, people, present
 
 frame.enter()
 st.title("Which figures tell your story?")
 
+may_change = people.may_change()
 name = present.choose()
 if name is None:
     frame.need_estimates()
     st.info("There is no deck yet.", icon=":material/flag:")
+    if not may_change:
+        st.stop()
     st.markdown(
         "Open a page, choose what it shows, and under a figure take **Export → Add this figure**: it becomes a slide. "
         "A deck holds links, so that its figures are always those of the tables as they are."

@@ -16,6 +16,11 @@ def uploads() -> Path:
     return data() / "uploads"
 
 
+def texts() -> Path:
+    """Folder of the texts that were uploaded; they exist nowhere else."""
+    return data() / "texts"
+
+
 def cache() -> Path:
     """Folder of what may always be deleted: SOFTH_CACHE, or cache/ of the project. SOFTH_CACHE_GB bounds its size."""
     return Path(os.environ.get("SOFTH_CACHE") or ROOT / "cache")

@@ -20,16 +20,18 @@ CORE = {
     "numpy", "scipy", "torch", "transformers", "huggingface_hub", "safetensors", "gguf", "datasets", "diskcache",
     "polars", "accelerate", "tokenizers", "statsmodels", "triton",
 }  # fmt: skip
-SPELT = {"python-pptx": "pptx", "fonttools": "fontTools"}
+SPELT = {"python-pptx": "pptx", "fonttools": "fontTools", "prometheus-client": "prometheus_client"}
 """Packages that are imported by another name."""
-OURS = {"softh", "dashboard", "pages", "app", "zoo", "benchmarks", "tests"}
+OURS = {"softh", "dashboard", "pages", "app", "server", "zoo", "benchmarks", "tests"}
 
 # Layer → what its files may import besides the standard library and each other. The first pattern that fits a file
 # says its layer. A name allows everything below it; "-name" takes that part away again.
 TABLE: dict[str, set[str]] = {
     "softh/errors.py|softh/paths.py|softh/__init__.py": set(),
     "softh/spec.py": {"softh.errors"},
-    "softh/store/*": {"duckdb", "polars", "pyarrow", "softh.errors", "softh.store"},
+    "softh/access.py": {"softh.errors", "softh.paths"},
+    "softh/logs.py": set(),
+    "softh/store/*": {"duckdb", "polars", "pyarrow", "softh.access", "softh.errors", "softh.store"},
     "softh/jobs/*": {"softh", "huey", "psutil", "typer", "rich"},
     "softh/cli.py|softh/report.py|softh/__main__.py|softh/sweeping.py|softh/progress.py": {"softh", "typer", "rich"},
     "softh/backup.py|softh/score_commands.py": {"softh", "typer"},
@@ -47,17 +49,19 @@ TABLE: dict[str, set[str]] = {
     "dashboard/*": {
         "softh.store", "softh.errors", "softh.paths", "softh.correlate", "softh.phases", "softh.jobs", "softh.intake",
         "softh.preflight", "softh.scores", "softh.spec", "softh.hub", "softh.revisions", "dashboard",
-        "softh.checkpoints", "softh.roots", "softh.texts", "softh.pairs", "streamlit", "plotly", "polars",
+        "softh.checkpoints", "softh.roots", "softh.texts", "softh.pairs", "softh.access", "softh.quota", "streamlit",
+        "starlette", "prometheus_client", "plotly", "polars",
     },
     "pages/*": {"dashboard", "streamlit"},
     "app.py": {"dashboard", "streamlit"},
+    "server.py": {"dashboard", "softh.logs", "starlette", "streamlit"},
 }  # fmt: skip
 
 
 def source_files(*folders: str) -> list[Path]:
     """Python files of the program, relative to the project."""
     found = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
-    return [path.relative_to(ROOT) for path in (ROOT / "app.py", *found)]
+    return [path.relative_to(ROOT) for path in (ROOT / "app.py", ROOT / "server.py", *found)]
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -144,9 +148,10 @@ def test_what_is_imported_is_required_and_what_is_required_is_imported() -> None
         for line in requirements(name)
     }
     # Triton comes with every build of torch for a GPU, at the version torch pins; nothing imports it without a GPU.
-    # transformers asks accelerate to place a model on several devices, fonttools asks brotli to read a web font;
-    # nobody imports them by name.
-    packages = {SPELT.get(package, package) for package in packages - {"accelerate", "brotli"}}
+    # transformers asks accelerate to place a model on several devices, fonttools asks brotli to read a web font,
+    # Streamlit asks Authlib and httpx to sign somebody in; nobody imports them by name.
+    unnamed = {"accelerate", "brotli", "Authlib", "httpx"}
+    packages = {SPELT.get(package, package) for package in packages - unnamed}
     assert packages == names - OURS - {"triton"} - set(sys.stdlib_module_names)
 
 

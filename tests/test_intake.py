@@ -42,7 +42,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield tmp_path / "data"
     assert not Path(CANARY).exists()
     assert [path.name for path in tmp_path.iterdir() if path.name != "data"] == []
-    assert {path.name for path in (tmp_path / "data").glob("*")} <= {"uploads"}
+    assert {path.name for path in (tmp_path / "data").glob("*")} <= {"uploads", "audit.jsonl"}
 
 
 def kept() -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from softh import roots, texts
+from softh import paths, roots, texts
 from softh.errors import InputError
 
 
@@ -29,15 +29,15 @@ def test_a_text_is_kept_once_and_knows_that_it_was_uploaded(data: Path) -> None:
 )
 def test_no_name_leads_out_of_the_folder(name: str, data: Path) -> None:
     path = texts.keep(name, b"words")
-    assert path.resolve().is_relative_to(texts.folder().resolve())
-    assert path.parent.parent == texts.folder()
+    assert path.resolve().is_relative_to(paths.texts().resolve())
+    assert path.parent.parent == paths.texts()
 
 
 @pytest.mark.parametrize(("name", "content"), [("a.exe", b"x"), ("a.txt", b""), ("a.pkl", b"x"), ("noending", b"x")])
 def test_what_is_no_text_is_refused(name: str, content: bytes, data: Path) -> None:
     with pytest.raises(InputError, match="expected"):
         texts.keep(name, content)
-    assert not texts.folder().exists()
+    assert not paths.texts().exists()
 
 
 def test_a_text_that_is_too_long_is_refused(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
-from softh import confine, paths
+from softh import access, confine, paths, quota
 from softh.errors import InputError
 from softh.files import INDEX, NAMED, PICKLES, UPLOAD, choose, read_json, upload_folder
 from softh.intake import archive
@@ -69,10 +69,19 @@ def receive(parts: Sequence[Any], name: str | None = None, limits: Limits | None
     upload; on return or error nothing is left but accepted checkpoints. Errors: InputError, one sentence.
     """
     parts = [part if isinstance(part, Part) else Part(part.name, part) for part in parts]
-    limits = limits or default_limits()
-    if not parts:
-        raise InputError("Nothing was uploaded; expected an archive, or config, tokenizer and weights: choose files.")
-    source = name_on_screen(name or parts[0].name)
+    with access.act("upload model", files=[part.name[-80:] for part in parts]) as facts:
+        if not parts:
+            raise InputError(
+                "Nothing was uploaded; expected an archive, or config, tokenizer and weights: choose files."
+            )
+        quota.check(1)
+        accepted = _received(parts, name_on_screen(name or parts[0].name), limits or default_limits())
+        facts["model"], facts["known"] = accepted.model, accepted.known
+    return accepted
+
+
+def _received(parts: Sequence[Part], source: str, limits: Limits) -> Accepted:
+    """From the quarantine, when all is well, to the place that is named by the content."""
     with quarantine(paths.uploads()) as folder, disk_in_sentences():
         files = folder / "files"
         files.mkdir()
@@ -82,8 +91,12 @@ def receive(parts: Sequence[Any], name: str | None = None, limits: Limits | None
             _copy(parts, files, source, limits)
         found = _examine(files, source)
         (files / NAMED).write_text(json.dumps({"name": source, **found}), encoding="utf-8")
-        known = not settle(files, paths.uploads() / found["digest"])
-    return _accepted(paths.uploads() / found["digest"], known=known)
+        quota.mark(files)
+        home = paths.uploads() / found["digest"]
+        if not home.exists():
+            quota.check(quota.size(files))
+        known = not settle(files, home)
+    return _accepted(home, known=known)
 
 
 def kept() -> tuple[Accepted, ...]:
@@ -95,7 +108,10 @@ def kept() -> tuple[Accepted, ...]:
 
 def forget(model: str) -> None:
     """Delete an upload, ``upload:DIGEST``; estimates made from it stay. Errors: InputError when it is not kept."""
-    remove(upload_folder(model))
+    with access.act("delete upload", model=model):
+        folder = upload_folder(model)
+        quota.check_owner(folder)
+        remove(folder)
 
 
 def default_limits() -> Limits:

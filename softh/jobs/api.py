@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from softh import paths
+from softh import access, paths
 from softh.errors import InputError
 from softh.jobs import processes, records, worker
 from softh.jobs.queue import open_queue
@@ -34,12 +34,22 @@ def submit(
     kind: what runs it, a key of :data:`softh.jobs.kinds.KINDS`.
     spec: everything that decides what comes out; made canonical here.
     options: what decides where it runs, such as ``device``.
-    Errors: InputError when the records cannot be written.
+    Errors: InputError when the records cannot be written, and for a person who may not start it or has too many open.
     """
+    with access.act("submit job", data, kind=kind, title=title) as facts:
+        job, new = _submitted(kind, spec, title, options or {}, data)
+        facts["job"], facts["new"] = job.id, new
+    return job, new
+
+
+def _submitted(
+    kind: str, spec: str | Mapping[str, Any], title: str, options: Mapping[str, Any], data: Path | None
+) -> tuple[Job, bool]:
+    person = access.at_work()
     place = folder(data)
     settings = json.loads(spec) if isinstance(spec, str) else dict(spec)
     canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
-    number, new = records.add(place, kind, canonical, title, options or {})
+    number, new = records.add(place, kind, canonical, title, options, person.name, person.jobs)
     if new:
         queue = open_queue(place)
         queue.push(number)
@@ -101,27 +111,31 @@ def find(number: int, data: Path | None = None) -> Job:
 def cancel(number: int, data: Path | None = None) -> bool:
     """Cancel a job; one that runs is stopped by its worker within seconds. False when it has ended already."""
     place = folder(data)
-    asked = records.stop(place, number)
-    if asked and not worker.lives(place):
-        records.drop(place, number)  # nobody else would; its process died with its worker
+    with access.act("cancel job", data, job=number) as facts:
+        asked = facts["open"] = records.stop(place, number)
+        if asked and not worker.lives(place):
+            records.drop(place, number)  # nobody else would; its process died with its worker
     return asked
 
 
 def retry(number: int, data: Path | None = None) -> Job:
     """The same once more, as a job of its own. Errors: InputError when it has not failed and was not cancelled."""
-    job = find(number, data)
-    if job.state not in {"failed", "cancelled"}:
-        raise InputError(f"Job {number} is {job.state}; expected one that failed or was cancelled: choose another.")
-    made, _ = submit(job.kind, job.spec, title=job.title, options=json.loads(job.options), data=data)
+    with access.act("retry job", data, job=number) as facts:
+        job = find(number, data)
+        if job.state not in {"failed", "cancelled"}:
+            raise InputError(f"Job {number} is {job.state}; expected one that failed or was cancelled: choose another.")
+        made, _ = _submitted(job.kind, job.spec, job.title, json.loads(job.options), data)
+        facts["as"] = made.id
     return made
 
 
 def delete(number: int, data: Path | None = None) -> None:
     """Forget a job and its log; its result stays. Errors: InputError when it has not ended."""
     place = folder(data)
-    if not records.delete(place, number):
-        job = find(number, data)
-        raise InputError(f"Job {number} is {job.state}; expected one that has ended: cancel it first.")
+    with access.act("dismiss job", data, job=number):
+        if not records.delete(place, number):
+            job = find(number, data)
+            raise InputError(f"Job {number} is {job.state}; expected one that has ended: cancel it first.")
     processes.log_path(place, number).unlink(missing_ok=True)
 
 
@@ -136,9 +150,14 @@ def worker_lives(data: Path | None = None) -> bool:
 
 
 def ensure_worker(data: Path | None = None) -> None:
-    """Start a worker when jobs are open and none lives; two at once do no harm, for one finds the lock taken."""
-    place = folder(data)
+    """Start a worker when jobs are open and none lives; two at once do no harm, for one finds the lock taken.
+
+    A reader who may start nothing starts none, and SOFTH_WORKER_IDLE=0 says that workers are started elsewhere.
+    """
+    place, idle = folder(data), float(os.environ.get("SOFTH_WORKER_IDLE", IDLE))
+    if idle == 0 or access.at_work().refusal:
+        return
     if (last := _launched.get(place)) and last.poll() is None:
         return
     if not worker.lives(place) and listing(records.OPEN, data):
-        _launched[place] = worker.launch(place, float(os.environ.get("SOFTH_WORKER_IDLE", IDLE)))
+        _launched[place] = worker.launch(place, idle)

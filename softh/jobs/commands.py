@@ -1,7 +1,6 @@
 """Commands of the queue: ``python -m softh worker | submit | jobs | cancel``."""
 
 import inspect
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from softh import jobs
+from softh import jobs, logs
 from softh.jobs import worker as workers
 from softh.jobs.words import ago, progress
 from softh.spec import EstimateSpec
@@ -29,8 +28,7 @@ def worker(
     A page starts a worker when none lives, so this is for machines without a page, and for those who want to see it.
     What ran when a worker was killed is taken up again by the next one.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    logging.getLogger("huey").setLevel(logging.WARNING)
+    logs.set_up()
     folder = jobs.folder(data)
     if not workers.work(folder, idle):
         typer.echo(f"Another worker runs the jobs of {folder} already.", err=True)

@@ -13,6 +13,8 @@ from typing import Any
 from softh.errors import InputError
 
 FILE = "jobs.sqlite"
+VERSION = 2
+_FROM_1 = "ALTER TABLE jobs ADD COLUMN person TEXT NOT NULL DEFAULT '';"
 SQL = Path(__file__).with_name("records.sql").read_text(encoding="utf-8")
 WAITING = ("queued", "interrupted")
 OPEN = (*WAITING, "running")
@@ -21,7 +23,7 @@ _FIRST = "state = 'interrupted' DESC, id"
 """The order in which waiting jobs are taken up: what was interrupted goes on first."""
 _COLUMNS = (
     "id, kind, spec, title, options, state, deaths, submitted, started, ended, phase, done, total, phase_from, "
-    "phase_began, updated, result, message"
+    "phase_began, updated, result, message, person"
 )
 
 
@@ -47,6 +49,7 @@ class Job:
     updated: float | None
     result: str | None
     message: str | None
+    person: str
     place: int | None = None
     """Place among those that wait, 1 the next; None when it does not wait."""
 
@@ -86,7 +89,7 @@ def connect(folder: Path) -> Generator[sqlite3.Connection]:
             connection.row_factory = sqlite3.Row
             # A commit is on disk when it returns: a machine that loses power forgets no job.
             connection.execute("PRAGMA synchronous = FULL")
-            if connection.execute("PRAGMA user_version").fetchone()[0] < 1:
+            if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
                 _create(folder, connection)
             with connection:
                 yield connection
@@ -98,15 +101,30 @@ def connect(folder: Path) -> Generator[sqlite3.Connection]:
 
 
 def _create(folder: Path, connection: sqlite3.Connection) -> None:
-    """Make the tables; one process at a time, since SQLite does not wait when two switch to its write-ahead log."""
+    """Make the tables, or bring older ones up to date.
+
+    One process at a time: SQLite does not wait when two switch to its write-ahead log.
+    """
     with (folder / "jobs.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(f"{SQL} PRAGMA user_version = 1;")
+        old = connection.execute("PRAGMA user_version").fetchone()[0] == 1
+        connection.executescript(f"BEGIN; {_FROM_1 if old else ''} {SQL} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
-def add(folder: Path, kind: str, spec: str, title: str, options: Mapping[str, Any]) -> tuple[int, bool]:
-    """Number of the open job of this kind and specification, and whether it is new."""
+def add(
+    folder: Path,
+    kind: str,
+    spec: str,
+    title: str,
+    options: Mapping[str, Any],
+    person: str = "",
+    most: int | None = None,
+) -> tuple[int, bool]:
+    """Number of the open job of this kind and specification, and whether it is new.
+
+    Errors: InputError when the person has `most` open jobs already.
+    """
     with connect(folder) as connection:
         connection.execute("BEGIN IMMEDIATE")
         found = connection.execute(
@@ -115,11 +133,21 @@ def add(folder: Path, kind: str, spec: str, title: str, options: Mapping[str, An
         ).fetchone()
         if found:
             return int(found["id"]), False
+        if most is not None:
+            _check_room(connection, person, most)
         made = connection.execute(
-            "INSERT INTO jobs (kind, spec, title, options, submitted) VALUES (?, ?, ?, ?, ?)",
-            (kind, spec, title, json.dumps(options, sort_keys=True), time.time()),
+            "INSERT INTO jobs (kind, spec, title, options, submitted, person) VALUES (?, ?, ?, ?, ?, ?)",
+            (kind, spec, title, json.dumps(options, sort_keys=True), time.time(), person),
         )
         return int(made.lastrowid or 0), True
+
+
+def _check_room(connection: sqlite3.Connection, person: str, most: int) -> None:
+    asked = "SELECT count(*) FROM jobs WHERE person = ? AND state IN ('queued', 'running', 'interrupted')"
+    if (have := connection.execute(asked, (person,)).fetchone()[0]) >= most:
+        raise InputError(
+            f"You have {have} open jobs; expected at most {most} at a time: wait until one ends, or cancel one."
+        )
 
 
 def rows(folder: Path, states: tuple[str, ...] = (*OPEN, *ENDED), limit: int = 500) -> list[Job]:

@@ -1,5 +1,5 @@
 -- The record of every job, beside huey's own tables in one file. The record is the truth: a message in huey's queue
--- only says that there may be something to do.
+-- only says that there may be something to do. Version 1 had neither `person` nor `ended_jobs`.
 
 CREATE TABLE IF NOT EXISTS jobs (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -21,7 +21,8 @@ CREATE TABLE IF NOT EXISTS jobs (
     phase_began REAL,                     -- … and when: what is remembered on disk takes no time and tells no rate
     updated   REAL,
     result    TEXT,                       -- id of what it made
-    message   TEXT                        -- one sentence: why it failed or was interrupted
+    message   TEXT,                       -- one sentence: why it failed or was interrupted
+    person    TEXT NOT NULL DEFAULT ''    -- address of whoever submitted it; empty where nobody signs in
 );
 CREATE UNIQUE INDEX IF NOT EXISTS one_open ON jobs (kind, spec) WHERE state IN ('queued', 'running', 'interrupted');
 CREATE INDEX IF NOT EXISTS by_state ON jobs (state, id);
@@ -34,6 +35,13 @@ CREATE TRIGGER IF NOT EXISTS submitted AFTER INSERT ON jobs BEGIN
 END;
 CREATE TRIGGER IF NOT EXISTS changed AFTER UPDATE OF state ON jobs WHEN NEW.state IS NOT OLD.state BEGIN
     INSERT INTO events VALUES (NEW.id, (julianday('now') - 2440587.5) * 86400, NEW.state);
+END;
+-- What has ended, for the metrics: outlasts the records, which people dismiss.
+CREATE TABLE IF NOT EXISTS ended_jobs (state TEXT PRIMARY KEY, jobs INTEGER NOT NULL, seconds REAL NOT NULL);
+CREATE TRIGGER IF NOT EXISTS counted AFTER UPDATE OF state ON jobs
+WHEN NEW.state IN ('done', 'failed', 'cancelled') AND OLD.state IN ('queued', 'running', 'interrupted') BEGIN
+    INSERT INTO ended_jobs VALUES (NEW.state, 1, NEW.ended - coalesce(NEW.started, NEW.ended))
+    ON CONFLICT (state) DO UPDATE SET jobs = jobs + 1, seconds = seconds + excluded.seconds;
 END;
 CREATE TRIGGER IF NOT EXISTS deleted AFTER DELETE ON jobs BEGIN
     DELETE FROM events WHERE job = OLD.id;

@@ -1,6 +1,7 @@
 """One job from claim to end: its process is started, listened to, and stopped when somebody asks for it."""
 
 import json
+import logging
 import os
 import select
 import subprocess
@@ -12,6 +13,8 @@ from queue import Queue
 from typing import Any
 
 from softh.jobs import kinds, processes, records
+
+log = logging.getLogger(__name__)
 
 DEATHS = 5
 """How often a job is taken up again after its process was killed: memory that ran out may run out again."""
@@ -77,10 +80,19 @@ class Supervisor:
         try:
             claimed = records.claim(self.folder, number)
             if claimed:
-                self._run(records.one(self.folder, number), slot)
+                job = records.one(self.folder, number)
+                log.info("Job %d is taken up: %s", number, job.title, extra={"facts": {"job": number}})
+                self._run(job, slot)
+                self._tell(number)
             return claimed
         finally:
             self.active.discard(number)
+
+    def _tell(self, number: int) -> None:
+        job = records.one(self.folder, number)
+        ran = (job.updated or 0) - (job.started or 0)
+        facts = {"job": number, "state": job.state, "seconds": round(ran, 3)}
+        log.info("Job %d is %s after %.1f s.", number, job.state, ran, extra={"facts": facts})
 
     def recover(self) -> None:
         """Put back what is called running and is not: its end could not be recorded, for want of disk perhaps."""

@@ -17,12 +17,13 @@ def progress(job: Job) -> str:
 
 def ago(job: Job) -> str:
     """When a job was submitted, and how long it ran or has been running."""
+    person = f" by {job.person}" if job.person else ""
     if job.state == "running" and job.started is not None:
-        return f"running for {duration(time.time() - job.started)}"
+        return f"running for {duration(time.time() - job.started)}{person and f', submitted{person}'}"
     ran = ""
     if job.started is not None and job.ended is not None and job.state != "cancelled":
         ran = f", ran {duration(job.ended - job.started)}"
-    return f"submitted {duration(time.time() - job.submitted)} ago{ran}"
+    return f"submitted {duration(time.time() - job.submitted)} ago{person}{ran}"
 
 
 def duration(seconds: float) -> str:

@@ -14,6 +14,7 @@ from uuid import uuid4
 import duckdb
 import polars as pl
 
+from softh import access
 from softh.errors import InputError
 from softh.store import opening, runs, schema
 from softh.store import scores as score_files
@@ -66,7 +67,7 @@ def save_scores(rows: Sequence[Mapping[str, Any]], data: Path) -> Path:
     """
     name, content = score_files.encode(rows)
     target = data / schema.SCORES / f"{name}.parquet"
-    with _in_words("The scores could not be stored", target.parent):
+    with access.act("take in scores", data, rows=len(rows)), _in_words("The scores could not be stored", target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         _replace(target, content)
     return target
@@ -75,13 +76,14 @@ def save_scores(rows: Sequence[Mapping[str, Any]], data: Path) -> Path:
 def remove(data: Path, estimate_id: str) -> None:
     """Delete one's own estimate, the id in full; what is packed stays. Raises InputError when there is no such run."""
     target = data / schema.RUNS / f"{estimate_id}.parquet"
-    if target not in opening.sound_runs(data):
-        raise InputError(
-            f"{estimate_id} is no run in {target.parent}; expected one of your own: it may be packed or gone."
-        )
-    with _in_words("The estimate could not be deleted", target.parent):
-        target.unlink(missing_ok=True)
-        _sync(target.parent)
+    with access.act("delete estimate", data, estimate=estimate_id):
+        if target not in opening.sound_runs(data):
+            raise InputError(
+                f"{estimate_id} is no run in {target.parent}; expected one of your own: it may be packed or gone."
+            )
+        with _in_words("The estimate could not be deleted", target.parent):
+            target.unlink(missing_ok=True)
+            _sync(target.parent)
 
 
 def sweep(data: Path, older: float = 60) -> int:
@@ -190,7 +192,8 @@ def _alone(data: Path) -> Generator[None]:
 
 @contextmanager
 def _in_words(failure: str, folder: Path) -> Generator[None]:
-    """Say what the system refused, and what helps."""
+    """Say what the system refused, and what helps. Nobody writes here who may not."""
+    access.check()
     try:
         yield
     except (OSError, duckdb.IOException) as error:

@@ -1,0 +1,26 @@
+"""The web server: the pages of app.py behind the guard, with /health and /metrics. `streamlit run server.py`."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from starlette.middleware import Middleware
+from starlette.routing import Route
+from streamlit.starlette import App
+
+from dashboard import guard
+from softh import logs
+
+
+@asynccontextmanager
+async def begin(served: App) -> AsyncGenerator[None]:
+    """Set up the logs when all libraries have set up theirs."""
+    logs.set_up()
+    yield
+
+
+app = App(
+    "app.py",
+    routes=[Route("/health", guard.health), Route("/metrics", guard.prometheus)],
+    middleware=[Middleware(guard.Guard)],
+    lifespan=begin,
+)

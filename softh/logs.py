@@ -1,0 +1,37 @@
+"""What the worker and the web process log: lines for people, or with SOFTH_LOG=json one object of JSON a line."""
+
+import json
+import logging
+import os
+from datetime import UTC, datetime
+
+TEXT = "%(asctime)s %(message)s"
+
+
+class Json(logging.Formatter):
+    """A record as one line of JSON: when, how grave, who says it, what, and `extra={"facts": …}` beside them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a record."""
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "said": record.getMessage(),
+            **{name: value for name, value in vars(record).get("facts", {}).items() if name != "at"},
+        }
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def set_up(level: int = logging.INFO) -> None:
+    """Log to standard error from now on; with SOFTH_LOG=json whatever other libraries log as well."""
+    as_json = os.environ.get("SOFTH_LOG") == "json"
+    logging.basicConfig(level=level, format=TEXT)
+    logging.getLogger("huey").setLevel(logging.WARNING)
+    if not as_json:
+        return
+    loggers = [logging.getLogger(), *map(logging.getLogger, logging.root.manager.loggerDict)]
+    for handler in {handler for logger in loggers for handler in logger.handlers}:
+        handler.setFormatter(Json())

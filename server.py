@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from starlette.middleware import Middleware
 from starlette.routing import Route
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.starlette import App
 
 from dashboard import guard
@@ -13,8 +14,10 @@ from softh import logs
 
 @asynccontextmanager
 async def begin(served: App) -> AsyncGenerator[None]:
-    """Set up the logs when all libraries have set up theirs."""
+    """Set up the logs once all libraries have set up theirs, and let the router make the pages from the first run."""
     logs.set_up()
+    # A press in a run that was made the older way would be lost; frame.enter says more.
+    PagesManager.uses_pages_directory = False
     yield
 
 

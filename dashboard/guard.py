@@ -5,6 +5,7 @@ import json
 import os
 from typing import Any
 
+import streamlit as st
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -20,6 +21,7 @@ from softh.errors import InputError
 from softh.store import read
 
 _UPLOAD, _FILE, _COUNTS = "/_stcore/upload_file/", "/media/", "/_stcore/metrics"
+"""Paths of Streamlit's own, below the address that the server is given."""
 
 
 class Guard:
@@ -51,13 +53,13 @@ def prometheus(request: Request) -> Response:
 
 def _refusal(request: Request) -> str:
     """Why a request is not let through; empty when it is."""
-    path = request.url.path
+    path = request.url.path.removeprefix(f"/{(st.get_option('server.baseUrlPath') or '').strip('/')}".rstrip("/"))
     try:
-        if _UPLOAD in path and request.method != "OPTIONS":
+        if path.startswith(_UPLOAD) and request.method != "OPTIONS":
             return people.person(_claims(request)).refusal
-        if _FILE in path and not people.may_view(_claims(request)):
+        if path.startswith(_FILE) and not people.may_view(_claims(request)):
             return "Nobody is signed in who may see this; sign in first."
-        return _counts_refusal(request) if path.endswith(_COUNTS) else ""
+        return _counts_refusal(request) if path == _COUNTS else ""
     except InputError as error:
         return str(error)
 

@@ -12,6 +12,7 @@ from dashboard import browser, decks, slides, theme
 from dashboard.export import files, printing
 from dashboard.export.sizes import PRESETS, Size
 from dashboard.template import look
+from dashboard.words import plain
 from softh import access
 from softh.errors import InputError
 
@@ -34,7 +35,7 @@ def draw(figure: go.Figure, key: str, rows: pl.DataFrame | None) -> None:
         with menu:
             _files(figure, key, rows)
             if refusal := access.at_work().refusal:
-                st.caption(refusal)
+                st.caption(plain(refusal))
             else:
                 _deck(key)
 

@@ -3,11 +3,12 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from dashboard.words import plain
 from softh import access
 from softh.access import Person
 from softh.errors import InputError
@@ -72,7 +73,7 @@ def may_change() -> bool:
     """Whether the reader may start and change things; where not, one sentence says why, in place of the controls."""
     refusal = access.at_work().refusal
     if refusal:
-        st.info(refusal, icon=":material/visibility:")
+        st.info(plain(refusal), icon=":material/visibility:")
     return not refusal
 
 
@@ -87,10 +88,10 @@ def welcome() -> bool:
     st.title("softh")
     if name := _name(found):
         st.error(
-            f"{name} is not among those who may see this server: ask whoever runs it for a place in SOFTH_VIEWERS.",
+            plain(f"{name} may not see this server: ask whoever runs it for a place in SOFTH_VIEWERS."),
             icon=":material/block:",
         )
-        st.button("Sign out", icon=":material/logout:", on_click=st.logout)
+        _way_out("secondary")
     else:
         st.markdown("Where language models lie on the information plane. This server asks who you are first.")
         _ways_in()
@@ -110,13 +111,21 @@ def _ways_in() -> None:
     named = [key for key, value in section.items() if isinstance(value, Mapping) and "client_id" in value]
     for provider in named or [None]:
         label = f"Sign in with {provider.capitalize()}" if provider else "Sign in"
-        st.button(label, type="primary", icon=":material/login:", on_click=st.login, args=(provider,))
+        if st.button(label, type="primary", icon=":material/login:"):
+            st.login(provider)
 
 
 def _signed_in(name: str) -> None:
     with st.sidebar.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"Signed in as {name}")
-        st.button("Sign out", type="tertiary", icon=":material/logout:", on_click=st.logout)
+        st.caption(f"Signed in as {plain(name)}")
+        _way_out("tertiary")
+
+
+def _way_out(kind: Literal["secondary", "tertiary"]) -> None:
+    if st.button("Sign out", type=kind, icon=":material/logout:"):
+        st.logout()
+        # What would follow may run again, and the browser would never hear of this.
+        st.stop()
 
 
 def claims() -> Mapping[str, Any]:

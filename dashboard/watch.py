@@ -7,6 +7,7 @@ import polars as pl
 import streamlit as st
 
 from dashboard import people
+from dashboard.words import plain
 from softh import access, jobs
 from softh.errors import InputError
 from softh.jobs import Job
@@ -70,7 +71,7 @@ def _panel(show: Callable[[str], None], busy: bool) -> None:
 def _running(job: Job) -> None:
     with st.container(border=True):
         left, right = st.columns([5, 1], vertical_alignment="center")
-        left.progress(job.share, text=f"**{job.title}**: {progress(job)}; {ago(job)}")
+        left.progress(job.share, text=f"**{job.title}**: {progress(job)}; {plain(ago(job))}")
         if _changes() and right.button("Cancel", key=f"cancel-{job.id}", icon=":material/stop_circle:"):
             _act(partial(jobs.cancel, job.id))
         _log(job)
@@ -95,7 +96,7 @@ def _waiting(waiting: list[Job]) -> None:
 def _ended(job: Job, show: Callable[[str], None]) -> None:
     with st.container(border=True):
         left, right = st.columns([5, 1], vertical_alignment="center")
-        left.markdown(f":material/{_ICONS[job.state]}: **{job.title}** {job.state}, {ago(job)}")
+        left.markdown(f":material/{_ICONS[job.state]}: **{job.title}** {job.state}, {plain(ago(job))}")
         if _changes() and right.button("Dismiss", key=f"dismiss-{job.id}", help="Forget the job; its estimate stays."):
             _act(partial(jobs.delete, job.id))
         if job.state == "done" and job.result is not None:

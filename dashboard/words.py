@@ -1,6 +1,7 @@
 """The words, units and number formats on the screen, said once."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -105,3 +106,8 @@ def signed(value: float) -> str:
 def short_model(name: str) -> str:
     """A model's name without what is said of all like it beside the figure."""
     return name.replace(" (trained here)", "").replace("dequantised ", "").rsplit("/", 1)[-1]
+
+
+def plain(text: str) -> str:
+    """Text as Markdown that shows it as it is: an address is no link, and what a stranger is called draws nothing."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+!|~$:@])", r"\\\1", text)

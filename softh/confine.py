@@ -46,7 +46,11 @@ def environment(*, offline: bool = True) -> dict[str, str]:
 
     offline: the hub's libraries then answer from this machine alone.
     """
-    kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_FAMILIES)}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _KEPT or (name.startswith(_FAMILIES) and not name.endswith("_TOKEN"))
+    }
     return {**kept, **_ANONYMOUS, **(_OFFLINE if offline else {})}
 
 

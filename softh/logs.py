@@ -29,7 +29,8 @@ def set_up(level: int = logging.INFO) -> None:
     """Log to standard error from now on; with SOFTH_LOG=json whatever other libraries log as well."""
     as_json = os.environ.get("SOFTH_LOG") == "json"
     logging.basicConfig(level=level, format=TEXT)
-    logging.getLogger("huey").setLevel(logging.WARNING)
+    for chatty in ("huey", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     if not as_json:
         return
     loggers = [logging.getLogger(), *map(logging.getLogger, logging.root.manager.loggerDict)]

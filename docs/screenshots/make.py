@@ -33,13 +33,18 @@ FIRST_VISIT = "trajectory-narrow"
 """The one picture with the introduction that a reader puts away."""
 
 
-@contextmanager
-def serving(data: Path) -> Iterator[str]:
-    """The address of an app that shows the tables of a folder."""
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "server.py", "--server.port", str(port)]
+        return free.getsockname()[1]
+
+
+@contextmanager
+def serving(data: Path, *options: str, port: int | None = None) -> Iterator[str]:
+    """The address of an app that shows the tables of a folder; options are Streamlit's."""
+    port = port or free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "server.py", "--server.port", str(port), *options]
     environment = os.environ | {"SOFTH_DATA": str(data)}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as server:
         try:

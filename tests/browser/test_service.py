@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import oidc_provider_mock
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -233,6 +234,11 @@ def test_metrics_ask_for_their_token_and_health_does_not(service: Service) -> No
         assert answer(service.address + path, service.starter, Authorization="Bearer guessed") == 403
         assert answer(service.address + path, {}, Authorization=f"Bearer {TOKEN}") == 200
     assert answer(f"{service.address}/health", {}) == 200
+    with session(service.address, service.viewer) as one:
+        one.run("layers")
+    found = httpx.get(f"{service.address}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
+    [runs] = [line for line in found.splitlines() if line.startswith('softh_page_run_seconds_count{page="layers"}')]
+    assert float(runs.split()[-1]) >= 1
 
 
 def test_read_only_shows_and_cannot_be_made_to_start_or_change_anything(

@@ -110,7 +110,7 @@ def test_layers_go_from_the_embedding_to_the_last(tmp_path: Path) -> None:
 def test_measures_are_the_rows_that_were_saved(tmp_path: Path) -> None:
     saved = record()
     write.save(saved, tmp_path)
-    expected = pl.DataFrame(saved["measures"], schema=runs.PARTS["measures"].types)
+    expected = pl.DataFrame(saved["measures"], schema=runs.parts()["measures"].types)
     found = read.measures(tmp_path, "00aa")
     assert found["layer"][0] is None
     assert_frame_equal(found.drop("estimate_id"), expected, check_row_order=False)
@@ -228,4 +228,4 @@ def test_asking_changes_no_file(tmp_path: Path) -> None:
     assert names == sorted(path.relative_to(copy) for path in copy.rglob("*"))
     assert (tmp_path / "softh.duckdb").read_bytes() == (copy / "softh.duckdb").read_bytes()
     with read.connect(tmp_path) as connection, pytest.raises(duckdb.Error):
-        connection.execute("DELETE FROM packed.estimates")
+        connection.execute("DELETE FROM stored.estimates")

@@ -209,8 +209,8 @@ def test_a_reader_during_packs_misses_no_estimate(tmp_path: Path) -> None:
 def test_a_killed_writer_leaves_whole_runs_only(tmp_path: Path) -> None:
     code = (
         "import sys, itertools; from pathlib import Path; from store_rows import record\n"
-        "from softh.store import write\n"
-        "row = record(); row['measures'] *= 40; print('ready', flush=True)\n"
+        "from softh.store import runs, write\n"
+        "row = record(); row['measures'] *= 40; runs.encode(row); print('ready', flush=True)\n"
         "for i in itertools.cycle(range(20)):\n"
         "    row['estimate']['estimate_id'] = f'{i:04x}'; write.save(row, Path(sys.argv[1]))"
     )

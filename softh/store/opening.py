@@ -10,7 +10,7 @@ import duckdb
 import polars as pl
 
 from softh.errors import InputError
-from softh.store import runs, schema, scores
+from softh.store import migrations, runs, schema, scores
 
 VIEWS, PLANE = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("views.sql", "plane.sql"))
 MEANS = f"means_{sha256(PLANE.encode()).hexdigest()[:8]}"
@@ -89,8 +89,11 @@ def _connect(data: Path) -> duckdb.DuckDBPyConnection:
         connection.register("no_score", pl.DataFrame(schema=scores.types()))
         connection.execute("SET enable_progress_bar = false")
         for table, files in found.items():
-            rows = f"read_parquet([{', '.join(map(quoted, files))}])" if files else f"no_{table}"
-            connection.execute(f"CREATE TABLE {table} AS FROM {rows}")
+            connection.execute(f"CREATE TABLE {table} AS FROM no_{table}")
+            if files:
+                listed = f"[{', '.join(map(quoted, files))}]"
+                connection.execute(f"INSERT INTO {table} BY NAME FROM read_parquet({listed}, union_by_name = true)")
+        migrations.loaded(connection)
         connection.execute(f"{VIEWS}; {PLANE}; {_means(connection)}")
     except BaseException:
         connection.close()
@@ -101,29 +104,31 @@ def _connect(data: Path) -> duckdb.DuckDBPyConnection:
 def _means(connection: duckdb.DuckDBPyConnection) -> str:
     """The view `means`: worked out from all measures, or taken from the packed means as far as they go."""
     found = connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE database_name = 'packed' AND table_name = $name", {"name": MEANS}
+        "SELECT 1 FROM duckdb_tables() WHERE database_name = 'stored' AND table_name = $name", {"name": MEANS}
     ).fetchall()
     if not found:
         return "CREATE VIEW means AS FROM on_plane('measures') WHERE layer IS NULL"
     return (
         "CREATE VIEW means AS FROM on_plane('run_measures') WHERE layer IS NULL UNION ALL BY NAME "
-        f"SELECT * FROM packed.{MEANS} ANTI JOIN (SELECT estimate.estimate_id FROM run) USING (estimate_id)"
+        f"SELECT * FROM stored.{MEANS} ANTI JOIN (SELECT estimate.estimate_id FROM run) USING (estimate_id)"
     )
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
-    """Open the packed database as ``packed``, or the same tables without rows where there is none."""
+    """Open the packed database, and its tables as ``packed``; without rows where there is none."""
     if not database.exists():
-        connection.execute(f"ATTACH ':memory:' AS packed; USE packed; {schema.SQL} USE memory")
+        connection.execute(f"ATTACH ':memory:' AS stored; USE stored; {schema.SQL} USE memory")
+        connection.execute(migrations.packed(schema.version()))
         return
     try:
-        connection.execute(f"ATTACH {quoted(database)} AS packed (READ_ONLY)")
-        [(found,)] = connection.execute("FROM packed.schema_version").fetchall()
+        connection.execute(f"ATTACH {quoted(database)} AS stored (READ_ONLY)")
+        [(found,)] = connection.execute("FROM stored.schema_version").fetchall()
     except (duckdb.Error, ValueError) as error:
         raise InputError(
             f"{database} is not a database of softh ({str(error).splitlines()[0]}): restore it, or move it away."
         ) from error
     runs.refuse_newer(found, "The table")
+    connection.execute(migrations.packed(found))
 
 
 def _files(data: Path) -> list[Path]:

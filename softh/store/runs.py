@@ -10,32 +10,33 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from softh.errors import InputError
-from softh.store import schema
+from softh.store import migrations, schema
 
-PARTS = {
-    "model": schema.table("models"),
-    "checkpoint": schema.table("checkpoints"),
-    "estimate": schema.table("estimates"),
-    "measures": schema.table("measures").without("estimate_id"),
-}
-"""Part of a run → the table its rows belong to. The measures are a list; their run says which estimate they are of."""
+
+def parts(of: int | None = None) -> dict[str, schema.Table]:
+    """Part of a run → the table its rows belong to, in the newest schema or in that of the number `of`.
+
+    The measures are a list; their run says which estimate they are of.
+    """
+    tables = {part: schema.table(table, of) for table, part in migrations.PARTS.items()}
+    return {**tables, "measures": tables["measures"].without("estimate_id")}
 
 
 @cache
-def types() -> pl.Schema:
-    """Types of every run file, whatever it holds."""
-    structs = {part: pl.Struct(table.types) for part, table in PARTS.items()}
+def types(of: int | None = None) -> pl.Schema:
+    """Types of every run file of a schema, whatever it holds."""
+    structs = {part: pl.Struct(table.types) for part, table in parts(of).items()}
     return pl.Schema({"schema_version": pl.Int32(), **structs, "measures": pl.List(structs["measures"])})
 
 
 def encode(record: dict[str, Any]) -> bytes:
     """Content of the run file of a record; ValueError when it breaks the rules of the tables."""
-    for part, table in PARTS.items():
+    for part, table in parts().items():
         for row in record[part] if part == "measures" else [record[part]]:
             if wrong := set(row) ^ set(table.types):
                 raise ValueError(f"{part} of the record has missing or unknown columns: {', '.join(sorted(wrong))}.")
     frame = pl.DataFrame([{"schema_version": schema.version(), **record}], schema=types())
-    if broken := _violation(frame):
+    if broken := _violation(frame, schema.version()):
         raise ValueError(f"The record is not a run: {broken}.")
     return _parquet(frame)
 
@@ -47,8 +48,9 @@ def verdict(path: Path) -> str | None:
     """
     try:
         found = pq.read_table(pa.BufferReader(path.read_bytes()), page_checksum_verification=True)
-        refuse_newer(newest(found), f"The run {path.name}")
-        expected = found.schema.equals(_arrow_schema())  # asked before polars sees it, which panics at damaged types
+        of = newest(found)
+        refuse_newer(of, f"The run {path.name}")
+        expected = found.schema.equals(_arrow_schema(of))  # asked before polars sees it, which panics at damaged types
     except InputError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -56,7 +58,7 @@ def verdict(path: Path) -> str | None:
     if not expected:
         return left_out(path, "its columns are not those of a run")
     frame = pl.DataFrame(found)
-    if broken := _violation(frame):
+    if broken := _violation(frame, of):
         return left_out(path, broken)
     if frame["estimate"].struct.field("estimate_id").item() != path.stem:
         return left_out(path, "it holds another estimate than its name says")
@@ -77,8 +79,8 @@ def _parquet(frame: pl.DataFrame) -> bytes:
 
 
 @cache
-def _arrow_schema() -> pa.Schema:
-    return pq.read_schema(pa.BufferReader(_parquet(pl.DataFrame(schema=types()))))
+def _arrow_schema(of: int) -> pa.Schema:
+    return pq.read_schema(pa.BufferReader(_parquet(pl.DataFrame(schema=types(of)))))
 
 
 def newest(found: pa.Table) -> int:
@@ -88,11 +90,11 @@ def newest(found: pa.Table) -> int:
     return max((value for value in found["schema_version"].to_pylist() if value is not None), default=0)
 
 
-def _violation(frame: pl.DataFrame) -> str | None:
-    """The first rule of the tables that a frame in the types of a run breaks, in words."""
+def _violation(frame: pl.DataFrame, of: int) -> str | None:
+    """The first rule of the tables that a frame in the types of a run of some schema breaks, in words."""
     if frame.height != 1:
         return f"it has {frame.height} rows where a run has one"
-    for part, table in PARTS.items():
+    for part, table in parts(of).items():
         rows = frame.select(part).explode(part) if part == "measures" else frame.select(part)
         counts = rows.drop_nulls().unnest(part).select(table.required).null_count().row(0, named=True)
         if missing := [name for name, count in counts.items() if count]:

@@ -14,6 +14,23 @@ SCORES = "scores"
 
 
 @dataclass(frozen=True)
+class Added:
+    """A column that a later schema added at the end of a table."""
+
+    version: int
+    """The first schema that has it."""
+    table: str
+    column: str
+    value: str
+    """What it is in rows that were written before: SQL over such a row, which is called ``old``."""
+
+
+ADDED: tuple[Added, ...] = ()
+"""Every column that is not of the first schema, in order. This is all that a migration is: a schema grows by columns,
+and none is ever renamed, dropped or given another meaning, so that what was written once can be read for ever."""
+
+
+@dataclass(frozen=True)
 class Table:
     """Columns of one table."""
 
@@ -36,8 +53,25 @@ def version() -> int:
 
 
 @cache
-def table(name: str) -> Table:
-    """Columns of the table of this name."""
+def names() -> tuple[str, ...]:
+    """Names of the tables of estimates and scores."""
+    with duckdb.connect() as connection:
+        connection.execute(SQL)
+        found = connection.execute("SELECT table_name FROM duckdb_tables() ORDER BY table_oid").fetchall()
+    return tuple(name for (name,) in found if name != "schema_version")
+
+
+def table(name: str, of: int | None = None) -> Table:
+    """Columns of the table of this name, in the newest schema or in that of the number `of`."""
+    found = _newest(name)
+    for added in ADDED:
+        if added.table == name and of is not None and added.version > of:
+            found = found.without(added.column)
+    return found
+
+
+@cache
+def _newest(name: str) -> Table:
     with duckdb.connect() as connection:
         connection.execute(SQL)
         required = connection.execute(

@@ -17,10 +17,10 @@ from softh.store import runs, schema
 
 
 @cache
-def types() -> pl.Schema:
-    """Types of every file of scores."""
+def types(of: int | None = None) -> pl.Schema:
+    """Types of every file of scores, in the newest schema or in that of the number `of`."""
     about = {"schema_version": pl.Int32(), "imported_at": pl.Datetime("us")}
-    return pl.Schema({**about, **schema.table("benchmarks").types})
+    return pl.Schema({**about, **schema.table("benchmarks", of).types})
 
 
 def encode(rows: Sequence[Mapping[str, Any]], imported_at: datetime | None = None) -> tuple[str, bytes]:
@@ -37,7 +37,7 @@ def encode(rows: Sequence[Mapping[str, Any]], imported_at: datetime | None = Non
         "imported_at": (imported_at or datetime.now(UTC)).replace(tzinfo=None),
     }
     frame = pl.DataFrame([{**about, **row} for row in rows], schema=types())
-    if broken := _violation(frame):
+    if broken := _violation(frame, schema.version()):
         raise ValueError(f"The rows are no scores: {broken}.")
     buffer = io.BytesIO()
     pq.write_table(
@@ -51,31 +51,32 @@ def verdict(path: Path) -> str | None:
     """None for a sound file, else one sentence that says what is wrong; InputError when a later program wrote it."""
     try:
         found = pq.read_table(pa.BufferReader(path.read_bytes()), page_checksum_verification=True)
-        runs.refuse_newer(runs.newest(found), f"The scores {path.name}")
-        expected = found.schema.equals(_arrow_schema())
+        of = runs.newest(found)
+        runs.refuse_newer(of, f"The scores {path.name}")
+        expected = found.schema.equals(_arrow_schema(of))
     except InputError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
         return runs.left_out(path, f"it cannot be read as Parquet ({str(error).splitlines()[0]})")
     if not expected:
         return runs.left_out(path, "its columns are not those of scores")
-    if broken := _violation(pl.DataFrame(found)):
+    if broken := _violation(pl.DataFrame(found), of):
         return runs.left_out(path, broken)
     return None
 
 
 @cache
-def _arrow_schema() -> pa.Schema:
+def _arrow_schema(of: int) -> pa.Schema:
     buffer = io.BytesIO()
-    pq.write_table(pl.DataFrame(schema=types()).to_arrow(compat_level=pl.CompatLevel.oldest()), buffer)
+    pq.write_table(pl.DataFrame(schema=types(of)).to_arrow(compat_level=pl.CompatLevel.oldest()), buffer)
     return pq.read_schema(pa.BufferReader(buffer.getvalue()))
 
 
-def _violation(frame: pl.DataFrame) -> str | None:
+def _violation(frame: pl.DataFrame, of: int) -> str | None:
     """The first rule of the table that some rows break, in words."""
     if frame.is_empty():
         return "it has no rows"
-    required = ["imported_at", *schema.table("benchmarks").required]
+    required = ["imported_at", *schema.table("benchmarks", of).required]
     if missing := [name for name in required if frame[name].null_count()]:
         return f"a score has no value for {', '.join(missing)}"
     if not frame["score"].is_finite().all():

@@ -1,4 +1,5 @@
--- What the queries read: the packed database ("packed") and the run files ("run") as one set of tables.
+-- What the queries read: the tables of the database ("packed") and the run files ("run") as one set of tables, both with
+-- today's columns, whichever schema wrote them (migrations.py).
 -- A run wins over a packed row of the same key; between runs, the newest wins.
 
 CREATE VIEW estimates AS

@@ -10,7 +10,7 @@ from dashboard import attach, frame, landing, queries, selection
 from dashboard.words import checkpoint_name
 from softh import access, paths
 from softh.errors import InputError
-from softh.store import schema, write
+from softh.store import opening, write
 
 PAGES = {
     "trajectory": ("Trajectory", "timeline"),
@@ -59,9 +59,9 @@ def _pages(row: Mapping[str, Any]) -> None:
 
 
 def _take_away(row: Mapping[str, Any]) -> None:
-    path = paths.data() / schema.RUNS / f"{row['estimate_id']}.parquet"
+    path = opening.run_file(paths.data(), row["estimate_id"])
     with st.container(horizontal=True):
-        if path.exists():
+        if path:
             st.download_button(
                 "Export as Parquet", path.read_bytes(), f"softh-{path.name}", icon=":material/download:",
                 help="The whole estimate in one file: in data/runs of another softh it is a point there too.",

@@ -14,6 +14,7 @@ import typer
 
 from softh import paths
 from softh.errors import InputError
+from softh.store import read as tables
 from softh.store import schema
 
 MANIFEST = "softh-backup.json"
@@ -50,14 +51,16 @@ def restore(
 
 def write(data: Path, target: Path) -> int:
     """Write a backup and return how many files it holds. Errors: InputError when there is nothing to keep."""
-    files = [path for pattern in KEPT for path in sorted(data.glob(pattern))]
+    tables.refresh()
+    files = {path.relative_to(data).as_posix(): path for pattern in KEPT for path in sorted(data.glob(pattern))}
+    files |= {f"{schema.RUNS}/{path.name}": path for path in tables.run_files(data)}
     if not files:
         raise InputError(f"{data} holds no tables, runs or decks; expected some to back up: check --data.")
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file, tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as archive:
-            digests = {path.relative_to(data).as_posix(): _add(archive, path, data) for path in files}
+            digests = {name: _add(archive, name, path) for name, path in files.items()}
             manifest = {"schema_version": schema.version(), "files": digests}
             _add_bytes(archive, MANIFEST, json.dumps(manifest, indent=1).encode())
         Path(name).replace(target)
@@ -127,10 +130,10 @@ def _members(archive: tarfile.TarFile, folder: Path) -> Iterator[tuple[str, str]
         yield member.name, _digest(place)
 
 
-def _add(archive: tarfile.TarFile, path: Path, data: Path) -> str:
+def _add(archive: tarfile.TarFile, name: str, path: Path) -> str:
     """Add a file as it stands now, whole: runs never change, and a pack swaps the database by its name."""
     content = path.read_bytes()
-    _add_bytes(archive, path.relative_to(data).as_posix(), content)
+    _add_bytes(archive, name, content)
     return hashlib.sha256(content).hexdigest()
 
 

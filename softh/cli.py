@@ -85,6 +85,8 @@ def estimate(
     for old in read.estimates(folder).filter(estimate_id=estimate_id)["created_at"]:
         _say(f"This estimate was stored already, on {old:%Y-%m-%d}; the new one takes its place.")
     write.save(record, folder)
+    for problem in read.problems(folder):
+        _say(problem)
     _print(folder, estimate_id, as_json=as_json)
 
 
@@ -117,9 +119,18 @@ def show(
 
 
 @app.command()
-def pack(data: Data = None) -> None:
-    """Fold the run files into the database softh.duckdb, and remove those it then holds."""
+def pack(
+    to: Annotated[str | None, typer.Option(metavar="FILE|URL", help="Write all tables there instead.")] = None,
+    data: Data = None,
+) -> None:
+    """Fold the run files into the database softh.duckdb, and remove those it then holds.
+
+    With --to, put all tables in one database to hand on, as a file or at a URL, and change nothing here.
+    """
     folder = data or paths.data()
+    if to:
+        typer.echo(f"All tables are in {to} ({write.publish(folder, to) / 1e6:.1f} MB).")
+        return
     packed = write.pack(folder)
     for problem in packed.left_out:
         _say(problem)

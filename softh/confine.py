@@ -51,6 +51,7 @@ def environment(*, offline: bool = True) -> dict[str, str]:
         for name, value in os.environ.items()
         if name in _KEPT or (name.startswith(_FAMILIES) and not name.endswith("_TOKEN"))
     }
+    kept.pop("SOFTH_RUNS", None)  # it may hold a password; what a confined job stores is handed over by its worker
     return {**kept, **_ANONYMOUS, **(_OFFLINE if offline else {})}
 
 

@@ -12,7 +12,7 @@ import typer
 
 from softh import paths
 from softh.errors import InputError
-from softh.store import read, write
+from softh.store import read, schema, write
 
 LEAST_FREE = 5e9
 """Bytes of disk below which an estimate may well stop half-way."""
@@ -47,6 +47,7 @@ def examine(data: Path) -> Iterator[Finding]:
     yield _packages()
     yield _device()
     yield from _tables(data)
+    yield from _share(data)
     yield from (_folder(name, place) for name, place in (("data", data), ("cache", paths.cache())))
     yield _browser()
 
@@ -82,14 +83,32 @@ def _device() -> Finding:
 
 def _tables(data: Path) -> Iterator[Finding]:
     try:
-        estimates = read.estimates(data)
-        problems = read.problems(data)
+        read.check(data)
+        estimates, problems, oldest = read.estimates(data), read.left_out(data), read.oldest(data)
     except InputError as error:
         yield Finding("tables", str(error), "move the file away, or restore a backup with `softh restore`.")
         return
-    yield Finding("tables", f"{estimates.height} estimates of {estimates['model'].n_unique()} models")
+    newest = schema.version()
+    older = f", some of schema {oldest}, which `softh pack` brings up to {newest}" if oldest < newest else ""
+    yield Finding("tables", f"{estimates.height} estimates of {estimates['model'].n_unique()} models{older}")
     for problem in problems:
         yield Finding("run", problem, "remove the file, and estimate again or restore a backup.")
+
+
+def _share(data: Path) -> Iterator[Finding]:
+    """The share of SOFTH_RUNS, if there is one: whether it answers, and what it has not got yet."""
+    if paths.runs() is None:
+        return
+    try:
+        read.refresh()
+    except InputError as error:
+        yield Finding("share", str(error), "check SOFTH_RUNS, the network and your access, then look again.")
+    else:
+        yield Finding("share", f"answers, {len(read.run_files(data))} runs")
+    if waiting := read.waiting(data):
+        yield Finding(
+            "share", f"lacks {len(waiting)} run files of {data}", "say `python -m softh pack` when it answers."
+        )
 
 
 def _folder(name: str, place: Path) -> Finding:

@@ -11,6 +11,11 @@ def data() -> Path:
     return Path(os.environ.get("SOFTH_DATA") or ROOT / "data")
 
 
+def runs() -> str | None:
+    """URL of the share where runs are kept, instead of runs/ in the folder of the tables: SOFTH_RUNS, if it is set."""
+    return os.environ.get("SOFTH_RUNS") or None
+
+
 def uploads() -> Path:
     """Folder of the checkpoints that were uploaded and accepted, each named by its content; they exist nowhere else."""
     return data() / "uploads"

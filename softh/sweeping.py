@@ -32,6 +32,7 @@ def sweep(
     if engine not in ENGINES:
         raise InputError(f"engine was {engine!r}; expected one of {', '.join(ENGINES)}: choose one.")
     folder = data or paths.data()
+    read.refresh()
     tally = Tally()
     wanted = list(_missing(recipe, folder, tally))
     if dry:

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import first_schema
+import pytest
 from store_rows import record
 
 from softh import doctor
-from softh.store import write
+from softh.errors import InputError
+from softh.store import read, schema, write
 
 
 def remedies(data: Path) -> dict[str, str]:
@@ -35,3 +38,43 @@ def test_a_package_of_another_version_is_named(tmp_path: Path, monkeypatch: obje
     monkeypatch.setattr(doctor, "_version", lambda name: "0.0" if name == "polars" else None)
     assert "pip install" in remedies(tmp_path)["packages"]
     assert "polars 0.0 instead of" in next(f.state for f in doctor.examine(tmp_path) if f.what == "packages")
+
+
+def test_a_damaged_block_is_found_also_where_no_list_of_estimates_looks(tmp_path: Path) -> None:
+    write.save(record(), tmp_path)
+    write.pack(tmp_path)
+    database = tmp_path / "softh.duckdb"
+    whole, found = database.read_bytes(), 0
+    for place in range(20_000, len(whole), 4096):
+        database.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            read.estimates(tmp_path)
+        except InputError:
+            continue
+        if remedy := remedies(tmp_path).get("tables"):
+            found += "softh restore" in remedy
+            with pytest.raises(InputError, match=r"damaged \(Corrupt database file"):
+                read.check(tmp_path)
+            break
+    assert found
+
+
+def test_older_tables_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first_schema.unpack(tmp_path / "data")
+    monkeypatch.setattr(schema, "version", lambda: 2)
+    [state] = [finding.state for finding in doctor.examine(tmp_path / "data") if finding.what == "tables"]
+    assert state == "3 estimates of 2 models, some of schema 1, which `softh pack` brings up to 2"
+
+
+def test_a_share_that_answers_one_that_is_away_and_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOFTH_CACHE", str(tmp_path / "cache"))
+    write.save(record("00aa"), tmp_path / "data")
+    (tmp_path / "lab").mkdir()
+    monkeypatch.setenv("SOFTH_RUNS", str(tmp_path / "lab"))
+    assert remedies(tmp_path / "data")["share"] == "say `python -m softh pack` when it answers."
+    write.pack(tmp_path / "data")
+    assert [f.state for f in doctor.examine(tmp_path / "data") if f.what == "share"] == ["answers, 1 runs"]
+    (tmp_path / "lab").rename(tmp_path / "elsewhere")
+    assert remedies(tmp_path / "data")["share"].startswith("check SOFTH_RUNS")

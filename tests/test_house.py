@@ -31,7 +31,9 @@ TABLE: dict[str, set[str]] = {
     "softh/spec.py": {"softh.errors"},
     "softh/access.py": {"softh.errors", "softh.paths"},
     "softh/logs.py": set(),
-    "softh/store/*": {"duckdb", "polars", "pyarrow", "softh.access", "softh.errors", "softh.store"},
+    "softh/store/*": {
+        "duckdb", "polars", "pyarrow", "fsspec", "softh.access", "softh.errors", "softh.paths", "softh.store",
+    },
     "softh/jobs/*": {"softh", "huey", "psutil", "typer", "rich"},
     "softh/cli.py|softh/report.py|softh/__main__.py|softh/sweeping.py|softh/progress.py": {"softh", "typer", "rich"},
     "softh/backup.py|softh/score_commands.py": {"softh", "typer"},
@@ -149,8 +151,8 @@ def test_what_is_imported_is_required_and_what_is_required_is_imported() -> None
     }
     # Triton comes with every build of torch for a GPU, at the version torch pins; nothing imports it without a GPU.
     # transformers asks accelerate to place a model on several devices, fonttools asks brotli to read a web font,
-    # Streamlit asks Authlib and httpx to sign somebody in; nobody imports them by name.
-    unnamed = {"accelerate", "brotli", "Authlib", "httpx"}
+    # Streamlit asks Authlib and httpx to sign somebody in, fsspec asks s3fs for what is on S3; nobody imports them by name.
+    unnamed = {"accelerate", "brotli", "Authlib", "httpx", "s3fs"}
     packages = {SPELT.get(package, package) for package in packages - unnamed}
     assert packages == names - OURS - {"triton"} - set(sys.stdlib_module_names)
 

@@ -6,6 +6,7 @@ import resource
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -159,5 +160,7 @@ def _pinned(asked: EstimateSpec, commit: str) -> "Checkpoint":
 
 def _stored_since(data: Path, estimate_id: str, moment: float | None) -> bool:
     """Whether the job itself stored this before it was interrupted."""
-    run_file = data / "runs" / f"{estimate_id}.parquet"
-    return moment is not None and run_file.exists() and run_file.stat().st_mtime >= moment
+    from softh.store import read
+
+    stored = read.query(data, "SELECT created_at FROM estimates WHERE estimate_id = $id", id=estimate_id)["created_at"]
+    return moment is not None and any(made.replace(tzinfo=UTC).timestamp() >= moment for made in stored)

@@ -13,6 +13,7 @@ from queue import Queue
 from typing import Any
 
 from softh.jobs import kinds, processes, records
+from softh.store import write
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +144,7 @@ class Supervisor:
 
     def _ended(self, job: records.Job, heard: Listener, code: int) -> None:
         if heard.result is not None:
+            write.hand_over(self.folder.parent, heard.result)  # what had no network when it was stored
             records.end(self.folder, job.id, "done", result=heard.result)
         elif heard.refused is not None:
             records.end(self.folder, job.id, "failed", message=heard.refused)

@@ -10,7 +10,7 @@ import duckdb
 import polars as pl
 
 from softh.errors import InputError
-from softh.store import migrations, runs, schema, scores
+from softh.store import migrations, runs, schema, scores, shared
 
 VIEWS, PLANE = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("views.sql", "plane.sql"))
 MEANS = f"means_{sha256(PLANE.encode()).hexdigest()[:8]}"
@@ -29,7 +29,12 @@ def version(data: Path) -> str:
 
 
 def problems(data: Path) -> list[str]:
-    """One sentence for each file in data/runs and data/scores that is left out of the tables."""
+    """One sentence for each run and file of scores that is left out of the tables, and for a share that is away."""
+    return left_out(data) + _of_the_share(data)
+
+
+def left_out(data: Path) -> list[str]:
+    """One sentence for each run and file of scores that is left out of the tables."""
     return [verdict for verdict in _verdicts(data).values() if verdict]
 
 
@@ -41,6 +46,33 @@ def sound_runs(data: Path) -> list[Path]:
 def sound_scores(data: Path) -> list[Path]:
     """Files of imported scores that can be read."""
     return _sound(data, schema.SCORES)
+
+
+def run_files(data: Path) -> list[Path]:
+    """Every run file, in data/runs or a copy of the share's, whether it is sound or not."""
+    return [path for path in _files(data) if path.parent.name == schema.RUNS]
+
+
+def waiting(data: Path) -> list[Path]:
+    """The run files of data/runs; with a share, those that it has not got yet."""
+    return sorted((data / schema.RUNS).glob("*.parquet"))
+
+
+def run_file(data: Path, estimate_id: str) -> Path | None:
+    """The file of a run, in data/runs or a copy of the share's; None where there is none."""
+    return next((path for path in run_files(data) if path.name == f"{estimate_id}.parquet"), None)
+
+
+def on_share(path: Path) -> bool:
+    """Whether a run is the copy of one on a share."""
+    share = shared.here()
+    return share is not None and path.parent == share.folder
+
+
+def refresh() -> None:
+    """Wait until all runs of the share, if there is one, are here. Raises InputError when it cannot be used."""
+    if share := shared.here():
+        share.fetch()
 
 
 def connect(data: Path) -> duckdb.DuckDBPyConnection:
@@ -57,9 +89,19 @@ def connect(data: Path) -> duckdb.DuckDBPyConnection:
 
 
 def query(data: Path, sql: str, **parameters: object) -> pl.DataFrame:
-    """Answer of one statement over the views of views.sql; parameters are written ``$name`` in it."""
+    """Answer of one statement over the views of views.sql; parameters are written ``$name`` in it.
+
+    Raises InputError as :func:`connect` does, and when what it reads of the database is damaged.
+    """
     with _cursor(data) as cursor:
-        return cursor.sql(sql, params=parameters).pl()
+        try:
+            return cursor.sql(sql, params=parameters).pl()
+        except duckdb.Error as error:
+            if "Corrupt database" not in str(error):
+                raise
+            raise InputError(
+                f"{data / schema.DATABASE} is damaged ({str(error).splitlines()[0]}): restore a backup."
+            ) from error
 
 
 def quoted(path: Path) -> str:
@@ -132,7 +174,19 @@ def _attach(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
 
 
 def _files(data: Path) -> list[Path]:
-    return [path for folder in (schema.RUNS, schema.SCORES) for path in sorted((data / folder).glob("*.parquet"))]
+    """Runs and scores; of a run that waits for the share and of its copy, the one that waits, which is newer."""
+    share = shared.here()
+    found = {path.name: path for path in [*(share.copies() if share else []), *waiting(data)]}
+    return [*(found[name] for name in sorted(found)), *sorted((data / schema.SCORES).glob("*.parquet"))]
+
+
+def _of_the_share(data: Path) -> list[str]:
+    """What is to be said of the share, if there is one: that it is away, what it has not got yet."""
+    share, found = shared.here(), waiting(data)
+    if share is None:
+        return []
+    told = f"Not on the share yet: {len(found)} run files in {data / schema.RUNS}; say `python -m softh pack`."
+    return [*filter(None, [share.problem()]), *([told] if found else [])]
 
 
 def _sound(data: Path, folder: str) -> list[Path]:

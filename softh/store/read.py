@@ -7,12 +7,26 @@ from typing import Any
 import polars as pl
 
 from softh.errors import InputError
-from softh.store.opening import connect, problems, query, version
+from softh.store.opening import connect, left_out, problems, query, refresh, run_files, version, waiting
 
 __all__ = [
-    "benchmarks", "connect", "depths", "estimate", "estimates", "layers", "measures", "models", "preferences", "probes",
-    "problems", "query", "record", "trajectory", "version",
+    "benchmarks", "check", "connect", "depths", "estimate", "estimates", "layers", "left_out", "measures", "models",
+    "oldest", "preferences", "probes", "problems", "query", "record", "refresh", "run_files", "trajectory",
+    "version", "waiting",
 ]  # fmt: skip
+
+
+def check(data: Path) -> None:
+    """Read the whole database, whose blocks have checksums. Raises InputError when some of it is damaged."""
+    tables = query(data, "SELECT table_name FROM duckdb_tables() WHERE database_name = 'stored'")["table_name"]
+    for table in tables:
+        query(data, f"SELECT bit_xor(hash(whole)) FROM stored.{table} AS whole")
+
+
+def oldest(data: Path) -> int:
+    """The lowest schema that wrote any of the tables."""
+    versions = "SELECT version FROM stored.schema_version UNION ALL SELECT schema_version FROM run"
+    return query(data, f"SELECT min(version) FROM ({versions})").item()
 
 
 def models(data: Path) -> pl.DataFrame:

@@ -9,14 +9,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import duckdb
 import polars as pl
 
 from softh import access
 from softh.errors import InputError
-from softh.store import opening, runs, schema
+from softh.store import disk, opening, runs, schema, shared
 from softh.store import scores as score_files
 
 ORDER = {
@@ -43,7 +42,7 @@ class Packed:
 
 
 def save(record: dict[str, Any], data: Path) -> Path:
-    """Store one estimate as data/runs/<estimate_id>.parquet and return that path.
+    """Store one estimate as data/runs/<estimate_id>.parquet, or on the share of SOFTH_RUNS, and return where it is.
 
     The record has the keys model, checkpoint, estimate (one row each of their tables; the estimate may leave out the
     digest, which is its checkpoint's) and measures (a list of rows without estimate_id). The file appears whole or not
@@ -55,8 +54,16 @@ def save(record: dict[str, Any], data: Path) -> Path:
     target = data / schema.RUNS / f"{record['estimate']['estimate_id']}.parquet"
     with _in_words("The estimate could not be stored", target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-        _replace(target, content)
-    return target
+        disk.replace(target, content)
+    hand_over(data, target.stem)
+    return opening.run_file(data, target.stem) or target
+
+
+def hand_over(data: Path, estimate_id: str) -> None:
+    """Put an estimate that is in data/runs on the share of SOFTH_RUNS, if there is one; else it waits there."""
+    target = data / schema.RUNS / f"{estimate_id}.parquet"
+    if (share := shared.here()) and target.exists():
+        share.offer([target])
 
 
 def save_scores(rows: Sequence[Mapping[str, Any]], data: Path) -> Path:
@@ -69,21 +76,23 @@ def save_scores(rows: Sequence[Mapping[str, Any]], data: Path) -> Path:
     target = data / schema.SCORES / f"{name}.parquet"
     with access.act("take in scores", data, rows=len(rows)), _in_words("The scores could not be stored", target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-        _replace(target, content)
+        disk.replace(target, content)
     return target
 
 
 def remove(data: Path, estimate_id: str) -> None:
     """Delete one's own estimate, the id in full; what is packed stays. Raises InputError when there is no such run."""
-    target = data / schema.RUNS / f"{estimate_id}.parquet"
+    target = opening.run_file(data, estimate_id)
     with access.act("delete estimate", data, estimate=estimate_id):
         if target not in opening.sound_runs(data):
             raise InputError(
-                f"{estimate_id} is no run in {target.parent}; expected one of your own: it may be packed or gone."
+                f"{estimate_id} is no run in {data / schema.RUNS}; expected one of your own: it may be packed or gone."
             )
         with _in_words("The estimate could not be deleted", target.parent):
+            if (share := shared.here()) and target.parent == share.folder:
+                share.remove(target.name)
             target.unlink(missing_ok=True)
-            _sync(target.parent)
+            disk.sync(target.parent)
 
 
 def sweep(data: Path, older: float = 60) -> int:
@@ -112,42 +121,54 @@ def pack(data: Path, scores: Sequence[Mapping[str, Any]] = ()) -> Packed:
     scores are rows of the table benchmarks; they take the place of all rows of the same model and source. Readers go
     on reading what they opened, and runs saved meanwhile stay for the next pack. Raises InputError when another pack is
     at work, or when the disk is full or the folder cannot be written.
+
+    With SOFTH_RUNS what waits in data/runs is put on the share first; the runs there are folded, and stay for others.
     """
+    if share := shared.here():
+        share.put(opening.waiting(data))
+        share.fetch()
     with _in_words("The runs could not be packed", data):
         data.mkdir(parents=True, exist_ok=True)
         with _alone(data):
             folded = opening.sound_runs(data)
             files = {path: path.stat() for path in [*folded, *opening.sound_scores(data)]}
             if files or scores:
-                _swap_in(data, scores)
+                _swap_in(data, data / schema.DATABASE, scores)
             for path, state in files.items():
-                _remove(path, state)
+                if not opening.on_share(path):
+                    disk.remove(path, state)
     return Packed(len(folded), opening.problems(data))
 
 
-def _replace(target: Path, content: bytes) -> None:
-    """Write a file so that nobody ever sees a part of it, and so that a power cut does not lose it."""
-    new = target.with_name(f"{target.stem}.{uuid4().hex}.tmp")
-    try:
-        new.write_bytes(content)
-        _sync(new)
-        new.replace(target)
-    finally:
-        new.unlink(missing_ok=True)
-    _sync(target.parent)
+def publish(data: Path, target: str) -> int:
+    """Write all tables, a share's runs among them, as one database to a file or a URL; how many bytes it has.
+
+    Nothing here changes. A file, and an object of an object store, appears whole or not at all, in the place of an
+    older one. Raises InputError.
+    """
+    opening.refresh()
+    if place := shared.local(target):
+        with _in_words("The tables could not be packed", place.parent):
+            _swap_in(data, place, ())
+        return place.stat().st_size
+    with tempfile.TemporaryDirectory() as folder:
+        new = Path(folder) / schema.DATABASE
+        _build(data, new, ())
+        shared.publish(new, target)
+        return new.stat().st_size
 
 
-def _swap_in(data: Path, scores: Sequence[Mapping[str, Any]]) -> None:
+def _swap_in(data: Path, target: Path, scores: Sequence[Mapping[str, Any]]) -> None:
     """Write all tables to a new database and give it the name of the old one."""
-    new = data / f"{schema.DATABASE}.new"
+    new = target.with_name(f"{target.name}.new")
     new.unlink(missing_ok=True)
     try:
         _build(data, new, scores)
-        _sync(new)
-        new.replace(data / schema.DATABASE)
+        disk.sync(new)
+        new.replace(target)
     finally:
         new.unlink(missing_ok=True)
-    _sync(data)
+    disk.sync(target.parent)
 
 
 def _build(data: Path, new: Path, scores: Sequence[Mapping[str, Any]]) -> None:
@@ -159,22 +180,6 @@ def _build(data: Path, new: Path, scores: Sequence[Mapping[str, Any]]) -> None:
             connection.execute(f"INSERT INTO new.{table} BY NAME {rows} ORDER BY {order}")
         connection.execute(f"CREATE TABLE new.{opening.MEANS} AS FROM means ORDER BY estimate_id, ngram, correction")
         connection.execute("DETACH new")
-
-
-def _remove(path: Path, state: os.stat_result) -> None:
-    """Remove a folded run, unless it was saved again since it was read."""
-    now = path.stat()
-    if (now.st_ino, now.st_mtime_ns) == (state.st_ino, state.st_mtime_ns):
-        path.unlink()
-
-
-def _sync(path: Path) -> None:
-    """Have the disk hold a file, or the names in a folder."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -1,8 +1,11 @@
 """``softh doctor``: what is installed, which GPU there is, what is damaged, and what to do about each."""
 
+import json
 import shutil
+import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,6 +15,7 @@ import typer
 
 from softh import paths
 from softh.errors import InputError
+from softh.jobs import api, records
 from softh.store import read, schema, write
 
 LEAST_FREE = 5e9
@@ -32,12 +36,13 @@ def doctor(
     data: Annotated[Path | None, typer.Option(help="Folder of the tables; SOFTH_DATA or data/ by default.")] = None,
 ) -> None:
     """Look at the installation, the device, the folders and every stored file; exit code 2 when something is wrong."""
-    findings = list(examine(data or paths.data()))
-    for finding in findings:
+    wrong = 0
+    for finding in examine(data or paths.data()):
+        wrong += bool(finding.remedy)
         typer.echo(f"{'✗' if finding.remedy else '✓'} {finding.what}: {finding.state}")
         if finding.remedy:
             typer.echo(f"  → {finding.remedy}")
-    if any(finding.remedy for finding in findings):
+    if wrong:
         raise typer.Exit(2)
 
 
@@ -48,6 +53,7 @@ def examine(data: Path) -> Iterator[Finding]:
     yield _device()
     yield from _tables(data)
     yield from _share(data)
+    yield from _others(data)
     yield from (_folder(name, place) for name, place in (("data", data), ("cache", paths.cache())))
     yield _browser()
 
@@ -72,6 +78,8 @@ def _version(name: str) -> str | None:
 
 
 def _device() -> Finding:
+    if _version("torch") is None:
+        return Finding("device", "not known without torch", "say `pip install -r requirements.txt`.")
     import torch  # takes seconds; the other commands do without
 
     if not torch.cuda.is_available():
@@ -104,11 +112,38 @@ def _share(data: Path) -> Iterator[Finding]:
     except InputError as error:
         yield Finding("share", str(error), "check SOFTH_RUNS, the network and your access, then look again.")
     else:
-        yield Finding("share", f"answers, {len(read.run_files(data))} runs")
+        runs = len(read.run_files(data))
+        yield Finding(
+            "share", f"answers, {runs} runs" if runs else "answers, and has no run: check that it is the right one"
+        )
     if waiting := read.waiting(data):
         yield Finding(
             "share", f"lacks {len(waiting)} run files of {data}", "say `python -m softh pack` when it answers."
         )
+
+
+def _others(data: Path) -> Iterator[Finding]:
+    """Decks and the queue, where they are damaged."""
+    for deck in sorted((data / "decks").glob("*.json")):
+        try:
+            json.loads(deck.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            yield Finding("deck", f"{deck} cannot be read ({error})", "restore a backup, or remove the file.")
+    queue = api.folder(data) / records.FILE
+    if queue.exists() and (wrong := _damage(queue)):
+        yield Finding(
+            "queue", f"{queue} is damaged ({wrong})", "stop the worker and move the folder away; submit again."
+        )
+
+
+def _damage(queue: Path) -> str | None:
+    """What SQLite says of the file of the queue; None when it is sound."""
+    try:
+        with closing(sqlite3.connect(f"{queue.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            [(said,), *_] = connection.execute("PRAGMA quick_check").fetchall()
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None if said == "ok" else said
 
 
 def _folder(name: str, place: Path) -> Finding:

@@ -8,6 +8,7 @@ from store_rows import record
 
 from softh import doctor
 from softh.errors import InputError
+from softh.jobs import api
 from softh.store import read, schema, write
 
 
@@ -78,3 +79,15 @@ def test_a_share_that_answers_one_that_is_away_and_what_it_lacks(
     assert [f.state for f in doctor.examine(tmp_path / "data") if f.what == "share"] == ["answers, 1 runs"]
     (tmp_path / "lab").rename(tmp_path / "elsewhere")
     assert remedies(tmp_path / "data")["share"].startswith("check SOFTH_RUNS")
+
+
+def test_damaged_decks_and_a_damaged_queue_are_named(tmp_path: Path) -> None:
+    (tmp_path / "decks").mkdir()
+    (tmp_path / "decks" / "talk.json").write_text("{}")
+    api.submit("estimate", {"model": "some/model"}, title="some model", data=tmp_path)
+    assert not {"deck", "queue"} & set(remedies(tmp_path))
+    (tmp_path / "decks" / "talk.json").write_text("{")
+    queue = tmp_path / "jobs" / "jobs.sqlite"
+    queue.write_bytes(queue.read_bytes()[:4096] + b"\0" * 8192)
+    assert "restore a backup" in remedies(tmp_path)["deck"]
+    assert "move the folder away" in remedies(tmp_path)["queue"]

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from softh.store import schema, write
+from softh.store import schema, shared, write
 
 APP = str(Path(__file__).parents[2] / "app.py")
 PAGES = ("pages/trajectory.py", "pages/frontier.py", "pages/layers.py", "pages/method.py")
@@ -184,6 +184,28 @@ def test_a_corrupt_run_is_named_and_the_rest_is_shown(page: str, finished: Path)
     assert not app.exception
     assert [warning for warning in app.warning if "feedfacefeedface.parquet" in warning.value]
     assert len(figures(app)) == NUMBER.get(page, ALWAYS.get(page, 0))
+
+
+@pytest.mark.parametrize("page", ["pages/trajectory.py", "pages/layers.py"])
+def test_a_share_that_is_away_is_one_sentence_and_its_estimates_are_shown(
+    page: str, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = finished / "lab"
+    lab.mkdir()
+    monkeypatch.setenv("SOFTH_CACHE", str(finished / "cache"))
+    monkeypatch.setenv("SOFTH_RUNS", str(lab))
+    monkeypatch.setattr(shared, "EVERY", 0.0)
+    write.pack(finished)
+    (finished / schema.DATABASE).unlink()  # what is shown comes from the copies alone
+    app = opened(page)
+    assert not app.warning
+    lab.rename(finished / "elsewhere")
+    app.run()
+    app.run()  # the first look that fails may still be at work
+    assert not app.exception
+    [warning] = app.warning
+    assert warning.value.startswith(f"{lab} cannot be used (No such file or directory): what was fetched before")
+    assert len(figures(app)) == NUMBER[page]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -151,7 +151,7 @@ def test_what_is_imported_is_required_and_what_is_required_is_imported() -> None
     }
     # Triton comes with every build of torch for a GPU, at the version torch pins; nothing imports it without a GPU.
     # transformers asks accelerate to place a model on several devices, fonttools asks brotli to read a web font,
-    # Streamlit asks Authlib and httpx to sign somebody in, fsspec asks s3fs for what is on S3; nobody imports them by name.
+    # Streamlit asks Authlib and httpx to sign somebody in, fsspec asks s3fs for what is on S3; nobody imports them.
     unnamed = {"accelerate", "brotli", "Authlib", "httpx", "s3fs"}
     packages = {SPELT.get(package, package) for package in packages - unnamed}
     assert packages == names - OURS - {"triton"} - set(sys.stdlib_module_names)

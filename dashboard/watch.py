@@ -100,7 +100,10 @@ def _ended(job: Job, show: Callable[[str], None]) -> None:
         if _changes() and right.button("Dismiss", key=f"dismiss-{job.id}", help="Forget the job; its estimate stays."):
             _act(partial(jobs.delete, job.id))
         if job.state == "done" and job.result is not None:
-            show(job.result)
+            if job.kind == "sweep":
+                st.caption(job.result)
+            else:
+                show(job.result)
             return
         if job.message:
             st.error(job.message)

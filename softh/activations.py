@@ -45,7 +45,7 @@ class HiddenStates:
         self.windows = windows
         self.cache = cache
         self.layers = model.layers + 1
-        self.blocks = _blocks(windows, batch_tokens or _BATCH_TOKENS[torch.device(model.device).type])
+        self.blocks = batches(windows, model.device, batch_tokens)
         self.forward_passes = 0
         self._nats: dict[int, tuple[np.ndarray, Tensor]] = {}  # by the first of the documents
         self.key = identity(
@@ -207,8 +207,12 @@ def _check_fit(model: Model, windows: Windows) -> None:
         )
 
 
-def _blocks(windows: Windows, batch_tokens: int) -> tuple[np.ndarray, ...]:
-    """Documents in batches of similar length, each at most ``batch_tokens`` once padded (or one document)."""
+def batches(windows: Windows, device: str, batch_tokens: int | None = None) -> tuple[np.ndarray, ...]:
+    """Documents in batches of similar length, each at most ``batch_tokens`` once padded (or one document).
+
+    A batch is full before its length is asked for: without some of the others it is the same.
+    """
+    batch_tokens = batch_tokens or _BATCH_TOKENS[torch.device(device).type]
     lengths = np.array([len(ids) for ids in windows.ids]) + len(windows.prefix) + len(windows.suffix)
     blocks: list[list[int]] = []
     longest = 0

@@ -1,7 +1,7 @@
 """What an estimate will cost before it runs: bytes of memory and seconds, from sizes alone."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -62,9 +62,8 @@ def cost(spec: EstimateSpec, sizes: Sizes, machine: Machine, history: Iterable[M
     `documents`, `context`, `bins`, `draws`, `spec`, `seconds`, `device`; the prediction is scaled to their seconds.
     """
     on_gpu = bool(machine.gpus)
-    weights = int(sizes.parameters * BYTES[_dtype(spec, on_gpu=on_gpu)] * _LOADING)
-    # A block's hidden states, and logits twice while the loss is taken.
-    block = _BATCH * (sizes.width * (sizes.layers + 1) + 2 * sizes.vocabulary) * 4
+    weights = int(sizes.parameters * BYTES[dtype_of(spec, on_gpu=on_gpu)] * _LOADING)
+    block = _block(sizes)
     tables = min(_TABLES, spec.documents * spec.context * spec.bins * spec.draws * 8 * 2 * len(spec.orders))
     rate, basis = (_GPU_FLOPS, "an assumed 20 TFLOP/s of a GPU that has run nothing here yet") if on_gpu else (
         machine.flops,
@@ -84,7 +83,25 @@ def cost(spec: EstimateSpec, sizes: Sizes, machine: Machine, history: Iterable[M
     )
 
 
-def _dtype(spec: EstimateSpec, *, on_gpu: bool) -> str:
+def cards(sizes: Sizes, itemsize: int, room: Sequence[int]) -> int:
+    """How many GPUs one estimate takes: one where it fits, else the fewest that hold equal shares of the weights.
+
+    itemsize: bytes of a weight as it runs. room: bytes of each GPU. All of them where even that is too little.
+    """
+    if not room:
+        return 1
+    weights, beside = sizes.parameters * itemsize * _LOADING, _block(sizes) + _GPU_TABLES
+    enough = (count for count in range(1, len(room)) if weights / count + beside <= min(room))
+    return next(enough, len(room))
+
+
+def _block(sizes: Sizes) -> int:
+    """Bytes of a batch's hidden states, and of its logits twice while the loss is taken."""
+    return _BATCH * (sizes.width * (sizes.layers + 1) + 2 * sizes.vocabulary) * 4
+
+
+def dtype_of(spec: EstimateSpec, *, on_gpu: bool) -> str:
+    """The number format that an estimate runs in."""
     return ("bfloat16" if on_gpu else "float32") if spec.dtype == "auto" else spec.dtype
 
 

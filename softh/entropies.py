@@ -13,7 +13,7 @@ from softh.assignment import References, normalise
 from softh.counts import Grouping, group, together
 from softh.errors import InputError
 from softh.held import Held, HeldOnGpu, place_of
-from softh.labels import VARIABLES, Positions, encode, ngrams, shuffle, valid_positions
+from softh.labels import VARIABLES, Positions, Variable, encode, ngrams, shuffle, valid_positions
 from softh.measures import Entropies, Key
 from softh.plan import Need, Plan, choose, machine_of
 from softh.shards import Shards
@@ -37,14 +37,16 @@ class Labelling:
     """All positions under one label: their H(Z | label) is H(Z)."""
 
 
-def label(documents: Sequence[np.ndarray], spec: EstimateSpec, device: str) -> Labelling:
-    """Label sets of input and output at every order, each with its shuffled twin."""
+def label(
+    documents: Sequence[np.ndarray], spec: EstimateSpec, device: str, variables: Sequence[Variable] = VARIABLES
+) -> Labelling:
+    """Label sets of input and output at every order, each with its shuffled twin; without variables, none."""
     positions = valid_positions(documents, max(spec.orders))
     folds = max(1, min(spec.folds, len(documents)))
     fold = torch.from_numpy(positions.document % folds).to(place_of(device))
-    codes = ngrams(documents, max(spec.orders), fold.device)
+    codes = ngrams(documents, max(spec.orders), fold.device) if variables else []
     groups = {}
-    for variable in VARIABLES:
+    for variable in variables:
         for order in spec.orders:
             true = encode(codes, positions, variable, order)
             for labels in (true, shuffle(true, spec.seed)):
@@ -90,7 +92,7 @@ def measure_entropies(
     cut = cut or plan(states, labelling, spec)
     device = labelling.fold.device
     scaled = (directions.directions / epsilon).to(device)
-    reader = _Reader(states, labelling, device)
+    reader = Reader(states, labelling, device)
     groupings = [grouping.moved(reader.place) for grouping in (*labelling.groups.values(), labelling.whole)]
     found = np.empty((states.layers, len(groupings), 1 + labelling.folds, directions.draws))
     readings = list(cut.readings())
@@ -110,14 +112,23 @@ def measure_entropies(
     shards.forget()
     progress("statistics", len(readings), len(readings))
     distinct = {key: grouping.distinct for key, grouping in labelling.groups.items()}
-    conditional = {key: found[:, place] for place, key in enumerate(labelling.groups)}
-    return Entropies(found[:, -1], conditional, distinct, spec.bins, len(labelling.positions))
+    return gather(found, distinct, spec.bins, len(labelling.positions))
+
+
+def gather(found: np.ndarray, distinct: dict[Key, int], bins: int, positions: int) -> Entropies:
+    """Entropies from an array [layers, groupings, 1 + folds, draws]: label sets by key, and last all positions."""
+    return Entropies(found[:, -1], {key: found[:, at] for at, key in enumerate(distinct)}, distinct, bins, positions)
 
 
 def _count(
-    reader: "_Reader", groupings: Sequence[Grouping], scaled: Tensor, layers: list[int], spec: EstimateSpec, cut: Plan
+    reader: "Reader", groupings: Sequence[Grouping], scaled: Tensor, layers: list[int], spec: EstimateSpec, cut: Plan
 ) -> np.ndarray:
     """H(Z | label) of some layers under some draws, from one reading; what it holds is free again afterwards."""
+    return entropies(hold(reader, scaled, layers, spec, cut), groupings, spec.weighting)
+
+
+def hold(reader: "Reader", scaled: Tensor, layers: list[int], spec: EstimateSpec, cut: Plan) -> Held | HeldOnGpu:
+    """Assignments of some layers under some draws `scaled`, from one reading."""
     positions = len(reader.labelling.positions)
     centre = _centres(reader, layers) if spec.centred else {}
     held: Held | HeldOnGpu = (
@@ -126,11 +137,11 @@ def _count(
         else HeldOnGpu(layers, positions, scaled, getattr(torch, reader.states.model.dtype), cut)
     )
     reader.fill(held, layers, centre)
-    return _entropies(held, groupings, spec.weighting)
+    return held
 
 
-def _entropies(held: Held | HeldOnGpu, groupings: Sequence[Grouping], weighting: Weighting) -> np.ndarray:
-    """As `held` has them, the last grouping, which holds all positions, always weighted by them."""
+def entropies(held: Held | HeldOnGpu, groupings: Sequence[Grouping], weighting: Weighting) -> np.ndarray:
+    """H(Z | label) as `held` has it, the last grouping, which holds all positions, always weighted by them."""
     if weighting == "positions":
         return held.entropies(groupings, weighting)
     return np.concatenate(
@@ -149,17 +160,24 @@ def full_precision() -> Generator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-class _Reader:
+def places(order: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, Tensor]:
+    """Where the positions of a document begin [documents], and where each position is [positions] int32, when
+    documents are kept in an `order`; `starts` [documents + 1] is where they begin in their own.
+    """
+    count = np.diff(starts)
+    first = np.empty(len(count), dtype=np.int64)
+    first[order] = np.cumsum(count[order]) - count[order]
+    place = np.arange(count.sum()) + np.repeat(first - starts[:-1], count)
+    return first, torch.from_numpy(place.astype(np.int32))
+
+
+class Reader:
     """Hidden states by document, and where the positions of each are kept: in the order in which they are read."""
 
     def __init__(self, states: HiddenStates, labelling: Labelling, device: torch.device) -> None:
         self.states, self.labelling, self.device = states, labelling, device
-        order = np.concatenate(states.blocks)
-        count = np.diff(labelling.starts)
-        self.first = np.empty(len(count), dtype=np.int64)  # [documents] where the positions of a document begin
-        self.first[order] = np.cumsum(count[order]) - count[order]
-        place = np.arange(count.sum()) + np.repeat(self.first - labelling.starts[:-1], count)
-        self.place = torch.from_numpy(place.astype(np.int32)).to(device)
+        self.first, place = places(np.concatenate(states.blocks), labelling.starts)
+        self.place = place.to(device)
         self._rows: tuple[tuple[int, int] | None, Tensor] = (None, self.place[:0])
 
     def fill(self, held: Held | HeldOnGpu, layers: Sequence[int], centre: dict[int, Tensor]) -> None:
@@ -191,7 +209,7 @@ class _Reader:
         return self._rows[1]
 
 
-def _centres(reader: _Reader, layers: Sequence[int]) -> dict[int, Tensor]:
+def _centres(reader: Reader, layers: Sequence[int]) -> dict[int, Tensor]:
     """Mean of the normalised hidden states of each layer, [width] float32."""
     sums: dict[int, Tensor] = {}
 

@@ -15,6 +15,8 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from softh import activations, checkpoints, corpus
 from softh.activations import Cache, HiddenStates, Model
 from softh.assignment import references
@@ -22,7 +24,7 @@ from softh.calibration import temperature
 from softh.checkpoints import Checkpoint
 from softh.corpus import Corpus, Windows
 from softh.entropies import Labelling, Progress, label, measure_entropies, plan
-from softh.measures import Measure, bits_per_byte, measure
+from softh.measures import Entropies, Measure, bits_per_byte, measure
 from softh.spec import EstimateSpec, PreferenceSpec, identity
 
 log = logging.getLogger(__name__)
@@ -159,21 +161,41 @@ def estimate_model(
             states.bytes_needed / 1e9,
         )
     entropies = measure_entropies(states, labelling, directions, epsilon, spec, progress, cut)
+    made = Made(model, windows, epsilon, directions.digest, states.nats, states.forward_passes)
+    return assemble(spec, checkpoint, text, made, entropies, time.perf_counter() - began)
+
+
+class Made(NamedTuple):
+    """What the statistics of an estimate were made from, besides hidden states."""
+
+    model: Model
+    windows: Windows
+    temperature: float
+    reference_digest: str
+    nats: np.ndarray | None
+    """[documents] negative log likelihood of the text; None where no head ran."""
+    forward_passes: int
+
+
+def assemble(
+    spec: EstimateSpec, checkpoint: Checkpoint, text: Corpus, made: Made, entropies: Entropies, seconds: float
+) -> Estimate:
+    """The estimate whose statistics these are."""
     rows = measure(entropies)
-    if states.nats is not None:
-        rows.append(bits_per_byte(states.nats, windows.predicted_bytes))
+    if made.nats is not None:
+        rows.append(bits_per_byte(made.nats, made.windows.predicted_bytes))
     return Estimate(
         identity(spec.canonical(), checkpoint.digest, text.digest),
         spec,
         checkpoint,
-        model,
+        made.model,
         text,
-        len(windows.ids),
-        len(labelling.positions),
-        epsilon,
-        directions.digest,
-        states.forward_passes,
-        time.perf_counter() - began,
+        len(made.windows.ids),
+        entropies.positions,
+        made.temperature,
+        made.reference_digest,
+        made.forward_passes,
+        seconds,
         datetime.now(UTC),
         tuple(rows),
     )

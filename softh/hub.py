@@ -1,7 +1,8 @@
 """The Hugging Face hub: which files a model has, and those asked for on this machine."""
 
+import fcntl
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from huggingface_hub import (
     snapshot_download,
     try_to_load_from_cache,
 )
+from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import (
     CachedRepoTreeNotFoundError,
     DisabledRepoError,
@@ -69,15 +71,29 @@ def listing(model: str, revision: str) -> tuple[str, dict[str, int]]:
 
 def fetch(model: str, sha: str, names: Iterable[str]) -> Path:
     """Folder that holds these files of the commit, downloaded where they are not here yet. Errors: InputError."""
-    with _in_sentences(model, sha):
+    with _in_sentences(model, sha), _locked(fcntl.LOCK_SH):
         return Path(snapshot_download(model, revision=sha, allow_patterns=sorted(names)))
 
 
 def forget(model: str, sha: str) -> None:
-    """Remove one commit of a model from this machine; nothing happens when it is not here."""
-    cached = scan_cache_dir()
-    if any(sha == found.commit_hash for repo in cached.repos if repo.repo_id == model for found in repo.revisions):
-        cached.delete_revisions(sha).execute()
+    """Remove one commit of a model from this machine, once nobody fetches any; nothing happens when it is not here."""
+    if not Path(HF_HUB_CACHE).exists():
+        return
+    with _locked(fcntl.LOCK_EX):
+        cached = scan_cache_dir()
+        if any(sha == found.commit_hash for repo in cached.repos if repo.repo_id == model for found in repo.revisions):
+            cached.delete_revisions(sha).execute()
+
+
+@contextmanager
+def _locked(how: int) -> Generator[None]:
+    """Commits of a model share files: while one is fetched none is removed, by whatever process."""
+    path = Path(HF_HUB_CACHE, ".locks", "softh.lock")
+    with ExitStack() as held:
+        with suppress(OSError):  # a folder that takes no lock is one that nobody can clear either
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(held.enter_context(path.open("a")), how)
+        yield
 
 
 class Ref(NamedTuple):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from softh import costs, preflight
 from softh.checkpoints import Checkpoint
 from softh.errors import InputError
 from softh.revisions import family
@@ -59,11 +60,13 @@ def load_model(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto"
     """The checkpoint in memory, for evaluation.
 
     dtype: ``auto`` (bfloat16 on a GPU that has it, else float32), ``float32``, ``bfloat16`` or ``float16``.
-    device: ``auto`` (all GPUs when there are any, else the CPU) or a name torch knows.
+    device: ``auto`` (a GPU, all of them for a model that one cannot hold, else the CPU) or a name torch knows.
     Errors: InputError for an architecture that is unknown or gives no hidden states, and for weights that do not fit.
     """
     place = _device(device)
-    module, tokenizer, causal = _load(checkpoint, _dtype(dtype, place), _device_map(device, place))
+    form = _dtype(dtype, place)
+    where = "auto" if device == "auto" and _is_spread(checkpoint, form) else place
+    module, tokenizer, causal = _load(checkpoint, form, where)
     return describe(module.eval().requires_grad_(requires_grad=False), tokenizer, checkpoint.name, causal=causal)
 
 
@@ -101,8 +104,13 @@ def _device(device: str) -> torch.device:
     return place
 
 
-def _device_map(device: str, place: torch.device) -> str | torch.device:
-    return "auto" if device == "auto" and torch.cuda.device_count() > 1 else place
+def _is_spread(checkpoint: Checkpoint, dtype: torch.dtype) -> bool:
+    """Whether there are several GPUs and the checkpoint needs more than one."""
+    count = torch.cuda.device_count()
+    if count < 2:
+        return False
+    room = [torch.cuda.get_device_properties(number).total_memory for number in range(count)]
+    return costs.cards(preflight.sizes_of(checkpoint), dtype.itemsize, room) > 1
 
 
 def _dtype(dtype: str, place: torch.device) -> torch.dtype:
@@ -111,7 +119,7 @@ def _dtype(dtype: str, place: torch.device) -> torch.dtype:
     return getattr(torch, dtype)
 
 
-def _load(checkpoint: Checkpoint, dtype: torch.dtype, device_map: str | torch.device) -> tuple[Any, Any, bool]:
+def _load(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> tuple[Any, Any, bool]:
     """Module, tokenizer, and whether the module predicts the next token."""
     where: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     if checkpoint.gguf:
@@ -184,11 +192,16 @@ def _try(module: Any, *, causal: bool) -> tuple[Sequence[Tensor], bool]:
     mask = torch.ones_like(ids)
     with _first_input(module) as first:
         hidden = all_hidden(module, ids, mask)
-    if first and not torch.equal(hidden[0], first[0].to(hidden[0].device)):
+    if first and not _equal(hidden[0], first[0]):
         raise ValueError("its hidden states do not begin with the embedding")
     head = module.get_output_embeddings() if causal else None
     # Some models scale or cap their logits: only a head that reproduces them to the bit is used alone.
-    return hidden, head is not None and torch.equal(head(hidden[-1]), module(input_ids=ids, attention_mask=mask).logits)
+    return hidden, head is not None and _equal(head(hidden[-1]), module(input_ids=ids, attention_mask=mask).logits)
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    """Equal to the bit, on whatever GPUs of a model that is spread over several."""
+    return torch.equal(a, b.to(a.device))
 
 
 @contextmanager
@@ -228,7 +241,7 @@ def _streams(module: Any) -> bool:
     mask, seen = torch.ones_like(ids), dict[int, Tensor]()
     stream_hidden(module, ids, mask, seen.__setitem__)
     hidden = all_hidden(module, ids, mask)
-    return len(seen) == len(hidden) and all(torch.equal(seen[n], states) for n, states in enumerate(hidden))
+    return len(seen) == len(hidden) and all(_equal(seen[n], states) for n, states in enumerate(hidden))
 
 
 def stream_hidden(module: Any, ids: Tensor, mask: Tensor, take: Callable[[int, Tensor], object]) -> Tensor:

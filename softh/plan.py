@@ -160,10 +160,10 @@ def machine_of(device: torch.device, dtype: torch.dtype) -> Machine:
         # What this process holds without using it is free as well.
         held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         free = torch.cuda.mem_get_info(device)[0] + held
-    return Machine(free, _free_ram(), _rate(device, dtype if gpu else torch.float32))
+    return Machine(free, free_ram(), _rate(device, dtype if gpu else torch.float32))
 
 
-def _free_ram() -> int:
+def free_ram() -> int:
     """Bytes of main memory that can be had without swapping."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()

@@ -5,12 +5,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from softh import checkpoints, costs, hub
+from softh.checkpoints import Checkpoint
 from softh.costs import Cost, Sizes
 from softh.errors import InputError
-from softh.files import INDEX, SETTINGS, UPLOAD, choose, digest, parse_json, read_json
+from softh.files import INDEX, SETTINGS, UPLOAD, Weights, choose, digest, names_in, parse_json, read_json
 from softh.ggufs import GgufHeader, parse_gguf, read_gguf
 from softh.machine import Machine, this_machine
 from softh.shape import read_shape
@@ -134,18 +136,29 @@ def _hub_gguf(model: str, sha: str, name: str, size: int) -> GgufHeader:
 
 def _local(spec: EstimateSpec) -> tuple[str | None, _Found]:
     folder, weights, *_ = checkpoints.locate(spec.model, spec.revision)
-    total = sum((folder / name).stat().st_size for name in weights.files if name != INDEX)
-    if weights.gguf:
-        found = _gguf(read_gguf(folder / weights.gguf), total)
-    else:
-        config = read_json(folder / "config.json")
-        checkpoints.check_config(config, spec.model)
-        files = {name: read_safetensors(folder / name) for name in weights.files if name != INDEX}
-        index = read_json(folder / INDEX) if INDEX in weights.files else None
-        found = _safetensors(config, unite(files, index, spec.model), total, spec.model)
+    total, found = _here(folder, weights, spec.model)
     if spec.model.startswith(UPLOAD):
         return spec.model.removeprefix(UPLOAD), found
     return digest(folder, weights) if total <= _HASHED else None, found
+
+
+def sizes_of(checkpoint: Checkpoint) -> Sizes:
+    """The sizes of a checkpoint that is on this machine, from its headers."""
+    gguf = checkpoint.gguf
+    weights = Weights((gguf,), gguf) if gguf else choose(names_in(checkpoint.path), checkpoint.source)
+    return _here(checkpoint.path, weights, checkpoint.source)[1].sizes
+
+
+def _here(folder: Path, weights: Weights, source: str) -> tuple[int, _Found]:
+    """Bytes of the weights of a folder, and what its files say."""
+    total = sum((folder / name).stat().st_size for name in weights.files if name != INDEX)
+    if weights.gguf:
+        return total, _gguf(read_gguf(folder / weights.gguf), total)
+    config = read_json(folder / "config.json")
+    checkpoints.check_config(config, source)
+    files = {name: read_safetensors(folder / name) for name in weights.files if name != INDEX}
+    index = read_json(folder / INDEX) if INDEX in weights.files else None
+    return total, _safetensors(config, unite(files, index, source), total, source)
 
 
 def _safetensors(config: Mapping[str, Any], tensors: Mapping[str, Tensor], total: int, source: str) -> _Found:

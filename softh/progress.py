@@ -1,19 +1,34 @@
 """Progress of long work on stderr: one line a phase, with its rate and the time left."""
 
+import sys
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
+from rich import progress
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import ProgressColumn, Task
 from rich.text import Text
+
+
+class Progress(Protocol):
+    """What is told of long work; the last call of a phase has done == total."""
+
+    def __call__(self, phase: str, done: int, total: int, note: str = "") -> None:
+        """So many steps of a phase are done; `note` says what is at work now."""
 
 
 class Bar:
     """Shows what softh.estimate tells of its phases; nothing before there is something to count."""
 
     def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-        self.progress = Progress(*columns, console=Console(stderr=True), speed_estimate_period=600)
+        columns = (
+            progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn(), _Rate(),
+            progress.TimeRemainingColumn(), progress.TextColumn("{task.fields[note]}"),
+        )  # fmt: skip
+        # What goes to a file or a pipe goes there; in a terminal it stands above the bars.
+        self.progress = progress.Progress(
+            *columns, console=Console(stderr=True), speed_estimate_period=600, redirect_stdout=sys.stdout.isatty()
+        )
         self.tasks: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
@@ -25,12 +40,12 @@ class Bar:
         if self.tasks:
             self.progress.stop()
 
-    def __call__(self, phase: str, done: int, total: int) -> None:
-        """One step of a phase; see softh.estimate.Progress."""
+    def __call__(self, phase: str, done: int, total: int, note: str = "") -> None:
+        """One step of a phase."""
         if phase not in self.tasks:
             self.progress.start()  # not before there is something to count: downloads draw bars of their own
-            self.tasks[phase] = self.progress.add_task(phase)
-        self.progress.update(self.tasks[phase], completed=done, total=total)
+            self.tasks[phase] = self.progress.add_task(phase, note=note)
+        self.progress.update(self.tasks[phase], completed=done, total=total, note=note)
 
 
 class _Rate(ProgressColumn):

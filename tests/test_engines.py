@@ -10,29 +10,35 @@ from typing import Any
 import pytest
 from tiny import save_model, save_text
 
-from softh import engines
+from softh import clusters, engines, local, split
 from softh.spec import EstimateSpec
 
 
-class Scripted:
-    """An engine whose answers are written down beforehand, by model and attempt."""
-
-    places = 2
+class Scripted(engines.Engine):
+    """An engine of two places whose answers are written down beforehand, by model and attempt."""
 
     def __init__(self, answers: dict[str, list[engines.Answer]]) -> None:
-        self.answers, self.started, self.closed = answers, [], False
+        self.answers, self.started, self.prepared, self.closed, self.open = answers, [], [], False, 0
 
-    def start(self, spec: EstimateSpec) -> Any:
-        self.started.append(spec.model)
+    def room(self, unit: engines.Unit) -> bool:
+        return self.open < 2
+
+    def start(self, unit: engines.Unit) -> Any:
+        self.open += 1
+        self.started.append(engines.title(unit))
         return len(self.started) - 1
 
     def done(self, running: Sequence[Any]) -> Sequence[Any]:
-        assert len(running) <= self.places
+        assert len(running) == self.open
         return running[-1:]
 
-    def answer(self, unit: Any) -> engines.Answer:
-        model = self.started[unit]
-        return self.answers[model][self.started[:unit].count(model)]
+    def answer(self, running: Any) -> engines.Answer:
+        self.open -= 1
+        model = self.started[running]
+        return self.answers[model][self.started[:running].count(model)]
+
+    def prepare(self, unit: engines.Unit) -> None:
+        self.prepared.append(engines.title(unit))
 
     def close(self) -> None:
         self.closed = True
@@ -76,19 +82,19 @@ def numbers(record: dict[str, Any] | None) -> list[Any]:
 
 
 def test_a_process_of_its_own_gives_the_same_numbers_to_the_bit(tiny: list[EstimateSpec]) -> None:
-    [outcome] = engines.run(tiny[:1], engines.Local("cpu"))
+    [outcome] = engines.run(tiny[:1], local.Local("cpu"))
     assert numbers(outcome.record) == numbers(engines.work(tiny[0], "cpu")["record"])
 
 
 def test_a_unit_whose_process_is_killed_is_tried_again(tiny: list[EstimateSpec]) -> None:
-    engine = engines.Local("cpu")
+    engine = local.Local("cpu")
     killed: list[int] = []
     start = engine.start
 
     def start_and_kill(spec: EstimateSpec) -> Any:
         unit = start(spec)
         if not killed:
-            killed.append(engine._units[unit].pid)
+            killed.append(engine._running[unit].process.pid)
             os.kill(killed[0], signal.SIGKILL)
         return unit
 
@@ -99,14 +105,14 @@ def test_a_unit_whose_process_is_killed_is_tried_again(tiny: list[EstimateSpec])
 
 
 def test_what_its_author_can_mend_comes_back_as_a_sentence(tiny: list[EstimateSpec], tmp_path: Path) -> None:
-    [outcome] = engines.run([EstimateSpec(model=str(tmp_path / "nothing"))], engines.Local("cpu"))
+    [outcome] = engines.run([EstimateSpec(model=str(tmp_path / "nothing"))], local.Local("cpu"))
     assert outcome.record is None
     assert "does not exist" in outcome.why
 
 
 @pytest.mark.real
 def test_submitit_gives_the_same_numbers(tiny: list[EstimateSpec]) -> None:
-    found = {outcome.spec.model: numbers(outcome.record) for outcome in engines.run(tiny[:2], engines.Slurm("cpu"))}
+    found = {outcome.spec.model: numbers(outcome.record) for outcome in engines.run(tiny[:2], clusters.Slurm("cpu"))}
     assert found == {spec.model: numbers(engines.work(spec, "cpu")["record"]) for spec in tiny[:2]}
 
 
@@ -123,7 +129,7 @@ def test_a_ray_cluster_that_loses_a_node_half_way_completes_with_the_same_number
     try:
         found: dict[str, Any] = {}
         began = time.monotonic()
-        for outcome in engines.run(tiny, engines.Ray("cpu")):
+        for outcome in engines.run(tiny, clusters.Ray("cpu")):
             assert outcome.spec.model not in found
             found[outcome.spec.model] = numbers(outcome.record)
             if other is not None:

@@ -15,6 +15,7 @@ from softh.jobs.api import (
     submit,
     submit_estimate,
     submit_preference,
+    submit_sweep,
     worker_lives,
 )
 from softh.jobs.records import ENDED, OPEN, Job
@@ -34,5 +35,6 @@ __all__ = [
     "submit",
     "submit_estimate",
     "submit_preference",
+    "submit_sweep",
     "worker_lives",
 ]

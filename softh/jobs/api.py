@@ -97,6 +97,12 @@ def submit_preference(
     return submit("preference", spec.canonical(), title=title, options=options, data=data)
 
 
+def submit_sweep(recipe: Path, options: Mapping[str, Any], data: Path | None = None) -> tuple[Job, bool]:
+    """The same for a recipe, whose paths mean here what they mean to whoever submits it."""
+    asked = {"recipe": str(recipe.expanduser().resolve()), "folder": str(Path.cwd())}
+    return submit("sweep", asked, title=f"sweep of {recipe.stem}", options=options, data=data)
+
+
 def listing(states: tuple[str, ...] = (*records.OPEN, *records.ENDED), data: Path | None = None) -> list[Job]:
     """Jobs: the running, then the waiting in their order, then the ended, latest first."""
     place = folder(data)

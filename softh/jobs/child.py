@@ -1,6 +1,6 @@
 """The process of one job: ``python -m softh.jobs.child WORKER``; reads its order on stdin, tells events on stdout.
 
-An event is one line of JSON: {"phase", "done", "total"}, then {"result": id} or {"refused": sentence}.
+An event is one line of JSON: {"phase", "done", "total", "note"}, then {"result": id} or {"refused": sentence}.
 """
 
 import json
@@ -28,12 +28,12 @@ class Teller:
         self.phase = ""
         self.told = 0.0
 
-    def __call__(self, phase: str, done: int, total: int) -> None:
+    def __call__(self, phase: str, done: int, total: int, note: str = "") -> None:
         """Tell a step, unless another of its phase was told just now; first and last steps always."""
         now = time.monotonic()
         if phase != self.phase or done >= total or now - self.told >= _EVERY:
             self.phase, self.told = phase, now
-            self.tell(phase=phase, done=done, total=total)
+            self.tell(phase=phase, done=done, total=total, note=note)
 
     def tell(self, **event: Any) -> None:
         """Write one event."""

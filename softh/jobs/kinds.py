@@ -1,5 +1,6 @@
 """What a job of each kind does, in the process of the job: the only module here that leads to torch."""
 
+import dataclasses
 import json
 import os
 import resource
@@ -14,16 +15,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from softh import confine, paths, texts
 from softh.errors import InputError
 from softh.jobs import processes
+from softh.progress import Progress
 from softh.spec import EstimateSpec, PreferenceSpec
 
 if TYPE_CHECKING:
     from softh.checkpoints import Checkpoint
     from softh.corpus import Corpus
 
-Progress = Callable[[str, int, int], None]
 Options = Mapping[str, Any]
 Kind = Callable[[str, Options, Progress], str]
-"""(canonical JSON of what is asked, where it runs, progress) → id of what was stored."""
+"""(canonical JSON of what is asked, where it runs, progress) → id of what was stored, or of a sweep a sentence."""
 UPLOAD = "upload:"
 """What the name of an uploaded model begins with."""
 HOURS = 24
@@ -92,7 +93,21 @@ def preference(spec: str, options: Options, progress: Progress) -> str:
     return estimate_id
 
 
-KINDS: dict[str, Kind] = {"estimate": estimate, "preference": preference}
+def sweep(spec: str, options: Options, progress: Progress) -> str:
+    """Estimate what a recipe asks for and the store lacks; what failed makes the job fail, and a retry goes on."""
+    from softh import sweeping
+
+    asked = json.loads(spec)
+    os.chdir(asked["folder"])
+    names = {field.name for field in dataclasses.fields(sweeping.Way)}
+    way = sweeping.Way(**{name: value for name, value in options.items() if name in names})
+    tally = sweeping.carry_out(Path(asked["recipe"]), way, Path(options.get("data") or paths.data()), progress)
+    if tally.failures:
+        raise InputError(tally.sentence())
+    return tally.sentence()
+
+
+KINDS: dict[str, Kind] = {"estimate": estimate, "preference": preference, "sweep": sweep}
 
 
 def _opened(asked: EstimateSpec, commit: str | None, progress: Progress) -> "tuple[Checkpoint, Corpus]":

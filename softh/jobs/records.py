@@ -242,19 +242,20 @@ def asked_to_stop(folder: Path, number: int) -> bool:
     return row is None or bool(row["asked_to_stop"])
 
 
-def advance(folder: Path, number: int, phase: str, done: int, total: int) -> None:
-    """Note how far a running job has come."""
+def advance(folder: Path, number: int, phase: str, done: int, total: int, note: str | None = None) -> None:
+    """Note how far a running job has come, and what of it is at work."""
     new = "phase IS NOT :phase OR phase_began IS NULL"
     _change(
         folder,
         f"phase_from = CASE WHEN {new} THEN :done ELSE phase_from END, "
         f"phase_began = CASE WHEN {new} THEN :now ELSE phase_began END, "
-        "phase = :phase, done = :done, total = :total, updated = :now",
+        "phase = :phase, done = :done, total = :total, message = :note, updated = :now",
         "id = :id AND state = 'running'",
         id=number,
         phase=phase,
         done=done,
         total=total,
+        note=note,
     )
 
 

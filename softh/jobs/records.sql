@@ -20,8 +20,8 @@ CREATE TABLE IF NOT EXISTS jobs (
     phase_from  INTEGER,                  -- steps already done when the phase was first heard of …
     phase_began REAL,                     -- … and when: what is remembered on disk takes no time and tells no rate
     updated   REAL,
-    result    TEXT,                       -- id of what it made
-    message   TEXT,                       -- one sentence: why it failed or was interrupted
+    result    TEXT,                       -- id of what it made; of a sweep a sentence
+    message   TEXT,                       -- one sentence: why it failed or was interrupted; what of it runs now
     person    TEXT NOT NULL DEFAULT ''    -- address of whoever submitted it; empty where nobody signs in
 );
 CREATE UNIQUE INDEX IF NOT EXISTS one_open ON jobs (kind, spec) WHERE state IN ('queued', 'running', 'interrupted');

@@ -48,7 +48,8 @@ class Listener:
             self.refused = event.get("refused", self.refused)
             progress = event if "phase" in event else progress
         if progress:
-            records.advance(self.folder, self.number, progress["phase"], progress["done"], progress["total"])
+            steps = (progress["phase"], progress["done"], progress["total"])
+            records.advance(self.folder, self.number, *steps, note=progress.get("note") or None)
 
 
 class Supervisor:

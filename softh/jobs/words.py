@@ -8,7 +8,8 @@ from softh.jobs.records import Job
 def progress(job: Job) -> str:
     """What a job does now, or how it ended, in one line."""
     if job.state == "running":
-        return ", ".join(filter(None, (_phase(job), _rate(job), _left(job))))
+        far = ", ".join(filter(None, (_phase(job), _rate(job), _left(job))))
+        return f"{far}; now {job.message}" if job.message else far
     if job.place is not None:
         waits = "next" if job.place == 1 else f"{job.place - 1} before it"
         return f"{waits}; {job.message}" if job.message else waits

@@ -1,0 +1,170 @@
+"""The engine of one machine: a process for each unit, on GPUs of its own, and the next checkpoint fetched meanwhile."""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+from softh import checkpoints, costs, preflight
+from softh.engines import Answer, Engine, Unit, work
+from softh.errors import InputError
+from softh.machine import this_machine
+from softh.spec import EstimateSpec
+
+_EVERY = 0.5
+"""Seconds between two words of a unit."""
+
+
+@dataclass
+class _Running:
+    """A process, the GPUs that are its own, and what it has said."""
+
+    process: BaseProcess
+    cards: list[int]
+    told: str = ""
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True)
+class _Fetch:
+    """A process that fetches a checkpoint of the hub."""
+
+    spec: EstimateSpec
+    process: BaseProcess
+
+
+class Local(Engine):
+    """Processes of this machine, one at a time or as many as GPUs allow: what a unit takes of memory comes back."""
+
+    def __init__(self, device: str = "auto", gpus: int | None = None, *, free: bool = False) -> None:
+        """`gpus` for every unit; None is one where its model fits, else as few as hold it."""
+        import torch
+
+        self.device, self.asked, self.free = device, gpus, free
+        self.gpus = torch.cuda.device_count() if device in ("auto", "cuda") else 0
+        self._context = multiprocessing.get_context("spawn")
+        self._running: dict[Connection, _Running] = {}
+        self._fetch: _Fetch | None = None
+        self._cards: dict[tuple[str, str | None], int] = {}
+
+    def room(self, unit: Unit) -> bool:
+        """Whether as many GPUs are idle as the unit takes; without GPUs, whether nothing runs."""
+        return not self._running or len(self._idle()) >= self.cards(unit)
+
+    def start(self, unit: Unit) -> Connection:
+        """A new process; a checkpoint that is being fetched for it is waited for, so that it comes once."""
+        if self._fetch is not None and self._fetch.spec == _spec(unit):
+            self._fetch.process.join()
+        cards = self._idle()[: self.cards(unit)]
+        visible = ",".join(map(str, cards)) if self.gpus > 1 else None
+        ours, theirs = self._context.Pipe(duplex=False)
+        orders = (theirs, unit, self.device, visible, self.free)
+        process = self._context.Process(target=_child, args=orders, daemon=True)
+        process.start()
+        theirs.close()
+        self._running[ours] = _Running(process, cards)
+        return ours
+
+    def done(self, running: Sequence[Connection]) -> Sequence[Connection]:
+        """Pipes that gave an answer, or that nobody holds the other end of any more."""
+        ended = []
+        for pipe in wait(running, timeout=1):
+            assert isinstance(pipe, Connection)
+            heard = None
+            with suppress(EOFError, OSError):  # killed before it answered, or while it did
+                heard = pipe.recv()
+            if isinstance(heard, str):
+                self._running[pipe].told = heard
+            else:
+                self._running[pipe].answer = heard
+                ended.append(pipe)
+        return ended
+
+    def answer(self, running: Connection) -> Answer:
+        """What came through the pipe."""
+        unit = self._running.pop(running)
+        unit.process.join()
+        running.close()
+        return unit.answer or {"lost": f"Its process ended with code {unit.process.exitcode} before it answered."}
+
+    def told(self, running: Connection) -> str:
+        """The phase that a unit is in, and how far."""
+        return self._running[running].told
+
+    def prepare(self, unit: Unit) -> None:
+        """Fetch the checkpoint of the next unit, one at a time, each once."""
+        spec = _spec(unit)
+        if checkpoints.is_local(spec.model) or (
+            self._fetch is not None and (self._fetch.process.is_alive() or self._fetch.spec == spec)
+        ):
+            return
+        process = self._context.Process(target=_fetched, args=(spec,), daemon=True)
+        process.start()
+        self._fetch = _Fetch(spec, process)
+
+    def close(self) -> None:
+        """End all processes."""
+        fetching = [self._fetch.process] if self._fetch is not None else []
+        for process in [*(unit.process for unit in self._running.values()), *fetching]:
+            process.terminate()
+            process.join()
+
+    def cards(self, unit: Unit) -> int:
+        """How many GPUs a unit takes."""
+        if self.gpus < 2 or self.asked is not None:
+            return min(self.asked or 1, max(1, self.gpus))
+        spec = _spec(unit)
+        key = (spec.model, spec.revision)
+        if key not in self._cards:
+            self._cards[key] = min(self.gpus, _cards(spec))
+        return self._cards[key]
+
+    def _idle(self) -> list[int]:
+        busy = {card for unit in self._running.values() for card in unit.cards}
+        return [card for card in range(max(1, self.gpus)) if card not in busy]
+
+
+def _spec(unit: Unit) -> EstimateSpec:
+    return unit if isinstance(unit, EstimateSpec) else unit.spec
+
+
+def _cards(spec: EstimateSpec) -> int:
+    """From the sizes that a model's headers say; one for a model that cannot be looked at, which its unit will say."""
+    try:
+        found = preflight.preflight(spec)
+    except InputError:
+        return 1
+    sizes = costs.Sizes(found.parameters, found.layers, found.width, found.vocabulary)
+    return costs.cards(
+        sizes, costs.BYTES[costs.dtype_of(spec, on_gpu=True)], [gpu.total for gpu in this_machine().gpus]
+    )
+
+
+def _child(answer: Connection, unit: Unit, device: str, visible: str | None, free: bool) -> None:
+    """The process of one unit; torch sees only the GPUs that are its own."""
+    if visible is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible
+    answer.send(work(unit, device, free=free, progress=_Teller(answer)))
+
+
+class _Teller:
+    """Says now and then which phase it is, and how far."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self.pipe, self.told = pipe, 0.0
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self.told >= _EVERY:
+            self.told = now
+            self.pipe.send(f"{phase}, {done} of {total}")
+
+
+def _fetched(spec: EstimateSpec) -> None:
+    """The process that fetches; whatever stands in the way, the unit will say."""
+    with suppress(InputError):
+        checkpoints.resolve(spec.model, spec.revision)

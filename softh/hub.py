@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from huggingface_hub import (
     HfApi,
+    constants,
     get_cached_repo_tree,
     hf_hub_url,
     scan_cache_dir,
     snapshot_download,
     try_to_load_from_cache,
 )
-from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import (
     CachedRepoTreeNotFoundError,
     DisabledRepoError,
@@ -77,7 +77,7 @@ def fetch(model: str, sha: str, names: Iterable[str]) -> Path:
 
 def forget(model: str, sha: str) -> None:
     """Remove one commit of a model from this machine, once nobody fetches any; nothing happens when it is not here."""
-    if not Path(HF_HUB_CACHE).exists():
+    if not Path(constants.HF_HUB_CACHE).exists():
         return
     with _locked(fcntl.LOCK_EX):
         cached = scan_cache_dir()
@@ -88,7 +88,7 @@ def forget(model: str, sha: str) -> None:
 @contextmanager
 def _locked(how: int) -> Generator[None]:
     """Commits of a model share files: while one is fetched none is removed, by whatever process."""
-    path = Path(HF_HUB_CACHE, ".locks", "softh.lock")
+    path = Path(constants.HF_HUB_CACHE, ".locks", "softh.lock")
     with ExitStack() as held:
         with suppress(OSError):  # a folder that takes no lock is one that nobody can clear either
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ from softh.errors import InputError
 from softh.estimate import Estimate, Made, assemble
 from softh.held import Held
 from softh.measures import Key
-from softh.plan import Plan, free_ram
+from softh.plan import free_ram
 from softh.spec import EstimateSpec
 
 _PART = 0.6
@@ -70,9 +70,9 @@ class Assign:
         """For people."""
         return f"documents {self.part + 1} of {self.parts}"
 
-    def run(self, device: str, progress: Progress | None = None) -> Assigned:
+    def run(self, device: str, progress: Progress | None) -> Assigned:
         """Assign every `parts`-th batch. Errors: InputError for whatever the author of the specification can mend."""
-        spec, progress = self.spec, progress or (lambda phase, done, total: None)
+        spec = self.spec
         checkpoint = checkpoints.resolve(spec.model, spec.revision)
         text = corpus.load(spec.corpus, spec.documents, spec.seed)
         model = activations.load_model(checkpoint, spec.dtype, device)
@@ -83,7 +83,7 @@ class Assign:
         epsilon = temperature(spec.bins, model.width, spec.calibration)
         directions = references(spec.bins, model.width, spec.draws, spec.seed, spec.frame)
         scaled = (directions.directions / epsilon).to(labelling.fold.device)
-        p, entropy = _assignments(states, labelling, scaled, spec, progress)
+        p, entropy = _assignments(states, labelling, scaled, spec)
         about = Made(
             replace(model, module=None, tokenizer=None), windows, epsilon, directions.digest, states.nats,
             states.forward_passes,
@@ -107,7 +107,7 @@ class Count:
         """For people."""
         return f"layers {self.layers.start} to {self.layers.stop - 1}"
 
-    def run(self, device: str, progress: Progress | None = None) -> Counted:
+    def run(self, device: str, progress: Progress | None) -> Counted:
         """Count one layer after another; each alone is in memory a second time."""
         labelling = label(self.windows.ids, self.spec, "cpu")
         _, place = places(self.documents, labelling.starts)
@@ -182,23 +182,31 @@ def _some(windows: Windows, documents: np.ndarray) -> Windows:
 
 
 def _assignments(
-    states: HiddenStates, labelling: Labelling, scaled: torch.Tensor, spec: EstimateSpec, progress: Progress
+    states: HiddenStates, labelling: Labelling, scaled: torch.Tensor, spec: EstimateSpec
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of all layers and draws, positions in the order of the documents."""
+    """Of all layers and draws, from one forward pass on a CPU; positions follow one another as the documents do."""
     shape = (states.layers, len(labelling.positions), spec.draws, spec.bins)
     _check_room(shape)
-    p, entropy = np.empty(shape, dtype=np.float32), np.empty(shape[:3], dtype=np.float32)
-    cut: Plan = plan(states, labelling, spec)
-    reader, readings = Reader(states, labelling, labelling.fold.device), list(cut.readings())
-    place = reader.place.cpu().numpy()
+    reader, every = Reader(states, labelling, scaled.device), list(range(states.layers))
     with full_precision():
-        for done, (layers, draws) in enumerate(readings):
-            progress("assignments", done, len(readings))
-            held = hold(reader, scaled[draws], layers, spec, cut)
-            for row, layer in enumerate(layers):
-                p[layer, :, draws] = held.p[row][..., : spec.bins].float().cpu().numpy()[place]
-                entropy[layer, :, draws] = held.entropy[row].cpu().numpy()[place]
-    progress("assignments", len(readings), len(readings))
+        if scaled.device.type == "cpu":
+            held = Held(every, shape[1], scaled)
+            reader.fill(held, every, {})
+            return held.p.numpy(), held.entropy.numpy()
+        return _from_gpu(reader, scaled, spec, shape)
+
+
+def _from_gpu(
+    reader: Reader, scaled: torch.Tensor, spec: EstimateSpec, shape: tuple[int, int, int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same, in as many readings as the GPU's memory asks for."""
+    p, entropy = np.empty(shape, dtype=np.float32), np.empty(shape[:3], dtype=np.float32)
+    cut = plan(reader.states, reader.labelling, spec)
+    for layers, draws in cut.readings():
+        held = hold(reader, scaled[draws], layers, spec, cut)
+        for row, layer in enumerate(layers):
+            p[layer, :, draws] = held.p[row][..., : spec.bins].float().cpu().numpy()
+            entropy[layer, :, draws] = held.entropy[row].cpu().numpy()
     return p, entropy
 
 

@@ -3,14 +3,16 @@
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hub import Hub, Repo, commit, files_of, serve
 from tiny import save_model, save_text
 
-from softh import clusters, engines, local, split
+from softh import clusters, engines, local
 from softh.spec import EstimateSpec
 
 
@@ -58,6 +60,15 @@ def test_every_unit_ends_once_and_a_lost_one_is_tried_again() -> None:
     assert outcomes["c"].why == "no."
     assert sorted(engine.started) == ["a", "b", "b", "c", "c", "d"]
     assert engine.closed
+
+
+def test_the_next_unit_is_prepared_while_others_run_and_who_runs_is_told() -> None:
+    engine = Scripted({name: [{"record": {}}] for name in "abcd"})
+    told: list[Sequence[str]] = []
+    for _ in engines.run(specs(*"abcd"), engine, watch=told.append):
+        assert engine.prepared[-1:] != engine.started[-1:]
+    assert engine.prepared == ["c", "d"]
+    assert told == [["a", "b"], ["a", "c"], ["a", "d"], ["a"]]
 
 
 def test_a_driver_that_stops_closes_its_engine() -> None:
@@ -108,6 +119,53 @@ def test_what_its_author_can_mend_comes_back_as_a_sentence(tiny: list[EstimateSp
     [outcome] = engines.run([EstimateSpec(model=str(tmp_path / "nothing"))], local.Local("cpu"))
     assert outcome.record is None
     assert "does not exist" in outcome.why
+
+
+def test_units_take_the_gpus_they_need_and_wait_for_them(tiny: list[EstimateSpec]) -> None:
+    engine = local.Local("cpu")
+    engine.gpus = 3  # processes on a CPU do not look at the numbers they are given
+    engine._cards = {(spec.model, None): count for spec, count in zip(tiny, (1, 2, 1, 3), strict=True)}
+    try:
+        for spec in tiny[:2]:
+            assert engine.room(spec)
+            engine.start(spec)
+        assert [unit.cards for unit in engine._running.values()] == [[0], [1, 2]]
+        assert not engine.room(tiny[2])
+    finally:
+        engine.close()
+
+
+def test_a_number_of_gpus_that_was_asked_for_is_what_units_take(tiny: list[EstimateSpec]) -> None:
+    engine = local.Local("cpu", gpus=2)
+    assert engine.cards(tiny[0]) == 1  # there are none
+    engine.gpus = 4
+    assert engine.cards(tiny[0]) == 2
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with serve() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+        yield server
+
+
+def test_the_next_checkpoint_comes_while_one_runs_comes_once_and_leaves_behind_it(
+    hub: Hub, tiny: list[EstimateSpec], tmp_path: Path
+) -> None:
+    repo = hub.repos["models/a/b"] = Repo({
+        f"step{seed}": files_of(Path(spec.model)) for seed, spec in enumerate(tiny[:3])
+    })  # fmt: skip
+    weights = {name: f"GET /a/b/resolve/{commit(files)}/model.safetensors" for name, files in repo.revisions.items()}
+    asked = [replace(tiny[0], model="a/b", revision=name) for name in weights]
+    seen: list[tuple[str | None, int]] = []
+    for outcome in engines.run(asked, local.Local("cpu", free=True)):
+        assert outcome.record is not None, outcome.why
+        seen.append((outcome.spec.revision, sum(line in hub.requests for line in weights.values())))
+    assert seen == [("step0", 2), ("step1", 3), ("step2", 3)]
+    assert [hub.requests.count(line) for line in weights.values()] == [1, 1, 1]
+    assert not list((tmp_path / "hf").rglob("*.safetensors"))
+    assert not [path for path in (tmp_path / "hf" / "hub").rglob("blobs/*") if path.stat().st_size > 1000]
 
 
 @pytest.mark.real

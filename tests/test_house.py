@@ -39,7 +39,9 @@ TABLE: dict[str, set[str]] = {
     "softh/backup.py|softh/score_commands.py": {"softh", "typer"},
     "softh/doctor.py": {"softh", "typer", "torch"},
     "softh/probing.py|softh/probe_report.py": {"softh", "typer", "rich"},
-    "softh/engines.py": {"softh", "torch", "ray", "submitit", "-softh.store", "-softh.cli"},
+    "softh/engines.py|softh/local.py|softh/clusters.py": {
+        "softh", "torch", "ray", "submitit", "-softh.store", "-softh.cli",
+    },
     "softh/callback.py|softh/session.py": {*CORE, "softh", "-softh.jobs", "-softh.cli", "-softh.report"},
     "softh/*|softh/intake/*|softh/correlate/*": {
         *CORE, "softh", "-softh.store", "-softh.jobs", "-softh.cli", "-softh.report",

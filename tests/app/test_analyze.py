@@ -165,6 +165,20 @@ def test_jobs_in_every_state_are_shown_and_obey(record: Callable, data: Path) ->
     assert not jobs.listing(jobs.ENDED)
 
 
+def test_a_sweep_shows_its_units_while_it_runs_and_its_count_when_it_ended(data: Path) -> None:
+    folder = jobs.folder()
+    numbers = [records.add(folder, "sweep", f'{{"recipe":"{name}"}}', f"sweep of {name}", {})[0] for name in "ab"]
+    for number in numbers:
+        records.claim(folder, number)
+    records.advance(folder, numbers[0], "checkpoints", 3, 24, "run/step8: statistics, 2 of 5")
+    records.end(folder, numbers[1], "done", result="24 estimated, 0 stored before, 0 failed.")
+    app = opened()
+    assert "24 estimated, 0 stored before, 0 failed." in text(app)
+    (bar,) = app.get("progress")
+    assert bar.proto.value == 12
+    assert "checkpoints, 3 of 24; now run/step8: statistics, 2 of 5" in bar.proto.text
+
+
 def test_one_s_own_estimate_is_deleted_and_others_stay(record: Callable, data: Path) -> None:
     for model in ("First", "Second"):
         write.save(record(model), data)

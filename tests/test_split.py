@@ -1,0 +1,119 @@
+"""One sample in parts: the numbers of an estimate in one piece to the bit, whoever runs the parts and in what order."""
+
+import dataclasses
+import pickle
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import save_model, save_text
+
+from softh import activations, clusters, engines, local, split
+from softh.corpus import Windows
+from softh.errors import InputError
+from softh.estimate import estimate
+from softh.spec import EstimateSpec
+
+PASSING = {"seconds", "created_at"}
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EstimateSpec:
+    monkeypatch.setenv("SOFTH_CACHE", str(tmp_path / "cache"))
+    model, text = save_model(tmp_path / "tiny-llama"), save_text(tmp_path / "text.jsonl", 60)
+    return EstimateSpec(model=str(model), corpus=f"file:{text}", documents=60, context=40, draws=3, bins=20, folds=4)
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(activations._BATCH_TOKENS, "cpu", 200)
+
+
+def here(units: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    """Units one after another, the last first, through what a network would carry."""
+    for unit in reversed(units):
+        sent = pickle.loads(pickle.dumps(unit))
+        yield unit, pickle.loads(pickle.dumps(sent.run("cpu", None)))
+
+
+def rows(record: dict[str, Any]) -> dict[str, Any]:
+    said = {name: value for name, value in record["estimate"].items() if name not in PASSING}
+    return record | {"estimate": said}
+
+
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize("change", [{}, {"weighting": "labels"}, {"frame": "orthonormal", "orders": (2,)}])
+@pytest.mark.parametrize("parts", [1, 8])
+def test_parts_give_the_rows_of_one_piece_to_the_bit(
+    spec: EstimateSpec, tmp_path: Path, change: dict, parts: int
+) -> None:
+    spec = dataclasses.replace(spec, **change)
+    found = split.estimate(spec, parts, here, tmp_path)
+    assert rows(found.record()) == rows(estimate(spec).record())
+    assert not list(tmp_path.glob("shards-*"))
+
+
+@given(st.lists(st.integers(8, 60), min_size=1, max_size=80), st.integers(1, 6))
+def test_a_part_has_batches_of_the_whole_and_all_parts_have_all(lengths: list[int], parts: int) -> None:
+    ids = tuple(np.full(length, number) for number, length in enumerate(lengths))
+    windows = Windows(ids, (1,), (), np.array(lengths), "", 0, 64)
+    whole = [batch.tolist() for batch in activations.batches(windows, "cpu", 130)]
+    found = []
+    for part in range(min(parts, len(whole))):
+        documents = np.concatenate([np.array(batch) for batch in whole[part :: min(parts, len(whole))]])
+        some = split._some(windows, documents)
+        found += [documents[batch].tolist() for batch in activations.batches(some, "cpu", 130)]
+    assert sorted(found) == sorted(whole)
+
+
+def test_what_cannot_be_split_is_refused_with_a_remedy(spec: EstimateSpec, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"are 1 batches; expected a batch for each: try --shards 1"):
+        split.estimate(spec, 2, here, tmp_path)
+    with pytest.raises(InputError, match="leave out --shards or the centring"):
+        split.estimate(dataclasses.replace(spec, centred=True), 2, here, tmp_path)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_parts_of_different_weights_are_never_put_together(spec: EstimateSpec, tmp_path: Path) -> None:
+    def moving(units: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+        for unit, found in here(units):
+            yield unit, found
+            save_model(tmp_path / "tiny-llama", seed=1)
+
+    with pytest.raises(InputError, match="a branch may have moved"):
+        split.estimate(spec, 2, moving, tmp_path)
+
+
+@pytest.fixture
+def eight(spec: EstimateSpec, tmp_path: Path) -> EstimateSpec:
+    """Enough text for eight batches of the usual size."""
+    text = save_text(tmp_path / "long.jsonl", 300)
+    return dataclasses.replace(spec, corpus=f"file:{text}", documents=300, context=128, orders=(1, 2))
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("place", ["ray", "local"])
+def test_eight_shards_elsewhere_equal_one_piece_to_1e_9(eight: EstimateSpec, place: str) -> None:
+    engine = clusters.Ray("cpu") if place == "ray" else local.Local("cpu")
+    [outcome] = engines.run_split([eight], engine, 8)
+    assert outcome.record is not None, outcome.why
+    whole = estimate(eight).record()
+    assert outcome.record["estimate"]["estimate_id"] == whole["estimate"]["estimate_id"]
+    for name in ("value", "se_draws", "se_documents"):
+        found, expected = ([row[name] for row in record["measures"]] for record in (outcome.record, whole))
+        assert found == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.real
+def test_a_shard_that_cannot_be_run_sets_its_estimate_aside_and_the_next_goes_on(
+    eight: EstimateSpec, tmp_path: Path
+) -> None:
+    bad = dataclasses.replace(eight, model=str(tmp_path / "nothing"))
+    first, second = engines.run_split([bad, eight], local.Local("cpu"), 2)
+    assert first.record is None
+    assert "does not exist" in first.why
+    assert second.record is not None

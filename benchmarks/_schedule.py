@@ -16,7 +16,7 @@ SPREAD = 0.1
 """A unit takes up to so much more or less than expected."""
 
 
-class Simulated:
+class Simulated(engines.Engine):
     """GPUs that go away at random, each with the unit it runs; time passes only in :meth:`done`."""
 
     def __init__(self, seconds: Mapping[str, float], gpus: int, failures: float, seed: int) -> None:
@@ -28,9 +28,14 @@ class Simulated:
         self._units: dict[int, tuple[float, bool]] = {}
         self._count = 0
 
-    def start(self, spec: EstimateSpec) -> int:
+    def room(self, unit: engines.Unit) -> bool:
+        """Whether a GPU stands idle."""
+        return len(self._units) < self.places
+
+    def start(self, unit: engines.Unit) -> int:
         """A unit that ends in time, or when its GPU goes away."""
-        whole = self.seconds[spec.model] * self.chance.uniform(1 - SPREAD, 1 + SPREAD)
+        assert isinstance(unit, EstimateSpec)
+        whole = self.seconds[unit.model] * self.chance.uniform(1 - SPREAD, 1 + SPREAD)
         until = self.chance.expovariate(self.failures) if self.failures else whole
         self._count += 1
         self._units[self._count] = min(whole, until), until < whole
@@ -45,19 +50,16 @@ class Simulated:
         self.places += 1
         return []
 
-    def answer(self, unit: int) -> engines.Answer:
+    def answer(self, running: int) -> engines.Answer:
         """An empty record, or that the GPU is gone, and for how long."""
-        spent, failed = self._units.pop(unit)
+        spent, failed = self._units.pop(running)
         if not failed:
             self.useful += spent
             return {"record": {}}
         self.lost += spent
         self.places -= 1
-        heapq.heappush(self._ends, (self.now + REPAIR, unit))
+        heapq.heappush(self._ends, (self.now + REPAIR, running))
         return {"lost": "Its machine went away."}
-
-    def close(self) -> None:
-        """Nothing runs on."""
 
 
 @dataclass(frozen=True)

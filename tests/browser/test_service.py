@@ -187,6 +187,9 @@ def test_a_starter_signs_in_and_starts_a_job(service: Service, chromium: Browser
         one.run("analyze")
         assert upload(service.address, one, service.starter) == 204
     jobs.cancel(job.id, service.data)
+    page.goto(f"{service.address}/method")
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=30_000)
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("button", name="End session").click()
     expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=30_000)

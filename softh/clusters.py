@@ -63,8 +63,13 @@ class Ray(Engine):
         except self._ray.exceptions.RayError as error:
             return {"lost": f"Its worker or machine went away ({type(error).__name__})."}
 
+    def stop(self, running: Any) -> None:
+        """End the process of a task, or take the task back."""
+        self._open -= 1
+        self._ray.cancel(running, force=True)
+
     def close(self) -> None:
-        """Leave the cluster, or end the one started here; tasks that still run end with their driver."""
+        """Leave the cluster, or end the one started here."""
         if self._ours:
             self._ray.shutdown()
 
@@ -120,5 +125,7 @@ class Slurm(Engine):
         except UncompletedJobError:
             return {"lost": f"Its job ended as {running.state} before it answered."}
 
-    def close(self) -> None:
-        """Jobs end by themselves; those of a driver that was stopped are cancelled by hand, as Slurm's users do."""
+    def stop(self, running: Any) -> None:
+        """Cancel a job; those of a driver that was killed are cancelled by hand, as Slurm's users do."""
+        self._open -= 1
+        running.cancel()

@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -56,6 +57,10 @@ class Engine(ABC):
     def answer(self, running: Any) -> Answer:
         """What an ended unit came to."""
 
+    @abstractmethod
+    def stop(self, running: Any) -> None:
+        """End a unit that nobody waits for any more."""
+
     def told(self, running: Any) -> str:
         """What a unit last said of itself, where that can be heard."""
         return ""
@@ -65,7 +70,7 @@ class Engine(ABC):
         return
 
     def close(self) -> None:
-        """End whatever still runs."""
+        """Leave the place as it was, when no unit runs any more."""
         return
 
 
@@ -74,9 +79,10 @@ def run(
 ) -> Iterator[Outcome]:
     """Every estimate once, as it ends, in no order."""
     try:
-        for spec, answer in attempts(specs, engine, tries, watch):
-            assert isinstance(spec, EstimateSpec)
-            yield Outcome(spec, answer.get("record"), _why(answer))
+        with closing(attempts(specs, engine, tries, watch)) as ended:
+            for spec, answer in ended:
+                assert isinstance(spec, EstimateSpec)
+                yield Outcome(spec, answer.get("record"), _why(answer))
     finally:
         engine.close()
 
@@ -88,10 +94,11 @@ def run_split(
     from softh import split  # with torch, which a command that only lists does without
 
     def parts_of(units: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
-        for unit, answer in attempts(units, engine, tries, watch):
-            if "part" not in answer:
-                raise InputError(_why(answer))
-            yield unit, answer["part"]
+        with closing(attempts(units, engine, tries, watch)) as ended:
+            for unit, answer in ended:
+                if "part" not in answer:
+                    raise InputError(_why(answer))
+                yield unit, answer["part"]
 
     paths.cache().mkdir(parents=True, exist_ok=True)
     try:
@@ -106,25 +113,32 @@ def run_split(
 
 def attempts(
     units: Iterable[Unit], engine: Engine, tries: int = TRIES, watch: Watch | None = None
-) -> Iterator[tuple[Unit, Answer]]:
-    """Every unit with its answer, as it ends, in no order; one whose process or machine goes away is tried again."""
+) -> Generator[tuple[Unit, Answer]]:
+    """Every unit with its answer, as it ends, in no order; one whose process or machine goes away is tried again.
+
+    Closed early, it stops whatever still runs.
+    """
     waiting = deque((unit, 1) for unit in units)
     running: dict[Any, tuple[Unit, int]] = {}
-    while waiting or running:
-        while waiting and engine.room(waiting[0][0]):
-            unit, attempt = waiting.popleft()
-            running[engine.start(unit)] = unit, attempt
-        if waiting:
-            engine.prepare(waiting[0][0])
-        if watch is not None:
-            watch([_now(unit, engine.told(name)) for name, (unit, _) in running.items()])
-        for name in engine.done([*running]):
-            unit, attempt = running.pop(name)
-            answer = engine.answer(name)
-            if _why(answer) and attempt < tries:
-                waiting.append((unit, attempt + 1))
-                continue
-            yield unit, answer
+    try:
+        while waiting or running:
+            while waiting and engine.room(waiting[0][0]):
+                unit, attempt = waiting.popleft()
+                running[engine.start(unit)] = unit, attempt
+            if waiting:
+                engine.prepare(waiting[0][0])
+            if watch is not None:
+                watch([_now(unit, engine.told(name)) for name, (unit, _) in running.items()])
+            for name in engine.done([*running]):
+                unit, attempt = running.pop(name)
+                answer = engine.answer(name)
+                if _why(answer) and attempt < tries:
+                    waiting.append((unit, attempt + 1))
+                    continue
+                yield unit, answer
+    finally:
+        for name in running:
+            engine.stop(name)
 
 
 def title(unit: Unit) -> str:

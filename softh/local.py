@@ -106,12 +106,18 @@ class Local(Engine):
         process.start()
         self._fetch = _Fetch(spec, process)
 
+    def stop(self, running: Connection) -> None:
+        """End its process."""
+        unit = self._running.pop(running)
+        unit.process.terminate()
+        unit.process.join()
+        running.close()
+
     def close(self) -> None:
-        """End all processes."""
-        fetching = [self._fetch.process] if self._fetch is not None else []
-        for process in [*(unit.process for unit in self._running.values()), *fetching]:
-            process.terminate()
-            process.join()
+        """End what is being fetched."""
+        if self._fetch is not None:
+            self._fetch.process.terminate()
+            self._fetch.process.join()
 
     def cards(self, unit: Unit) -> int:
         """How many GPUs a unit takes."""

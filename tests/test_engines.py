@@ -20,7 +20,7 @@ class Scripted(engines.Engine):
     """An engine of two places whose answers are written down beforehand, by model and attempt."""
 
     def __init__(self, answers: dict[str, list[engines.Answer]]) -> None:
-        self.answers, self.started, self.prepared, self.closed, self.open = answers, [], [], False, 0
+        self.answers, self.started, self.prepared, self.stopped, self.closed, self.open = answers, [], [], [], False, 0
 
     def room(self, unit: engines.Unit) -> bool:
         return self.open < 2
@@ -38,6 +38,10 @@ class Scripted(engines.Engine):
         self.open -= 1
         model = self.started[running]
         return self.answers[model][self.started[:running].count(model)]
+
+    def stop(self, running: Any) -> None:
+        self.open -= 1
+        self.stopped.append(self.started[running])
 
     def prepare(self, unit: engines.Unit) -> None:
         self.prepared.append(engines.title(unit))
@@ -70,10 +74,24 @@ def test_the_next_unit_is_prepared_while_others_run_and_who_runs_is_told() -> No
     assert told == [["a", "b"], ["a", "c"], ["a", "d"], ["a"]]
 
 
-def test_a_driver_that_stops_closes_its_engine() -> None:
+def test_a_driver_that_stops_ends_what_runs_and_closes_its_engine() -> None:
     engine = Scripted({"a": [{"record": {}}], "b": [{"record": {}}]})
     for _ in engines.run(specs("a", "b"), engine):
         break
+    assert engine.stopped == ["a"]
+    assert engine.closed
+
+
+def test_a_shard_that_fails_stops_the_others_and_the_next_estimate_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOFTH_CACHE", str(tmp_path))
+    refused = {"refused": "It is not there."}
+    parts = [f"documents {number} of 3" for number in (1, 2, 3)]
+    engine = Scripted({f"{model}, {part}": [refused, refused] for model in "ab" for part in parts})
+    for outcome in engines.run_split(specs("a", "b"), engine, 3):
+        assert (outcome.record, outcome.why) == (None, "It is not there.")
+        assert engine.open == 0
     assert engine.closed
 
 
@@ -131,7 +149,8 @@ def test_units_take_the_gpus_they_need_and_wait_for_them(tiny: list[EstimateSpec
         assert [unit.cards for unit in engine._running.values()] == [[0], [1, 2]]
         assert not engine.room(tiny[2])
     finally:
-        engine.close()
+        for running in list(engine._running):
+            engine.stop(running)
 
 
 def test_a_number_of_gpus_that_was_asked_for_is_what_units_take(tiny: list[EstimateSpec]) -> None:

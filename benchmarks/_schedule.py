@@ -42,6 +42,10 @@ class Simulated(engines.Engine):
         heapq.heappush(self._ends, (self.now + min(whole, until), self._count))
         return self._count
 
+    def stop(self, running: int) -> None:
+        """Its GPU is free again."""
+        self._units.pop(running)
+
     def done(self, running: Sequence[Any]) -> Sequence[int]:
         """The next that ends, or none when all that happens next is a GPU that comes back."""
         self.now, unit = heapq.heappop(self._ends)

@@ -1,11 +1,13 @@
 """The analyze page at work: ``python -m benchmarks.analyze``.
 
 Prints the seconds of a refresh with 200 queued jobs (the part of the page that polls, run without a browser), and the
-memory of the web process before and after ten analyses of the demo checkpoint, each uploaded in its own session.
+memory of the web process before and after ten analyses of the demo checkpoint, each uploaded in its own session: on the
+shipped tables, then from an empty state. Every page is visited before the first, so that its modules are loaded.
 """
 
 import json
 import os
+import shutil
 import statistics
 import tempfile
 import time
@@ -16,7 +18,7 @@ from unittest import mock
 import psutil
 from playwright.sync_api import Browser
 
-from docs.screenshots.make import browser, serving
+from docs.screenshots.make import PATHS, browser, serving, settled
 from softh import jobs
 from softh.jobs import processes, records
 
@@ -53,10 +55,10 @@ def analyse(opened: Browser, address: str, number: int) -> float:
 
 def memory(scratch: Path) -> dict[str, object]:
     with serving(scratch) as address, browser() as opened:
-        for path in ("/", "/analyze", "/layers"):
+        for path in PATHS.values():
             page = opened.new_page()
             page.goto(address + path)
-            page.wait_for_selector("h1")
+            settled(page)
             page.close()
         before = resident(scratch)
         seconds, sizes = [], []
@@ -105,17 +107,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="softh-analyze-") as name:
         os.environ |= {"SOFTH_CACHE": f"{name}/cache", "SOFTH_WORKER_IDLE": "60", "SOFTH_DATA": f"{name}/queue"}
         print(json.dumps({"refresh": refreshes()}), flush=True)
-        scratch = Path(name) / "data"
-        scratch.mkdir()
-        os.environ["SOFTH_DATA"] = str(scratch)
-        try:
-            print(json.dumps({"memory": memory(scratch)}), flush=True)
-        finally:
-            for process in psutil.process_iter(["cmdline"]):
-                if "worker" in (process.info["cmdline"] or []) and str(scratch) in process.info["cmdline"]:
-                    process.terminate()
-                    process.wait(20)
-            processes.kill_orphans(scratch / "jobs")
+        for state in ("shipped", "empty"):
+            scratch = Path(name) / state
+            scratch.mkdir()
+            if state == "shipped":
+                shutil.copy(ROOT / "data" / "softh.duckdb", scratch)
+            os.environ["SOFTH_DATA"] = str(scratch)
+            try:
+                print(json.dumps({f"memory, {state}": memory(scratch)}), flush=True)
+            finally:
+                _end_worker(scratch)
+
+
+def _end_worker(data: Path) -> None:
+    for process in psutil.process_iter(["cmdline"]):
+        if "worker" in (process.info["cmdline"] or []) and str(data) in process.info["cmdline"]:
+            process.terminate()
+            process.wait(20)
+    processes.kill_orphans(data / "jobs")
 
 
 if __name__ == "__main__":

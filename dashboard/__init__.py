@@ -1,1 +1,5 @@
 """What the pages share: selection, queries, figures and words. Never imports torch or transformers."""
+
+from dashboard import heap
+
+heap.share()  # before the first of the libraries that start threads

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from dashboard import selection
+from dashboard import selection, uploading
 from dashboard.links import listed
 from softh import hub, intake, roots, texts
 from softh.errors import InputError
@@ -137,20 +138,46 @@ def _from_folder() -> Model | None:
 
 
 def _from_upload() -> Model | None:
-    files = st.file_uploader(
+    files = uploading.choose(
         "One archive (.zip, .tar, .tar.gz), or config.json, tokenizer.json and the safetensors files",
-        accept_multiple_files=True,
-        key="upload",
+        "upload",
+        many=True,
     )
     st.caption("Safetensors and JSON only: no pickle is opened and no code of a model is ever run.")
     if files:
-        return _accepted(files)
-    kept = {f"{one.name} ({one.model[-6:]})": one for one in intake.kept()}
+        _take_in(files)
+    kept = {_titled(one): one for one in intake.kept()}
     if not kept:
         return None
     none = "–"
-    name = selection.select("Or one that was uploaded before", [none, *kept], "kept", where=st.container())
-    return None if name == none else Model(kept[name].model, title=kept[name].name)
+    name = selection.select("Checkpoint among those uploaded", [none, *kept], "kept", where=st.container())
+    return None if name == none else _chosen(kept[name])
+
+
+def _titled(accepted: intake.Accepted) -> str:
+    return f"{accepted.name} ({accepted.model[-6:]})"
+
+
+def _chosen(accepted: intake.Accepted) -> Model:
+    if accepted.left_out:
+        st.caption(f"Left out of its settings, because they load or fetch something: {listed(accepted.left_out)}.")
+    return Model(accepted.model, title=accepted.name)
+
+
+def _take_in(files: Sequence[Any]) -> None:
+    """Accept an upload and choose it. Errors: InputError, said once more as long as the same files are there."""
+    ids = [file.file_id for file in files]
+    refused = st.session_state.get("refused", ([], ""))
+    if refused[0] != ids:
+        with st.spinner("Checking every file …"):
+            try:
+                accepted = intake.receive(files)
+            except InputError as error:
+                refused = st.session_state["refused"] = ids, str(error)
+            else:
+                st.session_state["kept"] = _titled(accepted)
+                uploading.drop("upload", files)
+    raise InputError(refused[1])
 
 
 def text() -> str | None:
@@ -159,25 +186,15 @@ def text() -> str | None:
     st.caption(TEXTS[name])
     if name != "a file":
         return name
-    file = st.file_uploader("Text file, one document a row or paragraph", key="text-file")
-    return f"file:{texts.keep(file.name, file.getvalue()).resolve()}" if file else None
+    files = uploading.choose("Text file, one document a row or paragraph", "text-file")
+    if files:
+        st.session_state["own_text"] = texts.keep(files[0].name, files[0].getvalue()).resolve()
+        uploading.drop("text-file", files)
+    own: Path | None = st.session_state.get("own_text")
+    if own is None or not own.exists():
+        return None
+    st.caption(f"Chosen: {own.name}, {own.stat().st_size / 1e6:.3g} MB.")
+    return f"file:{own}"
 
 
 _TEXT_HELP = "Only estimates on the same documents compare."
-
-
-def _accepted(files: Sequence[Any]) -> Model:
-    """The accepted upload; what was said of these files is remembered for the session."""
-    key = tuple(file.file_id for file in files)
-    if st.session_state.get("accepted", (None,))[0] != key:
-        with st.spinner("Checking every file …"):
-            try:
-                st.session_state["accepted"] = key, intake.receive(files)
-            except InputError as error:
-                st.session_state["accepted"] = key, error
-    accepted = st.session_state["accepted"][1]
-    if isinstance(accepted, InputError):
-        raise InputError(str(accepted))
-    if accepted.left_out:
-        st.caption(f"Left out of its settings, because they load or fetch something: {listed(accepted.left_out)}.")
-    return Model(accepted.model, title=accepted.name)

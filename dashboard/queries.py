@@ -40,7 +40,7 @@ class Setup:
 
 def estimates() -> pl.DataFrame:
     """One row an estimate; see :func:`softh.store.read.estimates`."""
-    return _estimates(read.version(paths.data()))
+    return _estimates(_now())
 
 
 def models() -> list[str]:
@@ -55,7 +55,7 @@ def comparable(setup: Setup) -> pl.DataFrame:
 
 def probes() -> pl.DataFrame:
     """One row a preference probe; see :func:`softh.store.read.probes`."""
-    return _probes(read.version(paths.data()))
+    return _probes(_now())
 
 
 def preference() -> pl.DataFrame:
@@ -65,12 +65,12 @@ def preference() -> pl.DataFrame:
     (information in log n over all tokens of the answers, mean over layers, less the null), se_draws, se_documents, se
     (both together) and null. No rows where nothing was probed.
     """
-    return _preference(read.version(paths.data()))
+    return _preference(_now())
 
 
 def preferences(estimate_ids: tuple[str, ...]) -> pl.DataFrame:
     """Every number of some probes; see :func:`softh.store.read.preferences`."""
-    return _preferences(read.version(paths.data()), estimate_ids)
+    return _preferences(_now(), estimate_ids)
 
 
 def problems() -> list[str]:
@@ -106,17 +106,17 @@ def runs_first() -> list[str]:
 
 def trajectory(setup: Setup, models: tuple[str, ...], layer: int | None = None) -> pl.DataFrame:
     """One layer (None: their mean) of the newest estimate of every checkpoint, one row an order and correction."""
-    return _trajectory(read.version(paths.data()), setup.corpus, setup.settings, models, layer)
+    return _trajectory(_now(), setup.corpus, setup.settings, models, layer)
 
 
 def draws(setup: Setup, models: tuple[str, ...], order: int, correction: str, layer: int | None = None) -> pl.DataFrame:
     """The rows of one order and correction of :func:`trajectory`, with the value of every draw."""
-    return _draws(read.version(paths.data()), setup.corpus, setup.settings, models, order, correction, layer)
+    return _draws(_now(), setup.corpus, setup.settings, models, order, correction, layer)
 
 
 def benchmarks() -> pl.DataFrame:
     """Every benchmark score; see :func:`softh.store.read.benchmarks`."""
-    return _benchmarks(read.version(paths.data()))
+    return _benchmarks(_now())
 
 
 def scores() -> pl.DataFrame:
@@ -126,17 +126,17 @@ def scores() -> pl.DataFrame:
 
 def layers(estimate_id: str) -> pl.DataFrame:
     """Every layer of one estimate, one row an order and correction, with the columns of the estimate."""
-    return _layers(read.version(paths.data()), estimate_id)
+    return _layers(_now(), estimate_id)
 
 
 def finished(setup: Setup) -> pl.DataFrame:
     """The last checkpoint of every model, one row an order and correction, with its distance to the bound."""
-    return _finished(read.version(paths.data()), setup.corpus, setup.settings)
+    return _finished(_now(), setup.corpus, setup.settings)
 
 
 def finished_scores(setup: Setup) -> pl.DataFrame:
     """One score a model of :func:`finished`, task and metric, and what probes say of it about preferences."""
-    return _finished_scores(read.version(paths.data()), setup.corpus, setup.settings)
+    return _finished_scores(_now(), setup.corpus, setup.settings)
 
 
 def families() -> list[str]:
@@ -146,13 +146,28 @@ def families() -> list[str]:
 
 def origins() -> dict[str, str]:
     """Post-trained model → the model it was made from; see :func:`dashboard.finished.origins`."""
-    return _origins(read.version(paths.data()))
+    return _origins(_now())
 
 
 def newest(rows: pl.DataFrame) -> pl.DataFrame:
     """The last estimate of every checkpoint, in the order of the rows."""
     last = rows.sort("created_at").unique(["model", "revision", "digest"], keep="last")["estimate_id"]
     return rows.filter(pl.col("estimate_id").is_in(last.to_list()))
+
+
+_last: set[str] = set()
+"""The version that was asked for last."""
+
+
+def _now() -> str:
+    """The version of the tables. What is remembered of another is let go: nobody asks for it again."""
+    now = read.version(paths.data())
+    if now not in _last:
+        for question in _LARGE:
+            question.clear()
+        _last.clear()
+        _last.add(now)
+    return now
 
 
 @st.cache_data(show_spinner=False, max_entries=4)
@@ -269,3 +284,6 @@ def _told_apart(setup: Setup, others: list[Setup]) -> Setup:
         return setup
     digest = json.loads(setup.settings)["corpus"]
     return Setup(setup.corpus, f"{setup.label}, text {digest[:6]}", setup.settings, setup.orders)
+
+
+_LARGE = (_estimates, _preferences, _trajectory, _draws, _layers, _finished, _finished_scores)

@@ -69,7 +69,7 @@ def _panel(show: Callable[[str], None], busy: bool) -> None:
 
 
 def _running(job: Job) -> None:
-    with st.container(border=True):
+    with st.container(border=True, key=f"job-{job.id}"):
         left, right = st.columns([5, 1], vertical_alignment="center")
         left.progress(job.share, text=f"**{job.title}**: {progress(job)}; {plain(ago(job))}")
         if _changes() and right.button("Cancel", key=f"cancel-{job.id}", icon=":material/stop_circle:"):
@@ -94,7 +94,7 @@ def _waiting(waiting: list[Job]) -> None:
 
 
 def _ended(job: Job, show: Callable[[str], None]) -> None:
-    with st.container(border=True):
+    with st.container(border=True, key=f"job-{job.id}"):
         left, right = st.columns([5, 1], vertical_alignment="center")
         left.markdown(f":material/{_ICONS[job.state]}: **{job.title}** {job.state}, {plain(ago(job))}")
         if _changes() and right.button("Dismiss", key=f"dismiss-{job.id}", help="Forget the job; its estimate stays."):

@@ -12,8 +12,8 @@ from softh.spec import EstimateSpec
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 _LIBRARIES = 900 * 2**20
 """Bytes of a process that has loaded torch and transformers."""
-_TABLES = 4 << 30
-"""Bytes of count tables that the estimator holds at once in main memory, at most."""
+_ASSIGNED = 2 << 30
+"""Bytes of assignments that the estimator holds at once in main memory, at most, unless one draw has more (plan.py)."""
 _GPU_TABLES = 4 << 30
 """The least with which a GPU counts without reading the states many times; it takes more where there is more."""
 _BATCH = 4096
@@ -64,7 +64,8 @@ def cost(spec: EstimateSpec, sizes: Sizes, machine: Machine, history: Iterable[M
     on_gpu = bool(machine.gpus)
     weights = int(sizes.parameters * BYTES[dtype_of(spec, on_gpu=on_gpu)] * _LOADING)
     block = _block(sizes)
-    tables = min(_TABLES, spec.documents * spec.context * spec.bins * spec.draws * 8 * 2 * len(spec.orders))
+    one_draw = spec.documents * spec.context * (spec.bins + 1) * 4
+    assigned = max(one_draw, min(_ASSIGNED, one_draw * spec.draws))
     rate, basis = (_GPU_FLOPS, "an assumed 20 TFLOP/s of a GPU that has run nothing here yet") if on_gpu else (
         machine.flops,
         f"{machine.flops / 1e9:,.0f} GFLOP/s, measured on this machine",
@@ -77,7 +78,7 @@ def cost(spec: EstimateSpec, sizes: Sizes, machine: Machine, history: Iterable[M
     return Cost(
         device=machine.gpus[0].name if on_gpu else "cpu",
         device_memory=weights + block + _GPU_TABLES if on_gpu else 0,
-        memory=_LIBRARIES + (max(weights // 4, 2**30) if on_gpu else weights + block + tables),
+        memory=_LIBRARIES + (max(weights // 4, 2**30) if on_gpu else weights + block + assigned),
         seconds=seconds,
         basis=basis,
     )

@@ -87,15 +87,17 @@ def preflight(
     is sound and does not fit has a `refusal` instead.
     """
     machine = machine or this_machine()
+    name, revision, download = spec.model, spec.revision or "main", 0
     if not checkpoints.is_local(spec.model):
-        revision, (sha, found, download) = spec.revision or "main", _on_hub(spec.model, spec.revision or "main")
+        sha, found, download = _on_hub(spec.model, revision)
     else:
-        revision, (sha, found, download) = "local", (*_local(spec), 0)
+        located = checkpoints.locate(spec.model, spec.revision)
+        name, revision, (sha, found) = located.name, "local", _local(spec.model, located)
     price = costs.cost(spec, found.sizes, machine, history)
     return Preflight(
         spec, revision, sha, found.architecture, found.causal, found.sizes.parameters, found.sizes.layers,
         found.sizes.width, found.sizes.vocabulary, found.longest_context, found.dtype, found.weights, found.bytes,
-        download, price, _refusal(spec, found, download, price, machine),
+        download, price, _refusal(name, spec.context, found, download, price, machine),
     )  # fmt: skip
 
 
@@ -134,11 +136,11 @@ def _hub_gguf(model: str, sha: str, name: str, size: int) -> GgufHeader:
                      "complete GGUF file: choose another one.")  # fmt: skip
 
 
-def _local(spec: EstimateSpec) -> tuple[str | None, _Found]:
-    folder, weights, *_ = checkpoints.locate(spec.model, spec.revision)
-    total, found = _here(folder, weights, spec.model)
-    if spec.model.startswith(UPLOAD):
-        return spec.model.removeprefix(UPLOAD), found
+def _local(model: str, located: checkpoints.Located) -> tuple[str | None, _Found]:
+    folder, weights, *_ = located
+    total, found = _here(folder, weights, model)
+    if model.startswith(UPLOAD):
+        return model.removeprefix(UPLOAD), found
     return digest(folder, weights) if total <= _HASHED else None, found
 
 
@@ -194,16 +196,16 @@ def _gguf(header: GgufHeader, total: int) -> _Found:
     )
 
 
-def _refusal(spec: EstimateSpec, found: _Found, download: int, price: Cost, machine: Machine) -> str | None:
+def _refusal(name: str, context: int, found: _Found, download: int, price: Cost, machine: Machine) -> str | None:
     """The first reason why it cannot run here, with a remedy."""
-    if found.longest_context is not None and spec.context > found.longest_context:
+    if found.longest_context is not None and context > found.longest_context:
         return (
-            f"{spec.model} reads {found.longest_context:,} tokens at most and the context was {spec.context:,}; "
+            f"{name} reads {found.longest_context:,} tokens at most and the context was {context:,}; "
             f"expected no more: ask for a context of {found.longest_context:,}."
         )
     if download > machine.disk:
         return (
-            f"{spec.model} needs a download of {_gb(download)} and the disk has {_gb(machine.disk)} free; "
+            f"{name} needs a download of {_gb(download)} and the disk has {_gb(machine.disk)} free; "
             "expected room for it: delete something, or set HF_HOME to a larger disk."
         )
     for what, needed, there in (
@@ -212,7 +214,7 @@ def _refusal(spec: EstimateSpec, found: _Found, download: int, price: Cost, mach
     ):
         if needed > there:
             return (
-                f"{spec.model} needs about {_gb(needed)} of {what} and this machine has {_gb(there)} free; "
+                f"{name} needs about {_gb(needed)} of {what} and this machine has {_gb(there)} free; "
                 "expected a model that fits: choose a smaller one, ask for dtype bfloat16, or use a larger machine."
             )
     return None

@@ -175,6 +175,12 @@ def test_costs_grow_with_what_is_asked() -> None:
     assert "20 TFLOP/s" in cost(base, sizes, fast).basis
 
 
+def test_memory_is_what_a_measured_estimate_took_and_not_several_times_more() -> None:
+    # The demo checkpoint on 256 documents of 256 tokens: 1.52 GB at its peak (docs/log.md).
+    asked = cost(EstimateSpec(model="m"), Sizes(3_380_000, 6, 128, 8_192), SMALL)
+    assert 1.52e9 < asked.memory < 2 * 1.52e9
+
+
 def test_seconds_of_stored_estimates_correct_the_prediction() -> None:
     spec, sizes = EstimateSpec(model="m"), Sizes(135_000_000, 30, 576, 49_152)
     predicted = cost(spec, sizes, SMALL).seconds

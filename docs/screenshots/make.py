@@ -18,6 +18,9 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 DRAWN = ".js-plotly-plot .main-svg .xtitle"
 """There once Plotly has drawn a figure."""
+QUIET = """() => document.querySelector("[data-testid=stApp]")?.dataset.testScriptState === "notRunning"
+  && !document.querySelector("[data-testid=stSkeleton], [data-stale=true]")"""
+"""True once the page has run and nothing of the run before stands there any more."""
 PATHS = {
     "trajectory": "/",
     "frontier": "/frontier",
@@ -84,11 +87,11 @@ def _wait_for(port: int, seconds: float = 60) -> None:
 
 
 def settled(page: Page) -> None:
-    """Wait until the page has run and all its figures are drawn."""
+    """Wait until the page has run and all its figures are drawn; one that runs again soon is waited for again."""
     page.wait_for_selector("h1")
-    page.wait_for_timeout(1_000)
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
+    for _ in range(2):
+        page.wait_for_timeout(500)
+        page.wait_for_function(QUIET)
     page.wait_for_timeout(500)
 
 

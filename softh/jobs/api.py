@@ -72,9 +72,8 @@ def submit_estimate(
     """
     model, text = Path(spec.model).expanduser(), spec.corpus
     revision = f" at {spec.revision}" if spec.revision else ""
-    title = (
-        f"{name or (model.name if model.exists() else spec.model)}{revision} on {Path(text.removeprefix('file:')).name}"
-    )
+    shown, corpus = name or (model.name if model.exists() else spec.model), Path(text.removeprefix("file:")).name
+    title = f"{shown}{revision} on {corpus}, {spec.documents} × {spec.context} tokens"
     if model.exists():
         spec = replace(spec, model=str(model.resolve()))
     if text.startswith("file:"):

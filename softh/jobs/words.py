@@ -41,7 +41,7 @@ def _phase(job: Job) -> str:
     documents = job.settings.get("documents")
     if isinstance(documents, int) and job.phase == "forward passes":
         return f"{job.phase}, {round(job.share * documents)} of {documents} documents"
-    return f"{job.phase}, {job.done} of {job.total}"
+    return f"{job.phase}, {job.done} of {job.total}{' parts' if job.phase == 'statistics' else ''}"
 
 
 def _rate(job: Job) -> str:

@@ -1,5 +1,6 @@
 """The analyze page: three ways in, what an estimate takes, jobs in every state, and one's own estimates."""
 
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from tiny import save_model
 
 from dashboard import analyze, attach
-from softh import jobs, scores
+from softh import intake, jobs, scores
 from softh.errors import InputError
 from softh.jobs import api, records
 from softh.store import read, write
@@ -103,6 +104,46 @@ def test_a_context_beyond_the_model_is_refused_with_a_remedy(tmp_path: Path, mon
     app = opened(way=analyze.FOLDER, context="512")
     assert "ask for a context of 128" in text(app)
     assert "Estimate" not in [button.label for button in app.button]
+
+
+def test_an_accepted_upload_is_chosen_and_leaves_the_control(tmp_path: Path) -> None:
+    files = files_of(save_model(tmp_path / "tiny"))
+    app = opened(way=analyze.UPLOAD, context="32")
+    first = [("config.json", files["config.json"], ""), ("tokenizer.json", files["tokenizer.json"], "")]
+    app.file_uploader[0].set_value(first).run()
+    assert "has no weights" in text(app)
+    weights = ("model.safetensors", files["model.safetensors"], "")
+    app.file_uploader[0].set_value([*first, weights]).run()
+    assert not app.exception, app.exception
+    assert not app.error
+    assert not app.file_uploader[0].value
+    (kept,) = intake.kept()
+    assert app.selectbox(key="kept").value == f"config ({kept.model[-6:]})"
+    assert "LlamaForCausalLM" in text(app)
+    press(app, "Estimate")
+    (job,) = jobs.listing()
+    assert (job.settings["model"], job.settings["corpus"]) == (kept.model, "python-docs")
+    assert job.title == "config on python-docs, 256 × 32 tokens"
+
+
+def test_an_upload_that_does_not_fit_is_called_by_its_name(tmp_path: Path) -> None:
+    files = files_of(save_model(tmp_path / "tiny"))
+    accepted = intake.receive([intake.Part(name, io.BytesIO(data)) for name, data in files.items()], name="mine")
+    app = opened(way=analyze.UPLOAD, kept=f"mine ({accepted.model[-6:]})", context="512")
+    assert "mine reads 128 tokens at most" in text(app)
+
+
+def test_a_text_of_one_s_own_is_kept_and_leaves_the_control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_model(tmp_path / "shared" / "tiny")
+    monkeypatch.setenv("SOFTH_MODELS", str(tmp_path / "shared"))
+    app = opened(way=analyze.FOLDER, text="a file", context="32")
+    assert "Estimate" not in [button.label for button in app.button]
+    app.file_uploader(key="text-file-0").set_value(("words.txt", b"one\n\ntwo", "text/plain")).run()
+    assert not app.file_uploader(key="text-file-1").value
+    assert "Chosen: words.txt" in text(app)
+    press(app, "Estimate")
+    (job,) = jobs.listing()
+    assert Path(job.settings["corpus"].removeprefix("file:")).read_bytes() == b"one\n\ntwo"
 
 
 def test_revisions_of_the_hub_become_a_trajectory_of_pinned_commits(hub: Hub, tmp_path: Path) -> None:

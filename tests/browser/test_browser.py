@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from docs.screenshots.make import DRAWN, browser, serving
+from docs.screenshots.make import DRAWN, browser, serving, settled
 from softh.store import write
 
 pytestmark = pytest.mark.browser
@@ -68,16 +68,9 @@ def visit(page: Page, url: str) -> float:
     return time.perf_counter() - began
 
 
-def settle(page: Page) -> None:
-    """Wait until the page has run, and has drawn what it ran."""
-    page.wait_for_timeout(300)
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    page.wait_for_timeout(500)
-
-
 def drawn(page: Page, number: int = 0) -> list:
     """The data of a figure as Plotly holds it."""
-    settle(page)
+    settled(page)
     script = "([plot]) => plot.data.map(t => [t.name, t.x, t.y, t.marker && t.marker.color])"
     return page.evaluate(script, [page.locator(".js-plotly-plot").nth(number).element_handle()])
 
@@ -86,7 +79,7 @@ def drawn(page: Page, number: int = 0) -> list:
 def test_a_page_is_drawn_without_an_error(page: Page, address: str, path: str) -> None:
     seconds = visit(page, address + path)
     print(f"{path} drawn {seconds:.2f} s after the navigation")  # noqa: T201  (benchmarks/pages.py measures)
-    settle(page)
+    settled(page)
     assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
     expect(page.locator(".js-plotly-plot")).to_have_count(PATHS[path])
 
@@ -96,9 +89,9 @@ def test_the_correction_changes_the_figure_and_the_link(page: Page, address: str
     visit(page, address + path)
     before = drawn(page)
     page.get_by_role("radio", name="raw").or_(page.get_by_role("button", name="raw")).first.click()
-    after = drawn(page)
-    assert "correction=raw" in page.url
-    assert before != after
+    expect(page.locator(DRAWN).first).to_contain_text("raw")
+    page.wait_for_url("**correction=raw**")
+    assert before != drawn(page)
 
 
 @pytest.mark.parametrize(
@@ -123,10 +116,11 @@ def test_a_link_opens_the_same_selection_in_another_session(
 
 def test_order_and_correction_go_along_to_another_page(page: Page, address: str) -> None:
     visit(page, f"{address}/?order=2&correction=raw")
-    settle(page)
+    settled(page)
     page.get_by_role("link", name="Layers").click()
-    settle(page)
-    assert "order 2 (bigram), raw" in page.locator(DRAWN).first.text_content()
+    page.wait_for_url("**/layers?**")
+    settled(page)
+    expect(page.locator(DRAWN).first).to_contain_text("order 2 (bigram), raw")
     assert {"order=2", "correction=raw"} <= set(page.url.partition("?")[2].split("&"))
 
 
@@ -135,14 +129,14 @@ def test_a_page_opened_first_by_its_own_path_has_its_frame(chromium: Browser, tm
         page = chromium.new_page()
         page.goto(f"{fresh}/method")
         page.wait_for_selector("h1")
-        assert page.get_by_role("link", name="Trajectory").count() == 1
+        expect(page.get_by_role("link", name="Trajectory")).to_have_count(1)
         page.close()
 
 
 def test_figures_follow_when_the_theme_changes(page: Page, address: str) -> None:
     visit(page, address)
     ink = "document.querySelector('.js-plotly-plot').layout.template.layout.font.color"
-    settle(page)
+    settled(page)
     light = page.evaluate(ink)
     page.emulate_media(color_scheme="dark")
     page.wait_for_function(f"{ink} !== '{light}'")
@@ -150,7 +144,7 @@ def test_figures_follow_when_the_theme_changes(page: Page, address: str) -> None
 
 def test_figures_have_alt_text(page: Page, address: str) -> None:
     visit(page, address)
-    settle(page)
+    settled(page)
     labels = page.evaluate("[...document.querySelectorAll('[aria-label]')].map(e => e.ariaLabel).join(' ')")
     assert "Information plane, order 1 (token), null-corrected" in labels
 
@@ -159,6 +153,6 @@ def test_figures_have_alt_text(page: Page, address: str) -> None:
 def test_a_narrow_screen_scrolls_in_one_direction_only(page: Page, address: str, path: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     visit(page, address + path)
-    settle(page)
+    settled(page)
     main = "document.querySelector('[data-testid=stMain]')"
     assert page.evaluate(f"{main}.scrollWidth <= {main}.clientWidth")

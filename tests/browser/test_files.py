@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 from browser.pictures import TOLERANCE, difference, of_pdf, of_svg
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 from pptx import Presentation
 
-from docs.screenshots.make import DRAWN, browser, serving
+from docs.screenshots.make import DRAWN, browser, serving, settled
 from softh.store import write
 
 pytestmark = pytest.mark.browser
@@ -57,16 +57,10 @@ def page(chromium: Browser) -> Iterator[Page]:
 def menu(page: Page, number: int = 0) -> None:
     """Open the menu of a figure, and wait until it knows how large the figure is."""
     page.wait_for_selector(DRAWN)
-    settle(page)
+    settled(page)
     page.get_by_role("button", name="Export").nth(number).click()
     page.get_by_role("button", name="SVG").wait_for()
-    settle(page)
-
-
-def settle(page: Page) -> None:
-    page.wait_for_timeout(400)
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    page.wait_for_timeout(600)
+    settled(page)
 
 
 def saved(page: Page, name: str, folder: Path) -> Path:
@@ -87,7 +81,7 @@ def test_svg_and_pdf_are_what_is_seen(page: Page, address: str, tmp_path: Path) 
     svg, pdf = saved(page, "SVG", tmp_path), saved(page, "PDF", tmp_path)
     page.keyboard.press("Escape")
     page.mouse.move(0, 0)
-    settle(page)
+    settled(page)
     screen = picture(page.locator(".st-key-plane .svg-container"))
     others = {"svg": of_svg(svg, screen.width, tmp_path), "pdf": of_pdf(pdf)}
     apart = {name: difference(screen, other) for name, other in others.items()}
@@ -103,7 +97,7 @@ def test_svg_and_pdf_are_what_is_seen(page: Page, address: str, tmp_path: Path) 
 def test_a_zoomed_figure_is_exported_zoomed(page: Page, address: str, tmp_path: Path) -> None:
     page.goto(address)
     page.wait_for_selector(DRAWN)
-    settle(page)
+    settled(page)
     before = picture(page.locator(".st-key-plane .svg-container"))
     page.evaluate(
         "Plotly.relayout(document.querySelector('.st-key-plane .js-plotly-plot'), {'xaxis.range': [0.1, 0.2]})"
@@ -111,7 +105,7 @@ def test_a_zoomed_figure_is_exported_zoomed(page: Page, address: str, tmp_path: 
     menu(page)
     svg, pdf = saved(page, "SVG", tmp_path), saved(page, "PDF", tmp_path)
     page.keyboard.press("Escape")
-    settle(page)
+    settled(page)
     screen = picture(page.locator(".st-key-plane .svg-container"))
     for drawn in (of_svg(svg, screen.width, tmp_path), of_pdf(pdf)):
         assert difference(screen, drawn) < TOLERANCE < difference(before, drawn)
@@ -122,7 +116,7 @@ def test_a_column_has_the_width_that_it_says(page: Page, address: str, tmp_path:
     menu(page)
     page.get_by_role("radio", name="Single column").or_(page.get_by_role("button", name="Single column")).first.click()
     page.get_by_text("85 × 85 mm (3.35 × 3.35 in)").wait_for()
-    settle(page)
+    settled(page)
     svg, pdf = saved(page, "SVG", tmp_path), saved(page, "PDF", tmp_path)
     assert float(
         re.search(r'<svg[^>]* width="([\d.]+)in"', svg.read_text(encoding="utf-8"))[1]
@@ -172,7 +166,7 @@ def test_data_are_the_rows_of_the_page_and_the_link_opens_it(page: Page, address
     first = page.evaluate(data)
     page.goto(link)
     page.wait_for_selector(DRAWN)
-    settle(page)
+    settled(page)
     assert page.evaluate(data) == first
 
 
@@ -210,14 +204,14 @@ def test_a_deck_of_two_pages_is_ordered_presented_and_exported(
     page.goto(f"{address}/present?deck=talk&slide=2")
     page.wait_for_selector(DRAWN)
     page.get_by_role("button", name="Up").click()
-    settle(page)
-    assert "slide=" not in page.url  # the first goes without saying
+    page.wait_for_url(lambda url: "slide=" not in url)  # the first goes without saying
+    settled(page)
     page.get_by_label("Title").fill("By layer")
     page.get_by_label("Title").press("Enter")
     page.get_by_label("Note").fill("The middle keeps least.")
     page.get_by_label("Note").press("Control+Enter")
-    settle(page)
-    assert "By layer" in page.get_by_role("radiogroup").inner_text()
+    settled(page)
+    expect(page.get_by_role("radiogroup")).to_contain_text("By layer")
 
     page.get_by_role("button", name="Present").click()
     page.wait_for_selector(".softh-deck[data-slide='1'] .xtitle")
@@ -232,9 +226,9 @@ def test_a_deck_of_two_pages_is_ordered_presented_and_exported(
     page.keyboard.press("End")
     page.wait_for_selector(".softh-deck[data-slide='2'] .xtitle")
     page.keyboard.press("Escape")
-    settle(page)
-    assert page.locator(".softh-deck").count() == 0
-    assert "slide=2" in page.url
+    expect(page.locator(".softh-deck")).to_have_count(0)
+    page.wait_for_url("**slide=2**")
+    settled(page)
 
     _html_presents_itself(chromium, saved(page, "HTML", tmp_path))
     _powerpoint_holds_the_rows(saved(page, "PPTX", tmp_path), pl.read_csv(csv, infer_schema_length=None), tmp_path)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from playwright.sync_api import Page
 
-from docs.screenshots.make import DRAWN, browser, serving
+from docs.screenshots.make import DRAWN, browser, serving, settled
 from softh.store import write
 
 pytestmark = pytest.mark.browser
@@ -48,7 +48,7 @@ def chosen(page: Page, expected: list[str]) -> None:
 
 
 def click(page: Page, model: str) -> None:
-    page.wait_for_timeout(1_500)
+    settled(page)
     plot = page.locator(".js-plotly-plot").first.element_handle()
     x, y = page.evaluate(PLACE, [plot, model])
     page.mouse.move(x, y)
@@ -65,7 +65,7 @@ def test_points_rows_and_link_are_one_choice(page: Page) -> None:
     assert "selected" in names
     click(page, "Beta")
     chosen(page, ["Gamma"])
-    page.wait_for_timeout(1_500)  # the table is drawn anew with its rows marked
+    settled(page)  # the table is drawn anew with its rows marked
     table = page.locator("[data-testid=stDataFrame]").first
     box = table.bounding_box()
     page.mouse.click(box["x"] + 18, box["y"] + 35 * 2.5)  # the second row: Beta, below Gamma

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from docs.screenshots.make import browser, serving
+from docs.screenshots.make import QUIET, browser, serving
 
 pytestmark = pytest.mark.browser
 
@@ -82,7 +82,7 @@ def visit(page: Page, url: str) -> None:
 def settle(page: Page) -> None:
     """Wait until the page has run and Plotly has drawn, and see that nothing broke."""
     page.wait_for_timeout(400)
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.wait_for_function(QUIET)
     page.wait_for_function(DRAWN)
     page.wait_for_timeout(300)
     assert page.locator("[data-testid=stException]").count() == 0
@@ -183,9 +183,8 @@ def test_a_zoom_and_chosen_points_are_in_the_link(page: Page, chromium: Browser,
     page.mouse.down()
     page.mouse.move(*corners[1], steps=8)
     page.mouse.up()
+    page.wait_for_url(lambda url: url.count("points=") == 2 and "plane-axes=" in url)
     settle(page)
-    assert page.url.count("points=") == 2
-    assert "plane-axes=" in page.url
     first = page.evaluate(SHOWN)
     other = chromium.new_context(viewport={"width": 1400, "height": 900}).new_page()
     visit(other, page.url)
@@ -194,8 +193,7 @@ def test_a_zoom_and_chosen_points_are_in_the_link(page: Page, chromium: Browser,
     for (name, _, here), (_, _, there) in zip(first[0]["axes"], second[0]["axes"], strict=True):
         assert there == pytest.approx(here, rel=1e-3, abs=1e-4), name
     other.mouse.dblclick(*corners[0])
-    settle(other)
-    assert "plane-axes=" not in other.url
+    other.wait_for_url(lambda url: "plane-axes=" not in url)
     other.context.close()
 
 
@@ -224,11 +222,11 @@ def test_a_run_plays_in_the_browser_without_the_server(page: Page, address: str)
 def test_the_introduction_is_put_away_for_good(page: Page, address: str) -> None:
     visit(page, address)
     page.get_by_role("button", name="Understood").click()
-    assert page.locator(".intro").is_hidden()
+    expect(page.locator(".intro")).to_be_hidden()
     visit(page, f"{address}/layers")
-    assert page.locator(".intro").is_hidden()
+    expect(page.locator(".intro")).to_be_hidden()
     visit(page, f"{address}/method")
-    assert page.locator(".intro").is_visible()
+    expect(page.locator(".intro")).to_be_visible()
 
 
 @pytest.mark.parametrize(
@@ -236,7 +234,7 @@ def test_the_introduction_is_put_away_for_good(page: Page, address: str) -> None
 )
 def test_broken_encoding_in_a_link_is_a_note_at_most(page: Page, address: str, query: str) -> None:
     visit(page, f"{address}/?{query}")
-    assert page.locator(".js-plotly-plot").count() == 2
+    expect(page.locator(".js-plotly-plot")).to_have_count(2)
 
 
 def test_a_reader_gets_everywhere_with_the_keyboard(page: Page, address: str) -> None:

@@ -1,0 +1,35 @@
+"""The web process hands its memory out from a few pools, however many threads there are."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from softh import paths
+
+THREADS = """
+import ctypes, sys, threading
+together = threading.Barrier(24)
+def take():
+    together.wait()
+    held = [ctypes.create_string_buffer(1000) for _ in range(1000)]
+    together.wait()
+threads = [threading.Thread(target=take) for _ in range(24)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+libc = ctypes.CDLL(None)
+libc.fdopen.restype = ctypes.c_void_p
+libc.malloc_info(0, ctypes.c_void_p(libc.fdopen(1, b"w")))
+libc.fflush(None)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_many_threads_share_a_few_pools() -> None:
+    def pools(first: str) -> int:
+        run = [sys.executable, "-c", f"{first}; {THREADS.strip()}".replace("; \n", "\n")]
+        said = subprocess.run(run, cwd=paths.ROOT, capture_output=True, text=True, check=True).stdout
+        return said.count("<heap nr=")
+
+    assert pools("import dashboard") <= 2 < pools("import json")

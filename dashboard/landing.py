@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from dashboard import queries
+from dashboard.rows import title
 from dashboard.words import CORRECTIONS, checkpoint_name, order_name, plus_minus, standard_error
 from softh import paths
 from softh.store import opening
@@ -71,8 +72,9 @@ def links(estimate: Mapping[str, Any]) -> dict[str, dict[str, str | list[str]]]:
     if sum(other.corpus == setup.corpus for other in queries.setups()) > 1:
         shared["settings"] = setup.label
     near = neighbours(point, others)["model"].to_list() if point else []
+    stands_out: dict[str, str | list[str]] = {"points": [title(estimate)]} if point else {}
     return {
-        "trajectory": {**shared, "models": [estimate["model"], *near]},
+        "trajectory": {**shared, "models": [estimate["model"], *near], **stands_out},
         "frontier": shared,
         "layers": {**shared, "model": estimate["model"], "revision": estimate["revision"]},
     }

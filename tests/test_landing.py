@@ -56,6 +56,7 @@ def test_links_name_setup_model_and_neighbours(data: Path, record: Callable) -> 
     links = landing.links(mine)
     assert links["trajectory"] == {
         "corpus": "python-docs", "settings": "64 documents × 128 tokens", "models": ["Mine", "Near"],
+        "points": ["Mine, step8"],
     }  # fmt: skip
     assert links["layers"]["revision"] == "step8"
 

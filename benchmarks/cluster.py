@@ -111,8 +111,21 @@ def tables(data: Path) -> dict[str, Any]:
 def compared(tables: dict[str, Any], local: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
     """What was found, with the verdict; a difference in one bit is an error."""
     numbers = [len(record["measures"]) for record in tables.values()]
-    assert tables == local, "the tables differ from those of this machine alone"
+    assert set(tables) == set(local), f"{len(tables)} estimates instead of {len(local)}"
+    for name, record in tables.items():
+        assert record == local[name], f"{name} differs: {difference(record, local[name])}"
     return said | {"estimates": len(tables), "measures": sum(numbers), "equal_to_the_bit": True}
+
+
+def difference(found: Any, expected: Any, where: str = "") -> str:
+    """The first place where two records differ, with what stands there in both."""
+    if type(found) is type(expected) and isinstance(found, dict) and found.keys() == expected.keys():
+        pairs = [(f"{where}.{key}", found[key], expected[key]) for key in found]
+    elif type(found) is type(expected) and isinstance(found, list) and len(found) == len(expected):
+        pairs = [(f"{where}[{at}]", *pair) for at, pair in enumerate(zip(found, expected, strict=True))]
+    else:
+        return f"{where}: {found!r} and {expected!r}"
+    return next(difference(a, b, place) for place, a, b in pairs if a != b)
 
 
 def on_ray(scratch: Path, asked: Path, local: dict[str, Any]) -> dict[str, Any]:

@@ -168,6 +168,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         yield server
 
 
+@pytest.mark.real
 def test_the_next_checkpoint_comes_while_one_runs_comes_once_and_leaves_behind_it(
     hub: Hub, tiny: list[EstimateSpec], tmp_path: Path
 ) -> None:

@@ -50,19 +50,33 @@ def test_a_way_that_cannot_be_is_refused_before_anything_is_queued(data: Path, o
     assert not jobs.listing()
 
 
-def test_a_sweep_as_a_job_shows_its_units_and_fails_for_those_that_fail(data: Path, tmp_path: Path) -> None:
+def run(data: Path, *models: str) -> tuple[str, list[tuple[str, int, int, str]]]:
+    """A sweep as its job runs it: what it came to, and all that it told."""
+    folder, told = data.parent, []
+    asked = json.dumps({"recipe": str(write_recipe(folder, *models)), "folder": str(folder)})
+    options = {"data": str(data), "device": "cpu"}
+    return kinds.run("sweep", asked, options, lambda *step: told.append(step)), told
+
+
+def test_a_sweep_as_a_job_shows_its_units_and_leaves_out_what_is_stored(data: Path, tmp_path: Path) -> None:
     save_text(tmp_path / "text.jsonl")
     save_model(tmp_path / "run" / "step1")
-    asked = json.dumps({"recipe": str(write_recipe(tmp_path, "./run/step1", "./gone")), "folder": str(tmp_path)})
-    told: list[tuple[str, int, int, str]] = []
-    with pytest.raises(InputError, match=r"1 estimated, 0 stored before, 1 failed: ./gone"):
-        kinds.run("sweep", asked, {"data": str(data), "device": "cpu"}, lambda *step: told.append(step))
+    came_to, told = run(data, "./run/step1")
+    assert came_to == "1 estimated, 0 stored before, 0 failed."
     assert read.estimates(data)["revision"].to_list() == ["step1"]
     assert {step[0] for step in told} == {"checkpoints"}
-    assert [told[0][1], told[-1][1], told[-1][2]] == [0, 2, 2]
+    assert [told[0][1], told[-1][1], told[-1][2]] == [0, 1, 1]
     assert any(note.startswith("run/step1") for *_, note in told)
-    write_recipe(tmp_path, "./run/step1")
-    assert kinds.run("sweep", asked, {"data": str(data)}, print) == "0 estimated, 1 stored before, 0 failed."
+    assert run(data, "./run/step1") == ("0 estimated, 1 stored before, 0 failed.", [])
+
+
+@pytest.mark.real
+def test_a_sweep_as_a_job_fails_for_what_failed_once_the_rest_is_stored(data: Path, tmp_path: Path) -> None:
+    save_text(tmp_path / "text.jsonl")
+    save_model(tmp_path / "run" / "step1")
+    with pytest.raises(InputError, match=r"1 estimated, 0 stored before, 1 failed: ./gone"):
+        run(data, "./gone", "./run/step1")
+    assert read.estimates(data)["revision"].to_list() == ["step1"]
 
 
 def test_what_runs_of_a_sweep_is_said_until_it_ends(data: Path) -> None:

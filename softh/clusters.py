@@ -1,6 +1,8 @@
 """The engines of several machines: tasks of a Ray cluster, and jobs of Slurm."""
 
 import os
+import shlex
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +15,14 @@ _PASSED_ON = ("SOFTH_CACHE", "HF_ENDPOINT", "HF_HOME")
 """What the machines of a cluster are told of the driver's environment."""
 
 
+def surroundings() -> dict[str, Any]:
+    """What the processes of a cluster find around them: this folder, and the settings that go along."""
+    settings = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    # Ray hands the interpreter to a shell as it is: with a space in its path no worker would ever start.
+    python = {"py_executable": shlex.quote(sys.executable)} if " " in sys.executable else {}
+    return {"env_vars": {"PYTHONPATH": str(Path(__file__).parent.parent), **settings}, **python}
+
+
 class Ray(Engine):
     """Tasks of a Ray cluster, each on GPUs of its own where there are any; all machines must hold softh at one path."""
 
@@ -23,8 +33,6 @@ class Ray(Engine):
         import ray.exceptions
 
         self._ray, self.device, self.free, self._open = ray, device, free, 0
-        root = str(Path(__file__).parent.parent)
-        settings = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         self._ours = not ray.is_initialized()
         if self._ours:
             ray.init(
@@ -32,7 +40,7 @@ class Ray(Engine):
                 log_to_driver=False,
                 configure_logging=False,
                 include_dashboard=None if address else False,
-                runtime_env={"env_vars": {"PYTHONPATH": root, **settings}},
+                runtime_env=surroundings(),
             )
         there = ray.cluster_resources()
         each = (gpus or 1) if there.get("GPU") else 0

@@ -198,11 +198,9 @@ def test_a_ray_cluster_that_loses_a_node_half_way_completes_with_the_same_number
     import ray
     from ray.cluster_utils import Cluster
 
-    root = str(Path(__file__).parent.parent)
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     other = cluster.add_node(num_cpus=1)
-    places = {"PYTHONPATH": root, "SOFTH_CACHE": os.environ["SOFTH_CACHE"]}
-    ray.init(cluster.address, log_to_driver=False, runtime_env={"env_vars": places})
+    ray.init(cluster.address, log_to_driver=False, runtime_env=clusters.surroundings())
     try:
         found: dict[str, Any] = {}
         began = time.monotonic()

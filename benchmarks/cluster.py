@@ -40,7 +40,7 @@ Watch = Callable[[int], None]
 def main(points: int = 24) -> None:
     """Train, sweep three times, compare, and write what was found."""
     scratch = Path(tempfile.mkdtemp(prefix="softh-cluster-"))
-    os.environ |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "SOFTH_CACHE": str(scratch / "cache")}
+    os.environ |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     torch.set_num_threads(1)
     try:
         asked = write_recipe(scratch, train(scratch / "softh-zoo", points))
@@ -82,11 +82,12 @@ def write_recipe(scratch: Path, checkpoints: list[Path]) -> Path:
 
 
 def sweep(scratch: Path, asked: Path, name: str, *options: str, watch: Watch = lambda stored: None) -> tuple[Any, Any]:
-    """Sweep into a folder of its own: the tables that it made, and what it took."""
+    """Sweep into a folder and with a cache of its own: the tables that it made, and what it took."""
     data, began = scratch / name, time.monotonic()
+    alone = os.environ | {"SOFTH_CACHE": str(scratch / f"{name}-cache")}
     command = [sys.executable, "-m", "softh", "sweep", str(asked), "--device", "cpu", "--data", str(data), *options]
     with (scratch / f"{name}.log").open("w+") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=ROOT, env=alone, stdout=log, stderr=subprocess.STDOUT)
         while process.poll() is None:
             watch(len(list((data / "runs").glob("*.parquet"))))
             time.sleep(0.2)
@@ -104,7 +105,9 @@ def tables(data: Path) -> dict[str, Any]:
     for name in read.estimates(data)["estimate_id"].to_list():
         record = read.record(data, name)
         estimate = {column: value for column, value in record["estimate"].items() if column not in PASSING}
-        found[name] = record | {"estimate": estimate}
+        # Where a model came from is said by the run that was stored last, and a cluster stores in another order.
+        model = {column: value for column, value in record["model"].items() if column != "source"}
+        found[name] = record | {"estimate": estimate, "model": model}
     return found
 
 

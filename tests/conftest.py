@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from hashlib import sha256
@@ -160,3 +161,20 @@ def _scaled(factors: list[float] | None, value: float | None) -> list[float] | N
 
 def _digest(*parts: str) -> str:
     return sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def bounded(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A cluster that never starts is a failure after a quarter of an hour, and no wait without end."""
+    if request.node.get_closest_marker("real") is None:
+        yield
+        return
+
+    def give_up(*_: object) -> None:
+        raise TimeoutError("The test did not end within 900 s.")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(900)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

@@ -8,7 +8,7 @@ from starlette.routing import Route
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.starlette import App
 
-from dashboard import guard
+from dashboard import assets, guard
 from softh import logs
 
 
@@ -16,6 +16,7 @@ from softh import logs
 async def begin(served: App) -> AsyncGenerator[None]:
     """Set up the logs once all libraries have set up theirs, and let the router make the pages from the first run."""
     logs.set_up()
+    assets.send_at_once()
     # A press in a run that was made the older way would be lost; frame.enter says more.
     PagesManager.uses_pages_directory = False
     yield
@@ -24,6 +25,6 @@ async def begin(served: App) -> AsyncGenerator[None]:
 app = App(
     "app.py",
     routes=[Route("/health", guard.health), Route("/metrics", guard.prometheus)],
-    middleware=[Middleware(guard.Guard)],
+    middleware=[Middleware(assets.Assets), Middleware(guard.Guard)],
     lifespan=begin,
 )

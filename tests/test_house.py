@@ -54,7 +54,7 @@ TABLE: dict[str, set[str]] = {
         "softh.store", "softh.errors", "softh.paths", "softh.correlate", "softh.phases", "softh.jobs", "softh.intake",
         "softh.preflight", "softh.scores", "softh.spec", "softh.hub", "softh.revisions", "dashboard",
         "softh.checkpoints", "softh.roots", "softh.texts", "softh.pairs", "softh.access", "softh.quota", "streamlit",
-        "starlette", "prometheus_client", "plotly", "polars",
+        "starlette", "prometheus_client", "psutil", "plotly", "polars",
     },
     "pages/*": {"dashboard", "streamlit"},
     "app.py": {"dashboard", "streamlit"},

@@ -25,13 +25,16 @@ from softh.store import write
 RESULTS = Path(__file__).with_name("results") / "correlation.json"
 MODELS, SCORES, FAMILIES, LAYERS = 450, 10, 30, 2
 TARGET = 1.5
-_CHANGED = """before => {
+_WHAT = "p => p.layout.meta.alt + [...p._fullData[0].x ?? []].slice(0, 9)"
+"""What a figure says: words that round may stay the same where the numbers under them changed."""
+_CHANGED = f"""before => {{
+  const what = {_WHAT}
   const plots = [...document.querySelectorAll(".js-plotly-plot")]
-  const drawn = plots.map(p => p.querySelector(".main-svg") ? p.layout.meta.alt : "").join()
+  const drawn = plots.map(p => p.querySelector(".main-svg") ? what(p) : "").join()
   const still = document.querySelector("[data-testid=stApp]").dataset.testScriptState === "notRunning"
   return plots.length === 3 && still && drawn !== before
-}"""
-_ALT = '() => [...document.querySelectorAll(".js-plotly-plot")].map(p => p.layout.meta.alt).join()'
+}}"""
+_DRAWN = f'() => [...document.querySelectorAll(".js-plotly-plot")].map({_WHAT}).join()'
 
 
 def main() -> None:
@@ -68,7 +71,7 @@ def clicks() -> Iterator[tuple[str, str]]:
 def click(page: Page, control: tuple[str, str]) -> float:
     """Seconds from a click on an option to the figures that follow from it."""
     name, option = control
-    before = page.evaluate(_ALT)
+    before = page.evaluate(_DRAWN)
     group = page.get_by_test_id("stButtonGroup").filter(has_text=name)
     began = time.perf_counter()
     group.get_by_role("radio", name=option, exact=True).click()

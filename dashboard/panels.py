@@ -11,6 +11,8 @@ from dashboard.words import NAMES, SYMBOLS
 
 _HEADING = 0.065
 """Height of the line above a panel that names it, as a share of the figure."""
+_LEGEND = 29
+"""Pixels of a line of the legend; long names take one each."""
 _PANEL = 132
 """Pixels of a panel at the least."""
 _LARGEST_RATIO = 1.6
@@ -50,7 +52,11 @@ def panels(
     """
     tall = max(HEIGHT, _PANEL * len(series))
     figure = go.Figure(layout={"template": template(look), "height": tall, "hovermode": "closest"})
-    figure.update_layout(legend={"y": 1, "yanchor": "bottom", "x": 0, "xanchor": "left"}, margin={"t": 4, "b": 4})
+    figure.update_layout(
+        legend={"y": 1, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+        # What axes and legend need, from the start: when they outgrow the margins, Plotly draws everything once more.
+        margin={"l": 44, "b": 56, "t": 12 + _LEGEND * min(2, len({line.name for line in next(iter(series.values()))}))},
+    )
     heading = _HEADING * HEIGHT / tall
     height = 1 / len(series) - heading
     for number, (quantity, lines) in enumerate(series.items(), start=1):

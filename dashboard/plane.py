@@ -64,8 +64,9 @@ def plane(
     figure = go.Figure(layout={"template": template(look), "height": HEIGHT, "showlegend": False})
     for axis, quantity, limits in (("xaxis", "input", x_range), ("yaxis", "output", y_range)):
         figure.layout[axis].update(title_text=_title(quantity, order, correction, look), range=limits, nticks=7)
-    # Room for the labels of the rays, which lie outside of the axes.
-    figure.update_layout(margin={"t": 26, "r": 58}, hovermode="closest")
+    # Room for the labels of the rays, which lie outside of the axes, and for what the axes need: when that outgrows the
+    # margins, Plotly draws the whole figure once more.
+    figure.update_layout(margin={"t": 26, "r": 58, "l": 84, "b": 130 if scale else 64}, hovermode="closest")
     rays(figure, x_range, y_range, look)
     for path in paths:
         figure.add_traces([*_band(path, spread), *_segments(path), *_arrows(path, look), _points(path, look, spread)])

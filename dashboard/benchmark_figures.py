@@ -21,6 +21,8 @@ _SHOWN = (470.0, 430.0)
 _POSITIONS = {"right": "middle right", "left": "middle left", "top": "top center", "bottom": "bottom center"}
 _SPACE = "\u00a0\u00a0"
 """Between a marker and its name: Plotly sets them close."""
+_ROOM = {"t": 8, "l": 66, "b": 60}
+"""Pixels that axes need: where they outgrow the margins, Plotly draws everything once more."""
 _FAMILIES = 14
 """Families shown in the forest, those whose absence changes most."""
 
@@ -53,7 +55,7 @@ def scatter(cell: Study, detail: Detail, families: Sequence[str], method: str, l
             textfont={"size": 11, "color": look.muted}, cliponaxis=False,
             hovertext=[_card(cell, detail, row) for row in rows], hoverinfo="text",
         )  # fmt: skip
-    figure.update_layout(legend={"y": 1.01, "yanchor": "bottom", "x": 0, "xanchor": "left"}, margin={"t": 8, "r": 20})
+    figure.update_layout(legend={"y": 1.01, "yanchor": "bottom", "x": 0, "xanchor": "left"}, margin={**_ROOM, "r": 20})
     figure.update_xaxes(title_text=cell.predictors[0], nticks=7, range=ranges[0])
     figure.update_yaxes(title_text=cell.scores[0], nticks=7, range=ranges[1])
     alt = (
@@ -76,6 +78,7 @@ def matrix(found: Matrix, look: Look) -> go.Figure:
         hovertext=[[_cell_card(found, i, j) for j in range(len(found.scores))] for i in range(len(found.predictors))],
         colorbar={"title": {"text": found.method.capitalize()}, "thickness": 10, "outlinewidth": 0, "len": 0.9},
     )  # fmt: skip
+    figure.update_layout(margin={"l": 136, "r": 120})
     figure.update_xaxes(side="top", tickangle=-35, showgrid=False, ticks="")
     figure.update_yaxes(autorange="reversed", showgrid=False, ticks="")
     called = [
@@ -95,22 +98,26 @@ def forest(detail: Detail, method: str, look: Look) -> go.Figure:
     figure = go.Figure(layout={"template": template(look), "height": 90 + 27 * len(rows), "showlegend": False})
     figure.add_vline(x=0, line={"color": look.muted, "width": 1})
     figure.add_vline(x=detail.plain.value, line={"color": look.muted, "width": 1, "dash": "dot"})
-    for number, row in enumerate(rows):
-        interval = not isnan(row.low)
-        colour = look.ink if number == 0 else look.colours[0] if number <= len(detail.adjusted) else look.muted
+    adjusted = 1 + len(detail.adjusted)
+    for some, colour, symbol in (
+        (rows[:1], look.ink, "square"),
+        (rows[1:adjusted], look.colours[0], "circle"),
+        (rows[adjusted:], look.muted, "circle"),
+    ):
+        # One without an interval has none on either side, and no bar is drawn.
         error = {
-            "type": "data", "symmetric": False, "array": [row.high - row.value],
-            "arrayminus": [row.value - row.low], "color": colour, "thickness": 2, "width": 0,
+            "type": "data", "symmetric": False, "array": [row.high - row.value for row in some],
+            "arrayminus": [row.value - row.low for row in some], "color": colour, "thickness": 2, "width": 0,
         }  # fmt: skip
         figure.add_scatter(
-            x=[row.value], y=[short_model(row.name)], mode="markers", error_x=error if interval else None,
-            marker={"color": colour, "size": 9, "symbol": "square" if number == 0 else "circle"},
-            hovertext=[_effect_card(row, detail)], hoverinfo="text",
+            x=[row.value for row in some], y=[short_model(row.name) for row in some], mode="markers", error_x=error,
+            marker={"color": colour, "size": 9, "symbol": symbol},
+            hovertext=[_effect_card(row, detail) for row in some], hoverinfo="text",
         )  # fmt: skip
     figure.update_yaxes(autorange="reversed", showgrid=False, ticks="", tickfont={"size": 11})
     figure.update_xaxes(title_text=f"{method.capitalize()}, 95 % interval over families", range=_limits(rows), nticks=7)
     said = "; ".join(f"{row.name} {coefficient(row)}" for row in rows)
-    return figure.update_layout(meta={"alt": f"Forest plot. {said}."}, margin={"t": 8})
+    return figure.update_layout(meta={"alt": f"Forest plot. {said}."}, margin={**_ROOM, "l": 156})
 
 
 def outliers(cell: Study, detail: Detail, most: int = 6) -> list[int]:

@@ -1,6 +1,7 @@
 """Every predictor against every score: coefficient, interval, p and q, or the reason why there is none."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,8 +59,10 @@ def matrix(
             continue
         some, other = x[rows][:, left], y[rows][:, right]
         value[at] = correlations(some, other, method)
-        low[at], high[at] = intervals(some, other, numbers, method, resamples, seed)
-        p[at] = permutation_p(some, other, numbers, method, resamples, seed)
+        with ThreadPoolExecutor(1) as beside_this:  # NumPy holds no lock while it computes
+            permuted = beside_this.submit(permutation_p, some, other, numbers, method, resamples, seed)
+            low[at], high[at] = intervals(some, other, numbers, method, resamples, seed)
+            p[at] = permuted.result()
     undefined = np.isnan(value)
     low[undefined], high[undefined], p[undefined] = np.nan, np.nan, np.nan
     reasons = {

@@ -11,11 +11,12 @@ from functools import cache
 from pathlib import Path
 
 import psutil
-import streamlit as st
 from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import file_util
+
+from dashboard.guard import inside
 
 _FIGURES = "PlotlyChart"
 """The module that draws figures: by far the largest, and asked for only once a page's first figure arrives."""
@@ -27,14 +28,13 @@ class Assets:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.root = f"/{(st.get_option('server.baseUrlPath') or '').strip('/')}".rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or announce the figures' modules in the answer when it is a page."""
         if scope["type"] != "http" or scope["method"] != "GET":
             await self.app(scope, receive, send)
             return
-        name = scope["path"].removeprefix(self.root).removeprefix("/")
+        name = inside(scope["path"]).removeprefix("/")
         if name in _files():
             await _held(name)(scope, receive, send)
             return

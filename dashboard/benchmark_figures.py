@@ -78,7 +78,6 @@ def matrix(found: Matrix, look: Look) -> go.Figure:
         hovertext=[[_cell_card(found, i, j) for j in range(len(found.scores))] for i in range(len(found.predictors))],
         colorbar={"title": {"text": found.method.capitalize()}, "thickness": 10, "outlinewidth": 0, "len": 0.9},
     )  # fmt: skip
-    figure.update_layout(margin={"l": 136, "r": 120})
     figure.update_xaxes(side="top", tickangle=-35, showgrid=False, ticks="")
     figure.update_yaxes(autorange="reversed", showgrid=False, ticks="")
     called = [

@@ -51,9 +51,14 @@ def prometheus(request: Request) -> Response:
     return PlainTextResponse(sentence, 403) if sentence else Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
+def inside(path: str) -> str:
+    """The path of a request below the address that the server is given."""
+    return path.removeprefix(f"/{(st.get_option('server.baseUrlPath') or '').strip('/')}".rstrip("/"))
+
+
 def _refusal(request: Request) -> str:
     """Why a request is not let through; empty when it is."""
-    path = request.url.path.removeprefix(f"/{(st.get_option('server.baseUrlPath') or '').strip('/')}".rstrip("/"))
+    path = inside(request.url.path)
     try:
         if path.startswith(_UPLOAD) and request.method != "OPTIONS":
             return people.person(_claims(request)).refusal

@@ -30,16 +30,17 @@ from softh.spec import EstimateSpec
 # Correctness
 
 
-def reference(hidden: torch.Tensor, scaled: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def reference(hidden: torch.Tensor, directions: torch.Tensor, epsilon: float) -> tuple[torch.Tensor, torch.Tensor]:
     """p and entropy in float64 on the CPU."""
     z = hidden.cpu().double()
-    scores = torch.einsum("md,rnd->mrn", z / z.norm(dim=-1, keepdim=True), scaled.cpu().double())
+    scores = torch.einsum("md,rnd->mrn", z / z.norm(dim=-1, keepdim=True), directions.double() / epsilon)
     return scores.softmax(-1), torch.special.entr(scores.softmax(-1)).sum(-1)
 
 
 CASES = [
     (700, 100, 37, 2, 3), (1, 64, 100, 1, 1), (513, 577, 100, 1, 8), (600, 2048, 100, 16, 8), (300, 1000, 300, 4, 8),
     (300, 64, 1000, 1, 8), (2000, 4096, 100, 1, 8), (700, 4096, 100, 3, 8),
+    (300, 8192, 100, 1, 8), (300, 8192, 100, 9, 8), (1100, 8192, 100, 9, 8), (3000, 2048, 100, 9, 8),
 ]  # fmt: skip
 """Positions, width, bins, draws, folds."""
 
@@ -55,8 +56,8 @@ def correct() -> None:
             for kept in (torch.float32, torch.float16) if dtype == torch.bfloat16 else (torch.float32,):
                 random = torch.randn(positions + 5, width, generator=generator)
                 hidden = (random * random.new_tensor([30.0, 1.0])[torch.arange(width) % 2] + 0.7).to(dtype)
-                scaled = references(bins, width, draws, number).directions / temperature(bins, width)
-                error, same = _one(hidden, scaled, folds, kept, positions, generator)
+                directions = references(bins, width, draws, number).directions
+                error, same = _one(hidden, directions, folds, kept, positions, generator)
                 name = f"{str(dtype)[6:]} states, kept in {str(kept)[6:]}"
                 worst[name] = max(worst.get(name, 0.0), error) if same else float("nan")
                 if not same or not error < (2e-6 if kept == torch.float32 else 1e-3):
@@ -68,14 +69,15 @@ def correct() -> None:
 
 def _one(
     hidden: torch.Tensor,
-    scaled: torch.Tensor,
+    directions: torch.Tensor,
     folds: int,
     kept: torch.dtype,
     positions: int,
     generator: torch.Generator,
 ) -> tuple[float, bool]:
     rows = torch.randperm(positions + 5, generator=generator)[:positions].int()
-    bins = scaled.shape[1]
+    _, bins, width = directions.shape
+    epsilon = temperature(bins, width)
     random = np.random.default_rng(positions)
     ids = [
         np.zeros(positions, dtype=int), np.arange(positions), random.zipf(1.4, positions) % 500,
@@ -84,12 +86,13 @@ def _one(
     fold = torch.from_numpy(random.integers(0, folds, positions))
     dense = [np.unique(values, return_inverse=True) for values in ids]
     sets = [LabelSet("input", 1, False, torch.from_numpy(inverse), len(names)) for names, inverse in dense]
-    p, entropy = reference(hidden[rows.long()], scaled)
+    p, entropy = reference(hidden[rows.long()], directions, epsilon)
     groupings = [*(group(labels, fold, folds) for labels in sets), together(fold, folds)]
     want = np.stack([conditional_entropy(Assignments(p, entropy), g, "positions") for g in groupings])
     on_device = [*(group(_to(labels), fold.to(DEVICE), folds) for labels in sets), together(fold.to(DEVICE), folds)]
     found = [
-        _fast(hidden.to(DEVICE), rows.to(DEVICE), scaled.to(DEVICE), kept, index(on_device, "positions")) for _ in "12"
+        _fast(hidden.to(DEVICE), rows.to(DEVICE), directions.to(DEVICE), epsilon, kept, index(on_device, "positions"))
+        for _ in "12"
     ]
     same = np.array_equal(found[0], found[1], equal_nan=True) and np.array_equal(np.isnan(found[0]), np.isnan(want))
     return float(np.nanmax(np.abs(found[0] - want)) / np.log(bins)), same
@@ -99,14 +102,21 @@ def _to(labels: LabelSet) -> LabelSet:
     return LabelSet("input", 1, False, labels.labels.to(DEVICE), labels.distinct)
 
 
-def _fast(hidden: torch.Tensor, rows: torch.Tensor, scaled: torch.Tensor, kept: torch.dtype, at: Any) -> np.ndarray:
-    draws, bins, _ = scaled.shape
+def _fast(
+    hidden: torch.Tensor,
+    rows: torch.Tensor,
+    directions: torch.Tensor,
+    epsilon: float,
+    kept: torch.dtype,
+    at: Any,
+) -> np.ndarray:
+    draws, bins, _ = directions.shape
     # What is not written stays NaN and spoils the result.
     p = torch.full((1, len(rows), draws, stride_of(bins)), torch.nan, dtype=kept, device=DEVICE)
     entropy = torch.full((1, len(rows), draws), torch.nan, device=DEVICE)
-    Product(scaled, hidden.dtype)(hidden, rows, p[0], entropy[0])
+    Product(directions, epsilon, hidden.dtype)(hidden, rows, p[0], entropy[0])
     assert bool(p.isfinite().all())
-    return conditional_entropies(p, entropy, bins, at)[0]
+    return conditional_entropies(p, entropy, at)[0]
 
 
 # Statistics against the forward pass
@@ -155,9 +165,9 @@ def measured() -> None:
 
 def _assignment(batch: Batch, draws: int, read: float, forward: float) -> None:
     bins = 100
-    scaled = (references(bins, batch.width, draws, 0).directions / temperature(bins, batch.width)).to(DEVICE)
+    directions = references(bins, batch.width, draws, 0).directions.to(DEVICE)
     rows = torch.arange(len(batch.hidden[0]), dtype=torch.int32, device=DEVICE)
-    product = Product(scaled, batch.hidden[0].dtype)
+    product = Product(directions, temperature(100, batch.width), batch.hidden[0].dtype)
     p = torch.empty(len(rows), draws, stride_of(bins), device=DEVICE, dtype=torch.float32)
     entropy = torch.empty(len(rows), draws, device=DEVICE)
 
@@ -184,10 +194,10 @@ def _statistics(batch: Batch, forward: float, draws: int, orders: int, null: boo
     if DEVICE == "cuda":
         torch.cuda.synchronize()
     labels = time.perf_counter() - began
-    scaled = (references(100, batch.width, draws, 0).directions / temperature(100, batch.width)).to(DEVICE)
+    directions = references(100, batch.width, draws, 0).directions.to(DEVICE)
     offsets = labelling.positions.document * batch.context + labelling.positions.offset
     rows = torch.from_numpy(offsets.astype(np.int32)).to(DEVICE)
-    product = Product(scaled, batch.hidden[0].dtype)
+    product = Product(directions, temperature(100, batch.width), batch.hidden[0].dtype)
     layers = len(batch.hidden)
     p = torch.empty(layers, len(rows), draws, stride_of(100), device=DEVICE, dtype=kept)
     entropy = torch.empty(layers, len(rows), draws, device=DEVICE)
@@ -195,16 +205,16 @@ def _statistics(batch: Batch, forward: float, draws: int, orders: int, null: boo
     def run() -> None:
         for layer, z in enumerate(batch.hidden):
             product(z, rows, p[layer], entropy[layer])
-        conditional_entropies(p, entropy, 100, at)
+        conditional_entropies(p, entropy, at)
 
     def on_device() -> None:
         for layer, z in enumerate(batch.hidden):
             product(z, rows, p[layer], entropy[layer])
-        sums_of_labels(p, entropy, 100, at)
+        sums_of_labels(p, entropy, at)
 
     name = f"{len(groupings) - 1} label sets{' with null' * null}, {draws} draws, {folds} folds, {str(kept)[6:]}"
     report(f"statistics: {name}", clock(graphed(on_device)), forward)
-    sums = clock(graphed(lambda: sums_of_labels(p, entropy, 100, at)))[4]
+    sums = clock(graphed(lambda: sums_of_labels(p, entropy, at)))[4]
     alone = clock(run)[4]
     say(
         f"  of that sums over labels {sums:.3f} ms; launched one by one with nothing beside them {alone:.3f} ms "
@@ -279,9 +289,9 @@ def main() -> None:
         began = time.perf_counter()
         guard(parts[name])
         say(f"-- {name}: {time.perf_counter() - began:.0f} s")
-    folder = Path(os.environ.get("OUT", Path(__file__).parent / "results"))
-    folder.mkdir(exist_ok=True)
-    (folder / "gpu.json").write_text(json.dumps({"results": RESULTS, "lines": LINES}, indent=1) + "\n")
+        folder = Path(os.environ.get("OUT", Path(__file__).parent / "results"))
+        folder.mkdir(exist_ok=True)
+        (folder / "gpu.json").write_text(json.dumps({"results": RESULTS, "lines": LINES}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

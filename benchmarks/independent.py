@@ -44,7 +44,7 @@ def nam_entropy() -> Any:
 def soft(hidden: torch.Tensor, labels: np.ndarray, directions: torch.Tensor, epsilon: float) -> tuple[float, float]:
     """H(Z) and I(label; Z) in nats by the parts of softh, in float64."""
     unit = torch.nn.functional.normalize(hidden.double(), dim=-1)
-    found = Assignments(*assign(unit, directions[None].double() / epsilon))
+    found = Assignments(*assign(unit, directions[None].double(), epsilon))
     fold = torch.zeros(len(labels), dtype=torch.int64)
     distinct, dense = torch.unique(torch.from_numpy(labels), return_inverse=True)
     grouping = group(LabelSet("input", 1, False, dense, len(distinct)), fold, 1)

@@ -58,12 +58,13 @@ def ours(
     positions, width = hidden.shape
     generator = torch.Generator().manual_seed(0)
     directions = torch.nn.functional.normalize(torch.randn(draws * bins, width, generator=generator), dim=-1)
-    scaled = directions.view(draws, bins, width) / temperature(bins, width)
+    epsilon = temperature(bins, width)
+    every = directions.view(draws, bins, width)
     fold = torch.zeros(positions, dtype=torch.int64)
     p, entropy = torch.empty(positions, draws, bins), torch.empty(positions, draws)
     for start in range(0, positions, batch):
         part = slice(start, start + batch)
-        assign_into(hidden[part], scaled, p[part], entropy[part])
+        assign_into(hidden[part], every, epsilon, p[part], entropy[part])
     found = Assignments(p, entropy)
     h = conditional_entropy(found, together(fold, 1), "positions")[0, 0]
     information = {}

@@ -91,7 +91,7 @@ def measure_entropies(
     """
     cut = cut or plan(states, labelling, spec)
     device = labelling.fold.device
-    scaled = (directions.directions / epsilon).to(device)
+    every = directions.directions.to(device)
     reader = Reader(states, labelling, device)
     groupings = [grouping.moved(reader.place) for grouping in (*labelling.groups.values(), labelling.whole)]
     found = np.empty((states.layers, len(groupings), 1 + labelling.folds, directions.draws))
@@ -103,7 +103,7 @@ def measure_entropies(
             known = {layer: values for layer in layers if (values := shards.recall(layer, draws)) is not None}
             if missing := [layer for layer in layers if layer not in known]:
                 for layer, values in zip(
-                    missing, _count(reader, groupings, scaled[draws], missing, spec, cut), strict=True
+                    missing, _count(reader, groupings, (every[draws], epsilon), missing, spec, cut), strict=True
                 ):
                     known[layer] = values
                     shards.keep(layer, draws, values)
@@ -121,20 +121,27 @@ def gather(found: np.ndarray, distinct: dict[Key, int], bins: int, positions: in
 
 
 def _count(
-    reader: "Reader", groupings: Sequence[Grouping], scaled: Tensor, layers: list[int], spec: EstimateSpec, cut: Plan
+    reader: "Reader",
+    groupings: Sequence[Grouping],
+    under: tuple[Tensor, float],
+    layers: list[int],
+    spec: EstimateSpec,
+    cut: Plan,
 ) -> np.ndarray:
     """H(Z | label) of some layers under some draws, from one reading; what it holds is free again afterwards."""
-    return entropies(hold(reader, scaled, layers, spec, cut), groupings, spec.weighting)
+    return entropies(hold(reader, *under, layers, spec, cut), groupings, spec.weighting)
 
 
-def hold(reader: "Reader", scaled: Tensor, layers: list[int], spec: EstimateSpec, cut: Plan) -> Held | HeldOnGpu:
-    """Assignments of some layers under some draws `scaled`, from one reading."""
+def hold(
+    reader: "Reader", directions: Tensor, epsilon: float, layers: list[int], spec: EstimateSpec, cut: Plan
+) -> Held | HeldOnGpu:
+    """Assignments of some layers under some draws of `directions`, from one reading."""
     positions = len(reader.labelling.positions)
     centre = _centres(reader, layers) if spec.centred else {}
     held: Held | HeldOnGpu = (
-        Held(layers, positions, scaled)
+        Held(layers, positions, directions, epsilon)
         if reader.device.type == "cpu"
-        else HeldOnGpu(layers, positions, scaled, getattr(torch, reader.states.model.dtype), cut)
+        else HeldOnGpu(layers, positions, directions, epsilon, getattr(torch, reader.states.model.dtype), cut)
     )
     reader.fill(held, layers, centre)
     return held

@@ -23,11 +23,11 @@ def place_of(device: str | torch.device) -> torch.device:
 class Held:
     """Assignments of some layers under some draws on the CPU; documents fill consecutive rows, in any order."""
 
-    def __init__(self, layers: Sequence[int], positions: int, scaled: Tensor) -> None:
-        """`scaled` [draws, bins, width] float32, directions divided by ε."""
-        draws, bins, _ = scaled.shape
+    def __init__(self, layers: Sequence[int], positions: int, directions: Tensor, epsilon: float) -> None:
+        """`directions` [draws, bins, width] float32."""
+        draws, bins, _ = directions.shape
         self.row = {layer: row for row, layer in enumerate(layers)}
-        self.scaled, self.bins = scaled, bins
+        self.directions, self.epsilon, self.bins = directions, epsilon, bins
         self.p = torch.empty(len(layers), positions, draws, bins)
         self.entropy = torch.empty(len(layers), positions, draws)
 
@@ -35,7 +35,7 @@ class Held:
         """Keep the assignments of hidden [·, width], checked, at `rows` as positions `first`, `first` + 1 …"""
         where = (self.row[layer], slice(first, first + len(rows)))
         some = hidden.to(self.p.device)[rows]
-        assign_into(some, self.scaled, self.p[where], self.entropy[where], centre)
+        assign_into(some, self.directions, self.epsilon, self.p[where], self.entropy[where], centre)
 
     def entropies(self, groupings: Sequence[Grouping], weighting: Weighting) -> np.ndarray:
         """H(Z | label) of every layer and grouping, [layers, groupings, 1 + folds, draws]."""
@@ -50,24 +50,26 @@ class Held:
 class HeldOnGpu:
     """The same by Triton kernels, on the GPU or, when the plan says so, spilled to main memory."""
 
-    def __init__(self, layers: Sequence[int], positions: int, scaled: Tensor, dtype: torch.dtype, plan: Plan) -> None:
-        """`dtype` is that of the hidden states."""
+    def __init__(
+        self, layers: Sequence[int], positions: int, directions: Tensor, epsilon: float, dtype: torch.dtype, plan: Plan
+    ) -> None:
+        """`dtype` is that of the hidden states; `directions` are on their device."""
         from softh.fused import Product, stride_of  # Triton is there only where torch is built for a GPU
 
-        draws, self.bins, _ = scaled.shape
+        draws, bins, _ = directions.shape
         self.row = {layer: row for row, layer in enumerate(layers)}
-        self.product = Product(scaled, dtype)
-        shape = (positions, draws, stride_of(self.bins))
+        self.product = Product(directions, epsilon, dtype)
+        shape = (positions, draws, stride_of(bins))
         dtype = torch.float16 if plan.half else torch.float32
         self.spilled = plan.spilled
         self.all = torch.empty(0)
         if plan.spilled:
             self.p = [torch.empty(shape, pin_memory=True, dtype=dtype) for _ in layers]
-            self.aside = torch.cuda.Stream(scaled.device)
+            self.aside = torch.cuda.Stream(directions.device)
         else:
-            self.all = torch.empty(len(layers), *shape, device=scaled.device, dtype=dtype)
+            self.all = torch.empty(len(layers), *shape, device=directions.device, dtype=dtype)
             self.p = list(self.all)
-        self.entropy = torch.empty(len(layers), *shape[:2], device=scaled.device)
+        self.entropy = torch.empty(len(layers), *shape[:2], device=directions.device)
 
     def put(self, layer: int, hidden: Tensor, rows: Tensor, first: int, centre: Tensor | None) -> None:
         """Keep the assignments of hidden [·, width], unchecked, at `rows` int32 as positions `first`, `first` + 1 …"""
@@ -77,7 +79,7 @@ class HeldOnGpu:
         if centre is None:
             self.product(hidden, rows, p, self.entropy[row, some])
         else:
-            assign_into(hidden[rows], self.product.scaled, p, self.entropy[row, some], centre)
+            assign_into(hidden[rows], self.product.directions, self.product.epsilon, p, self.entropy[row, some], centre)
         if self.spilled:
             self.aside.wait_stream(torch.cuda.current_stream(p.device))
             with torch.cuda.stream(self.aside):
@@ -100,6 +102,4 @@ class HeldOnGpu:
         whole = [(self.all, self.entropy)]
         if self.spilled:
             whole = [(p[None], h[None]) for p, h in zip(self.p, self.entropy, strict=True)]
-        return np.concatenate(
-            [conditional_entropies(p.to(device, non_blocking=True), h, self.bins, sets) for p, h in whole]
-        )
+        return np.concatenate([conditional_entropies(p.to(device, non_blocking=True), h, sets) for p, h in whole])

@@ -84,7 +84,7 @@ def estimate_model(
     fold = folds(answers.group, spec.folds, spec.seed)
     asked = paired.design(fold, spec.folds, spec.swaps, spec.seed)
     with full_precision():
-        layers = summed(states, answers, (directions.directions / epsilon).to(model.device), progress)
+        layers = summed(states, answers, directions.directions.to(model.device), epsilon, progress)
         rows = [*_set_aside(answers), *_measures(layers, answers, asked, spec, progress)]
     text = Corpus(found.name, (), found.digest, found.note)
     return Estimate(
@@ -94,15 +94,17 @@ def estimate_model(
     )  # fmt: skip
 
 
-def summed(states: HiddenStates, answers: Completions, scaled: Tensor, progress: Progress) -> list[Summed]:
+def summed(
+    states: HiddenStates, answers: Completions, directions: Tensor, epsilon: float, progress: Progress
+) -> list[Summed]:
     """Summed assignments and mean hidden states of every answer in every layer.
 
-    scaled: [draws, bins, width] reference directions divided by ε. One reading of the model where all draws fit in
-    memory, otherwise one for each group of draws.
+    directions: [draws, bins, width]. One reading of the model where all draws fit in memory, otherwise one for each
+    group of draws.
     """
-    draws, bins, _ = scaled.shape
+    draws, bins, _ = directions.shape
     table = 4 * len(answers.first) * bins * len(POSITIONS)  # bytes a draw and layer
-    step = max(1, _TABLES[scaled.device.type] // (table * states.layers))
+    step = max(1, _TABLES[directions.device.type] // (table * states.layers))
     groups = [slice(start, min(start + step, draws)) for start in range(0, draws, step)]
     parts = []
     for number, some in enumerate(groups):
@@ -110,7 +112,7 @@ def summed(states: HiddenStates, answers: Completions, scaled: Tensor, progress:
         def tell(done: int, total: int, before: int = number) -> None:
             progress("forward passes", before * total + done, len(groups) * total)
 
-        parts.append(_read(states, answers, scaled[some], tell))
+        parts.append(_read(states, answers, directions[some], epsilon, tell))
     if len(parts) == 1:
         return parts[0]  # joining would hold everything twice
     return [
@@ -119,9 +121,15 @@ def summed(states: HiddenStates, answers: Completions, scaled: Tensor, progress:
     ]
 
 
-def _read(states: HiddenStates, answers: Completions, scaled: Tensor, tell: Callable[[int, int], None]) -> list[Summed]:
-    count, width, device = len(answers.first), scaled.shape[-1], scaled.device
-    shape = (count, *scaled.shape[:2])
+def _read(
+    states: HiddenStates,
+    answers: Completions,
+    directions: Tensor,
+    epsilon: float,
+    tell: Callable[[int, int], None],
+) -> list[Summed]:
+    count, width, device = len(answers.first), directions.shape[-1], directions.device
+    shape = (count, *directions.shape[:2])
     layers = [
         Summed(
             {name: torch.zeros(shape, device=device) for name in POSITIONS}, torch.zeros(count, width, device=device)
@@ -133,7 +141,7 @@ def _read(states: HiddenStates, answers: Completions, scaled: Tensor, tell: Call
         rows, row, last = (part.to(device) for part in _rows(answers, documents))
         at = torch.from_numpy(documents).to(device)
         for layer, z in hidden.items():
-            _add(layers[layer], z[rows.to(z.device)].to(device), row, last, at, scaled)
+            _add(layers[layer], z[rows.to(z.device)].to(device), row, last, at, directions, epsilon)
         tell(done, len(states.blocks))
     return layers
 
@@ -149,22 +157,22 @@ def _rows(answers: Completions, documents: np.ndarray) -> tuple[Tensor, Tensor, 
     return torch.from_numpy(np.concatenate(rows)), torch.from_numpy(row), torch.from_numpy(last)
 
 
-def _add(layer: Summed, z: Tensor, row: Tensor, last: Tensor, at: Tensor, scaled: Tensor) -> None:
+def _add(layer: Summed, z: Tensor, row: Tensor, last: Tensor, at: Tensor, directions: Tensor, epsilon: float) -> None:
     """Add the answers `at` of one block: hidden states z [tokens, width], the answer of each token, its last token."""
-    step = max(1, _ASSIGNMENTS[scaled.device.type] // (scaled.shape[0] * scaled.shape[1]))
+    step = max(1, _ASSIGNMENTS[directions.device.type] // (directions.shape[0] * directions.shape[1]))
     z = z.float()
     total = torch.zeros(len(at), z.shape[1], device=z.device)
     for some, of in zip(z.split(step), row.split(step), strict=True):
         answer, inverse = of.unique_consecutive(return_inverse=True)
         member = torch.nn.functional.one_hot(inverse).T.float()  # a product instead of scattered additions, which race
-        p, _ = assign(normalise(some), scaled)
+        p, _ = assign(normalise(some), directions, epsilon)
         layer.tables["completion"][at[answer]] += (member @ p.flatten(1)).unflatten(1, p.shape[1:])
         total[answer] += member @ some
     mean = total / torch.bincount(row, minlength=len(at))[:, None]
     layer.mean[at] = mean
     for name, one in (("last", z[last]), ("mean", mean)):
         for some, where in zip(one.split(step), at.split(step), strict=True):
-            layer.tables[name][where] = assign(normalise(some), scaled)[0]
+            layer.tables[name][where] = assign(normalise(some), directions, epsilon)[0]
 
 
 def subsets(answers: Completions, seed: int) -> dict[str, np.ndarray]:

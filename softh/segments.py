@@ -15,7 +15,11 @@ from softh.spec import Weighting
 _FEW = 32
 """Labels seen at most so often are added up in registers; of the others, sums over runs are kept first."""
 _EACH = 8
-"""Labels that one program adds up."""
+"""Draws that one program counts a label under."""
+_TILE = 2048
+"""Numbers that one program of a plain sum adds up at once."""
+_WIDE = 256
+"""Columns of it at most."""
 _RUN, _RUNS = 256, 64
 """A row of many members is cut into runs of at least so many, and at most so many runs."""
 _TEMPORARY = 2 << 30
@@ -69,7 +73,7 @@ def index(groupings: Sequence[Grouping], weighting: Weighting) -> Index:
         LEAST_SEEN if weighting == "labels" else 0,
         members,
         ends,
-        _programs((begin[few], label_size[few], label_begin[few]), label_set[few], len(groupings)),
+        (begin[few], label_size[few], label_begin[few], _bounds(label_set[few], len(groupings))),
         _few_rows(label_set[row_label] * folds + row_fold, ~long, len(groupings) * folds),
         (*runs, torch.where(last, row_end[long][row], 0).int()),
         (_before(run_count), run_count.int(), label_size[~few], _bounds(label_set[~few], len(groupings))),
@@ -87,16 +91,6 @@ def _cut(begin: Tensor, size: Tensor, longest: Tensor) -> tuple[tuple[Tensor, Te
     start = within * longest[row]
     length = torch.minimum(size[row] - start, longest[row])
     return ((begin[row] + start).int(), length.int()), row, within == count[row] - 1
-
-
-def _programs(labels: Sequence[Tensor], label_set: Tensor, sets: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Labels in groups for one program each; no group holds labels of two sets."""
-    count = torch.bincount(label_set, minlength=sets)
-    padded = (count + _EACH - 1) // _EACH * _EACH
-    at = torch.arange(len(label_set), device=count.device) + (_before(padded) - _before(count))[label_set]
-    full = torch.zeros(3, int(padded.sum()), dtype=torch.int32, device=count.device)
-    full[:, at] = torch.stack(list(labels))
-    return *full, _upto(padded // _EACH)
 
 
 def _few_rows(key: Tensor, few: Tensor, keys: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -128,7 +122,7 @@ def _bounds(of: Tensor, groups: int) -> Tensor:
     return _upto(torch.bincount(of, minlength=groups))
 
 
-def conditional_entropies(p: Tensor, entropy: Tensor, bins: int, at: Index) -> np.ndarray:
+def conditional_entropies(p: Tensor, entropy: Tensor, at: Index) -> np.ndarray:
     """H(Z | label) in nats of every layer and label set, [layers, sets, 1 + folds, draws].
 
     Args:
@@ -136,40 +130,35 @@ def conditional_entropies(p: Tensor, entropy: Tensor, bins: int, at: Index) -> n
         entropy: [layers, positions, draws] float32, of each assignment.
     """
     draws = p.shape[2]
-    a_layer = 4 * draws * (len(at.ends) + 2 * len(at.many[0]) * (1 + at.folds) + len(at.runs[0]) * bins)
+    a_layer = 4 * draws * (len(at.ends) + 2 * len(at.many[0]) * (1 + at.folds) + len(at.runs[0]) * p.shape[3])
     step = max(1, _TEMPORARY // max(1, a_layer))
     found = [
-        sums_of_labels(p[start : start + step], entropy[start : start + step], bins, at)
-        for start in range(0, len(p), step)
+        sums_of_labels(p[start : start + step], entropy[start : start + step], at) for start in range(0, len(p), step)
     ]
     total = torch.cat(found).cpu().numpy()
     total[:, :, 1:] += total[:, :, :1]
     return total / at.weights[:, :, None]
 
 
-def sums_of_labels(p: Tensor, entropy: Tensor, bins: int, at: Index) -> Tensor:
+def sums_of_labels(p: Tensor, entropy: Tensor, at: Index) -> Tensor:
     """Σ weight · h of all labels, then what leaving out each fold changes, [layers, sets, 1 + folds, draws]."""
     layers, _, draws, stride = p.shape
-    pad, fold_pad = power_of_two(bins), power_of_two(at.folds)
-    shape = (bins, pad, stride)
-    columns = draws * (1 + fold_pad)
+    pad, fold_pad = power_of_two(stride), power_of_two(at.folds)
 
-    few = torch.empty(layers, len(at.few[0]) // _EACH, draws, device=p.device)
+    few = torch.empty(layers, len(at.few[0]), draws, device=p.device)
     rows = torch.empty(layers, at.total_rows, draws, device=p.device)
     if few.numel():
-        sums.few[(few.shape[1], draws, layers)](
+        each = min(_EACH, power_of_two(draws), max(1, _TILE // pad))
+        sums.few[(few.shape[1], cover(draws, each), layers)](
             p, at.members, at.ends, *at.few[:3], few, rows, draws, p.stride(0), few.stride(0), rows.stride(0),
-            pad, stride, at.folds, at.least, _EACH,
+            pad, stride, at.folds, at.least, each, num_warps=max(1, each * pad // 256),
         )  # fmt: skip
-    runs = torch.empty(layers, len(at.runs[0]), draws, bins, device=p.device)
-    many = torch.empty(layers, len(at.many[0]), columns, dtype=torch.float64, device=p.device)
+    many = torch.empty(layers, len(at.many[0]), draws * (1 + fold_pad), dtype=torch.float64, device=p.device)
     if many.numel():
-        sums.run_sums[(runs.shape[1], draws, layers)](
-            p, at.members, *at.runs[:2], runs, draws, p.stride(0), runs.stride(0), *shape, 16
-        )
+        runs = _run_sums(p.flatten(2), at.members, *at.runs[:2])
         sums.many[(many.shape[1], draws, layers)](
             runs, at.runs[2], *at.many[:3], many, draws, runs.stride(0), many.stride(0),
-            bins, pad, at.folds, fold_pad, at.least, num_warps=1,
+            pad, stride, at.folds, fold_pad, at.least, num_warps=1,
         )  # fmt: skip
     total = _totals(many, at.many[3]).view(layers, -1, draws, 1 + fold_pad)
     total = total[..., : 1 + at.folds].transpose(2, 3).contiguous()
@@ -187,13 +176,19 @@ def _by_fold(values: Tensor, runs: tuple[Tensor, Tensor, Tensor, Tensor], folds:
     """Sums of values [layers, ·, draws] by set and fold, [layers, sets, folds, draws] float64."""
     layers, _, draws = values.shape
     members, begin, size, bounds = runs
-    found = torch.empty(layers, len(begin), draws, device=values.device)
-    if found.numel():
-        sums.run_sums[(len(begin), 1, layers)](
-            values, members, begin, size, found, 1, values.stride(0), found.stride(0),
-            draws, power_of_two(draws), draws, 32,
-        )  # fmt: skip
-    return _totals(found, bounds).view(layers, -1, folds, draws)
+    return _totals(_run_sums(values, members, begin, size), bounds).view(layers, -1, folds, draws)
+
+
+def _run_sums(values: Tensor, members: Tensor, begin: Tensor, size: Tensor) -> Tensor:
+    """Sums of values [layers, ·, columns] over runs of neighbours in `members`, [layers, runs, columns]."""
+    layers, _, columns = values.shape
+    out = torch.empty(layers, len(begin), columns, device=values.device)
+    if out.numel():
+        wide = min(_WIDE, power_of_two(columns))
+        sums.run_sums[(len(begin), cover(columns, wide), layers)](
+            values, members, begin, size, out, columns, values.stride(0), out.stride(0), _TILE // wide, wide
+        )
+    return out
 
 
 def _totals(values: Tensor, bounds: Tensor) -> Tensor:

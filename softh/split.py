@@ -82,8 +82,7 @@ class Assign:
         labelling = label(states.windows.ids, spec, model.device, ())
         epsilon = temperature(spec.bins, model.width, spec.calibration)
         directions = references(spec.bins, model.width, spec.draws, spec.seed, spec.frame)
-        scaled = (directions.directions / epsilon).to(labelling.fold.device)
-        p, entropy = _assignments(states, labelling, scaled, spec)
+        p, entropy = _assignments(states, labelling, directions.directions.to(labelling.fold.device), epsilon, spec)
         about = Made(
             replace(model, module=None, tokenizer=None), windows, epsilon, directions.digest, states.nats,
             states.forward_passes,
@@ -113,7 +112,7 @@ class Count:
         _, place = places(self.documents, labelling.starts)
         groupings = [grouping.moved(place) for grouping in (*labelling.groups.values(), labelling.whole)]
         draws, bins = self.p[0].shape[2:]
-        held, found = Held([0], len(place), torch.empty(draws, bins, 0)), []
+        held, found = Held([0], len(place), torch.empty(draws, bins, 0), 1.0), []
         count = len(self.p[0])
         with full_precision():
             for layer in range(count):
@@ -182,28 +181,28 @@ def _some(windows: Windows, documents: np.ndarray) -> Windows:
 
 
 def _assignments(
-    states: HiddenStates, labelling: Labelling, scaled: torch.Tensor, spec: EstimateSpec
+    states: HiddenStates, labelling: Labelling, directions: torch.Tensor, epsilon: float, spec: EstimateSpec
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of all layers and draws, from one forward pass on a CPU; positions follow one another as the documents do."""
     shape = (states.layers, len(labelling.positions), spec.draws, spec.bins)
     _check_room(shape)
-    reader, every = Reader(states, labelling, scaled.device), list(range(states.layers))
+    reader, every = Reader(states, labelling, directions.device), list(range(states.layers))
     with full_precision():
-        if scaled.device.type == "cpu":
-            held = Held(every, shape[1], scaled)
+        if directions.device.type == "cpu":
+            held = Held(every, shape[1], directions, epsilon)
             reader.fill(held, every, {})
             return held.p.numpy(), held.entropy.numpy()
-        return _from_gpu(reader, scaled, spec, shape)
+        return _from_gpu(reader, directions, epsilon, spec, shape)
 
 
 def _from_gpu(
-    reader: Reader, scaled: torch.Tensor, spec: EstimateSpec, shape: tuple[int, int, int, int]
+    reader: Reader, directions: torch.Tensor, epsilon: float, spec: EstimateSpec, shape: tuple[int, int, int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same, in as many readings as the GPU's memory asks for."""
     p, entropy = np.empty(shape, dtype=np.float32), np.empty(shape[:3], dtype=np.float32)
     cut = plan(reader.states, reader.labelling, spec)
     for layers, draws in cut.readings():
-        held = hold(reader, scaled[draws], layers, spec, cut)
+        held = hold(reader, directions[draws], epsilon, layers, spec, cut)
         for row, layer in enumerate(layers):
             p[layer, :, draws] = held.p[row][..., : spec.bins].float().cpu().numpy()
             entropy[layer, :, draws] = held.entropy[row].cpu().numpy()

@@ -98,8 +98,7 @@ def test_equals_the_published_package_with_its_own_directions() -> None:
     labels = generator.zipf(1.5, 900) % 200
     oracle = SoftEntropyAccumulator(d=48, n_bins=30, backend="torch")
     oracle.update(torch.from_numpy(z), torch.from_numpy(labels))
-    scaled = (oracle.w / temperature(30, 48, "bound"))[None]
-    found = Assignments(*assign(normalise(torch.from_numpy(z)), scaled))
+    found = Assignments(*assign(normalise(torch.from_numpy(z)), oracle.w[None], temperature(30, 48, "bound")))
     fold = torch.zeros(900, dtype=torch.int64)
     whole, within = (
         conditional_entropy(found, grouping, "positions")[0, 0] / np.log(30)
@@ -110,7 +109,7 @@ def test_equals_the_published_package_with_its_own_directions() -> None:
 
 
 def test_directions_of_one_draw_do_not_touch_another() -> None:
-    one = references(5, 9, 1, seed=0).directions / 0.1
-    both = torch.cat([one, references(5, 9, 1, seed=1).directions / 0.1])
+    one = references(5, 9, 1, seed=0).directions
+    both = torch.cat([one, references(5, 9, 1, seed=1).directions])
     unit = normalise(torch.randn(20, 9, generator=torch.Generator().manual_seed(0)))
-    assert torch.allclose(assign(unit, both)[0][:, :1], assign(unit, one)[0], atol=1e-6)
+    assert torch.allclose(assign(unit, both, 0.1)[0][:, :1], assign(unit, one, 0.1)[0], atol=1e-6)

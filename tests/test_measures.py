@@ -19,8 +19,8 @@ FOLDS, DRAWS, BINS = 8, 4, 50
 def entropies(hidden: np.ndarray, inputs: np.ndarray, outputs: np.ndarray, seed: int = 0) -> Entropies:
     """One layer, order 1, straight through the estimator."""
     positions, dimension = hidden.shape
-    scaled = references(BINS, dimension, DRAWS, seed).directions / temperature(BINS, dimension)
-    p, entropy = assign(normalise(torch.from_numpy(hidden)), scaled)
+    directions = references(BINS, dimension, DRAWS, seed).directions
+    p, entropy = assign(normalise(torch.from_numpy(hidden)), directions, temperature(BINS, dimension))
     found, fold = Assignments(p, entropy), torch.arange(positions) % FOLDS
     whole = conditional_entropy(found, together(fold, FOLDS), "positions")
     conditional, distinct = {}, {}

@@ -29,8 +29,8 @@ WIDTH, BINS, DRAWS, FOLDS = 24, 50, 4, 8
 
 def tables(hidden: np.ndarray, answer: np.ndarray, answers: int) -> torch.Tensor:
     """[answers, draws, bins] summed assignments of hidden states [tokens, width], anisotropic as real ones are."""
-    scaled = references(BINS, WIDTH, DRAWS, 0).directions / temperature(BINS, WIDTH)
-    p, _ = assign(normalise(torch.from_numpy(hidden.astype(np.float32))), scaled)
+    directions = references(BINS, WIDTH, DRAWS, 0).directions
+    p, _ = assign(normalise(torch.from_numpy(hidden.astype(np.float32))), directions, temperature(BINS, WIDTH))
     return torch.zeros(answers, DRAWS, BINS).index_add_(0, torch.from_numpy(answer), p)
 
 

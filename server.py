@@ -1,5 +1,6 @@
 """The web server: the pages of app.py behind the guard, with /health and /metrics. `streamlit run server.py`."""
 
+import importlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -19,6 +20,8 @@ async def begin(served: App) -> AsyncGenerator[None]:
     assets.send_at_once()
     # A press in a run that was made the older way would be lost; frame.enter says more.
     PagesManager.uses_pages_directory = False
+    # Two first visitors at once would else import it each in a thread, and one be given half of it.
+    importlib.import_module("pandas")
     yield
 
 

@@ -94,7 +94,9 @@ def _models(probes: pl.DataFrame, change: Sequence[str]) -> pl.DataFrame:
 
 
 def _part(rows: pl.DataFrame) -> str:
-    subsets = rows.filter(what="preference")["subset"].unique().to_list()
+    """One of the parts of the pairs that every probe on the page has."""
+    probed = rows.filter(what="preference").group_by("subset").agg(pl.col("estimate_id").n_unique().alias("probes"))
+    subsets = probed.filter(probes=rows["estimate_id"].n_unique())["subset"].to_list()
     ordered = sorted(subsets, key=lambda name: (name != "all", name != "matched", name))
     names = {_named(name): name for name in ordered}
     return names[selection.select("Part of the pairs", list(names), "part", help=_PART_HELP)]

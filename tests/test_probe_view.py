@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,17 @@ def test_models_of_different_depth_share_an_axis(family: Path) -> None:
     write.save(deep, family)
     view, _ = build("preference", {})
     assert view.figures["profile"].layout.xaxis.title.text.startswith("depth")
+
+
+def test_a_part_of_the_pairs_is_offered_only_where_every_probe_has_it(family: Path) -> None:
+    last = probe("aa09", model="Newest", created_at=datetime(2026, 11, 3, 12))
+    last["measures"] = [row for row in last["measures"] if not row["variable"].endswith("source b")]
+    write.save(last, family)
+    asked = {"models": ["Newest", "Other-Instruct"], "part": ["b"]}
+    _, notes = build("preference", asked)
+    assert len(notes) == 1  # and the whole page is drawn, with all pairs
+    _, notes = build("preference", asked | {"models": ["Other-Instruct"]})
+    assert not notes
 
 
 def opened(**link: str) -> AppTest:

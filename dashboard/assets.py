@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import file_util
 
 from dashboard.guard import inside
+from dashboard.plotly_module import lean
 
 _FIGURES = "PlotlyChart"
 """The module that draws figures: by far the largest, and asked for only once a page's first figure arrives."""
@@ -71,9 +72,12 @@ def _files() -> dict[str, Path]:
 
 @cache
 def _held(name: str) -> Response:
+    content, lasting = _files()[name].read_bytes(), "public, immutable, max-age=31536000"
+    if name.endswith(".js") and Path(name).name.startswith(f"{_FIGURES}."):
+        # Its name is that of Streamlit's content, so that another release of this app would not be asked for.
+        content, lasting = lean(content.decode()).encode(), "public, max-age=86400"
     kind, _ = mimetypes.guess_type(name)
-    lasting = {"Cache-Control": "public, immutable, max-age=31536000"}
-    return Response(_files()[name].read_bytes(), headers=lasting, media_type=kind or "application/octet-stream")
+    return Response(content, headers={"Cache-Control": lasting}, media_type=kind or "application/octet-stream")
 
 
 @cache

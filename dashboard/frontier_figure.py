@@ -20,6 +20,8 @@ from dashboard.words import CORRECTIONS, card, count, order_name, plus_minus, st
 HEIGHT = 620
 _SHOWN = 560.0, 430.0
 """Pixels that the axes have at least on a desk; what is placed by them overlaps on none wider."""
+_LEGEND_WIDTH, _LEGEND_LINE = 380, 29
+"""Pixels that the legend has in a window of usual width, and that a line of it is high."""
 _NAMED = 26
 Row = Mapping[str, Any]
 
@@ -54,10 +56,16 @@ def frontier(models: Models, x: Axis, y: Axis, view: View) -> go.Figure:
     _names(figure, rows, models, x, y, ranges, of)
     figure.update_layout(
         meta={"alt": _alt(models, x, y, view)}, dragmode="zoom", clickmode="event+select",
-        margin={"t": 26, "r": 58},
+        margin={"t": 26, "r": 58, "l": 84, "b": 73 + _LEGEND_LINE * _legend_lines(figure)},
         legend={"yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "itemsizing": "trace"},
     )  # fmt: skip
     return figure
+
+
+def _legend_lines(figure: go.Figure) -> int:
+    """About how many lines the legend takes on a desk. When it outgrows its margin, Plotly draws everything twice."""
+    names = [trace.name for trace in figure.data if trace.name and trace.showlegend is not False]
+    return math.ceil(sum(40 + 6 * len(name) for name in names) / _LEGEND_WIDTH)
 
 
 def _axes(

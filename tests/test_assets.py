@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from streamlit import file_util
 
-from dashboard import assets
+from dashboard import assets, plotly_module
 
 STATIC = Path(file_util.get_static_dir()) / "static"
 
@@ -29,6 +29,13 @@ def test_files_are_those_installed_and_may_be_kept() -> None:
         assert found.content == path.read_bytes()
         assert "immutable" in found.headers["cache-control"]
         assert kind in found.headers["content-type"].replace("javascript", "js")
+
+
+def test_the_module_of_figures_is_sent_lean_and_kept_for_a_day() -> None:
+    [path] = (STATIC / "js").glob("PlotlyChart.*.js")
+    found = client().get(f"/static/js/{path.name}")
+    assert found.text == plotly_module.lean(path.read_text(encoding="utf-8"))
+    assert found.headers["cache-control"] == "public, max-age=86400"
 
 
 def test_what_is_not_a_file_of_streamlit_is_passed_on() -> None:

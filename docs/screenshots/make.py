@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -44,12 +44,18 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(data: Path, *options: str, port: int | None = None) -> Iterator[str]:
-    """The address of an app that shows the tables of a folder; options are Streamlit's."""
+def serving(data: Path, *options: str, port: int | None = None, log: Path | None = None) -> Iterator[str]:
+    """The address of an app that shows the tables of a folder; options are Streamlit's.
+
+    log: where all that it says is added, instead of the terminal.
+    """
     port = port or free_port()
     command = [sys.executable, "-m", "streamlit", "run", "server.py", "--server.port", str(port), *options]
     environment = os.environ | {"SOFTH_DATA": str(data)}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as server:
+    with ExitStack() as opened:
+        said = opened.enter_context(log.open("ab")) if log else None
+        outputs = {"stdout": said or subprocess.DEVNULL, "stderr": said}
+        server = opened.enter_context(subprocess.Popen(command, cwd=ROOT, env=environment, **outputs))
         try:
             _wait_for(port)
             yield f"http://localhost:{port}"
@@ -110,7 +116,7 @@ def shoot(opened: Browser, address: str, name: str) -> None:
     page.close()
 
 
-def _tables(folder: Path) -> Path:
+def tables(folder: Path) -> Path:
     """A copy of the shipped tables with a deck: pictures leave nothing behind in the project."""
     shutil.copy(ROOT / "data" / "softh.duckdb", folder)
     (folder / "decks").mkdir()
@@ -124,7 +130,7 @@ def _tables(folder: Path) -> Path:
 def main() -> None:
     """Write the pictures that are named, or all."""
     names = sys.argv[1:] or [f"{place}-{look}" for place in PATHS for look in LOOKS]
-    with TemporaryDirectory() as folder, serving(_tables(Path(folder))) as address, browser() as opened:
+    with TemporaryDirectory() as folder, serving(tables(Path(folder))) as address, browser() as opened:
         for name in names:
             shoot(opened, address, name)
 

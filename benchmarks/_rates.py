@@ -1,4 +1,4 @@
-"""What one checkpoint takes on one H100: rates that were measured for one shape, scaled to others."""
+"""What one checkpoint takes on one GPU: rates that were measured for one shape, scaled to others."""
 
 import math
 import re
@@ -9,12 +9,12 @@ from softh.plan import Machine, Need, Plan, choose
 from softh.spec import EstimateSpec
 
 TOKENS = 16 * 512
-"""Tokens of the batch that was measured (docs/method.md, `python -m benchmarks.gpu`), OLMo2-1B shape, one H100."""
-FORWARD, ASSIGNMENT, STATISTICS = 0.0625, 0.0079, 0.0162
+"""Tokens of the batch that was measured (docs/method.md, `python -m benchmarks.gpu`), OLMo2-1B shape, one H200."""
+FORWARD, ASSIGNMENT, STATISTICS = 0.0576, 0.0041, 0.0071
 """Seconds of that batch: forward pass without the head; soft assignment, and all statistics with it, of 32 draws with
 null."""
-WHOLE = 0.845
-"""Token rate of a whole estimate over that of the bare loop, measured once, with one draw."""
+WHOLE = 0.956
+"""Token rate of a whole estimate over that of the bare loop, with one draw."""
 STARTING, READING = 20.0, 5e8
 """Seconds to start a process and bytes of weights read a second: what softh/costs.py assumes, not measured here."""
 CARD, RAM, PRODUCT = 80e9, 256e9, 6e14

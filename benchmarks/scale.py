@@ -17,7 +17,7 @@ from softh.spec import EstimateSpec
 
 HERE = Path(__file__).parent
 PRICES = (2.0, 4.0)
-"""Dollars an hour of one H100: assumed, low and high."""
+"""Dollars an hour of one GPU: assumed, low and high."""
 LINK, HOST = 1.25e9, 8
 """Bytes a second that a host gets from the hub (10 Gbit/s) and GPUs in a host: assumed."""
 BYTES = (2, 4)

@@ -122,7 +122,7 @@ def said(data: Path) -> list[str]:
     wrong = []
     for log in (data / "server.log", data / "jobs" / "worker.log"):
         for line in re.sub(r"\x1b\[[\d;]*m", "", log.read_text(encoding="utf-8")).splitlines():
-            grave = line.startswith("{") and json.loads(line)["level"] in {"error", "critical"}
+            grave = '"level": "error"' in line or '"level": "critical"' in line  # a kill may cut a line
             if grave or re.search(
                 r"Traceback \(|^[\w.]*(Error|Exception|Iteration)\b|/(dashboard|softh)/\S+:\d+", line
             ):
@@ -132,9 +132,11 @@ def said(data: Path) -> list[str]:
 
 def left(folder: Path) -> list[int]:
     """Workers that live on although they were told to end."""
-    workers = [psutil.Process(pid) for pid in kills.worker_pids(folder)]
-    for worker in workers:
-        worker.terminate()
+    workers = []
+    for pid in kills.worker_pids(folder):
+        with suppress(psutil.NoSuchProcess):  # it may just have ended
+            workers.append(psutil.Process(pid))
+            workers[-1].terminate()
     return [worker.pid for worker in psutil.wait_procs(workers, 30)[1]]
 
 
@@ -237,6 +239,7 @@ def main() -> None:
     found["requirements"] = requirements(found)
     RESULTS.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     report(found)
+    sys.exit(not all(found["requirements"].values()))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from dashboard.rows import Row
-from dashboard.template import Look
+from dashboard.template import Look, add_to_layout
 from dashboard.words import checkpoint_name
 
 
@@ -30,7 +30,7 @@ class Mark:
 
 def add_marks(figure: go.Figure, marks: Sequence[Mark], paths: Sequence[list[dict[str, Any]]], look: Look) -> None:
     """A ring where a phase ends on the plane, named once for each kind of boundary."""
-    named: set[str] = set()
+    named: dict[str, dict[str, Any]] = {}
     for mark in marks:
         rows = next((rows for rows in paths if rows[0]["model"] == mark.path and len(rows) > 1), None)
         if rows is None:
@@ -44,13 +44,19 @@ def add_marks(figure: go.Figure, marks: Sequence[Mark], paths: Sequence[list[dic
             )
         )  # fmt: skip
         if (kind := mark.text.partition(" near")[0]) not in named:
-            named.add(kind)
-            late = bool(named - {kind})  # the first lies where the path goes up and right, the second at its top
-            figure.add_annotation(
-                x=x, y=y, text=kind, ax=-40 if late else 76, ay=-26 if late else -2, arrowwidth=0.8,
-                arrowcolor=look.ink, arrowhead=0, standoff=9, font={"size": 11.5, "color": look.ink}, bgcolor=look.veil,
-                borderpad=1, xanchor="right" if late else "left",
-            )  # fmt: skip
+            late = bool(named)  # the first lies where the path goes up and right, the second at its top
+            named[kind] = _called(kind, x, y, look) | {
+                "ax": -40 if late else 76, "ay": -26 if late else -2, "standoff": 9,
+                "xanchor": "right" if late else "left",
+            }  # fmt: skip
+    add_to_layout(figure, "annotations", list(named.values()))
+
+
+def _called(text: str, x: float, y: float, look: Look) -> dict[str, Any]:
+    """A name with a line to its point."""
+    font = {"size": 11.5, "color": look.ink}
+    line = {"arrowwidth": 0.8, "arrowcolor": look.ink, "arrowhead": 0}
+    return {"x": x, "y": y, "text": text, "font": font, "bgcolor": look.veil, "borderpad": 1, **line}
 
 
 def add_rings(figure: go.Figure, rows: Sequence[Row], look: Look) -> None:
@@ -60,37 +66,34 @@ def add_rings(figure: go.Figure, rows: Sequence[Row], look: Look) -> None:
     frame = {"symbol": "square-open", "size": 22, "color": look.ink, "line": {"width": 2}, "opacity": 1}
     x, y = [row["input"] for row in rows], [row["output"] for row in rows]
     figure.add_trace(go.Scatter(x=x, y=y, mode="markers", marker=frame, hoverinfo="skip"))
-    for row in rows:
-        figure.add_annotation(
-            x=row["input"], y=row["output"], text=checkpoint_name(row), ax=30, ay=-22, arrowwidth=0.8,
-            arrowcolor=look.ink, arrowhead=0, standoff=10, font={"size": 11.5, "color": look.ink}, bgcolor=look.veil,
-            borderpad=1,
-        )  # fmt: skip
+    where = {"ax": 30, "ay": -22, "standoff": 10}
+    names = [_called(checkpoint_name(row), row["input"], row["output"], look) | where for row in rows]
+    add_to_layout(figure, "annotations", names)
 
 
 def add_lines(figure: go.Figure, marks: Sequence[Mark], colours: dict[str, str], look: Look) -> None:
     """The same boundaries across all panels of the curves: a line, and its interval as a band, at `place`."""
-    named: set[str] = set()
+    named: dict[str, dict[str, Any]] = {}
+    shapes: list[dict[str, Any]] = []
     for mark in marks:
         colour = colours[mark.path]
         if math.isclose(mark.low, mark.high):
             continue
-        figure.add_shape(
-            type="rect", xref="x", yref="paper", x0=mark.low, x1=mark.high, y0=0, y1=1, fillcolor=colour, opacity=0.1,
-            line={"width": 0}, layer="below",
-        )  # fmt: skip
-        figure.add_shape(
-            type="line", xref="x", yref="paper", x0=mark.place, x1=mark.place, y0=0, y1=1, layer="below",
-            line={"color": colour, "width": 1.4, "dash": "dash"},
-        )  # fmt: skip
+        across = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
+        band = {"fillcolor": colour, "opacity": 0.1, "line": {"width": 0}}
+        line = {"color": colour, "width": 1.4, "dash": "dash"}
+        shapes.append({"type": "rect", "x0": mark.low, "x1": mark.high, **band, **across})
+        shapes.append({"type": "line", "x0": mark.place, "x1": mark.place, "line": line, **across})
         if (kind := mark.text.partition(" near")[0]) not in named:
-            named.add(kind)
-            late = bool(named - {kind})  # information is low at the first and high at the second
-            figure.add_annotation(
-                text=kind, xref="x", yref="y domain", x=mark.place, y=0 if late else 1, showarrow=False,
-                yanchor="bottom" if late else "top", xanchor="left" if late else "right", xshift=4 if late else -4,
-                font={"size": 11, "color": look.muted}, bgcolor=look.veil, borderpad=0,
-            )  # fmt: skip
+            late = bool(named)  # information is low at the first and high at the second
+            named[kind] = {
+                "text": kind, "xref": "x", "yref": "y domain", "x": mark.place, "y": 0 if late else 1,
+                "showarrow": False, "yanchor": "bottom" if late else "top", "xanchor": "left" if late else "right",
+                "xshift": 4 if late else -4, "font": {"size": 11, "color": look.muted}, "bgcolor": look.veil,
+                "borderpad": 0,
+            }  # fmt: skip
+    add_to_layout(figure, "shapes", shapes)
+    add_to_layout(figure, "annotations", list(named.values()))
 
 
 def _between(rows: Sequence[Row], step: float) -> tuple[float, float]:

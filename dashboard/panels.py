@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from dashboard.plane import HEIGHT
-from dashboard.template import Look, template
+from dashboard.template import Look, add_to_layout, template
 from dashboard.words import NAMES, SYMBOLS
 
 _HEADING = 0.065
@@ -59,21 +59,22 @@ def panels(
     )
     heading = _HEADING * HEIGHT / tall
     height = 1 / len(series) - heading
+    names, traces = [], []
     for number, (quantity, lines) in enumerate(series.items(), start=1):
         top = 1 - heading - (number - 1) / len(series)
         name = f"yaxis{number if number > 1 else ''}"
         limits = _limits(quantity, lines)
         figure.update_layout({name: {"domain": [max(top - height, 0), top], "nticks": 5, "range": limits}})
-        figure.add_annotation(
-            text=f"{_heading(quantity)} {(headings or {}).get(quantity, '')}".strip(),
-            xref="paper", yref="paper", x=0, y=top, xanchor="left", yanchor="bottom", showarrow=False,
-            font={"size": 12.5},
-        )  # fmt: skip
+        text = f"{_heading(quantity)} {(headings or {}).get(quantity, '')}".strip()
+        above = {"xref": "paper", "yref": "paper", "x": 0, "y": top, "xanchor": "left", "yanchor": "bottom"}
+        names.append({"text": text, "showarrow": False, "font": {"size": 12.5}, **above})
         for line in lines:
-            figure.add_traces(_traces(line, f"y{number}", legend=number == 1 and not line.dotted, look=look))
+            traces += _traces(line, f"y{number}", legend=number == 1 and not line.dotted, look=look)
     if any(line.dotted for lines in series.values() for line in lines):
         null = {"color": look.muted, "width": 1.4, "dash": "dot"}
-        figure.add_trace(go.Scatter(x=[None], y=[None], mode="lines", line=null, name="null", hoverinfo="skip"))
+        traces.append(go.Scatter(x=[None], y=[None], mode="lines", line=null, name="null", hoverinfo="skip"))
+    figure.add_traces(traces)
+    add_to_layout(figure, "annotations", names)
     figure.update_xaxes(
         title_text=axis.title, anchor=f"y{len(series)}", tickvals=axis.ticks, ticktext=axis.texts,
         showspikes=True, spikemode="across", spikethickness=1, spikedash="dot", spikecolor=look.muted,

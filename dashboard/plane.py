@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 
 from dashboard.bands import ribbon
-from dashboard.template import Look, along, mix, template
+from dashboard.template import Look, add_to_layout, along, mix, template
 from dashboard.words import CORRECTIONS, NAMES, SYMBOLS, order_name
 
 Spread = Literal["crosses", "bands", "none"]
@@ -68,11 +68,13 @@ def plane(
     # margins, Plotly draws the whole figure once more.
     figure.update_layout(margin={"t": 26, "r": 58, "l": 84, "b": 130 if scale else 64}, hovermode="closest")
     rays(figure, x_range, y_range, look)
-    for path in paths:
-        figure.add_traces([*_band(path, spread), *_segments(path), *_arrows(path, look), _points(path, look, spread)])
-    _labels(figure, paths, x_range, y_range, look)
-    if scale:
-        figure.add_trace(_colour_bar(scale, look))
+    drawn = (
+        trace
+        for path in paths
+        for trace in (*_band(path, spread), *_segments(path), *_arrows(path, look), _points(path, look, spread))
+    )
+    figure.add_traces([*drawn, *([_colour_bar(scale, look)] if scale else [])])
+    add_to_layout(figure, "annotations", list(_labels(paths, x_range, y_range, look)))
     return figure
 
 
@@ -98,23 +100,28 @@ def _title(quantity: str, order: int, correction: str, look: Look) -> str:
 
 def rays(figure: go.Figure, x_range: tuple[float, float], y_range: tuple[float, float], look: Look) -> None:
     """Lines I(Y;Z) = c I(X;Z), named where they leave the axes; c = 1 is the bound."""
+    lines, names = [], []
     for ratio in RAYS:
         bound = ratio == 1
         line = {"color": look.muted if bound else look.grid, "width": 1.4, "dash": "dash" if bound else "solid"}
-        figure.add_shape(type="line", x0=0, y0=0, x1=10, y1=10 * ratio, line=line, layer="below")
+        lines.append({"type": "line", "x0": 0, "y0": 0, "x1": 10, "y1": 10 * ratio, "line": line, "layer": "below"})
         right = ratio * x_range[1] <= y_range[1]
         name = f"optimality{'<br>' if right else ' '}{ratio:g}" if ratio == RAYS[0] else f"{ratio:g}"
-        figure.add_annotation(
-            x=x_range[1] if right else y_range[1] / ratio,
-            y=ratio * x_range[1] if right else y_range[1],
-            text=("bound" if right else "bound: I(Y;Z) = I(X;Z)") if bound else name,
-            font={"size": 11, "color": look.muted},
-            align="left",
-            xanchor="left" if right else "right" if bound else "center",
-            yanchor="middle" if right else "bottom",
-            xshift=3 if right else 0,
-            showarrow=False,
+        names.append(
+            {
+                "x": x_range[1] if right else y_range[1] / ratio,
+                "y": ratio * x_range[1] if right else y_range[1],
+                "text": ("bound" if right else "bound: I(Y;Z) = I(X;Z)") if bound else name,
+                "font": {"size": 11, "color": look.muted},
+                "align": "left",
+                "xanchor": "left" if right else "right" if bound else "center",
+                "yanchor": "middle" if right else "bottom",
+                "xshift": 3 if right else 0,
+                "showarrow": False,
+            }
         )
+    add_to_layout(figure, "shapes", lines)
+    add_to_layout(figure, "annotations", names)
 
 
 def _segments(path: Path) -> Iterator[go.Scatter]:
@@ -199,12 +206,8 @@ def _unit(values: Sequence[float]) -> list[float]:
 
 
 def _labels(
-    figure: go.Figure,
-    paths: Sequence[Path],
-    x_range: tuple[float, float],
-    y_range: tuple[float, float],
-    look: Look,
-) -> None:
+    paths: Sequence[Path], x_range: tuple[float, float], y_range: tuple[float, float], look: Look
+) -> Iterator[dict[str, Any]]:
     """Name every end and every start, on the side that the path leaves free, none on another."""
     wanted = [(path, -1, _two_lines(path.name, look)) for path in paths]
     # One 'step 0' for all that begin together.
@@ -221,11 +224,12 @@ def _labels(
         below = min((other for where, other in taken if abs(where - place) < 0.4), default=math.inf) - _LABEL_GAP
         height = max(min(height, below), y_range[0] * pixels + 9)  # never among the ticks
         taken.append((place, height))
-        figure.add_annotation(
-            x=x, y=y, text=text, align="right" if left else "left", xanchor="right" if left else "left",
-            ax=-14 if left else 14, ay=y * pixels - height, arrowcolor=look.muted, arrowwidth=0.8, arrowhead=0,
-            standoff=7, font={"size": 12.5, "color": look.ink}, bgcolor=look.veil, borderpad=1,
-        )  # fmt: skip
+        yield {
+            "x": x, "y": y, "text": text, "align": "right" if left else "left", "xanchor": "right" if left else "left",
+            "ax": -14 if left else 14, "ay": y * pixels - height, "arrowcolor": look.muted, "arrowwidth": 0.8,
+            "arrowhead": 0, "standoff": 7, "font": {"size": 12.5, "color": look.ink}, "bgcolor": look.veil,
+            "borderpad": 1,
+        }  # fmt: skip
 
 
 def _free_side(path: Path, x: float, y: float, place: float) -> tuple[bool, float]:

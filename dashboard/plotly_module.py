@@ -1,7 +1,7 @@
 """Streamlit's module of figures, less what no figure here needs: a third of its size, and every figure is drawn once.
 
 Most of it is Plotly, bundled as a list of modules `name=_({"path"(e,t){…}})` of which each runs when `name()` is first
-called. Where a pattern finds nothing, as it may in another release, that part of the file stays as it is.
+called. Where the list of kinds is not found, as it may be in another release, every module stays.
 """
 
 import re
@@ -21,8 +21,10 @@ _CALL = re.compile(r"([\w$]+)\(\)")
 
 def lean(script: str) -> str:
     """The module without kinds of traces, and without drawings, that nobody sees."""
-    script = _KINDS.sub(r"\1]", script, count=1)
     script = _FIRST_DRAWING.sub(r"\1if(\3.width===void 0)return;\2", script, count=1)
+    script, cut = _KINDS.subn(r"\1]", script)
+    if cut != 1:
+        return script
     bodies = dict(_bodies(script))
     needed = _needed(script, bodies)
     return _without(script, [place for name, place in bodies.items() if name not in needed])

@@ -12,8 +12,8 @@ import polars as pl
 
 _RANK = {"base": 0, "sft": 1, "instruct": 1, "dpo": 2}
 _SUFFIX = re.compile(r"(?i)-(?:sft|dpo|instruct|chat|it)(?=$|[ (.])")
-_SAME = ("settings", "reference_digest", "documents", "positions", "layers", "draws", "folds")
-"""What two probes must share for their draws and folds to be the same."""
+_SAME = ("settings", "width", "documents", "positions", "layers", "draws", "folds")
+"""What two probes must share for their draws and folds to be the same; settings hold seed, bins and frame."""
 
 
 @dataclass(frozen=True)

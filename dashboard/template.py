@@ -1,7 +1,9 @@
 """Our own Plotly template: fonts, inks and colour-blind-safe colours, for light and dark."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -92,3 +94,8 @@ def along(scale: tuple[str, ...], position: float) -> str:
     place = min(max(position, 0.0), 1.0) * (len(scale) - 1)
     below = min(int(place), len(scale) - 2)
     return mix(scale[below + 1], scale[below], place - below)
+
+
+def add_to_layout(figure: go.Figure, part: str, some: Sequence[dict[str, Any]]) -> None:
+    """Add annotations or shapes to a figure at once: Plotly checks all that are there for every one that is added."""
+    figure.layout[part] = (*figure.layout[part], *some)

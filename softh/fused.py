@@ -51,7 +51,7 @@ class Product:
         elif self.single:
             self._one_launch(hidden, rows, p, entropy)
         else:
-            step = max(1024, _SCORES // (self.draws * self.bins))
+            step = max(_LEAST, _SCORES // len(self.short))
             for start in range(0, len(rows), step):
                 piece = slice(start, start + step)
                 self._two_launches(hidden, rows[piece], p[piece], entropy[piece])
@@ -84,7 +84,7 @@ class Product:
         H100. Measured on random numbers, in a product as large as the ones to come.
         """
         generator = torch.Generator(self.directions.device).manual_seed(0)
-        columns = max(_MEASURED, len(self.short))
+        columns = _MEASURED if self.single else len(self.short)
         rows = min(8192, max(_LEAST, _SCORES // columns))
         z, w = (
             torch.randn(count, self.width, generator=generator, device=self.directions.device).to(self.short.dtype)

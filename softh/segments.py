@@ -151,7 +151,7 @@ def sums_of_labels(p: Tensor, entropy: Tensor, at: Index) -> Tensor:
         each = min(_EACH, power_of_two(draws), max(1, _TILE // pad))
         sums.few[(few.shape[1], cover(draws, each), layers)](
             p, at.members, at.ends, *at.few[:3], few, rows, draws, p.stride(0), few.stride(0), rows.stride(0),
-            pad, stride, at.folds, at.least, each, num_warps=max(1, each * pad // 256),
+            pad, stride, at.folds, at.least, each, num_warps=min(32, max(1, each * pad // 256)),
         )  # fmt: skip
     many = torch.empty(layers, len(at.many[0]), draws * (1 + fold_pad), dtype=torch.float64, device=p.device)
     if many.numel():

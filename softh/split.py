@@ -227,11 +227,13 @@ def _kept(part: int, found: Assigned, folder: Path) -> Assigned:
 
 
 def _agreed(kept: Sequence[Assigned]) -> Assigned:
-    """The first part, once all are of the same weights and text."""
-    seen = {(part.checkpoint.digest, part.made.windows.digest, part.made.model) for part in kept}
+    """The first part, once all are of the same weights, text and directions."""
+    seen = {
+        (part.checkpoint.digest, part.made.windows.digest, part.made.model, part.made.reference_digest) for part in kept
+    }
     if len(seen) > 1:
         raise InputError(
-            "The shards had different weights, texts or machines (a branch may have moved meanwhile); "
+            "The shards had different weights, texts, machines or versions (a branch may have moved meanwhile); "
             "expected the same for all: name a commit as revision, and machines of one kind."
         )
     return kept[0]

@@ -322,6 +322,15 @@ def test_devices_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> 
     assert worker.devices() == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "3"}]
 
 
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="no sharing out by session here")
+def test_a_job_gives_way_to_the_processes_of_other_sessions() -> None:
+    code = "from softh.jobs import child; child.give_way(); print(open('/proc/self/autogroup').read())"
+    said = subprocess.run(
+        [sys.executable, "-c", code], start_new_session=True, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.strip().endswith("nice 10")
+
+
 def test_words(data: Path) -> None:
     assert [duration(seconds) for seconds in (0, 59, 150, 7_200, 180_000)] == ["0 s", "59 s", "2 min", "2 h", "2 days"]
     job, second = counting("a"), counting("b")

@@ -34,12 +34,13 @@ def references(bins: int, dimension: int, draws: int, seed: int, frame: Frame = 
     Coordinates are rounded to what bfloat16 and half precision both hold. Directions are random anyway, so this is
     another draw as good as the first, and a GPU multiplies by it exactly in one product instead of two or three.
     """
-    drawn = np.stack([_one_draw(bins, dimension, np.random.SeedSequence((seed, r)), frame) for r in range(draws)])
+    drawn = np.stack([one_draw(bins, dimension, np.random.SeedSequence((seed, r)), frame) for r in range(draws)])
     rounded = torch.from_numpy(drawn).bfloat16().half().float()
     return References(rounded, hashlib.sha256(rounded.numpy().tobytes()).hexdigest())
 
 
-def _one_draw(bins: int, dimension: int, seed: np.random.SeedSequence, frame: Frame) -> np.ndarray:
+def one_draw(bins: int, dimension: int, seed: np.random.SeedSequence, frame: Frame) -> np.ndarray:
+    """Directions [bins, dimension] of one draw in float32, before they are rounded."""
     generator = np.random.Generator(np.random.PCG64(seed))
     if frame == "iid":
         gaussian = generator.standard_normal((bins, dimension))

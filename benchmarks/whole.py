@@ -23,7 +23,7 @@ from softh.estimate import Prepared, estimate_model
 from softh.spec import EstimateSpec
 
 RESULTS = Path(__file__).with_name("results") / "whole.json"
-ROUNDS, DRAWS = 5, (1, 32)
+ROUNDS, DRAWS = 3, (1, 32)
 DOCUMENTS, CONTEXT = 48, 256
 
 

@@ -135,11 +135,13 @@ def test_a_page_opened_first_by_its_own_path_has_its_frame(chromium: Browser, tm
 
 def test_figures_follow_when_the_theme_changes(page: Page, address: str) -> None:
     visit(page, address)
-    ink = "document.querySelector('.js-plotly-plot').layout.template.layout.font.color"
+    # Between two themes there is no figure for a moment.
+    ink = "document.querySelector('.js-plotly-plot')?.layout?.template.layout.font.color"
     settled(page)
     light = page.evaluate(ink)
+    assert light
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function(f"{ink} !== '{light}'")
+    page.wait_for_function(f"{ink} && {ink} !== '{light}'")
 
 
 def test_figures_have_alt_text(page: Page, address: str) -> None:

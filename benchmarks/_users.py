@@ -8,7 +8,6 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
-from pathlib import Path
 from random import Random
 
 import psutil
@@ -20,6 +19,7 @@ from websockets.exceptions import WebSocketException
 from benchmarks._clients import Listener, Reader, reader
 from benchmarks.pages import spread
 from docs.screenshots.make import PATHS, browser
+from softh.jobs import processes
 from tests.browser.test_walk import PROBE, change, controls, settle, visit
 
 THINK = 15.0, 30.0
@@ -130,10 +130,9 @@ def windows(visits: Visits, number: int) -> None:
 def give_way() -> None:
     """Windows are on other machines than the server: here they only get what it leaves of the processors."""
     for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error, OSError):
+        with suppress(psutil.Error):
             if "chrom" in process.name():
-                process.nice(10)
-                Path(f"/proc/{process.pid}/autogroup").write_text("10", encoding="ascii")
+                processes.give_way(process.pid)
 
 
 def step(page: Page, address: str, place: str, chance: Random) -> None:

@@ -102,9 +102,9 @@ def measure_entropies(
             progress("statistics", done, len(readings))
             known = {layer: values for layer in layers if (values := shards.recall(layer, draws)) is not None}
             if missing := [layer for layer in layers if layer not in known]:
-                for layer, values in zip(
-                    missing, _count(reader, groupings, (every[draws], epsilon), missing, spec, cut), strict=True
-                ):
+                # What is held has no name here: it is free before the next is.
+                counted = entropies(hold(reader, every[draws], epsilon, missing, spec, cut), groupings, spec.weighting)
+                for layer, values in zip(missing, counted, strict=True):
                     known[layer] = values
                     shards.keep(layer, draws, values)
             for layer, values in known.items():
@@ -118,18 +118,6 @@ def measure_entropies(
 def gather(found: np.ndarray, distinct: dict[Key, int], bins: int, positions: int) -> Entropies:
     """Entropies from an array [layers, groupings, 1 + folds, draws]: label sets by key, and last all positions."""
     return Entropies(found[:, -1], {key: found[:, at] for at, key in enumerate(distinct)}, distinct, bins, positions)
-
-
-def _count(
-    reader: "Reader",
-    groupings: Sequence[Grouping],
-    under: tuple[Tensor, float],
-    layers: list[int],
-    spec: EstimateSpec,
-    cut: Plan,
-) -> np.ndarray:
-    """H(Z | label) of some layers under some draws, from one reading; what it holds is free again afterwards."""
-    return entropies(hold(reader, *under, layers, spec, cut), groupings, spec.weighting)
 
 
 def hold(

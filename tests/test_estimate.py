@@ -190,7 +190,7 @@ def test_an_interrupted_estimate_counts_only_what_is_missing(
     spec: EstimateSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[int] = []
-    really = module._count
+    really = module.hold
 
     def counting(*asked: object) -> object:
         counted.extend(asked[3])
@@ -199,13 +199,13 @@ def test_an_interrupted_estimate_counts_only_what_is_missing(
         return really(*asked)
 
     with open_cache(tmp_path / "cache") as cache:
-        monkeypatch.setattr(module, "_count", counting)
+        monkeypatch.setattr(module, "hold", counting)
         with pytest.raises(KeyboardInterrupt):
             estimate(spec, cache=cache)
         assert counted == [0, 1, 2]
         resumed = estimate(spec, cache=cache)
         assert counted == [0, 1, 2, 2]
-        monkeypatch.setattr(module, "_count", really)
+        monkeypatch.setattr(module, "hold", really)
         again = estimate(spec, cache=cache)
         assert [row.value for row in resumed.measures] == [row.value for row in again.measures]
         assert not [key for key in cache if key.endswith("0-3")]

@@ -324,7 +324,10 @@ def test_devices_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="no sharing out by session here")
 def test_a_job_gives_way_to_the_processes_of_other_sessions() -> None:
-    code = "from softh.jobs import child; child.give_way(); print(open('/proc/self/autogroup').read())"
+    code = (
+        "import os; from softh.jobs import processes; processes.give_way(os.getpid()); "
+        "print(open('/proc/self/autogroup').read())"
+    )
     said = subprocess.run(
         [sys.executable, "-c", code], start_new_session=True, capture_output=True, text=True, check=True
     )

@@ -8,8 +8,6 @@ import os
 import signal
 import sys
 import time
-from contextlib import suppress
-from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -18,9 +16,6 @@ from softh.jobs import processes
 
 _EVERY = 0.5
 """Seconds between two events of one phase."""
-_NICE = 10
-"""The page and the shell stay quick while a job computes."""
-_OF_SESSION = Path("/proc/self/autogroup")
 
 
 class Teller:
@@ -49,7 +44,7 @@ def main() -> None:
     teller = Teller(_take_stdout())
     # Otherwise nothing is cleaned up behind a cancelled job.
     signal.signal(signal.SIGTERM, _leave)
-    give_way()
+    processes.give_way(os.getpid())
     order = json.load(sys.stdin)
     from softh.jobs import kinds  # what is killed before this line costs nothing
 
@@ -63,17 +58,6 @@ def main() -> None:
         if "can't allocate memory" not in str(error):
             raise
         _refuse(teller, f"The memory of this machine was exhausted; expected the model to fit: {_SMALLER}.")
-
-
-def give_way() -> None:
-    """Let the other processes of this machine go first.
-
-    Where Linux shares processors out by session, as most desktops and servers do, what a process says of itself counts
-    within its session alone, and a job has one of its own: the session has to say so too.
-    """
-    os.nice(_NICE)
-    with suppress(OSError):
-        _OF_SESSION.write_text(str(_NICE), encoding="ascii")
 
 
 def _refuse(teller: Teller, sentence: str) -> NoReturn:

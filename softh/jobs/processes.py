@@ -21,6 +21,8 @@ MARK = "SOFTH_JOB"
 POLITE = 2.0
 """Seconds that a process has to stop after SIGTERM; then SIGKILL."""
 
+_NICE = 10
+"""The page and the shell stay quick while a job computes."""
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
@@ -48,6 +50,17 @@ def start(
         child.stdin.write(json.dumps(order).encode())
         child.stdin.close()
     return child
+
+
+def give_way(pid: int) -> None:
+    """Let a process, and its session, come after the others of this machine.
+
+    Where Linux shares processors out by session, as most desktops and servers do, what a process says of itself counts
+    within its session alone, and a job has one of its own: the session has to say so too.
+    """
+    psutil.Process(pid).nice(_NICE)
+    with suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(_NICE), encoding="ascii")
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,12 +83,16 @@ def names_in(path: Path) -> set[str]:
 def digest(path: Path, weights: Weights) -> str:
     """SHA-256 over weights, config and tokenizer of a folder: everything that decides numbers."""
     settings = set() if weights.gguf else SETTINGS & names_in(path)
-    whole = hashlib.sha256()
-    for name in sorted({*settings, *weights.files}):
-        with (path / name).open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        whole.update(f"{name} {content}\n".encode())
-    return whole.hexdigest()
+    names = sorted({*settings, *weights.files})
+    with ThreadPoolExecutor() as pool:  # hashing lets other threads run: the shards of a large model take turns nowhere
+        contents = pool.map(_content, [path / name for name in names])
+        lines = "".join(f"{name} {content}\n" for name, content in zip(names, contents, strict=True))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _content(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def pickled(source: str) -> str:

@@ -77,7 +77,8 @@ class HeldOnGpu:
         target = self.p[row][some]
         p = torch.empty(target.shape, dtype=target.dtype, device=hidden.device) if self.spilled else target
         if centre is None:
-            self.product(hidden, rows, p, self.entropy[row, some])
+            with torch.cuda.device_of(hidden):  # Triton starts its kernels on the current GPU, wherever the data are
+                self.product(hidden, rows, p, self.entropy[row, some])
         else:
             assign_into(hidden[rows], self.product.directions, self.product.epsilon, p, self.entropy[row, some], centre)
         if self.spilled:
@@ -102,4 +103,5 @@ class HeldOnGpu:
         whole = [(self.all, self.entropy)]
         if self.spilled:
             whole = [(p[None], h[None]) for p, h in zip(self.p, self.entropy, strict=True)]
-        return np.concatenate([conditional_entropies(p.to(device, non_blocking=True), h, sets) for p, h in whole])
+        with torch.cuda.device_of(self.entropy):
+            return np.concatenate([conditional_entropies(p.to(device, non_blocking=True), h, sets) for p, h in whole])

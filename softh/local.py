@@ -3,8 +3,8 @@
 import multiprocessing
 import os
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -45,7 +45,9 @@ class Local(Engine):
         import torch
 
         self.device, self.asked, self.free = device, gpus, free
-        self.gpus = torch.cuda.device_count() if device in ("auto", "cuda") else 0
+        count = torch.cuda.device_count() if device in ("auto", "cuda") else 0
+        named = os.environ.get("CUDA_VISIBLE_DEVICES")
+        self.gpus = named.split(",")[:count] if named else [str(number) for number in range(count)]
         self._context = multiprocessing.get_context("spawn")
         self._running: dict[Connection, _Running] = {}
         self._fetch: _Fetch | None = None
@@ -60,11 +62,10 @@ class Local(Engine):
         if self._fetch is not None and self._fetch.spec == _spec(unit):
             self._fetch.process.join()
         cards = self._idle()[: self.cards(unit)]
-        visible = ",".join(map(str, cards)) if self.gpus > 1 else None
         ours, theirs = self._context.Pipe(duplex=False)
-        orders = (theirs, unit, self.device, visible, self.free)
-        process = self._context.Process(target=_child, args=orders, daemon=True)
-        process.start()
+        process = self._context.Process(target=_child, args=(theirs, unit, self.device, self.free), daemon=True)
+        with _visible([self.gpus[card] for card in cards] if len(self.gpus) > 1 else None):
+            process.start()
         theirs.close()
         self._running[ours] = _Running(process, cards)
         return ours
@@ -121,17 +122,17 @@ class Local(Engine):
 
     def cards(self, unit: Unit) -> int:
         """How many GPUs a unit takes."""
-        if self.gpus < 2 or self.asked is not None:
-            return min(self.asked or 1, max(1, self.gpus))
+        if len(self.gpus) < 2 or self.asked is not None:
+            return min(self.asked or 1, max(1, len(self.gpus)))
         spec = _spec(unit)
         key = (spec.model, spec.revision)
         if key not in self._cards:
-            self._cards[key] = min(self.gpus, _cards(spec))
+            self._cards[key] = min(len(self.gpus), _cards(spec))
         return self._cards[key]
 
     def _idle(self) -> list[int]:
         busy = {card for unit in self._running.values() for card in unit.cards}
-        return [card for card in range(max(1, self.gpus)) if card not in busy]
+        return [card for card in range(max(1, len(self.gpus))) if card not in busy]
 
 
 def _spec(unit: Unit) -> EstimateSpec:
@@ -150,10 +151,22 @@ def _cards(spec: EstimateSpec) -> int:
     )
 
 
-def _child(answer: Connection, unit: Unit, device: str, visible: str | None, free: bool) -> None:
-    """The process of one unit; torch sees only the GPUs that are its own."""
-    if visible is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = visible
+@contextmanager
+def _visible(names: Sequence[str] | None) -> Generator[None]:
+    """The GPUs that a process which starts meanwhile sees: whatever it imports first may look for them."""
+    before = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if names is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(names)
+    try:
+        yield
+    finally:
+        os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+        if before is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = before
+
+
+def _child(answer: Connection, unit: Unit, device: str, free: bool) -> None:
+    """The process of one unit."""
     answer.send(work(unit, device, free=free, progress=_Teller(answer)))
 
 

@@ -105,11 +105,11 @@ def _device(device: str) -> torch.device:
 
 
 def _is_spread(checkpoint: Checkpoint, dtype: torch.dtype) -> bool:
-    """Whether there are several GPUs and the checkpoint needs more than one."""
+    """Whether there are several GPUs and the checkpoint needs more than is free on one."""
     count = torch.cuda.device_count()
     if count < 2:
         return False
-    room = [torch.cuda.get_device_properties(number).total_memory for number in range(count)]
+    room = [torch.cuda.mem_get_info(number)[0] for number in range(count)]
     return costs.cards(preflight.sizes_of(checkpoint), dtype.itemsize, room) > 1
 
 
@@ -137,6 +137,8 @@ def _load(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> tuple[
             **where,
         )
         tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, **where)
+    except torch.OutOfMemoryError:
+        raise InputError(_no_room(checkpoint, dtype)) from None
     except _UNLOADABLE as error:
         raise InputError(
             f"{checkpoint.name} cannot be loaded by transformers {transformers.__version__} ({_one_line(error)}); "
@@ -151,6 +153,16 @@ def _load(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> tuple[
         )
     module.config.get_text_config().use_cache = False
     return module, tokenizer, causal
+
+
+def _no_room(checkpoint: Checkpoint, dtype: torch.dtype) -> str:
+    weights = preflight.sizes_of(checkpoint).parameters * dtype.itemsize
+    room = [torch.cuda.mem_get_info(number) for number in range(torch.cuda.device_count())]
+    return (
+        f"The weights of {checkpoint.name} take {weights / 1e9:.3g} GB in {str(dtype).removeprefix('torch.')}, and "
+        f"{len(room)} GPU{'s have' if len(room) > 1 else ' has'} {sum(free for free, _ in room) / 1e9:.3g} GB free of "
+        f"{sum(total for _, total in room) / 1e9:.3g}; expected room for them: use more GPUs, or --device cpu."
+    )
 
 
 def _is_causal(config: Any, checkpoint: Checkpoint) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from hub import Hub, Repo, commit, files_of, serve
 from tiny import save_model, save_text
@@ -139,14 +140,20 @@ def test_what_its_author_can_mend_comes_back_as_a_sentence(tiny: list[EstimateSp
 
 
 def test_units_take_the_gpus_they_need_and_wait_for_them(tiny: list[EstimateSpec]) -> None:
+    before = os.environ.get("CUDA_VISIBLE_DEVICES")
     engine = local.Local("cpu")
-    engine.gpus = 3  # processes on a CPU do not look at the numbers they are given
+    engine.gpus = ["4", "GPU-b", "2"]  # processes on a CPU do not look at the names they are given
     engine._cards = {(spec.model, None): count for spec, count in zip(tiny, (1, 2, 1, 3), strict=True)}
     try:
         for spec in tiny[:2]:
             assert engine.room(spec)
             engine.start(spec)
         assert [unit.cards for unit in engine._running.values()] == [[0], [1, 2]]
+        begun = [psutil.Process(unit.process.pid) for unit in engine._running.values()]
+        while any("spawn_main" not in " ".join(process.cmdline()) for process in begun):
+            time.sleep(0.01)  # a fork of this process until it begins
+        assert [process.environ()["CUDA_VISIBLE_DEVICES"] for process in begun] == ["4", "GPU-b,2"]
+        assert os.environ.get("CUDA_VISIBLE_DEVICES") == before
         assert not engine.room(tiny[2])
     finally:
         for running in list(engine._running):
@@ -156,7 +163,7 @@ def test_units_take_the_gpus_they_need_and_wait_for_them(tiny: list[EstimateSpec
 def test_a_number_of_gpus_that_was_asked_for_is_what_units_take(tiny: list[EstimateSpec]) -> None:
     engine = local.Local("cpu", gpus=2)
     assert engine.cards(tiny[0]) == 1  # there are none
-    engine.gpus = 4
+    engine.gpus = ["0", "1", "2", "3"]
     assert engine.cards(tiny[0]) == 2
 
 

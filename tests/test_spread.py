@@ -15,6 +15,7 @@ from softh.activations import HiddenStates, load_model
 from softh.checkpoints import resolve
 from softh.corpus import Corpus, windows
 from softh.costs import Sizes, cards
+from softh.errors import InputError
 from softh.preflight import sizes_of
 
 GB = 10**9
@@ -74,3 +75,22 @@ def test_a_model_in_pieces_gives_the_hidden_states_and_the_loss_of_a_whole_one(
     for layer in range(5):
         assert torch.equal(found[0][0][layer], found[1][0][layer])
     assert np.array_equal(found[0][1], found[1][1])
+
+
+def test_weights_that_fit_nowhere_are_refused_with_both_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = resolve(str(save_model(tmp_path / "tiny")))
+
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(models.AutoModelForCausalLM, "from_pretrained", full)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda number: (3 * GB, 80 * GB))
+    monkeypatch.setattr("softh.preflight.sizes_of", lambda _: OLMO["32b"])
+    with pytest.raises(InputError) as refused:
+        load_model(checkpoint, "bfloat16", "cpu")
+    said = str(refused.value)
+    assert "64.5 GB in bfloat16" in said
+    assert "2 GPUs have 6 GB free of 160" in said
+    assert "use more GPUs" in said
+    assert "CUDA out of memory" not in said

@@ -23,6 +23,7 @@ CONFIG = {
 }
 
 
+DOWNLOAD = ":material/download:"
 _COMPACT, _GROUPED = (st.column_config.NumberColumn(format=name) for name in ("compact", "localized"))
 
 
@@ -93,13 +94,16 @@ def picture(figure: go.Figure, key: str, *, points: bool = False) -> None:
     st.plotly_chart(figure, theme=None, key=key, alt=alt, config=CONFIG, on_select=take, selection_mode="points")
 
 
-def table(rows: pl.DataFrame, csv: str, name: str, *, points: bool = False, height: int | None = None) -> None:
-    """A table to read, and the same as a file to take away; with points its rows are models, and choose them."""
+def table(
+    rows: pl.DataFrame, data: pl.DataFrame, name: str, *, points: bool = False, height: int | None = None
+) -> None:
+    """A table to read, and its data as a file to take away; with points its rows are models, and choose them."""
     more = of_rows(rows["Model"].to_list()) if points else {}
     model = st.column_config.TextColumn(width=215 if points else 275, pinned=points)
     config = {"Model": model, "Parameters": _COMPACT, "Positions": _GROUPED}
     st.dataframe(rows, hide_index=True, column_config=config, height=height or "auto", **more)
-    st.download_button("Download as CSV", csv, name, "text/csv", icon=":material/download:")
+    # Made when it is asked for, and the page does not run for it: a run would replace the file that is on its way.
+    st.download_button("Download as CSV", data.write_csv, name, "text/csv", icon=DOWNLOAD, on_click="ignore")
 
 
 def need_estimates() -> None:

@@ -5,21 +5,21 @@ from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
+import streamlit as st
 
 from dashboard import queries
 from dashboard.rows import title
 from dashboard.words import CORRECTIONS, checkpoint_name, order_name, plus_minus, standard_error
-from softh import paths
-from softh.store import opening
 
 NEAREST = 3
 CORRECTION = "corrected"
+Links = dict[str, dict[str, str | list[str]]]
+"""Path of a page → parameters of a link to it."""
 
 
 def own() -> pl.DataFrame:
     """The estimates that are run files here, latest first; see :func:`softh.store.read.estimates`."""
-    ids = [path.stem for path in opening.sound_runs(paths.data())]
-    return queries.estimates().filter(pl.col("estimate_id").is_in(ids)).sort("created_at", descending=True)
+    return queries.estimates().filter("own").sort("created_at", descending=True)
 
 
 def setup_of(estimate: Mapping[str, Any]) -> queries.Setup:
@@ -46,6 +46,19 @@ def neighbours(point: Mapping[str, Any], others: pl.DataFrame, count: int = NEAR
     return nearest.unique("model", keep="first", maintain_order=True).head(count)
 
 
+def landed(estimate: Mapping[str, Any]) -> tuple[str, Links]:
+    """:func:`sentence` and :func:`links`, remembered until something else is measured in the same setup."""
+    setup = setup_of(estimate)
+    return _landed(queries.version_of(setup), _named(setup), estimate["estimate_id"], estimate)
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _landed(
+    version: str, named: bool, estimate_id: str, _estimate: Mapping[str, Any]
+) -> tuple[str, Links]:  # what begins with _ is no part of the key
+    return sentence(_estimate), links(_estimate)
+
+
 def sentence(estimate: Mapping[str, Any]) -> str:
     """Where an estimate lies and which three models are nearest, with what the distance may be due to chance."""
     point, others = points_beside(estimate)
@@ -65,11 +78,11 @@ def sentence(estimate: Mapping[str, Any]) -> str:
     return f"{words} Nearest: {listed}; its own standard error is {error:.4f}."
 
 
-def links(estimate: Mapping[str, Any]) -> dict[str, dict[str, str | list[str]]]:
+def links(estimate: Mapping[str, Any]) -> Links:
     """Path of a page → parameters of the link that shows an estimate there, its neighbours beside it."""
     setup, (point, others) = setup_of(estimate), points_beside(estimate)
     shared: dict[str, str | list[str]] = {"corpus": setup.corpus}
-    if sum(other.corpus == setup.corpus for other in queries.setups()) > 1:
+    if _named(setup):
         shared["settings"] = setup.label
     near = neighbours(point, others)["model"].to_list() if point else []
     stands_out: dict[str, str | list[str]] = {"points": [title(estimate)]} if point else {}
@@ -78,3 +91,8 @@ def links(estimate: Mapping[str, Any]) -> dict[str, dict[str, str | list[str]]]:
         "frontier": shared,
         "layers": {**shared, "model": estimate["model"], "revision": estimate["revision"]},
     }
+
+
+def _named(setup: queries.Setup) -> bool:
+    """Whether its corpus alone does not tell a setup from others."""
+    return sum(other.corpus == setup.corpus for other in queries.setups()) > 1

@@ -29,9 +29,10 @@ def show(estimate_id: str, *, neighbours: bool = True) -> None:
     if not found:
         st.caption("Its estimate is no longer among yours: it was deleted, or packed into the database.")
         return
+    words, links = landing.landed(found[0])
     if neighbours:
-        st.markdown(landing.sentence(found[0]))
-    _pages(found[0])
+        st.markdown(words)
+    _pages(links)
 
 
 def manage() -> None:
@@ -41,8 +42,9 @@ def manage() -> None:
         st.caption("Nothing yet: your estimates, from this page or the command line, are listed here.")
         return
     row = rows[selection.select("Estimate", list(rows), "estimate", where=st.container())]
-    st.markdown(landing.sentence(row))
-    _pages(row)
+    words, links = landing.landed(row)
+    st.markdown(words)
+    _pages(links)
     _take_away(row)
 
 
@@ -51,8 +53,7 @@ def _title(row: Mapping[str, Any]) -> str:
     return f"{row['model']}, {checkpoint_name(row)} on {row['corpus']} ({made})"
 
 
-def _pages(row: Mapping[str, Any]) -> None:
-    links = landing.links(row)
+def _pages(links: landing.Links) -> None:
     with st.container(horizontal=True):
         for name, (label, icon) in PAGES.items():
             st.page_link(f"pages/{name}.py", label=label, icon=f":material/{icon}:", query_params=links[name])
@@ -63,7 +64,7 @@ def _take_away(row: Mapping[str, Any]) -> None:
     with st.container(horizontal=True):
         if path:
             st.download_button(
-                "Export as Parquet", path.read_bytes(), f"softh-{path.name}", icon=":material/download:",
+                "Export as Parquet", path.read_bytes, f"softh-{path.name}", icon=frame.DOWNLOAD, on_click="ignore",
                 help="The whole estimate in one file: in data/runs of another softh it is a point there too.",
             )  # fmt: skip
         if access.at_work().refusal:

@@ -1,7 +1,8 @@
-"""Questions of the pages to the store, remembered for as long as the tables do not change."""
+"""Questions of the pages to the store, remembered for as long as what they are about does not change."""
 
 import json
 from dataclasses import dataclass
+from hashlib import sha256
 
 import polars as pl
 import streamlit as st
@@ -80,17 +81,7 @@ def problems() -> list[str]:
 
 def setups() -> list[Setup]:
     """Every setup that has estimates, those of most estimates first."""
-    counted = (
-        estimates()
-        .group_by("corpus", "settings")
-        .agg(pl.len(), pl.col("documents").max(), pl.col("context").first())
-        .sort(["len", "corpus", "settings"], descending=[True, False, False])
-    )
-    found = [
-        Setup(row["corpus"], _label(row["settings"], row["context"]), row["settings"], _orders(row["settings"]))
-        for row in counted.to_dicts()
-    ]
-    return [_told_apart(setup, found) for setup in found]
+    return _setups(_now())
 
 
 def runs_first() -> list[str]:
@@ -106,17 +97,17 @@ def runs_first() -> list[str]:
 
 def trajectory(setup: Setup, models: tuple[str, ...], layer: int | None = None) -> pl.DataFrame:
     """One layer (None: their mean) of the newest estimate of every checkpoint, one row an order and correction."""
-    return _trajectory(_now(), setup.corpus, setup.settings, models, layer)
+    return _trajectory(version_of(setup), setup.corpus, setup.settings, models, layer)
 
 
 def draws(setup: Setup, models: tuple[str, ...], order: int, correction: str, layer: int | None = None) -> pl.DataFrame:
     """The rows of one order and correction of :func:`trajectory`, with the value of every draw."""
-    return _draws(_now(), setup.corpus, setup.settings, models, order, correction, layer)
+    return _draws(version_of(setup), setup.corpus, setup.settings, models, order, correction, layer)
 
 
 def benchmarks() -> pl.DataFrame:
     """Every benchmark score; see :func:`softh.store.read.benchmarks`."""
-    return _benchmarks(_now())
+    return _benchmarks(read.version(paths.data(), runs=False))
 
 
 def scores() -> pl.DataFrame:
@@ -126,17 +117,18 @@ def scores() -> pl.DataFrame:
 
 def layers(estimate_id: str) -> pl.DataFrame:
     """Every layer of one estimate, one row an order and correction, with the columns of the estimate."""
-    return _layers(_now(), estimate_id)
+    return _layers(_digest(estimates().filter(pl.col("estimate_id") == estimate_id)), estimate_id)
 
 
 def finished(setup: Setup) -> pl.DataFrame:
     """The last checkpoint of every model, one row an order and correction, with its distance to the bound."""
-    return _finished(_now(), setup.corpus, setup.settings)
+    return _finished(version_of(setup), setup.corpus, setup.settings)
 
 
 def finished_scores(setup: Setup) -> pl.DataFrame:
     """One score a model of :func:`finished`, task and metric, and what probes say of it about preferences."""
-    return _finished_scores(_now(), setup.corpus, setup.settings)
+    versions = (read.version(paths.data(), runs=False), version_of(setup), _digest(preference()))
+    return _finished_scores(versions, setup.corpus, setup.settings)
 
 
 def families() -> list[str]:
@@ -147,6 +139,11 @@ def families() -> list[str]:
 def origins() -> dict[str, str]:
     """Post-trained model → the model it was made from; see :func:`dashboard.finished.origins`."""
     return _origins(_now())
+
+
+def version_of(setup: Setup) -> str:
+    """A key that changes whenever an estimate of a setup does. Jobs store one every minute, mostly of another setup."""
+    return _version_of(_now(), setup.settings)
 
 
 def newest(rows: pl.DataFrame) -> pl.DataFrame:
@@ -160,7 +157,10 @@ _last: set[str] = set()
 
 
 def _now() -> str:
-    """The version of the tables. What is remembered of another is let go: nobody asks for it again."""
+    """The version of the tables. What is remembered of another is let go: nobody asks for it again.
+
+    Answers about one setup go by its own version, and leave when there are too many of them.
+    """
     now = read.version(paths.data())
     if now not in _last:
         for question in _LARGE:
@@ -173,6 +173,31 @@ def _now() -> str:
 @st.cache_data(show_spinner=False, max_entries=4)
 def _estimates(version: str) -> pl.DataFrame:
     return read.estimates(paths.data())
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def _setups(version: str) -> list[Setup]:
+    counted = (
+        _estimates(version)
+        .group_by("corpus", "settings")
+        .agg(pl.len(), pl.col("documents").max(), pl.col("context").first())
+        .sort(["len", "corpus", "settings"], descending=[True, False, False])
+    )
+    found = [
+        Setup(row["corpus"], _label(row["settings"], row["context"]), row["settings"], _orders(row["settings"]))
+        for row in counted.to_dicts()
+    ]
+    return [_told_apart(setup, found) for setup in found]
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _version_of(version: str, settings: str) -> str:
+    return _digest(_estimates(version).filter(pl.col("settings") == settings))
+
+
+def _digest(rows: pl.DataFrame) -> str:
+    """What tells these rows from others."""
+    return sha256(rows.hash_rows().to_numpy().tobytes()).hexdigest()[:16]
 
 
 @st.cache_data(show_spinner=False, max_entries=4)
@@ -206,14 +231,14 @@ def _preference(version: str) -> pl.DataFrame:
     )
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
+@st.cache_data(show_spinner=False, max_entries=32)
 def _trajectory(version: str, corpus: str, settings: str, models: tuple[str, ...], layer: int | None) -> pl.DataFrame:
     # The value of every draw is for statistics; no figure here needs it.
     rows = read.trajectory(paths.data(), models, corpus, draws=False, layer=layer)
     return newest(rows.filter(pl.col("settings") == settings))
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
+@st.cache_data(show_spinner=False, max_entries=32)
 def _draws(
     version: str,
     corpus: str,
@@ -232,24 +257,24 @@ def _benchmarks(version: str) -> pl.DataFrame:
     return read.benchmarks(paths.data())
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
+@st.cache_data(show_spinner=False, max_entries=32)
 def _layers(version: str, estimate_id: str) -> pl.DataFrame:
     rows = read.layers(paths.data(), estimate_id).drop("positions")
-    return rows.join(_estimates(version), on="estimate_id")
+    return rows.join(estimates(), on="estimate_id")
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
 def _finished(version: str, corpus: str, settings: str) -> pl.DataFrame:
-    mine = newest(_estimates(version).filter(pl.col("settings") == settings))
+    mine = newest(estimates().filter(pl.col("settings") == settings))
     ids = finished_models.last(mine)["estimate_id"].to_list()
     rows = finished_models.with_distance(read.trajectory(paths.data(), corpus=corpus, estimates=ids))
     return rows.drop(f"{name}_draws" for name in ("input", "output", "optimality", "entropy"))
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _finished_scores(version: str, corpus: str, settings: str) -> pl.DataFrame:
-    rows = _finished(version, corpus, settings).unique("model", maintain_order=True)
-    probed = _preference(version).select(
+def _finished_scores(versions: tuple[str, str, str], corpus: str, settings: str) -> pl.DataFrame:
+    rows = _finished(versions[1], corpus, settings).unique("model", maintain_order=True)
+    probed = preference().select(
         "model",
         task=pl.lit(quantities.PREFERENCE),
         metric=pl.lit(quantities.PREFERENCE),
@@ -257,7 +282,7 @@ def _finished_scores(version: str, corpus: str, settings: str) -> pl.DataFrame:
         stderr="se",
         source=pl.format("probe of {} pairs, {}", "pairs", "data"),
     )
-    found = quantities.finished_scores(read.benchmarks(paths.data()), rows)
+    found = quantities.finished_scores(benchmarks(), rows)
     return pl.concat([found, probed.select(found.columns)], how="vertical_relaxed")
 
 
@@ -286,4 +311,4 @@ def _told_apart(setup: Setup, others: list[Setup]) -> Setup:
     return Setup(setup.corpus, f"{setup.label}, text {digest[:6]}", setup.settings, setup.orders)
 
 
-_LARGE = (_estimates, _preferences, _trajectory, _draws, _layers, _finished, _finished_scores)
+_LARGE = (_estimates, _preferences)

@@ -21,9 +21,17 @@ _ICONS = {"done": "check_circle", "failed": "error", "cancelled": "cancel"}
 
 
 def panel(show: Callable[[str], None]) -> None:
-    """The queue, which looks after itself: only this part of the page runs again. `show` draws a finished estimate."""
-    busy = bool(jobs.listing(jobs.OPEN))
-    st.fragment(_panel, run_every=EVERY if busy else None)(show, busy)
+    """The queue, whose open jobs look after themselves: only they run again. `show` draws a finished estimate."""
+    found = jobs.listing()
+    ended = [job for job in found if job.state in jobs.ENDED]
+    busy = len(ended) < len(found)
+    if said := st.session_state.pop("said", None):
+        st.error(said)
+    if not found:
+        st.caption("No job yet.")
+    st.fragment(_open, run_every=EVERY if busy else None)({job.id for job in ended}, busy)
+    for job in ended[:LATEST]:
+        _ended(job, show)
 
 
 def look() -> None:
@@ -50,22 +58,17 @@ def keep_working() -> None:
     jobs.ensure_worker()
 
 
-def _panel(show: Callable[[str], None], busy: bool) -> None:
+def _open(ended: set[int], busy: bool) -> None:
+    """What runs and what waits; the page around runs again when a job has ended, or there is work again."""
     keep_working()
     found = jobs.listing()
-    if busy != any(job.state in jobs.OPEN for job in found):
-        st.rerun()  # the page around shows what is new, and looks less often or more
-    notices()
-    if said := st.session_state.pop("said", None):
-        st.error(said)
-    if not found:
-        st.caption("No job yet.")
-    for job in found:
+    working = [job for job in found if job.state in jobs.OPEN]
+    if busy != bool(working) or ended != {job.id for job in found if job.state in jobs.ENDED}:
+        st.rerun()
+    for job in working:
         if job.state == "running":
             _running(job)
-    _waiting([job for job in found if job.place is not None])
-    for job in [job for job in found if job.state in jobs.ENDED][:LATEST]:
-        _ended(job, show)
+    _waiting([job for job in working if job.place is not None])
 
 
 def _running(job: Job) -> None:

@@ -29,4 +29,4 @@ frame.chart(view.figures["matrix"], "matrix", view.rows)
 st.caption(
     "Stars: q < .05 *, < .01 **, < .001 ***, Benjamini–Hochberg over the matrix. A dash has its reason in its card."
 )
-frame.table(view.rows, view.data.write_csv(), f"{view.name}.csv")
+frame.table(view.rows, view.data, f"{view.name}.csv")

@@ -19,5 +19,5 @@ left, right = st.columns([11, 9], gap="medium")
 with left:
     frame.chart(view.figures["plane"], "plane", view.data, points=True)
 with right:
-    frame.table(view.rows, view.data.write_csv(), f"{view.name}.csv", points=True, height=560)
+    frame.table(view.rows, view.data, f"{view.name}.csv", points=True, height=560)
 st.caption(view.caption)

@@ -20,4 +20,4 @@ with left:
 with right:
     frame.chart(view.figures["profiles"], "profiles", view.data)
 st.caption(view.caption)
-frame.table(view.rows, view.data.write_csv(), f"{view.name}.csv")
+frame.table(view.rows, view.data, f"{view.name}.csv")

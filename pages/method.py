@@ -31,7 +31,7 @@ if found := validity.results():
         st.caption(meaning)
     agreement = validity.agreement(found)
     st.markdown("Kendall's tau between the order at each setting and at the base one; three models are few.")
-    frame.table(agreement, agreement.write_csv(), "softh-agreement.csv")
+    frame.table(agreement, agreement, "softh-agreement.csv")
 
 st.header("Where these tables come from")
 st.markdown("Texts: " + "; ".join(f"**{name}**, {note}" for name, note in CORPORA.items()) + ".")
@@ -41,10 +41,10 @@ if estimates.is_empty():
 else:
     st.markdown(browser.asset("method/tables.md"))
     st.subheader("Estimates")
-    frame.table(tables.provenance(estimates), estimates.write_csv(), "softh-estimates.csv")
+    frame.table(tables.provenance(estimates), estimates, "softh-estimates.csv")
 if not (scores := queries.benchmarks()).is_empty():
     st.subheader("Benchmark scores")
-    frame.table(tables.sources(scores), scores.write_csv(), "softh-scores.csv")
+    frame.table(tables.sources(scores), scores, "softh-scores.csv")
 
 st.header("Published results, not ours")
 st.markdown(browser.asset("method/published.md"))

@@ -32,7 +32,7 @@ else:
         st.subheader("By post-training")
         frame.chart(view.figures["changed"], "changed", view.data)
     st.caption(view.caption)
-    frame.table(view.rows, view.data.write_csv(), f"{view.name}.csv")
+    frame.table(view.rows, view.data, f"{view.name}.csv")
 
 st.subheader("Your own pairs")
 own_pairs.panel()

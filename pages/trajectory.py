@@ -21,4 +21,4 @@ with right:
 for note in view.notes:
     st.markdown(f"- {note}")
 st.caption(view.caption)
-frame.table(view.rows, view.data.write_csv(), f"{view.name}.csv")
+frame.table(view.rows, view.data, f"{view.name}.csv")

@@ -21,9 +21,12 @@ _held: dict[Path, tuple[str, duckdb.DuckDBPyConnection]] = {}
 _opening = Lock()
 
 
-def version(data: Path) -> str:
-    """A key that changes whenever a table does; costs one look at the folder, opens nothing."""
-    files = [data / schema.DATABASE, *_files(data)]
+def version(data: Path, *, runs: bool = True) -> str:
+    """A key that changes whenever a table does; costs one look at the folder, opens nothing.
+
+    Without `runs` one that changes whenever a benchmark score does.
+    """
+    files = [data / schema.DATABASE, *(_files(data) if runs else _scores(data))]
     states = [(path.name, *state) for path in files if (state := _state(path))]
     return sha256(repr(states).encode()).hexdigest()[:16]
 
@@ -177,7 +180,11 @@ def _files(data: Path) -> list[Path]:
     """Runs and scores; of a run that waits for the share and of its copy, the one that waits, which is newer."""
     share = shared.here()
     found = {path.name: path for path in [*(share.copies() if share else []), *waiting(data)]}
-    return [*(found[name] for name in sorted(found)), *sorted((data / schema.SCORES).glob("*.parquet"))]
+    return [*(found[name] for name in sorted(found)), *_scores(data)]
+
+
+def _scores(data: Path) -> list[Path]:
+    return sorted((data / schema.SCORES).glob("*.parquet"))
 
 
 def _of_the_share(data: Path) -> list[str]:

@@ -196,8 +196,8 @@ def _version_of(version: str, settings: str) -> str:
 
 
 def _digest(rows: pl.DataFrame) -> str:
-    """What tells these rows from others."""
-    return sha256(rows.hash_rows().to_numpy().tobytes()).hexdigest()[:16]
+    """What tells these rows from others, and from the same of another folder."""
+    return sha256(str(paths.data().absolute()).encode() + rows.hash_rows().to_numpy().tobytes()).hexdigest()[:16]
 
 
 @st.cache_data(show_spinner=False, max_entries=4)

@@ -1,5 +1,6 @@
-"""The engine of one machine: a process for each unit, on GPUs of its own, and the next checkpoint fetched meanwhile."""
+"""The engine of one machine: a process for each unit, on GPUs of its own, and what comes next made ready meanwhile."""
 
+import importlib
 import multiprocessing
 import os
 import time
@@ -8,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import NamedTuple
 
 from softh import checkpoints, costs, preflight
 from softh.engines import Answer, Engine, Unit, work
@@ -19,12 +21,19 @@ _EVERY = 0.5
 """Seconds between two words of a unit."""
 
 
+class _Begun(NamedTuple):
+    """A process that waits for a unit, and the pipe to it."""
+
+    pipe: Connection
+    process: BaseProcess
+
+
 @dataclass
 class _Running:
     """A process, the GPUs that are its own, and what it has said."""
 
     process: BaseProcess
-    cards: list[int]
+    cards: tuple[int, ...]
     told: str = ""
     answer: Answer | None = None
 
@@ -50,6 +59,7 @@ class Local(Engine):
         self.gpus = named.split(",")[:count] if named else [str(number) for number in range(count)]
         self._context = multiprocessing.get_context("spawn")
         self._running: dict[Connection, _Running] = {}
+        self._ready: dict[tuple[int, ...], _Begun] = {}
         self._fetch: _Fetch | None = None
         self._cards: dict[tuple[str, str | None], int] = {}
 
@@ -58,17 +68,25 @@ class Local(Engine):
         return not self._running or len(self._idle()) >= self.cards(unit)
 
     def start(self, unit: Unit) -> Connection:
-        """A new process; a checkpoint that is being fetched for it is waited for, so that it comes once."""
+        """A process of its own; a checkpoint that is being fetched for it is waited for, so that it comes once."""
         if self._fetch is not None and self._fetch.spec == _spec(unit):
             self._fetch.process.join()
-        cards = self._idle()[: self.cards(unit)]
-        ours, theirs = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_child, args=(theirs, unit, self.device, self.free), daemon=True)
+        cards = tuple(self._idle()[: self.cards(unit)])
+        begun = self._ready.pop(cards, None)
+        if begun is None or not begun.process.is_alive():
+            begun = self._begin(cards)
+        with suppress(OSError):  # killed meanwhile: it will give no answer
+            begun.pipe.send(unit)
+        self._running[begun.pipe] = _Running(begun.process, cards)
+        return begun.pipe
+
+    def _begin(self, cards: Sequence[int]) -> _Begun:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_child, args=(theirs, self.device, self.free), daemon=True)
         with _visible([self.gpus[card] for card in cards] if len(self.gpus) > 1 else None):
             process.start()
         theirs.close()
-        self._running[ours] = _Running(process, cards)
-        return ours
+        return _Begun(ours, process)
 
     def done(self, running: Sequence[Connection]) -> Sequence[Connection]:
         """Pipes that gave an answer, or that nobody holds the other end of any more."""
@@ -97,7 +115,14 @@ class Local(Engine):
         return self._running[running].told
 
     def prepare(self, unit: Unit) -> None:
-        """Fetch the checkpoint of the next unit, one at a time, each once."""
+        """Fetch the checkpoint of the next unit, one at a time, each once; begin its process on GPUs that are busy.
+
+        What a process imports takes seconds, in which its GPUs would be idle.
+        """
+        busy = [running.cards for running in self._running.values()] if self.gpus else []
+        for cards in busy:
+            if cards not in self._ready and len(cards) == self.cards(unit):
+                self._ready[cards] = self._begin(cards)
         spec = _spec(unit)
         if checkpoints.is_local(spec.model) or (
             self._fetch is not None and (self._fetch.process.is_alive() or self._fetch.spec == spec)
@@ -115,10 +140,11 @@ class Local(Engine):
         running.close()
 
     def close(self) -> None:
-        """End what is being fetched."""
-        if self._fetch is not None:
-            self._fetch.process.terminate()
-            self._fetch.process.join()
+        """End what is being fetched and what was made ready."""
+        made = [begun.process for begun in self._ready.values()]
+        for process in made + ([self._fetch.process] if self._fetch is not None else []):
+            process.terminate()
+            process.join()
 
     def cards(self, unit: Unit) -> int:
         """How many GPUs a unit takes."""
@@ -165,9 +191,12 @@ def _visible(names: Sequence[str] | None) -> Generator[None]:
             os.environ["CUDA_VISIBLE_DEVICES"] = before
 
 
-def _child(answer: Connection, unit: Unit, device: str, free: bool) -> None:
-    """The process of one unit."""
-    answer.send(work(unit, device, free=free, progress=_Teller(answer)))
+def _child(pipe: Connection, device: str, free: bool) -> None:
+    """The process of one unit, which it waits for."""
+    importlib.import_module("softh.estimate")
+    with suppress(EOFError):  # there was none for it
+        unit = pipe.recv()
+        pipe.send(work(unit, device, free=free, progress=_Teller(pipe)))
 
 
 class _Teller:

@@ -148,7 +148,7 @@ def test_units_take_the_gpus_they_need_and_wait_for_them(tiny: list[EstimateSpec
         for spec in tiny[:2]:
             assert engine.room(spec)
             engine.start(spec)
-        assert [unit.cards for unit in engine._running.values()] == [[0], [1, 2]]
+        assert [unit.cards for unit in engine._running.values()] == [(0,), (1, 2)]
         begun = [psutil.Process(unit.process.pid) for unit in engine._running.values()]
         while any("spawn_main" not in " ".join(process.cmdline()) for process in begun):
             time.sleep(0.01)  # a fork of this process until it begins
@@ -158,6 +158,53 @@ def test_units_take_the_gpus_they_need_and_wait_for_them(tiny: list[EstimateSpec
     finally:
         for running in list(engine._running):
             engine.stop(running)
+
+
+def test_the_next_process_is_ready_before_its_gpu_is_idle_and_gives_the_same_numbers(tiny: list[EstimateSpec]) -> None:
+    engine = local.Local("cpu")
+    engine.gpus = ["0", "1"]
+    begun: list[int] = []
+    taken: list[int] = []
+    begin, start = engine._begin, engine.start
+
+    def noted(cards: Sequence[int]) -> Any:
+        made = begin(cards)
+        begun.append(made.process.pid)
+        return made
+
+    def started(unit: engines.Unit) -> Any:
+        pipe = start(unit)
+        taken.append(engine._running[pipe].process.pid)
+        return pipe
+
+    engine._begin, engine.start = noted, started
+    outcomes = {outcome.spec: outcome for outcome in engines.run(tiny, engine)}
+    plain = {outcome.spec: outcome for outcome in engines.run(tiny, local.Local("cpu"))}
+    assert [numbers(outcomes[spec].record) for spec in tiny] == [numbers(plain[spec].record) for spec in tiny]
+    assert len(tiny) == 4
+    assert set(taken[:2]) == set(begun[:2])
+    assert set(begun[2:4]) == set(taken[2:])  # made ready while the first two ran
+    assert not any(psutil.pid_exists(pid) for pid in begun)
+
+
+def test_a_process_that_dies_while_it_waits_is_not_given_a_unit(tiny: list[EstimateSpec]) -> None:
+    engine = local.Local("cpu")
+    engine.gpus = ["0"]
+    try:
+        first = engine.start(tiny[0])
+        engine.prepare(tiny[1])
+        [waiting] = engine._ready.values()
+        waiting.process.kill()
+        waiting.process.join()
+        while not engine.done([first]):
+            pass
+        assert numbers(engine.answer(first)["record"])
+        second = engine.start(tiny[1])
+        while not engine.done([second]):
+            pass
+        assert numbers(engine.answer(second)["record"])
+    finally:
+        engine.close()
 
 
 def test_a_number_of_gpus_that_was_asked_for_is_what_units_take(tiny: list[EstimateSpec]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from dashboard import landing
+from dashboard import landing, queries
 from softh.errors import InputError
 from softh.store import opening, read, write
 
@@ -59,6 +59,28 @@ def test_links_name_setup_model_and_neighbours(data: Path, record: Callable) -> 
         "points": ["Mine, step8"],
     }  # fmt: skip
     assert links["layers"]["revision"] == "step8"
+
+
+def test_answers_about_a_setup_outlive_estimates_of_others_and_nothing_else(
+    data: Path, record: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    ask = read.trajectory
+    monkeypatch.setattr(read, "trajectory", lambda *given, **named: (asked.append(given), ask(*given, **named))[1])
+    mine = stored(data, record, ("Near", "main", 0.31, 0.21), ("Mine", "one", 0.31, 0.22))
+    setup, (words, links) = landing.setup_of(mine), landing.landed(mine)
+    before = queries.trajectory(setup, ("Mine",))
+    times = len(asked)
+    assert times > 0
+    write.save(record("Other", documents=128), data)
+    assert queries.trajectory(setup, ("Mine",)).equals(before)
+    assert landing.landed(mine)[0] == words
+    assert len(asked) == times
+    assert ("settings" in links["frontier"], "settings" in landing.landed(mine)[1]["frontier"]) == (False, True)
+    write.save(record("Mine", "two", shape=at(0.32, 0.22)), data)
+    assert queries.trajectory(setup, ("Mine",))["revision"].unique().sort().to_list() == ["one", "two"]
+    write.save(record("Closer", "main", shape=at(0.31, 0.22)), data)
+    assert "Nearest: Closer" in landing.landed(mine)[0]
 
 
 def test_own_are_runs_alone_and_a_deleted_one_is_gone(data: Path, record: Callable) -> None:

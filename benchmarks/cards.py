@@ -3,7 +3,7 @@
 sweep: checkpoints in the shape of OLMo2-1B through the engine of one machine, with both GPUs and with one; every
 number of both must be the same. spread: one of them over both GPUs against one. large: a model whose weights alone are
 more than one GPU has free, over both, and what is said where there is only one. Weights are random and written to
-folders first, 30 GB of them, text is words with Zipf's frequencies. Prints lines and writes
+folders first, 36 GB of them, text is words with Zipf's frequencies. Prints lines and writes
 benchmarks/results/cards.json (or $OUT/cards.json); `--short` tries everything small, on any machine.
 """
 
@@ -35,8 +35,8 @@ from zoo.tokens import load_tokenizer
 
 LEFT = 14.0
 """GB that are left free on each GPU for the large model, in the shape of OLMo2-7B: its weights are 14.6 GB."""
-CHECKPOINTS = 2 if SHORT else 4
-ASKED: dict[str, Any] = {"documents": 8, "context": 64, "draws": 2} if SHORT else {"documents": 1000, "context": 512}
+CHECKPOINTS = 2 if SHORT else 6
+ASKED: dict[str, Any] = {"documents": 8, "context": 64, "draws": 2} if SHORT else {"documents": 2000, "context": 512}
 SMALL: dict[str, Any] = {"documents": 8} if SHORT else {"documents": 256}
 
 

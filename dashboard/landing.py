@@ -49,14 +49,13 @@ def neighbours(point: Mapping[str, Any], others: pl.DataFrame, count: int = NEAR
 def landed(estimate: Mapping[str, Any]) -> tuple[str, Links]:
     """:func:`sentence` and :func:`links`, remembered until something else is measured in the same setup."""
     setup = setup_of(estimate)
-    return _landed(queries.version_of(setup), _named(setup), estimate["estimate_id"], estimate)
+    return _landed(queries.version_of(setup), setup.label, _named(setup), estimate["estimate_id"], estimate)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _landed(
-    version: str, named: bool, estimate_id: str, _estimate: Mapping[str, Any]
-) -> tuple[str, Links]:  # what begins with _ is no part of the key
-    return sentence(_estimate), links(_estimate)
+def _landed(version: str, label: str, named: bool, estimate_id: str, _row: Mapping[str, Any]) -> tuple[str, Links]:
+    # What begins with _ is no part of the key.
+    return sentence(_row), links(_row)
 
 
 def sentence(estimate: Mapping[str, Any]) -> str:

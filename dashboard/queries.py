@@ -231,14 +231,14 @@ def _preference(version: str) -> pl.DataFrame:
     )
 
 
-@st.cache_data(show_spinner=False, max_entries=32)
+@st.cache_data(show_spinner=False, max_entries=16)
 def _trajectory(version: str, corpus: str, settings: str, models: tuple[str, ...], layer: int | None) -> pl.DataFrame:
     # The value of every draw is for statistics; no figure here needs it.
     rows = read.trajectory(paths.data(), models, corpus, draws=False, layer=layer)
     return newest(rows.filter(pl.col("settings") == settings))
 
 
-@st.cache_data(show_spinner=False, max_entries=32)
+@st.cache_data(show_spinner=False, max_entries=16)
 def _draws(
     version: str,
     corpus: str,
@@ -257,7 +257,7 @@ def _benchmarks(version: str) -> pl.DataFrame:
     return read.benchmarks(paths.data())
 
 
-@st.cache_data(show_spinner=False, max_entries=32)
+@st.cache_data(show_spinner=False, max_entries=16)
 def _layers(version: str, estimate_id: str) -> pl.DataFrame:
     rows = read.layers(paths.data(), estimate_id).drop("positions")
     return rows.join(estimates(), on="estimate_id")

@@ -22,14 +22,14 @@ _ICONS = {"done": "check_circle", "failed": "error", "cancelled": "cancel"}
 
 def panel(show: Callable[[str], None]) -> None:
     """The queue, whose open jobs look after themselves: only they run again. `show` draws a finished estimate."""
-    found = jobs.listing()
-    ended = [job for job in found if job.state in jobs.ENDED]
-    busy = len(ended) < len(found)
-    if said := st.session_state.pop("said", None):
+    ended, busy = jobs.listing(jobs.ENDED), bool(jobs.listing(jobs.OPEN))
+    notices()  # of those that ended since the page began
+    if said := st.session_state.get("said"):
         st.error(said)
-    if not found:
+    if not (ended or busy):
         st.caption("No job yet.")
     st.fragment(_open, run_every=EVERY if busy else None)({job.id for job in ended}, busy)
+    st.session_state.pop("said", None)  # not before: the fragment may run the page again
     for job in ended[:LATEST]:
         _ended(job, show)
 
@@ -61,9 +61,8 @@ def keep_working() -> None:
 def _open(ended: set[int], busy: bool) -> None:
     """What runs and what waits; the page around runs again when a job has ended, or there is work again."""
     keep_working()
-    found = jobs.listing()
-    working = [job for job in found if job.state in jobs.OPEN]
-    if busy != bool(working) or ended != {job.id for job in found if job.state in jobs.ENDED}:
+    working = jobs.listing(jobs.OPEN)
+    if busy != bool(working) or ended != {job.id for job in jobs.listing(jobs.ENDED)}:
         st.rerun()
     for job in working:
         if job.state == "running":

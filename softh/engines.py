@@ -65,8 +65,8 @@ class Engine(ABC):
         """What a unit last said of itself, where that can be heard."""
         return ""
 
-    def prepare(self, unit: Unit) -> None:
-        """Fetch what the next unit will need, while others run, where that is not its own machine's business."""
+    def prepare(self, unit: Unit, waiting: int) -> None:
+        """Make ready what the next of so many waiting units will need, while others run; by default nothing."""
         return
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ def attempts(
                 unit, attempt = waiting.popleft()
                 running[engine.start(unit)] = unit, attempt
             if waiting:
-                engine.prepare(waiting[0][0])
+                engine.prepare(waiting[0][0], len(waiting))
             if watch is not None:
                 watch([_now(unit, engine.told(name)) for name, (unit, _) in running.items()])
             for name in engine.done([*running]):

@@ -114,14 +114,14 @@ class Local(Engine):
         """The phase that a unit is in, and how far."""
         return self._running[running].told
 
-    def prepare(self, unit: Unit) -> None:
-        """Fetch the checkpoint of the next unit, one at a time, each once; begin its process on GPUs that are busy.
+    def prepare(self, unit: Unit, waiting: int) -> None:
+        """Fetch the checkpoint of the next unit, one at a time, each once; begin processes on GPUs that are busy.
 
         What a process imports takes seconds, in which its GPUs would be idle.
         """
         busy = [running.cards for running in self._running.values()] if self.gpus else []
         for cards in busy:
-            if cards not in self._ready and len(cards) == self.cards(unit):
+            if cards not in self._ready and len(self._ready) < waiting and len(cards) == self.cards(unit):
                 self._ready[cards] = self._begin(cards)
         spec = _spec(unit)
         if checkpoints.is_local(spec.model) or (
@@ -194,9 +194,11 @@ def _visible(names: Sequence[str] | None) -> Generator[None]:
 def _child(pipe: Connection, device: str, free: bool) -> None:
     """The process of one unit, which it waits for."""
     importlib.import_module("softh.estimate")
-    with suppress(EOFError):  # there was none for it
+    try:
         unit = pipe.recv()
-        pipe.send(work(unit, device, free=free, progress=_Teller(pipe)))
+    except EOFError:  # there was none for it
+        return
+    pipe.send(work(unit, device, free=free, progress=_Teller(pipe)))
 
 
 class _Teller:

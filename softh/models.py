@@ -105,11 +105,11 @@ def _device(device: str) -> torch.device:
 
 
 def _is_spread(checkpoint: Checkpoint, dtype: torch.dtype) -> bool:
-    """Whether there are several GPUs and the checkpoint needs more than is free on one."""
+    """Whether there are several GPUs and the checkpoint needs more than is free on the first, where it would be."""
     count = torch.cuda.device_count()
     if count < 2:
         return False
-    room = [torch.cuda.mem_get_info(number)[0] for number in range(count)]
+    room = [torch.cuda.mem_get_info(0)[0]] * count
     return costs.cards(preflight.sizes_of(checkpoint), dtype.itemsize, room) > 1
 
 
@@ -138,7 +138,7 @@ def _load(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> tuple[
         )
         tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, **where)
     except torch.OutOfMemoryError:
-        raise InputError(_no_room(checkpoint, dtype)) from None
+        raise InputError(_no_room(checkpoint, dtype, device_map)) from None
     except _UNLOADABLE as error:
         raise InputError(
             f"{checkpoint.name} cannot be loaded by transformers {transformers.__version__} ({_one_line(error)}); "
@@ -155,9 +155,10 @@ def _load(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> tuple[
     return module, tokenizer, causal
 
 
-def _no_room(checkpoint: Checkpoint, dtype: torch.dtype) -> str:
+def _no_room(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> str:
     weights = preflight.sizes_of(checkpoint).parameters * dtype.itemsize
-    room = [torch.cuda.mem_get_info(number) for number in range(torch.cuda.device_count())]
+    asked = range(torch.cuda.device_count()) if device_map == "auto" else [device_map.index or 0]
+    room = [torch.cuda.mem_get_info(number) for number in asked]
     return (
         f"The weights of {checkpoint.name} take {weights / 1e9:.3g} GB in {str(dtype).removeprefix('torch.')}, and "
         f"{len(room)} GPU{'s have' if len(room) > 1 else ' has'} {sum(free for free, _ in room) / 1e9:.3g} GB free of "

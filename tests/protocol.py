@@ -27,7 +27,7 @@ class Session:
     """Id of a button → its label."""
     fragments: set[str] = field(default_factory=set)
     files: list[str] = field(default_factory=list)
-    """Addresses of files to download."""
+    """Ids of files that the server makes when they are asked for."""
     told: list[str] = field(default_factory=list)
     """Every message of the last run, in protobuf's text form."""
 
@@ -52,6 +52,18 @@ class Session:
             message.rerun_script.widget_states.widgets.add(id=name).trigger_value = True
         self.socket.send(message.SerializeToString())
 
+    def fetch(self, file: str) -> str:
+        """Have a file made; its address."""
+        message = BackMsg()
+        message.backend_operation_request.request_id = file
+        message.backend_operation_request.session_id = self.number
+        message.backend_operation_request.deferred_file.file_id = file
+        self.socket.send(message.SerializeToString())
+        while (answer := self._hear(60).backend_operation_response).request_id != file:
+            pass
+        assert not answer.error_msg
+        return answer.deferred_file.url
+
     def hear(self, silence: float) -> str:
         """All that is told until nothing is for so many seconds."""
         self.told = []
@@ -73,8 +85,8 @@ class Session:
         for shown in (element.button, element.download_button):
             if shown.id:
                 self.buttons[shown.id] = shown.label
-        if element.download_button.url:
-            self.files.append(element.download_button.url)
+        if element.download_button.deferred_file_id:
+            self.files.append(element.download_button.deferred_file_id)
         return found
 
 

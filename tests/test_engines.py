@@ -44,7 +44,7 @@ class Scripted(engines.Engine):
         self.open -= 1
         self.stopped.append(self.started[running])
 
-    def prepare(self, unit: engines.Unit) -> None:
+    def prepare(self, unit: engines.Unit, waiting: int) -> None:
         self.prepared.append(engines.title(unit))
 
     def close(self) -> None:
@@ -160,51 +160,43 @@ def test_units_take_the_gpus_they_need_and_wait_for_them(tiny: list[EstimateSpec
             engine.stop(running)
 
 
-def test_the_next_process_is_ready_before_its_gpu_is_idle_and_gives_the_same_numbers(tiny: list[EstimateSpec]) -> None:
+def test_the_next_process_begins_while_its_gpu_is_busy_and_none_is_left(tiny: list[EstimateSpec]) -> None:
     engine = local.Local("cpu")
-    engine.gpus = ["0", "1"]
-    begun: list[int] = []
-    taken: list[int] = []
-    begin, start = engine._begin, engine.start
+    engine.gpus = ["0"]
+    begun: list[tuple[int, int]] = []
+    begin = engine._begin
 
     def noted(cards: Sequence[int]) -> Any:
         made = begin(cards)
-        begun.append(made.process.pid)
+        begun.append((made.process.pid, len(engine._running)))
         return made
 
-    def started(unit: engines.Unit) -> Any:
-        pipe = start(unit)
-        taken.append(engine._running[pipe].process.pid)
-        return pipe
-
-    engine._begin, engine.start = noted, started
-    outcomes = {outcome.spec: outcome for outcome in engines.run(tiny, engine)}
-    plain = {outcome.spec: outcome for outcome in engines.run(tiny, local.Local("cpu"))}
-    assert [numbers(outcomes[spec].record) for spec in tiny] == [numbers(plain[spec].record) for spec in tiny]
-    assert len(tiny) == 4
-    assert set(taken[:2]) == set(begun[:2])
-    assert set(begun[2:4]) == set(taken[2:])  # made ready while the first two ran
-    assert not any(psutil.pid_exists(pid) for pid in begun)
+    engine._begin = noted
+    outcomes = list(engines.run(tiny[:2], engine))
+    assert all(numbers(outcome.record) for outcome in outcomes)
+    assert [running for _, running in begun] == [0, 1]
+    assert not any(psutil.pid_exists(pid) for pid, _ in begun)
 
 
-def test_a_process_that_dies_while_it_waits_is_not_given_a_unit(tiny: list[EstimateSpec]) -> None:
+def test_no_more_processes_wait_than_units(tiny: list[EstimateSpec], monkeypatch: pytest.MonkeyPatch) -> None:
     engine = local.Local("cpu")
-    engine.gpus = ["0"]
-    try:
-        first = engine.start(tiny[0])
-        engine.prepare(tiny[1])
-        [waiting] = engine._ready.values()
-        waiting.process.kill()
-        waiting.process.join()
-        while not engine.done([first]):
-            pass
-        assert numbers(engine.answer(first)["record"])
-        second = engine.start(tiny[1])
-        while not engine.done([second]):
-            pass
-        assert numbers(engine.answer(second)["record"])
-    finally:
-        engine.close()
+    engine.gpus = ["0", "1", "2"]
+    monkeypatch.setattr(engine, "_begin", lambda cards: cards)
+    for number, cards in enumerate([(0,), (1,), (2,)]):
+        engine._running[number] = local._Running(None, cards)
+    engine.prepare(tiny[0], 2)
+    assert len(engine._ready) == 2
+
+
+def test_a_process_that_died_while_it_waited_is_not_given_a_unit(tiny: list[EstimateSpec]) -> None:
+    engine = local.Local("cpu")
+    engine._ready[0,] = waiting = engine._begin((0,))
+    waiting.process.kill()
+    waiting.process.join()
+    running = engine.start(tiny[0])
+    while not engine.done([running]):
+        pass
+    assert numbers(engine.answer(running)["record"])
 
 
 def test_a_number_of_gpus_that_was_asked_for_is_what_units_take(tiny: list[EstimateSpec]) -> None:

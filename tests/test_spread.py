@@ -87,10 +87,11 @@ def test_weights_that_fit_nowhere_are_refused_with_both_sizes(tmp_path: Path, mo
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda number: (3 * GB, 80 * GB))
     monkeypatch.setattr("softh.preflight.sizes_of", lambda _: OLMO["32b"])
-    with pytest.raises(InputError) as refused:
-        load_model(checkpoint, "bfloat16", "cpu")
-    said = str(refused.value)
-    assert "64.5 GB in bfloat16" in said
-    assert "2 GPUs have 6 GB free of 160" in said
-    assert "use more GPUs" in said
-    assert "CUDA out of memory" not in said
+    said = {}
+    for places in ("auto", torch.device("cuda:1")):
+        with pytest.raises(InputError) as refused:
+            models._load(checkpoint, torch.bfloat16, places)
+        said[places] = str(refused.value)
+    assert all("64.5 GB in bfloat16" in words and "CUDA" not in words for words in said.values())
+    assert "2 GPUs have 6 GB free of 160; expected room for them: use more GPUs" in said["auto"]
+    assert "1 GPU has 3 GB free of 80" in said[torch.device("cuda:1")]

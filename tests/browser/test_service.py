@@ -205,8 +205,9 @@ def test_a_viewer_sees_and_cannot_start_or_change_anything(service: Service, pre
     assert "may look, but not start or change anything" in told
     with session(service.address, service.viewer) as one:
         assert "plotly_chart" in one.run("layers")
-        assert answer(service.address + one.files[-1], service.viewer) == 200
-        assert answer(service.address + one.files[-1], {}) == 403
+        file = one.fetch(one.files[-1])
+        assert answer(service.address + file, service.viewer) == 200
+        assert answer(service.address + file, {}) == 403
 
 
 def names(data: Path) -> list[str]:
@@ -259,4 +260,4 @@ def test_read_only_shows_and_cannot_be_made_to_start_or_change_anything(
         assert "This server only shows" in told
         with session(address, {}) as one:
             assert "plotly_chart" in one.run("layers")
-            assert answer(address + one.files[-1], {}) == 200
+            assert answer(address + one.fetch(one.files[-1]), {}) == 200

@@ -71,7 +71,7 @@ def preference() -> pl.DataFrame:
 
 def preferences(estimate_ids: tuple[str, ...]) -> pl.DataFrame:
     """Every number of some probes; see :func:`softh.store.read.preferences`."""
-    return _preferences(_now(), estimate_ids)
+    return _preferences(_digest(probes().filter(pl.col("estimate_id").is_in(estimate_ids))), estimate_ids)
 
 
 def problems() -> list[str]:
@@ -143,7 +143,7 @@ def origins() -> dict[str, str]:
 
 def version_of(setup: Setup) -> str:
     """A key that changes whenever an estimate of a setup does. Jobs store one every minute, mostly of another setup."""
-    return _version_of(_now(), setup.settings)
+    return _digest(estimates().filter(pl.col("settings") == setup.settings))
 
 
 def newest(rows: pl.DataFrame) -> pl.DataFrame:
@@ -152,22 +152,8 @@ def newest(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(pl.col("estimate_id").is_in(last.to_list()))
 
 
-_last: set[str] = set()
-"""The version that was asked for last."""
-
-
 def _now() -> str:
-    """The version of the tables. What is remembered of another is let go: nobody asks for it again.
-
-    Answers about one setup go by its own version, and leave when there are too many of them.
-    """
-    now = read.version(paths.data())
-    if now not in _last:
-        for question in _LARGE:
-            question.clear()
-        _last.clear()
-        _last.add(now)
-    return now
+    return read.version(paths.data())
 
 
 @st.cache_data(show_spinner=False, max_entries=4)
@@ -190,11 +176,6 @@ def _setups(version: str) -> list[Setup]:
     return [_told_apart(setup, found) for setup in found]
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
-def _version_of(version: str, settings: str) -> str:
-    return _digest(_estimates(version).filter(pl.col("settings") == settings))
-
-
 def _digest(rows: pl.DataFrame) -> str:
     """What tells these rows from others, and from the same of another folder."""
     return sha256(str(paths.data().absolute()).encode() + rows.hash_rows().to_numpy().tobytes()).hexdigest()[:16]
@@ -205,7 +186,7 @@ def _probes(version: str) -> pl.DataFrame:
     return read.probes(paths.data())
 
 
-@st.cache_data(show_spinner=False, max_entries=32)
+@st.cache_data(show_spinner=False, max_entries=16)
 def _preferences(version: str, estimate_ids: tuple[str, ...]) -> pl.DataFrame:
     return read.preferences(paths.data(), estimate_ids)
 
@@ -309,6 +290,3 @@ def _told_apart(setup: Setup, others: list[Setup]) -> Setup:
         return setup
     digest = json.loads(setup.settings)["corpus"]
     return Setup(setup.corpus, f"{setup.label}, text {digest[:6]}", setup.settings, setup.orders)
-
-
-_LARGE = (_estimates, _preferences)

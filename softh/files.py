@@ -84,7 +84,7 @@ def digest(path: Path, weights: Weights) -> str:
     """SHA-256 over weights, config and tokenizer of a folder: everything that decides numbers."""
     settings = set() if weights.gguf else SETTINGS & names_in(path)
     names = sorted({*settings, *weights.files})
-    with ThreadPoolExecutor() as pool:  # hashing lets other threads run: the shards of a large model take turns nowhere
+    with ThreadPoolExecutor() as pool:  # hashing lets other threads run, so shards go side by side
         contents = pool.map(_content, [path / name for name in names])
         lines = "".join(f"{name} {content}\n" for name, content in zip(names, contents, strict=True))
     return hashlib.sha256(lines.encode()).hexdigest()

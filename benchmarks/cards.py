@@ -2,8 +2,8 @@
 
 sweep: checkpoints in the shape of OLMo2-1B through the engine of one machine, with both GPUs and with one; every
 number of both must be the same. spread: one of them over both GPUs against one. large: a model whose weights alone are
-more than one GPU has free, over both, and what is said where there is only one. Weights are random and written to
-folders first, 36 GB of them, text is words with Zipf's frequencies. Prints lines and writes
+more than the memory of one GPU, over both, and what is said where there is only one. Weights are random and written to
+temporary folders first, 18 and 159 GB of them; text is words with Zipf's frequencies. Prints lines and writes
 benchmarks/results/cards.json (or $OUT/cards.json); `--short` tries everything small, on any machine.
 """
 
@@ -30,14 +30,13 @@ from softh import activations, checkpoints, corpus, engines, models
 from softh.estimate import estimate_model
 from softh.files import INDEX
 from softh.local import Local
+from softh.measures import Measure
 from softh.spec import EstimateSpec
 from zoo.tokens import load_tokenizer
 
-LEFT = 14.0
-"""GB that are left free on each GPU for the large model, in the shape of OLMo2-7B: its weights are 14.6 GB."""
 CHECKPOINTS = 2 if SHORT else 6
 ASKED: dict[str, Any] = {"documents": 8, "context": 64, "draws": 2} if SHORT else {"documents": 2000, "context": 512}
-SMALL: dict[str, Any] = {"documents": 8} if SHORT else {"documents": 256}
+SMALL: dict[str, Any] = {"documents": 8} if SHORT else {"documents": 128}
 
 
 def checkpoint(folder: Path, shape: dict[str, Any], seed: int) -> int:
@@ -140,22 +139,38 @@ def spread(room: Path) -> None:
         models.__dict__["_is_spread"] = lambda *_, spreads=spreads: spreads and DEVICE == "cuda"
         model = activations.load_model(here, spec.dtype)
         places = {str(place) for place in (getattr(model.module, "hf_device_map", None) or {"": model.device}).values()}
-        found.append(estimate_model(spec, here, model, sample))
+        found.append(estimate_model(spec, here, model, sample, say=lambda sentence: say(f"  {sentence}")))
         say(f"on {', '.join(sorted(places))}: {found[-1].seconds:.1f} s, layers streamed: {model.streams}")
         del model
     one, two = (measures(estimate.record()) for estimate in found)
-    apart = np.nanmax(np.abs(one - two))
-    say(f"{len(one)} values: largest difference between one GPU and two {apart:.1e}")
-    RESULTS["spread"] = {"difference": float(apart), "values": len(one), "seconds": [e.seconds for e in found]}
+    apart, rows = np.nan_to_num(np.abs(one - two)[:, 0]), found[0].measures
+    worst = {}
+    for kind in ("raw", "null", "corrected"):
+        at = max((n for n, row in enumerate(rows) if row.correction == kind), key=lambda n: apart[n])
+        worst[kind] = float(apart[at])
+        say(f"{kind}: largest difference between one GPU and two {apart[at]:.1e}, of {name_of(rows[at])}")
+    equal = int((apart == 0).sum())
+    say(f"{equal} of {len(rows)} values the same to the bit")
+    RESULTS["spread"] = {
+        "difference": worst,
+        "values": len(rows),
+        "equal": equal,
+        "seconds": [e.seconds for e in found],
+    }
+
+
+def name_of(row: Measure) -> str:
+    """A measure with its value and its standard error over draws, for people."""
+    of = " ".join(str(part) for part in (row.quantity, row.variable, row.ngram) if part is not None)
+    return f"{of} of layer {row.layer}: {row.value:.5f}, standard error over draws {row.se_draws:.1e}"
 
 
 def large(room: Path) -> None:
-    """A model that one GPU cannot hold, over two and with one; what is more than LEFT is taken from each first."""
+    """A model whose weights are more than all memory of one GPU, over both and with one."""
     folder = room / "large" / "step1"
-    size = checkpoint(folder, SHAPES["tiny" if SHORT else "7b"], 0)
-    free = [torch.cuda.mem_get_info(number)[0] - int(LEFT * 1e9) for number in range(torch.cuda.device_count())]
-    taken = [torch.empty(max(0, spare), dtype=torch.uint8, device=f"cuda:{at}") for at, spare in enumerate(free)]
-    say(f"weights of {size / 1e9:.1f} GB, {len(taken)} GPUs with {LEFT} GB free on each")
+    began = time.perf_counter()
+    size = checkpoint(folder, SHAPES["tiny" if SHORT else "80b"], 0)
+    say(f"weights of {size / 1e9:.1f} GB, written in {time.perf_counter() - began:.0f} s; {memory()} GB of GPU memory")
     spec = EstimateSpec(model=str(folder), corpus=text(room / "text.jsonl"), **ASKED | SMALL)
     for gpus, asked in (("0,1", 2), ("0", 1)):
         (outcome,), spent = ran([spec], gpus, asked)
@@ -171,6 +186,11 @@ def large(room: Path) -> None:
                 f"{row['seconds']:.0f} s, {len(rows)} values, all finite: {bool(np.isfinite(rows[:, 0]).all())}"
             )
         RESULTS[f"large {gpus}"] = {"seconds": spent, "weights": size, "why": outcome.why}
+
+
+def memory() -> list[int]:
+    """GB of every GPU."""
+    return [torch.cuda.mem_get_info(number)[1] // 10**9 for number in range(torch.cuda.device_count())]
 
 
 def main() -> None:

@@ -124,6 +124,7 @@ def _load(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> tuple[
     where: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     if checkpoint.gguf:
         where["gguf_file"] = checkpoint.gguf
+    room = _room(device_map)
     try:
         config = AutoConfig.from_pretrained(checkpoint.path, **where)
         causal = _is_causal(config, checkpoint)
@@ -138,7 +139,7 @@ def _load(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> tuple[
         )
         tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, **where)
     except torch.OutOfMemoryError:
-        raise InputError(_no_room(checkpoint, dtype, device_map)) from None
+        raise InputError(_no_room(checkpoint, dtype, room)) from None
     except _UNLOADABLE as error:
         raise InputError(
             f"{checkpoint.name} cannot be loaded by transformers {transformers.__version__} ({_one_line(error)}); "
@@ -155,10 +156,16 @@ def _load(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> tuple[
     return module, tokenizer, causal
 
 
-def _no_room(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> str:
+def _room(device_map: Any) -> list[tuple[int, int]]:
+    """Free and all bytes of the GPUs that a model is to go to: asked before it does, while what is free still is."""
+    if device_map == "auto":
+        return [torch.cuda.mem_get_info(number) for number in range(torch.cuda.device_count())]
+    on_gpu = isinstance(device_map, torch.device) and device_map.type == "cuda"
+    return [torch.cuda.mem_get_info(device_map)] if on_gpu else []
+
+
+def _no_room(checkpoint: Checkpoint, dtype: torch.dtype, room: list[tuple[int, int]]) -> str:
     weights = preflight.sizes_of(checkpoint).parameters * dtype.itemsize
-    asked = range(torch.cuda.device_count()) if device_map == "auto" else [device_map.index or 0]
-    room = [torch.cuda.mem_get_info(number) for number in asked]
     return (
         f"The weights of {checkpoint.name} take {weights / 1e9:.3g} GB in {str(dtype).removeprefix('torch.')}, and "
         f"{len(room)} GPU{'s have' if len(room) > 1 else ' has'} {sum(free for free, _ in room) / 1e9:.3g} GB free of "

@@ -79,16 +79,19 @@ def test_a_model_in_pieces_gives_the_hidden_states_and_the_loss_of_a_whole_one(
 
 def test_weights_that_fit_nowhere_are_refused_with_both_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = resolve(str(save_model(tmp_path / "tiny")))
+    left = []
 
     def full(*_: object, **__: object) -> None:
+        left[:] = [0, 0]  # what was loaded so far
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     monkeypatch.setattr(models.AutoModelForCausalLM, "from_pretrained", full)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda number: (3 * GB, 80 * GB))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda place: (left[getattr(place, "index", place)], 80 * GB))
     monkeypatch.setattr("softh.preflight.sizes_of", lambda _: OLMO["32b"])
     said = {}
     for places in ("auto", torch.device("cuda:1")):
+        left[:] = [3 * GB, 3 * GB]
         with pytest.raises(InputError) as refused:
             models._load(checkpoint, torch.bfloat16, places)
         said[places] = str(refused.value)

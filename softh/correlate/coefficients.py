@@ -10,6 +10,8 @@ METHODS: tuple[Method, ...] = ("spearman", "pearson", "kendall")
 
 _CHUNK = 2**21
 """Weighted ranks held at once: enough to make the products large."""
+_LEAST = 1e-12
+"""Variance in units of the whole column's, from which on a column varies."""
 
 
 def correlations(x: np.ndarray, y: np.ndarray, method: Method) -> np.ndarray:
@@ -108,5 +110,6 @@ def _counts_below(values: np.ndarray, begin: np.ndarray) -> np.ndarray:
 
 def _over(covariance: np.ndarray, variance_x: np.ndarray, variance_y: np.ndarray) -> np.ndarray:
     scale = np.sqrt(np.maximum(variance_x, 0))[:, :, None] * np.sqrt(np.maximum(variance_y, 0))[:, None]
-    # Standardised columns: anything this small is rounding of a constant.
-    return np.divide(covariance, scale, out=np.full(covariance.shape, np.nan), where=scale > 1e-9)
+    # Standardised columns: a variance this small is what rounding leaves of a constant.
+    vary = (variance_x > _LEAST)[:, :, None] & (variance_y > _LEAST)[:, None]
+    return np.divide(covariance, scale, out=np.full(covariance.shape, np.nan), where=vary)

@@ -194,6 +194,10 @@ def memory() -> list[int]:
 
 
 def main() -> None:
+    """Measure where there are two GPUs; elsewhere say that there are not."""
+    if torch.cuda.device_count() < 2 and not SHORT:
+        print("No two GPUs here: nothing to measure.")
+        return
     parts = {"sweep": sweep, "spread": spread, "large": large}
     RESULTS["machine"] = machine(DEVICE) | {"gpus": torch.cuda.device_count()}
     say(str(RESULTS["machine"]))

@@ -1,7 +1,7 @@
 """Streamlit's module of figures, less what no figure here needs: a third of its size, and every figure is drawn once.
 
 Most of it is Plotly, bundled as a list of modules `name=_({"path"(e,t){…}})` of which each runs when `name()` is first
-called. Where the list of kinds is not found, as it may be in another release, every module stays.
+called. Where the list of kinds or the one to keep is not found, as it may be in another release, every module stays.
 """
 
 import re
@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 
 _KINDS = re.compile(r"(\.register\(\[)(?:[\w$]+\(\),?){9,}\]")
-"""The kinds of traces but for `scatter`, which belongs to Plotly's core and is the only one that figures here have."""
+"""The kinds of traces but for `scatter`, which belongs to Plotly's core."""
+_HEATMAP = re.compile(r'([\w$]+)=[\w$]+\(\{"lib/heatmap\.js"\(')
+"""The only other one that figures here have; what is not registered is drawn as `scatter`, and nothing says so."""
 _FIRST_DRAWING = re.compile(r"(\(\)=>\{)(if\(\w\.current=!1,\w\.current===null\)\{\w\.current=\{data:\w,layout:(\w),)")
 """Streamlit draws a figure hidden while it does not know how wide it is, and a second time once it does."""
 _MODULE = re.compile(r'\(\{"[^"]+"\([^)]*\)\{')
@@ -22,9 +24,10 @@ _CALL = re.compile(r"([\w$]+)\(\)")
 def lean(script: str) -> str:
     """The module without kinds of traces, and without drawings, that nobody sees."""
     script = _FIRST_DRAWING.sub(r"\1if(\3.width===void 0)return;\2", script, count=1)
-    script, cut = _KINDS.subn(r"\1]", script)
-    if cut != 1:
+    heatmap = _HEATMAP.search(script)
+    if heatmap is None or len(_KINDS.findall(script)) != 1:
         return script
+    script = _KINDS.sub(lambda found: f"{found[1]}{heatmap[1]}()]", script)
     bodies = dict(_bodies(script))
     needed = _needed(script, bodies)
     return _without(script, [place for name, place in bodies.items() if name not in needed])

@@ -39,6 +39,11 @@ DRAWN = """() => !document.querySelector("[data-testid=stSkeleton]")
     .every(chart => chart.querySelector(".js-plotly-plot .main-svg"))"""
 
 
+OTHERWISE = """() => [...document.querySelectorAll(".js-plotly-plot")].flatMap(plot => plot._fullData
+  .map(t => [plot.data[t.index].type || "scatter", t.type]).filter(([asked, drawn]) => asked !== drawn))"""
+"""Traces of a kind that the served module does not have: Plotly draws them as another and says nothing."""
+
+
 def paths() -> list[str]:
     """The path of every page of the app, from its router."""
     names = re.findall(r'st\.Page\("pages/(\w+)\.py"(.*)\)', (ROOT / "app.py").read_text(encoding="utf-8"))
@@ -86,6 +91,7 @@ def settle(page: Page) -> None:
     page.wait_for_function(DRAWN)
     page.wait_for_timeout(300)
     assert page.locator("[data-testid=stException]").count() == 0
+    assert page.evaluate(OTHERWISE) == []
 
 
 def unfold(page: Page) -> None:

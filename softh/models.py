@@ -1,5 +1,6 @@
 """A checkpoint becomes a model in memory, with what is recorded about it."""
 
+import logging
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from softh import costs, preflight
 from softh.checkpoints import Checkpoint
 from softh.errors import InputError
 from softh.revisions import family
+
+log = logging.getLogger(__name__)
 
 # A config of contradictions fails in as many ways as there are lines of code that read it.
 _UNLOADABLE = (
@@ -67,6 +70,12 @@ def load_model(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto"
     form = _dtype(dtype, place)
     where = "auto" if device == "auto" and _is_spread(checkpoint, form) else place
     module, tokenizer, causal = _load(checkpoint, form, where)
+    if {"cpu", "disk"} & set((getattr(module, "hf_device_map", None) or {}).values()):
+        log.warning(
+            "%s is larger than its GPUs: part of it stays outside of them and is moved in for every batch, which is "
+            "slow. Use more GPUs.",
+            checkpoint.name,
+        )
     return describe(module.eval().requires_grad_(requires_grad=False), tokenizer, checkpoint.name, causal=causal)
 
 

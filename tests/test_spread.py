@@ -53,7 +53,7 @@ def test_the_sizes_that_decide_are_those_of_the_files(tmp_path: Path) -> None:
 
 
 def test_a_model_in_pieces_gives_the_hidden_states_and_the_loss_of_a_whole_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     checkpoint = resolve(str(save_model(tmp_path / "tiny", llama(num_hidden_layers=4))))
     parts = {"model.embed_tokens": "cpu", "model.rotary_emb": "cpu", "model.norm": "cpu", "lm_head": "cpu"}
@@ -63,8 +63,11 @@ def test_a_model_in_pieces_gives_the_hidden_states_and_the_loss_of_a_whole_one(
     monkeypatch.setattr(models, "_load", lambda checkpoint, dtype, _: load(checkpoint, dtype, places))
     spread = load_model(checkpoint, device="cpu")
     assert spread.module.hf_device_map == places
+    assert "is larger than its GPUs" in caplog.text
+    caplog.clear()
     monkeypatch.undo()
     whole = load_model(checkpoint, device="cpu")
+    assert not caplog.records
     described = dataclasses.replace(spread, module=None, tokenizer=None)
     assert described == dataclasses.replace(whole, module=None, tokenizer=None)
     text = Corpus("text", ("Some words to read. " * 8, "And some others, fewer."), "", "")

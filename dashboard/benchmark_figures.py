@@ -68,13 +68,15 @@ def scatter(cell: Study, detail: Detail, families: Sequence[str], method: str, l
 def matrix(found: Matrix, look: Look) -> go.Figure:
     """Coefficients by colour and number, with stars after the correction over the whole matrix."""
     few = len(found.scores) <= 14
-    scale = [[0, look.colours[1]], [0.5, look.background], [1, look.colours[0]]]
+    # Not the whole colour: ink must be read on all of them.
+    low, high = (mix(look.colours[place], look.background, 0.5) for place in (1, 0))
+    scale = [[0, low], [0.5, look.background], [1, high]]
     figure = go.Figure(layout={"template": template(look), "height": 180 + 40 * len(found.predictors)})
     shown = [[None if isnan(v) else float(v) for v in row] for row in found.value]
     figure.add_heatmap(
         z=shown, x=list(found.scores), y=list(found.predictors), zmin=-1, zmax=1, colorscale=scale, xgap=2, ygap=2,
         text=[[_entry(found, i, j, few) for j in range(len(found.scores))] for i in range(len(found.predictors))],
-        texttemplate="%{text}", textfont={"size": 11}, hoverinfo="text",
+        texttemplate="%{text}", textfont={"size": 11, "color": look.ink}, hoverinfo="text",
         hovertext=[[_cell_card(found, i, j) for j in range(len(found.scores))] for i in range(len(found.predictors))],
         # Below and not beside, where it would take a third of a telephone's width from the cells.
         colorbar={
@@ -82,8 +84,8 @@ def matrix(found: Matrix, look: Look) -> go.Figure:
             "thickness": 10, "outlinewidth": 0, "len": 0.9, "orientation": "h", "yanchor": "top", "y": -0.02,
         },
     )  # fmt: skip
-    figure.update_xaxes(side="top", tickangle=-35, showgrid=False, ticks="")
-    figure.update_yaxes(autorange="reversed", showgrid=False, ticks="")
+    figure.update_xaxes(side="top", tickangle=-35, showgrid=False, ticks="", fixedrange=True)
+    figure.update_yaxes(autorange="reversed", showgrid=False, ticks="", fixedrange=True)
     called = [
         f"{found.predictors[i]} with {found.scores[j]} {found.value[i, j]:.2f}"
         for i in range(len(found.predictors)) for j in range(len(found.scores)) if found.q[i, j] < STARS[-1][0]
@@ -171,8 +173,8 @@ def _cell_card(found: Matrix, i: int, j: int) -> str:
     if (i, j) in found.reasons:
         return f"{title}<br>{found.reasons[i, j]}"
     return (
-        f"{title}<br>{found.method.capitalize()} {found.value[i, j]:.3f}, 95 % {found.low[i, j]:.2f} to "
-        f"{found.high[i, j]:.2f}<br>n = {found.n[i, j]} of {found.families[i, j]} families<br>"
+        f"{title}<br>{found.method.capitalize()} {signed(found.value[i, j])}, 95 % {signed(found.low[i, j])} to "
+        f"{signed(found.high[i, j])}<br>n = {found.n[i, j]} of {found.families[i, j]} families<br>"
         f"p = {found.p[i, j]:.2g}, q = {found.q[i, j]:.2g} over the matrix"
     )
 
@@ -186,9 +188,9 @@ def _card(cell: Study, detail: Detail, row: int) -> str:
 
 
 def _effect_card(row: Effect, detail: Detail) -> str:
-    ends = f"{row.low:.2f} to {row.high:.2f}" if not isnan(row.low) else "no interval of its own"
+    ends = f"{signed(row.low)} to {signed(row.high)}" if not isnan(row.low) else "no interval of its own"
     what = "range" if row is detail.without_model else "95 %"
-    return f"<b>{row.name}</b><br>{row.value:.3f}, {what} {ends}<br>n = {row.n} of {row.families} families"
+    return f"<b>{row.name}</b><br>{signed(row.value)}, {what} {ends}<br>n = {row.n} of {row.families} families"
 
 
 def _plus(error: float) -> str:

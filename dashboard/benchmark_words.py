@@ -3,7 +3,7 @@
 from math import isnan
 
 from dashboard.benchmark_figures import outliers
-from dashboard.scoring import CHOSEN, LOSS, TRAINING, Choice
+from dashboard.scoring import CHOSEN, LOSS, TRAINING, WITHOUT_LAYERS, Choice
 from dashboard.words import CORRECTIONS, coefficient, order_name, short_model, signed
 from softh.correlate import Detail, Effect, Matrix, Study
 
@@ -33,17 +33,18 @@ def paragraph(choice: Choice, found: Matrix, cell: Study, detail: Detail, depths
 
 
 def _what(choice: Choice, cell: Study, detail: Detail) -> str:
+    layered = cell.predictors[0] not in WITHOUT_LAYERS
+    where = "mean over layers" if choice.layer != CHOSEN else "a layer chosen by the other families"
     how = f"{order_name(choice.order)}, {CORRECTIONS[choice.correction]}"
     if choice.among == TRAINING:
         return (
             f"n = {len(cell.names)} changes from one checkpoint to the next in {detail.plain.families} runs; "
-            f"{cell.predictors[0]} ({how}) against {cell.scores[0]}. Levels along a run would correlate with anything "
-            "that has a trend, so changes are compared, and each run counts as one family."
+            f"{cell.predictors[0]}{f' ({how})' * layered} against {cell.scores[0]}. Levels along a run would correlate "
+            "with anything that has a trend, so changes are compared, and each run counts as one family."
         )
     return (
-        f"n = {len(cell.names)} models of {detail.plain.families} families; {cell.predictors[0]} ({how}, "
-        f"{'mean over layers' if choice.layer != CHOSEN else 'a layer chosen by the other families'}) against "
-        f"{cell.scores[0]} ({choice.source})."
+        f"n = {len(cell.names)} models of {detail.plain.families} families; {cell.predictors[0]}"
+        f"{f' ({how}, {where})' * layered} against {cell.scores[0]} ({choice.source})."
     )
 
 

@@ -1,5 +1,6 @@
 """The view of measures against scores: which scores, which predictor, how, and what came of it."""
 
+from dataclasses import asdict, replace
 from math import isnan
 from typing import cast
 
@@ -11,7 +12,7 @@ from dashboard.scoring import CHOSEN, FINISHED, MEAN, TRAINING, Choice
 from dashboard.template import look
 from dashboard.view import Empty, View
 from dashboard.words import corpus_note
-from softh.correlate import METHODS, Matrix, Method, Study
+from softh.correlate import METHODS, Detail, Matrix, Method, Study
 
 MOST_SCORES = 12
 """Scores in the matrix until the reader chooses."""
@@ -32,13 +33,15 @@ def view() -> View:
     found, _ = scoring.matrix(choice, tuple(wanted))
     detail, cell, depths = scoring.cell(choice, predictor, score)
     of = look(chosen.view.dark)
-    rows = table(found)
-    notes = [*study.notes, f"Text: {corpus_note(chosen.setup.corpus)}; {chosen.setup.label}."]
+    rows, shown = table(found), _shown(cell, choice, turned=bool(depths))
+    turned = [_TURNED] if choice.layer == CHOSEN else []
+    notes = [*turned, *study.notes, f"Text: {corpus_note(chosen.setup.corpus)}; {chosen.setup.label}."]
+    what = f"{'changes of ' if choice.among == TRAINING else ''}{predictor} and {score}"
     return View(
-        title=f"{predictor} and {score}, {chosen.view.words}",
+        title=what if predictor in scoring.WITHOUT_LAYERS else f"{what}, {chosen.view.words}",
         figures=axes.within(
             {
-                "scatter": benchmark_figures.scatter(cell, detail, sorted(set(study.family)), choice.method, of),
+                "scatter": benchmark_figures.scatter(shown, detail, sorted(set(study.family)), choice.method, of),
                 "forest": benchmark_figures.forest(detail, choice.method, of),
                 "matrix": benchmark_figures.matrix(found, of),
             }
@@ -47,6 +50,7 @@ def view() -> View:
         data=_data(study, wanted),
         caption=" ".join(notes),
         text=paragraph(choice, found, cell, detail, depths),
+        behind={"forest": effects(detail), "matrix": rows},
         name="softh-benchmarks",
     )
 
@@ -71,6 +75,23 @@ def table(found: Matrix) -> pl.DataFrame:
         ]
     )
     return rows if found.reasons else rows.drop("Note")
+
+
+def effects(detail: Detail) -> pl.DataFrame:
+    """One row a coefficient of the forest."""
+    every = [detail.plain, *detail.adjusted, detail.without_model, *detail.without_family]
+    rows = [{"Coefficient": one.name, **asdict(one)} for one in every]
+    return pl.DataFrame(rows).drop("name").fill_nan(None)
+
+
+def _shown(cell: Study, choice: Choice, *, turned: bool) -> Study:
+    """The same with names that say what the values are."""
+    [predictor], [score] = cell.predictors, cell.scores
+    if choice.among == TRAINING:
+        predictor, score = f"change of {predictor}", f"change of {score}"
+    if turned:
+        predictor = f"{predictor} at the chosen depth, in sd, turned"
+    return replace(cell, predictors=(predictor,), scores=(score,))
 
 
 def _choice(setup: queries.Setup, order: int, correction: str) -> Choice:
@@ -128,6 +149,10 @@ _AMONG_HELP = (
     "checkpoint to the next within runs."
 )
 _METHOD_HELP = "Spearman and Kendall use ranks, and outliers move them little; published numbers are Pearson's."
+_TURNED = (
+    "At a chosen depth a predictor is standardised and turned, for each family by what the others show, so that more "
+    "of it predicts more: a positive coefficient says that it predicts, not in which direction."
+)
 _LAYER_HELP = (
     "The mean over layers, or the layer at which the *other* families' scores are predicted best. Choosing the "
     "best-looking layer for all would flatter it."

@@ -23,7 +23,7 @@ _stage = st.components.v2.component(
 def choose() -> str | None:
     """The deck that the link or the sidebar names; None where there is none at all."""
     known = decks.names()
-    return selection.select("Deck", known, "deck", help="Figures are added by the menu under them.") if known else None
+    return selection.select("Deck", known, "deck", help="Figures are added by the menu above them.") if known else None
 
 
 def place(content: Sequence[Slide]) -> int:

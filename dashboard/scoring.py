@@ -14,6 +14,8 @@ from softh.store import read
 FINISHED, TRAINING = "finished models", "training steps"
 MEAN, CHOSEN = "mean", "chosen by other families"
 LOSS = correlate.PREDICTORS["bits_per_byte"]
+WITHOUT_LAYERS = (LOSS, correlate.PREDICTORS["preference"])
+"""Predictors that have neither n-gram order nor correction nor layers."""
 FORESTS = 2_000
 """Resamples of one cell's adjusted coefficients; the matrix has five times as many."""
 

@@ -27,6 +27,8 @@ class View:
     """What the numbers say, a paragraph; empty where a page leaves that to the reader."""
     name: str
     """Stem of the files that it is saved as."""
+    behind: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    """Key of a figure → the rows behind it, where these are not `data`."""
     notes: tuple[str, ...] = ()
     """What was found, a sentence each (Markdown)."""
 

@@ -15,7 +15,7 @@ if name is None:
     if not may_change:
         st.stop()
     st.markdown(
-        "Open a page, choose what it shows, and under a figure take **Export → Add this figure**: it becomes a slide. "
+        "Open a page, choose what it shows, and above a figure take **Export → Add this figure**: it becomes a slide. "
         "A deck holds links, so that its figures are always those of the tables as they are."
     )
     st.stop()
@@ -24,7 +24,7 @@ content = decks.load(name)
 st.markdown(f"**{name}**, {len(content)} {'slide' if len(content) == 1 else 'slides'}")
 if not content:
     present.show(name, content, 0)
-    st.info("This deck is empty: under a figure take **Export → Add this figure**.", icon=":material/flag:")
+    st.info("This deck is empty: above a figure take **Export → Add this figure**.", icon=":material/flag:")
     st.stop()
 
 bar = st.container()

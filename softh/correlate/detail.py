@@ -82,5 +82,6 @@ def _given(
     effects = [partial(f"given {n}", x, y, family, v[:, None], method, resamples) for n, v in known.items()]
     if len(known) > 1:
         effects.append(partial("given both", x, y, family, np.column_stack(list(known.values())), method, resamples))
-    effects.append(within("within families", x, y, family, method, resamples))
+    ranks = " (of ranks)" if method == "kendall" else ""  # there is no tau of what is left of ranks
+    effects.append(within(f"within families{ranks}", x, y, family, method, resamples))
     return effects

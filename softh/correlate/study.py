@@ -199,7 +199,7 @@ def _with_ratios(rows: pl.DataFrame, highest: str) -> pl.DataFrame:
     return rows.with_columns(
         regularity=pl.col("input") / pl.col("entropy"),
         residual=(pl.col("entropy") - pl.col(highest)) / pl.col("entropy"),
-        distance=(pl.col("input") - pl.col("output")) / np.sqrt(2),
+        distance=pl.col("input") - pl.col("output"),
     )
 
 

@@ -65,8 +65,8 @@ def scatter(cell: Study, detail: Detail, families: Sequence[str], method: str, l
     return figure.update_layout(meta={"alt": alt})
 
 
-def matrix(found: Matrix, look: Look) -> go.Figure:
-    """Coefficients by colour and number, with stars after the correction over the whole matrix."""
+def matrix(found: Matrix, words: str, look: Look) -> go.Figure:
+    """Coefficients by colour and number, with stars after the correction over the whole matrix; `words` for a slide."""
     few = len(found.scores) <= 14
     # Not the whole colour: ink must be read on all of them.
     low, high = (mix(look.colours[place], look.background, 0.5) for place in (1, 0))
@@ -93,7 +93,7 @@ def matrix(found: Matrix, look: Look) -> go.Figure:
     said = "; ".join(called[:8]) + (f" and {len(called) - 8} more" if len(called) > 8 else "")
     what = f"{found.method.capitalize()} of {len(found.predictors)} predictors with {len(found.scores)} scores."
     left = f"After correction: {said}." if called else "None is left after correction."
-    return figure.update_layout(meta={"alt": f"{what} {left}"})
+    return figure.update_layout(meta={"alt": f"{what} {left}", "title": f"Measures against scores, {words}"})
 
 
 def forest(detail: Detail, method: str, look: Look) -> go.Figure:

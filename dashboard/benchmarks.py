@@ -43,7 +43,7 @@ def view() -> View:
             {
                 "scatter": benchmark_figures.scatter(shown, detail, sorted(set(study.family)), choice.method, of),
                 "forest": benchmark_figures.forest(detail, choice.method, of),
-                "matrix": benchmark_figures.matrix(found, of),
+                "matrix": benchmark_figures.matrix(found, chosen.view.words, of),
             }
         ),
         rows=rows,

@@ -5,11 +5,13 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard import views
 from dashboard.decks import HOME, Slide
 from dashboard.export.deck import Shown
+from dashboard.view import View
 from softh.errors import InputError
 
 
@@ -70,8 +72,14 @@ def _shown(slide: Slide, dark: bool, site: str) -> Shown:
         # What the link names is gone: another model's numbers under the reader's title would be a lie.
         gone = notes or [f"This slide shows the figure {slide.figure!r}, which the page has no more: remove it."]
         return Shown(slide.title or view.title, slide.note, (), link=address, problem=_said(gone))
-    figures = view.figures if slide.figure is None else {slide.figure: view.figures[slide.figure]}
-    return Shown(slide.title or view.title, slide.note, tuple(figures.values()), view.caption, address)
+    figures = tuple(view.figures.values()) if slide.figure is None else (view.figures[slide.figure],)
+    return Shown(slide.title or _title(view, figures), slide.note, figures, view.caption, address)
+
+
+def _title(view: View, figures: Sequence[go.Figure]) -> str:
+    """What the view is called, or its one figure where that shows more or less than the view says."""
+    own = figures[0].layout.meta.get("title") if len(figures) == 1 else None
+    return own or view.title
 
 
 def _said(notes: Sequence[str]) -> str:

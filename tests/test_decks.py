@@ -6,10 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+import plotly.graph_objects as go
+import polars as pl
 import pytest
 
-from dashboard import decks, slides
+from dashboard import decks, slides, views
 from dashboard.decks import Slide
+from dashboard.view import View
 from softh.errors import InputError
 from softh.store import write
 
@@ -103,6 +106,16 @@ def test_a_slide_shows_what_its_link_says(run: Path) -> None:
     assert (len(one.figures), len(whole.figures)) == (1, 2)
     assert "order 2" in one.figures[0].layout.meta["alt"]
     assert (whole.title, whole.note) == ("Mine", "note")
+
+
+def test_a_figure_that_has_a_title_of_its_own_gives_it_to_its_slide(monkeypatch: pytest.MonkeyPatch) -> None:
+    named, other = (go.Figure(layout={"meta": {"alt": "", **meta}}) for meta in ({"title": "All"}, {}))
+    nothing = pl.DataFrame()
+    view = View("One", {"named": named, "other": other}, rows=nothing, data=nothing, caption="", name="x")
+    monkeypatch.setattr(views, "build", lambda *_, **__: (view, []))
+    wanted = [Slide("layers", {}, figure) for figure in ("named", "other", None)]
+    found = slides.shown([*wanted, Slide("layers", {}, "named", "Mine")], dark=False)
+    assert [shown.title for shown in found] == ["All", "One", "One", "Mine"]
 
 
 @pytest.mark.parametrize(

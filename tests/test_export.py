@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import polars as pl
 import pytest
 from pptx import Presentation
+from pptx.util import Inches, Pt
 
 from dashboard import figures
 from dashboard.curves import Along, trajectory_curves
@@ -222,10 +223,77 @@ def test_what_is_gone_is_a_sentence_on_its_slide(plane: go.Figure) -> None:
     assert len(native(opened.slides[1])) == 1
 
 
-def test_a_matrix_is_a_table_of_its_numbers() -> None:
-    matrix = go.Figure(go.Heatmap(x=["a", "b"], y=["c"], z=[[0.25, -0.5]]), layout={"meta": {"alt": "matrix"}})
-    [table] = [s.table for s in deck_of(Shown("", "", (matrix,))).slides[0].shapes if s.has_table]
-    assert [cell.text for cell in table.rows[1].cells] == ["c", "0.25", "-0.50"]
+def test_a_row_without_an_interval_has_no_error_bar_and_no_word_that_is_no_number() -> None:
+    missing = {"array": np.array([0.2, np.nan]), "arrayminus": [0.4, float("nan")]}
+    rows = go.Figure(
+        go.Scatter(x=[0.5, 1.0], y=["a", "b"], name="a", error_x=missing, error_y={"array": [np.nan, np.nan]}),
+        layout={"meta": {"alt": "rows"}},
+    )
+    [drawn] = native(deck_of(Shown("", "", (rows,))).slides[0])
+    assert b"nan" not in drawn.part.blob.lower()
+    [bars] = next(s for s in drawn.plots[0].series if s.name == "a")._element.findall("{*}errBars")
+    assert [float(v.text) for v in bars.findall("{*}plus//{*}v")] == [0.2, 0.0]
+
+
+def test_lines_across_a_whole_axis_and_the_edges_of_an_area_are_drawn() -> None:
+    area = go.Figure(layout={"meta": {"alt": "area"}, "xaxis": {"range": [-1, 1]}, "yaxis": {"range": [3, 0]}})
+    hidden = {"line": {"width": 0}, "hoverinfo": "skip", "mode": "lines"}
+    area.add_scatter(x=[0, 1], y=[2, 2.5], **hidden)
+    area.add_scatter(x=[0, 1], y=[1, 0.5], fill="tonexty", fillcolor="rgba(95,107,122,0.15)", **hidden)
+    area.add_scatter(x=[0.5], y=[1.5], mode="markers", name="a")
+    area.add_vline(x=0, line={"color": "#5F6B7A", "width": 1})
+    area.add_vline(x=-0.5, line={"color": "#5F6B7A", "width": 1, "dash": "dot"})
+    [chart] = charts(area)
+    guides = [(one.x, one.y, one.line[2]) for one in chart.series if one.guide]
+    assert guides == [
+        ((0.0, 0.0), (3.0, 0.0), "solid"), ((-0.5, -0.5), (3.0, 0.0), "dot"),
+        ((0.0, 1.0), (2.0, 2.5), "solid"), ((0.0, 1.0), (1.0, 0.5), "solid"),
+    ]  # fmt: skip
+
+
+def matrix(columns: int = 2) -> go.Figure:
+    heat = go.Heatmap(
+        x=["bits per byte, books-heldout", "grammar", *"abcdefghij"][:columns],
+        y=["complexity I(X;Z)", "distance to the bound"],
+        z=[[0.25, None, *[0.5] * 10][:columns], [-0.46, 0.0, *[0.5] * 10][:columns]],
+        text=[[".25", "–", *[""] * 10][:columns], ["−.46**", ".00", *[""] * 10][:columns]],
+        zmin=-1, zmax=1, colorscale=[[0, "#D55E00"], [0.5, "#FFFFFF"], [1, "#0072B2"]],
+        colorbar={"title": {"text": "Spearman"}},
+    )  # fmt: skip
+    return go.Figure(heat, layout={"meta": {"alt": "a matrix"}})
+
+
+def test_a_matrix_is_a_table_that_reads_as_the_page() -> None:
+    [frame] = [shape for shape in deck_of(Shown("", "", (matrix(),))).slides[0].shapes if shape.has_table]
+    texts = [[cell.text for cell in row.cells] for row in frame.table.rows]
+    assert texts == [
+        ["Spearman", "bits per byte, books-heldout", "grammar"],
+        ["complexity I(X;Z)", ".25", "–"],
+        ["distance to the bound", "−.46**", ".00"],
+    ]
+    inks = [[str(frame.table.cell(i, j).fill.fore_color.rgb) for j in (1, 2)] for i in (1, 2)]
+    assert inks == [["BFDCEC", "FFFFFF"], ["ECB58A", "FFFFFF"]]
+    assert frame._element.nvGraphicFramePr.cNvPr.get("descr") == "a matrix"
+
+
+@pytest.mark.parametrize("columns", [1, 2, 12])
+@pytest.mark.parametrize("beside", [0, 2])
+def test_a_matrix_stays_in_its_place_and_breaks_no_word(columns: int, beside: int, plane: go.Figure) -> None:
+    opened = deck_of(Shown("", "", (*[plane] * beside, matrix(columns))))
+    [frame] = [shape for shape in opened.slides[0].shapes if shape.has_table]
+    right, bottom = opened.slide_width - Inches(0.5), Inches(6.45)
+    assert frame.left + sum(column.width for column in frame.table.columns) <= right
+    assert frame.top + sum(row.height for row in frame.table.rows) <= bottom
+    for row in frame.table.rows:
+        for column, cell in zip(list(frame.table.columns), row.cells, strict=True):
+            size = cell.text_frame.paragraphs[0].runs[0].font.size
+            upright = cell._tc.tcPr.get("vert") is None
+            wide, high = (column.width, row.height) if upright else (row.height, column.width)
+            assert Pt(5) <= size <= Pt(12)
+            # A row grows on the screen where its line does not fit.
+            assert high >= 1.2 * size + cell.margin_top + cell.margin_bottom
+            longest = max(map(len, cell.text.split() if upright else [cell.text]), default=0)
+            assert wide >= 0.47 * size * longest + cell.margin_left + cell.margin_right
 
 
 def test_the_deck_of_html_holds_every_slide_in_the_inks_of_its_theme(plane: go.Figure) -> None:

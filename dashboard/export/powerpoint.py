@@ -13,8 +13,9 @@ from pptx.util import Emu, Inches
 from dashboard.export.axes import rgb, styled
 from dashboard.export.deck import Shown
 from dashboard.export.drawing import draw
-from dashboard.export.reading import charts, plain
-from dashboard.template import Look, mix
+from dashboard.export.matrix import table
+from dashboard.export.reading import charts
+from dashboard.template import Look
 
 _WIDTH, _HEIGHT = Inches(40 / 3), Inches(7.5)
 _EDGE = Inches(0.5)
@@ -67,7 +68,7 @@ def _figure(slide: Slide, figure: go.Figure, place: tuple[int, int, int, int], l
     alt = str(figure.layout.meta["alt"])
     for trace in figure.data:
         if trace.type == "heatmap":
-            _matrix(slide, trace, place, look)
+            table(slide, trace, place, look, alt)
     found = charts(figure)
     # The first has a legend, the last the name of the axis that all share.
     shares = [1.0 + 0.4 * (i == 0) + 0.5 * (i == len(found) - 1) for i in range(len(found))]
@@ -75,21 +76,3 @@ def _figure(slide: Slide, figure: go.Figure, place: tuple[int, int, int, int], l
         above, mine = sum(shares[:number]) / sum(shares), shares[number] / sum(shares)
         box = (left, top + round(above * height), width, round(mine * height))
         draw(slide, chart, box, look, alt, first=number == 0, last=number + 1 == len(found))
-
-
-def _matrix(slide: Slide, trace: Any, place: tuple[int, int, int, int], look: Look) -> None:
-    """A heat map as a table of its numbers, each cell as dark as it is far from zero."""
-    rows, columns = list(trace.y), list(trace.x)
-    shape = slide.shapes.add_table(len(rows) + 1, len(columns) + 1, *map(Emu, place))
-    most = max((abs(value) for line in trace.z for value in line if value is not None), default=1.0) or 1.0
-    cells = [["", *columns], *([name, *line] for name, line in zip(rows, trace.z, strict=True))]
-    for i, line in enumerate(cells):
-        for j, value in enumerate(line):
-            cell = shape.table.cell(i, j)
-            number = isinstance(value, float)
-            cell.text_frame.text = f"{value:.2f}" if number else plain("" if value is None else str(value))
-            over = look.colours[0] if number and value > 0 else look.colours[1]
-            share = 0.6 * abs(value) / most if number else 0.0
-            cell.fill.solid()
-            cell.fill.fore_color.rgb = rgb(mix(over, look.background, share))
-            styled(cell.text_frame.paragraphs[0].font, 11, look.ink)

@@ -96,14 +96,26 @@ def _value(text: str) -> float | None:
 
 def _guide(shape: Any, names: tuple[str, str], x: Axis, y: Axis) -> Series | None:
     """A line among the data as a series, cut where the axes end: charts elsewhere draw beyond them."""
-    if shape.type != "line" or (shape.xref or "x", shape.yref or "y") != names or not (x.limits and y.limits):
+    refs = (shape.xref or "x", shape.yref or "y")
+    own = tuple(ref.removesuffix(" domain") for ref in refs) == names
+    if shape.type != "line" or not own or not (x.limits and y.limits):
         return None
-    ends = _clipped((shape.x0, shape.y0), (shape.x1, shape.y1), x.limits, y.limits)
+    x0, x1 = (_at(value, refs[0], x) for value in (shape.x0, shape.x1))
+    y0, y1 = (_at(value, refs[1], y) for value in (shape.y0, shape.y1))
+    ends = _clipped((x0, y0), (x1, y1), x.limits, y.limits)
     if ends is None:
         return None
     line = (shape.line.color or "#7F7F7F", shape.line.width or 1.0, shape.line.dash or "solid")
     (x0, y0), (x1, y1) = ends
     return Series("bound" if line[2] != "solid" else "guide", (x0, x1), (y0, y1), line=line, guide=True)
+
+
+def _at(value: float, ref: str, axis: Axis) -> float:
+    """A place on an axis; of a whole line across, Plotly gives shares of the axis."""
+    if not ref.endswith(" domain") or axis.limits is None:
+        return value
+    first, last = axis.limits[::-1] if axis.falling else axis.limits
+    return first + value * (last - first)
 
 
 def _clipped(

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from numbers import Real
 from typing import Any
 
@@ -23,8 +24,22 @@ def series(traces: list[Any]) -> list[Series]:
         rest = [one for one in rest if one is not band and not any(one is piece for piece in pieces)]
         found.append(_of_trace(trace, lines, band))
     drawn = [trace for trace in rest if "lines" in (trace.mode or "lines") and trace.line.width != 0]
-    guides = [_of_trace(trace, [], None) for trace in drawn]
+    guides = [*_edges(traces), *(_of_trace(trace, [], None) for trace in drawn)]
     return [*(replace(guide, guide=True, legend=False) for guide in guides), *found]
+
+
+def _edges(traces: list[Any]) -> Iterator[Series]:
+    """Both ends of every area between two lines, thin: an XY chart fills nothing."""
+    for upper, lower in pairwise(traces):
+        if lower.fill == "tonexty":
+            line = (_stronger(lower.fillcolor or "#7F7F7F"), 1.0, "solid")
+            for trace in (upper, lower):
+                yield replace(_of_trace(trace, [], None), name="interval", line=line)
+
+
+def _stronger(colour: str) -> str:
+    """'rgba(95,107,122,0.15)' at half its strength: what fills an area is too weak for a line."""
+    return re.sub(r"^rgba(.*),[^,]+\)$", r"rgba\1,0.5)", colour)
 
 
 def _same_group(one: Any, other: Any) -> bool:
@@ -89,8 +104,10 @@ def _taken(values: Sequence[Any], kept: Iterable[int]) -> tuple[Any, ...]:
 
 
 def _array(error: Any, name: str = "array") -> tuple[float, ...]:
+    """Lengths of error bars, 0 where there is none: a file of numbers has no word for what is missing."""
     values = error[name]
-    return tuple(value or 0.0 for value in values) if values is not None and any(values) else ()
+    lengths = tuple(value if _number(value) else 0.0 for value in (() if values is None else values))
+    return lengths if any(lengths) else ()
 
 
 def _band(band: Any, size: int) -> tuple[float, ...]:

@@ -10,6 +10,8 @@ from dashboard.template import Look
 _MILLISECONDS = 260
 ROOM = 96
 """Pixels that the controls take below the plane."""
+_BUTTONS = 120
+"""Pixels that the buttons take beside the slider, with half of its handle."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def _controls(figure: go.Figure, names: Sequence[str], look: Look) -> None:
         ],
         sliders=[
             {
-                "active": 0, "x": 0.24, "len": 0.76, "y": 0, "yanchor": "top", "pad": {"t": ROOM - 34},
+                "active": 0, "x": 0, "len": 1, "y": 0, "yanchor": "top", "pad": {"t": ROOM - 34, "l": _BUTTONS},
                 "currentvalue": {"visible": True, "xanchor": "right", "font": text}, "ticklen": 0, "minorticklen": 0,
                 "font": {"size": 1, "color": "rgba(0,0,0,0)"}, "bgcolor": look.grid, "bordercolor": look.muted,
                 "steps": [{"label": name, "method": "animate", "args": [[name], move]} for name in names],

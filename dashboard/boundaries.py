@@ -11,7 +11,7 @@ from dashboard import queries, seeds
 from dashboard.marks import Mark
 from dashboard.queries import Setup
 from dashboard.rows import View
-from dashboard.words import count, standard_error
+from dashboard.words import count, plus_minus, standard_error
 from softh import paths, phases
 from softh.phases import Boundary, Curve, Phases
 from softh.store import read
@@ -112,7 +112,7 @@ def _compression(information: Curve, steps: Sequence[float], found: Phases) -> s
         return "I(X;Z) does not fall."
     verdict = "" if fall.amount > 2 * fall.error else ", which may be chance"
     path = f"from step {steps[fall.checkpoint]:,.0f} to step {steps[-1]:,.0f}"
-    return f"I(X;Z) then falls by {fall.amount:.3f} ± {fall.error:.3f} {path}{verdict}."
+    return f"I(X;Z) then falls by {plus_minus(fall.amount, fall.error)} {path}{verdict}."
 
 
 def marks(found: Sequence[Found], clock: str) -> list[Mark]:

@@ -24,6 +24,10 @@ class Along:
     column: Against
     linear: bool = False
 
+    def of(self, quantities: Sequence[str]) -> list[str]:
+        """Those of the quantities that there are along it: only those of labels have an n-gram order."""
+        return [name for name in quantities if self.column != "order" or name in QUANTITIES[:3]]
+
 
 @dataclass(frozen=True)
 class _Place:
@@ -53,7 +57,7 @@ def trajectory_curves(
     if along.column == "order":
         last = [rows[-1]["estimate_id"] for rows in runs(view.of(points))]
         chosen, column = points.filter(pl.col("estimate_id").is_in(last)), "ngram"
-        quantities = [name for name in quantities if name in QUANTITIES[:3]] or QUANTITIES[:3]
+        quantities = along.of(quantities) or QUANTITIES[:3]
     else:
         column = along.column
         chosen = points.filter(pl.col("ngram") == view.order).drop_nulls(column)

@@ -25,8 +25,9 @@ _NUMBERS = {
 
 @dataclass(frozen=True)
 class Where:
-    """Places of a page for the controls."""
+    """Places of a page for the introduction and for the controls."""
 
+    introduction: DeltaGenerator
     axes: Sequence[DeltaGenerator]
     """Two: for the horizontal and the vertical one."""
     find: DeltaGenerator
@@ -41,6 +42,9 @@ def view(where: Where | None = None) -> View:
     rows = chosen.view.of(every)
     scores = queries.finished_scores(chosen.setup)
     x, y = _axes(quantities.available(rows, scores), where)
+    null = chosen.view.correction == "null" and (x.of_labels or y.of_labels)
+    if where:
+        where.introduction.markdown(_introduction(x, y, null=null))
     placed = quantities.placed(_filtered(rows, where), x, y, scores)
     if placed.is_empty():
         raise Empty(
@@ -48,7 +52,8 @@ def view(where: Where | None = None) -> View:
         )
     names = dict(placed.select("estimate_id", "model").iter_rows())
     picked = points.chosen(names, "Models chosen", where.picked if where else None)
-    front = finished.pareto(placed, x.better, y.better)
+    # Shuffled labels know nothing: none of what they give is better.
+    front = [] if null else finished.pareto(placed, x.better, y.better)
     models = Models(placed, front, queries.origins(), picked, queries.families())
     ordered = _ordered(placed, front)
     return View(
@@ -59,6 +64,12 @@ def view(where: Where | None = None) -> View:
         caption=_caption(models, x, y, chosen.view, chosen.setup),
         name="softh-frontier",
     )
+
+
+def _introduction(x: Axis, y: Axis, *, null: bool) -> str:
+    """How to read the figure; the caption says what the null is."""
+    reading = "" if null else _READING if (x, y) == PLANE else _NEUTRAL
+    return f"One point a model, at its last checkpoint. {reading}"
 
 
 def _axes(options: dict[str, Axis], where: Where | None) -> tuple[Axis, Axis]:
@@ -141,6 +152,10 @@ def _data(rows: pl.DataFrame, front: Sequence[str], models: Models, x: Axis, y: 
 def _caption(models: Models, x: Axis, y: Axis, shown: Shown, setup: queries.Setup) -> str:
     """What a reader must know beside the figure."""
     ways = {1: "most", -1: "least"}
+    frontier = (
+        f"Dotted: the Pareto frontier of {ways[y.better]} {y.key} for {ways[x.better]} {x.key}; no model shown is "
+        "better in one and at least as good in the other, errors aside."
+    )
     vocabularies = models.rows["vocabulary"].n_unique()
     several = (
         f" The models shown have {vocabularies} vocabularies, hence other tokenizers and other labels: compare such "
@@ -149,15 +164,20 @@ def _caption(models: Models, x: Axis, y: Axis, shown: Shown, setup: queries.Setu
     sizes = sorted(models.rows["parameters"].to_list())
     return (
         f"{models.rows.height} models at their last checkpoint, mean over layers, embedding excluded; the larger a "
-        f"marker, the more parameters, {count(sizes[0])} to {count(sizes[-1])}. Dotted: the Pareto frontier of "
-        f"{ways[y.better]} {y.key} for {ways[x.better]} {x.key}; no model shown is better in one and at least as good "
-        "in the other, errors aside. Distance to the bound: I(X;Z) − I(Y;Z), in log n, what is kept and says nothing "
-        "of what comes next; a model that keeps nothing has none. Crosses and ± are one standard error, of reference "
-        "draws and of documents combined. An arrow leads to a post-trained model from the one of the same name without "
-        "the ending of its stage, if architecture, depth and width are the same."
+        f"marker, the more parameters, {count(sizes[0])} to {count(sizes[-1])}. {frontier if models.front else _NULL} "
+        "Distance to the bound: I(X;Z) − I(Y;Z), in log n, what is kept and says nothing of what comes next; a model "
+        "that keeps nothing has none. Crosses and ± are one standard error, of reference draws and of documents "
+        "combined. An arrow leads to a post-trained model from the one of the same name without the ending of its "
+        "stage, if architecture, depth and width are the same."
         f"{several if vocabularies > 1 else ''} Text: {corpus_note(setup.corpus)}; {setup.label}."
     )
 
 
+_READING = (
+    "To the right, its hidden states keep more of the words read; upwards, they say more about the words to come. A "
+    "model on the frontier says most for what it keeps."
+)
+_NEUTRAL = "A model is on the frontier where none is better in one quantity and at least as good in the other."
+_NULL = "What is shown is what shuffled labels give, so no frontier is drawn; corrected and raw values have one."
 _AXIS_HELP = "Any quantity of the plane, bits per byte, size, or a score that two models or more have."
 _OWN_HELP = "Estimates in data/runs that were not packed yet."

@@ -237,10 +237,8 @@ def _alt(models: Models, x: Axis, y: Axis, view: View) -> str:
     front = models.rows.filter(pl.col("estimate_id").is_in(list(models.front))).sort("x").to_dicts()
     told = [f"{row['model']} ({row_words(row, 'x', x)}, {row_words(row, 'y', y)})" for row in front[:6]]
     more = f" and {len(front) - 6} more" if len(front) > 6 else ""
-    return (
-        f"{models.rows.height} finished models, {x.key} against {y.key}, {view.words}. "
-        f"On the Pareto frontier: {'; '.join(told)}{more}."
-    )
+    frontier = f" On the Pareto frontier: {'; '.join(told)}{more}." if told else ""
+    return f"{models.rows.height} finished models, {x.key} against {y.key}, {view.words}.{frontier}"
 
 
 _BESIDE: Mapping[str, Mapping[str, Any]] = {

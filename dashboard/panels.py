@@ -83,7 +83,8 @@ def panels(
 
 
 def _heading(quantity: str) -> str:
-    return f"<b>{SYMBOLS[quantity]}</b>  {NAMES[quantity]}" if quantity in SYMBOLS else f"<b>{quantity}</b>"
+    name = NAMES.get(quantity, quantity)
+    return f"<b>{SYMBOLS[quantity]}</b>  {name}" if quantity in SYMBOLS else f"<b>{name}</b>"
 
 
 def _limits(quantity: str, lines: Sequence[Series]) -> tuple[float, float] | None:

@@ -41,7 +41,10 @@ def view() -> View:
         raise Empty("None of these models has this layer: choose another layer or other models in the sidebar.")
     curves = _curves(shown, runs)
     spread, phases, play = _plane(trained=clock(shown) is not None)
-    found = boundaries.of(chosen.setup, runs.models, chosen.view, runs.layer, joined=runs.joined) if phases else ()
+    # Shuffled labels have no phases: extremes of the null along training are none of learning.
+    null, found = chosen.view.correction == "null", ()
+    if phases and not null:
+        found = boundaries.of(chosen.setup, runs.models, chosen.view, runs.layer, joined=runs.joined)
     ids = points.chosen({row["estimate_id"]: title(row) for row in shown.to_dicts()})
     marks, names = boundaries.marks(found, curves.along.column), runs.names()
     plane = figures.trajectory_plane(plain, chosen.view, names, spread=spread, marks=marks, selected=ids, play=play)
@@ -66,7 +69,7 @@ def view() -> View:
         data=tables.data(table),
         caption=_caption(chosen, runs, curves, shown),
         name="softh-trajectory",
-        notes=tuple(each.sentence for each in found),
+        notes=(_NO_PHASES,) if phases and null else tuple(each.sentence for each in found),
     )
 
 
@@ -131,7 +134,8 @@ def _caption(chosen: Selection, runs: Runs, curves: Curves, shown: pl.DataFrame)
     parts = [
         f"{layer}. Crosses, bands and ± are {spread}. Solid rays join points of equal optimality.",
         "" if clock(shown) else "Each of these models has one checkpoint; several become a path.",
-        _PHASES if clock(shown) else "",
+        _PHASES if clock(shown) and chosen.view.correction != "null" else "",
+        "" if curves.along.of(curves.quantities) == curves.quantities else _NO_ORDER,
         _DIFFERENCE.format(minus=curves.minus) if curves.minus else "",
         f"Text: {corpus_note(chosen.setup.corpus)}; {chosen.setup.label}.",
     ]
@@ -142,6 +146,8 @@ _PHASES = (
     "Phases: collapse ends at the least H(Z), fitting at the largest I(Y;Z); two segments fitted over log steps, "
     "interval from resampled draws and documents (see Method)."
 )
+_NO_PHASES = "Phases are told for corrected and raw values; what is shown is what shuffled labels give."
+_NO_ORDER = "H(Z), bits per byte and scores have no n-gram order, hence no panel along it."
 _DIFFERENCE = (
     "Curves: each run less {minus}, at the checkpoints of both; over draws by pairs where both were measured in the "
     "same directions, over documents as if apart, which overstates that part."

@@ -15,7 +15,13 @@ SYMBOLS = {
     "optimality": "I(Y;Z) / I(X;Z)",
     "entropy": "H(Z) / log n",
 }
-NAMES = {"input": "complexity", "output": "expressivity", "optimality": "optimality", "entropy": "entropy"}
+NAMES = {
+    "input": "complexity",
+    "output": "expressivity",
+    "optimality": "optimality",
+    "entropy": "entropy",
+    "bits_per_byte": "bits / byte",
+}
 CORPORA = {
     "c4": "web text, ODC-BY",
     "c4-sample": "web text from C4, ODC-BY",
@@ -99,8 +105,8 @@ def coefficient(effect: Effect) -> str:
 
 
 def signed(value: float) -> str:
-    """Two decimals and a true minus sign."""
-    return f"{value:.2f}".replace("-", "−")
+    """Two decimals and a true minus sign, which zero has not."""
+    return f"{value:z.2f}".replace("-", "−")
 
 
 def short_model(name: str) -> str:

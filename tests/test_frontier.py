@@ -84,6 +84,22 @@ def test_the_frontier_holds_the_best_and_the_table_begins_with_it(tables: Path) 
     assert "my-own" not in front
 
 
+def test_the_null_has_no_frontier(tables: Path) -> None:
+    view, shown = built(correction=["null"]), built()
+    assert "Pareto frontier" in {trace.name for trace in shown.figures["plane"].data}
+    assert "Pareto frontier" not in {trace.name for trace in view.figures["plane"].data}
+    assert "Pareto" not in view.figures["plane"].layout.meta["alt"]
+    assert set(view.rows["Frontier"]) == {""}
+    assert not view.data["on_frontier"].any()
+    assert "what shuffled labels give, so no frontier is drawn" in view.caption
+    assert "shuffled" not in shown.caption
+
+
+def test_what_knows_no_labels_has_its_frontier_under_any_correction(tables: Path) -> None:
+    axes = {"x": ["parameters"], "y": ["bits per byte"]}
+    assert "Dotted: the Pareto frontier" in built(correction=["null"], **axes).caption
+
+
 def test_ones_own_is_marked_in_figure_table_and_data(tables: Path) -> None:
     view = built()
     assert view.rows.filter(Yours="●")["Model"].to_list() == ["my-own"]

@@ -9,13 +9,13 @@ import polars as pl
 import pytest
 import streamlit as st
 
-from dashboard import animation, bands, boundaries, compare, figures, points, queries, seeds
+from dashboard import animation, bands, boundaries, compare, figures, points, queries, seeds, views
 from dashboard.boundaries import Found
 from dashboard.curves import Along, trajectory_curves
 from dashboard.marks import Mark
 from dashboard.rows import View
 from dashboard.template import LIGHT
-from softh.phases import Boundary, Phases
+from softh.phases import Boundary, Curve, Phases
 from softh.store import read, write
 
 VIEW = View(1, "corrected")
@@ -124,7 +124,9 @@ def test_a_score_is_a_panel_with_its_error(three):
     assert "grammar" in figure.layout.annotations[0].text
 
 
-def test_boundaries_of_a_stored_run_are_found_and_said(tmp_path, record, monkeypatch):
+@pytest.fixture
+def phased(tmp_path, record, monkeypatch):
+    """Tables with a run whose collapse ends at step 16 and whose fitting ends at step 128."""
     monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
     steps = [0, *(2**k for k in range(11))]
     for step in steps:
@@ -133,6 +135,54 @@ def test_boundaries_of_a_stored_run_are_found_and_said(tmp_path, record, monkeyp
         write.save(
             record("Run", f"step{step}", step=step, tokens=1000 * step, shape=held(entropy, information)), tmp_path
         )
+    return tmp_path
+
+
+def trajectory(**link):
+    view, notes = views.build("trajectory", {key: [value] for key, value in link.items()})
+    assert notes == []
+    return view
+
+
+@pytest.mark.parametrize("correction", ["corrected", "raw"])
+def test_phases_are_told_and_drawn(phased, correction):
+    view = trajectory(correction=correction)
+    assert "collapse ends" in " ".join(view.notes)
+    assert "Phases: collapse ends at" in view.caption
+    assert "circle-open" in {trace.marker.symbol for trace in view.figures["plane"].data}
+    assert view.figures["curves"].layout.shapes
+
+
+def test_the_null_has_no_phases_and_one_sentence_says_so(phased):
+    view = trajectory(correction="null")
+    [note] = view.notes
+    assert note.startswith("Phases are told for corrected and raw values")
+    assert "Phases" not in view.caption
+    assert "circle-open" not in {trace.marker.symbol for trace in view.figures["plane"].data}
+    assert not view.figures["curves"].layout.shapes
+    assert trajectory(correction="null", phases="false").notes == ()
+
+
+def test_what_has_no_order_is_said_where_its_panel_is_missing(phased):
+    assert "H(Z), bits per byte and scores have no n-gram order" in trajectory(along="order").caption
+    assert "no n-gram order" not in trajectory().caption
+    assert "no n-gram order" not in trajectory(along="order", panels="optimality").caption
+
+
+def test_bits_per_byte_have_the_same_name_on_their_panel_as_in_the_table(phased):
+    view = trajectory(panels="bits per byte")
+    assert view.figures["curves"].layout.annotations[0].text == "<b>bits / byte</b>"
+    assert "bits / byte" in view.rows.columns
+
+
+def test_a_fall_has_the_decimals_that_its_error_asks_for():
+    top, last = 0.00031, 0.00004
+    information = Curve.of([[top / 2, top, last]], None, [[0.00003, 0.00003, 0.00004]])
+    said = boundaries._compression(information, [1, 2, 4], Phases(None, Boundary(2, 1, 3)))
+    assert said == "I(X;Z) then falls by 0.000270 ± 0.000050 from step 2 to step 4."
+
+
+def test_boundaries_of_a_stored_run_are_found_and_said(phased):
     [setup] = queries.setups()
     [found] = boundaries.of(setup, ("Run",), VIEW, None, joined=False)
     assert found.phases.collapse.low <= 16 <= found.phases.collapse.high
@@ -145,7 +195,7 @@ def test_boundaries_of_a_stored_run_are_found_and_said(tmp_path, record, monkeyp
     assert [mark.path for mark in marks] == ["Run", "Run"]
     assert marks[1].place == pytest.approx(1000 * found.phases.fitting.step, rel=0.1)
     assert boundaries.of(setup, ("Run",), VIEW, 2, joined=False)  # a layer has no draws, its errors serve
-    rows = read.trajectory(tmp_path)
+    rows = read.trajectory(phased)
     figure = figures.trajectory_plane(rows, VIEW, ["Run"], marks=marks)
     rings = [trace for trace in figure.data if trace.marker.symbol == "circle-open"]
     assert ["fitting ends" in ring.hovertemplate for ring in rings] == [False, True]
@@ -224,6 +274,13 @@ def test_a_walker_stays_where_its_run_ended():
     animation.animate(figure, [short, long], ["a", "b", "c"], LIGHT)
     assert list(figure.frames[-1].data[-1].x) == [0.2, 2]
     assert list(figure.frames[0].data[-1].x) == [0.1, 1]
+
+
+def test_the_slider_begins_beside_the_buttons(three):
+    layout = figures.trajectory_plane(three, VIEW, three["model"].unique().sort().to_list(), play=True).layout
+    [slider], [buttons] = layout.sliders, layout.updatemenus
+    assert (slider.x, buttons.x) == (0, 0)  # so that the room between is in pixels, however wide the figure
+    assert slider.pad.l >= 57 + 46 + 12  # both buttons as Chromium draws them, and half a handle
 
 
 def test_a_click_chooses_and_lets_go(monkeypatch):

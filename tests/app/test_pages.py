@@ -117,6 +117,21 @@ def test_a_link_opens_order_and_correction(page: str, order: str, correction: st
     assert {"raw": "raw", "null": "permutation null", "corrected": "null-corrected"}[correction] in title
 
 
+@pytest.mark.parametrize(
+    ("link", "reading", "frontier"),
+    [
+        ({}, True, True),
+        ({"x": "expressivity", "y": "complexity"}, False, True),
+        ({"x": "parameters"}, False, True),
+        ({"correction": "null"}, False, False),
+    ],
+)
+def test_the_introduction_fits_the_axes(link: dict, reading: bool, frontier: bool, run: Path) -> None:
+    [words] = [said.value for said in opened("pages/frontier.py", **link).markdown if "One point a model" in said.value]
+    assert ("To the right" in words) == reading
+    assert ("on the frontier" in words) == frontier
+
+
 def test_a_link_opens_models_and_checkpoint(run: Path) -> None:
     plane, _ = figures(opened("pages/trajectory.py", models=["Run-4M"]))
     assert {trace.get("name") for trace in plane["data"] if trace.get("name")} == {"Run-4M"}

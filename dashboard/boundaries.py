@@ -12,9 +12,8 @@ from dashboard.marks import Mark
 from dashboard.queries import Setup
 from dashboard.rows import View
 from dashboard.words import count, plus_minus, standard_error
-from softh import paths, phases
+from softh import phases
 from softh.phases import Boundary, Curve, Phases
-from softh.store import read
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Found:
 
 def of(setup: Setup, models: tuple[str, ...], view: View, layer: int | None, *, joined: bool) -> tuple[Found, ...]:
     """Boundaries of every run of four checkpoints or more, by name; joined takes seeds of one run together."""
-    return _of(read.version(paths.data()), setup, models, view.order, view.correction, layer, joined)
+    return _of(queries.version_of(setup), setup, models, view.order, view.correction, layer, joined)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

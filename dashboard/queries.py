@@ -127,8 +127,7 @@ def finished(setup: Setup) -> pl.DataFrame:
 
 def finished_scores(setup: Setup) -> pl.DataFrame:
     """One score a model of :func:`finished`, task and metric, and what probes say of it about preferences."""
-    versions = (read.version(paths.data(), runs=False), version_of(setup), _digest(preference()))
-    return _finished_scores(versions, setup.corpus, setup.settings)
+    return _finished_scores(versions_of(setup), setup.corpus, setup.settings)
 
 
 def families() -> list[str]:
@@ -144,6 +143,11 @@ def origins() -> dict[str, str]:
 def version_of(setup: Setup) -> str:
     """A key that changes whenever an estimate of a setup does. Jobs store one every minute, mostly of another setup."""
     return _digest(estimates().filter(pl.col("settings") == setup.settings))
+
+
+def versions_of(setup: Setup) -> tuple[str, ...]:
+    """A key that changes whenever a score, an estimate of a setup or what probes say does."""
+    return read.version(paths.data(), runs=False), version_of(setup), _digest(preference())
 
 
 def newest(rows: pl.DataFrame) -> pl.DataFrame:
@@ -253,7 +257,7 @@ def _finished(version: str, corpus: str, settings: str) -> pl.DataFrame:
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _finished_scores(versions: tuple[str, str, str], corpus: str, settings: str) -> pl.DataFrame:
+def _finished_scores(versions: tuple[str, ...], corpus: str, settings: str) -> pl.DataFrame:
     rows = _finished(versions[1], corpus, settings).unique("model", maintain_order=True)
     probed = preference().select(
         "model",

@@ -35,7 +35,7 @@ class Choice:
 
 def sources(setup: Setup, among: str) -> list[str]:
     """Where scores of the models of a setup come from, those of most models first; parts after a comma are details."""
-    mine = correlate.matched(scores(), queries.comparable(setup))
+    mine = correlate.matched(queries.benchmarks(), queries.comparable(setup))
     mine = mine.filter(~pl.col("metric").is_in(correlate.FACTS))
     if among == TRAINING:
         mine = mine.filter(pl.col("revision").is_not_null())
@@ -45,51 +45,42 @@ def sources(setup: Setup, among: str) -> list[str]:
 
 def several_families(setup: Setup) -> bool:
     """Whether scored models of a setup are of two families at least."""
-    mine = correlate.matched(scores(), queries.comparable(setup)).filter(~pl.col("metric").is_in(correlate.FACTS))
+    mine = correlate.matched(queries.benchmarks(), queries.comparable(setup)).filter(
+        ~pl.col("metric").is_in(correlate.FACTS)
+    )
     models = queries.comparable(setup).filter(pl.col("model").is_in(mine["model"].unique().to_list()))
     return models["family"].n_unique() > 1
 
 
-def scores() -> pl.DataFrame:
-    """One row a score; see :func:`softh.store.read.benchmarks`."""
-    return _scores(read.version(paths.data()))
-
-
 def study(choice: Choice) -> Study:
     """Models, predictors and scores of a choice. Errors: InputError where nothing matches."""
-    return _study(
-        read.version(paths.data()), choice.setup, choice.order, choice.correction, choice.source, choice.among
-    )
+    versions = queries.versions_of(choice.setup)
+    return _study(versions, choice.setup, choice.order, choice.correction, choice.source, choice.among)
 
 
 def matrix(choice: Choice, wanted: tuple[str, ...]) -> tuple[Matrix, Study]:
     """Every predictor against the wanted scores, and the study behind it, means over layers."""
-    return _matrix(read.version(paths.data()), choice, wanted)
+    return _matrix(queries.versions_of(choice.setup), choice, wanted)
 
 
 def cell(choice: Choice, predictor: str, score: str) -> tuple[Detail, Study, list[float]]:
     """One predictor and one score from all sides, their models, and the depths that were chosen."""
-    return _cell(read.version(paths.data()), choice, predictor, score)
-
-
-@st.cache_data(show_spinner=False, max_entries=4)
-def _scores(version: str) -> pl.DataFrame:
-    return read.benchmarks(paths.data())
+    return _cell(queries.versions_of(choice.setup), choice, predictor, score)
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
-def _study(version: str, setup: Setup, order: int, correction: str, source: str, among: str) -> Study:
+def _study(versions: tuple[str, ...], setup: Setup, order: int, correction: str, source: str, among: str) -> Study:
     rows = queries.trajectory(setup, tuple(queries.comparable(setup)["model"].unique().sort().to_list()))
     points = _one_order(rows.filter(correction=correction), order)
-    of_source = _scores(version).filter(_group() == source)
-    facts = _scores(version).filter(pl.col("metric") == "tokens")
+    of_source = queries.benchmarks().filter(_group() == source)
+    facts = queries.benchmarks().filter(pl.col("metric") == "tokens")
     if among == TRAINING:
         return correlate.training(points, of_source)
     return correlate.finished(points, pl.concat([of_source, facts]).unique(), queries.preference())
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _matrix(version: str, choice: Choice, wanted: tuple[str, ...]) -> tuple[Matrix, Study]:
+def _matrix(versions: tuple[str, ...], choice: Choice, wanted: tuple[str, ...]) -> tuple[Matrix, Study]:
     whole = study(choice)
     if choice.layer == MEAN:
         columns = [whole.scores.index(name) for name in wanted]
@@ -97,16 +88,16 @@ def _matrix(version: str, choice: Choice, wanted: tuple[str, ...]) -> tuple[Matr
         return found, whole
     parts = []
     for name in wanted:
-        one, _ = correlate.by_layer(whole, _layers(version, choice), name, choice.method)
+        one, _ = correlate.by_layer(whole, _layers(versions, choice), name, choice.method)
         parts.append(correlate.matrix(one.x, one.y, one.family, one.predictors, one.scores, choice.method))
     return correlate.beside(parts), whole
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
-def _cell(version: str, choice: Choice, predictor: str, score: str) -> tuple[Detail, Study, list[float]]:
+def _cell(versions: tuple[str, ...], choice: Choice, predictor: str, score: str) -> tuple[Detail, Study, list[float]]:
     whole, depths = study(choice), {}
     if choice.layer == CHOSEN:
-        whole, depths = correlate.by_layer(whole, _layers(version, choice), score, choice.method)
+        whole, depths = correlate.by_layer(whole, _layers(versions, choice), score, choice.method)
     one = whole.cell(predictor, score)
     loss = None
     if LOSS in whole.predictors and predictor != LOSS:
@@ -116,7 +107,7 @@ def _cell(version: str, choice: Choice, predictor: str, score: str) -> tuple[Det
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def _layers(version: str, choice: Choice) -> pl.DataFrame:
+def _layers(versions: tuple[str, ...], choice: Choice) -> pl.DataFrame:
     """Transformer layers of the last checkpoint of every model."""
     last = queries.comparable(choice.setup).sort("tokens", "step", "created_at", nulls_last=True)
     last = last.unique("model", keep="last").select("estimate_id", "model")

@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from conftest import flat
 from probe_rows import probe
 from streamlit.testing.v1 import AppTest
 
-from dashboard import selection, views
+from dashboard import boundaries, selection, views
 from dashboard.view import Empty
+from softh import correlate
 from softh.store import write
 
 ROOT = Path(__file__).parents[1]
@@ -95,6 +97,35 @@ def test_a_view_from_its_link_is_what_the_page_shows(page: str, number: int, tab
     assert all(figure.layout.meta["alt"] for figure in built.figures.values())
     assert built.data.height >= built.rows.height > 0
     assert built.data.write_csv()
+
+
+@pytest.mark.parametrize("page", ["trajectory", "benchmarks"])
+def test_an_estimate_of_another_setup_changes_nothing_that_was_worked_out(
+    page: str, tables: Path, record: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked = []
+    for module, name in ((boundaries, "_found"), (correlate, "matrix"), (correlate, "detail"), (correlate, "finished")):
+        monkeypatch.setattr(module, name, counted(worked, getattr(module, name)))
+    st.cache_data.clear()
+    views.build(page, {})
+    assert worked
+    before = len(worked)
+    write.save(record("Run-1M", "step1000", step=1000, tokens=10**6, seed=7), tables)
+    views.build(page, {})
+    assert len(worked) == before
+    write.save(record("Run-1M", "step1000", step=1000, tokens=10**6), tables)
+    views.build(page, {})
+    assert len(worked) > before
+
+
+def counted(calls: list[str], function: Callable) -> Callable:
+    """The same function, which leaves its name."""
+
+    def called(*given: object, **named: object) -> object:
+        calls.append(function.__name__)
+        return function(*given, **named)
+
+    return called
 
 
 def test_a_dark_view_has_other_inks(tables: Path) -> None:

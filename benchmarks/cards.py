@@ -146,7 +146,7 @@ def spread(room: Path) -> None:
     apart, rows = np.nan_to_num(np.abs(one - two)[:, 0]), found[0].measures
     worst = {}
     for kind in ("raw", "null", "corrected"):
-        at = max((n for n, row in enumerate(rows) if row.correction == kind), key=lambda n: apart[n])
+        at = max((n for n, row in enumerate(rows) if row.correction == kind and row.draws), key=lambda n: apart[n])
         worst[kind] = float(apart[at])
         say(f"{kind}: largest difference between one GPU and two {apart[at]:.1e}, of {name_of(rows[at])}")
     equal = int((apart == 0).sum())

@@ -50,7 +50,7 @@ def view() -> View:
         data=_data(study, wanted),
         caption=" ".join(notes),
         text=paragraph(choice, found, cell, detail, depths),
-        behind={"forest": effects(detail), "matrix": rows},
+        behind={"forest": effects(detail)},
         name="softh-benchmarks",
     )
 
@@ -78,10 +78,12 @@ def table(found: Matrix) -> pl.DataFrame:
 
 
 def effects(detail: Detail) -> pl.DataFrame:
-    """One row a coefficient of the forest."""
+    """One row a coefficient of the forest, with its 95 % interval or, without each model in turn, the range."""
     every = [detail.plain, *detail.adjusted, detail.without_model, *detail.without_family]
-    rows = [{"Coefficient": one.name, **asdict(one)} for one in every]
-    return pl.DataFrame(rows).drop("name").fill_nan(None)
+    ends = [None if isnan(one.low) else "range" if one is detail.without_model else "95 % interval" for one in every]
+    return (
+        pl.DataFrame([asdict(one) for one in every]).with_columns(ends=pl.Series(ends, dtype=pl.String)).fill_nan(None)
+    )
 
 
 def _shown(cell: Study, choice: Choice, *, turned: bool) -> Study:

@@ -15,7 +15,7 @@ FINISHED, TRAINING = "finished models", "training steps"
 MEAN, CHOSEN = "mean", "chosen by other families"
 LOSS = correlate.PREDICTORS["bits_per_byte"]
 WITHOUT_LAYERS = (LOSS, correlate.PREDICTORS["preference"])
-"""Predictors that have neither n-gram order nor correction nor layers."""
+"""Predictors that follow none of the page's order, correction and layers."""
 FORESTS = 2_000
 """Resamples of one cell's adjusted coefficients; the matrix has five times as many."""
 

@@ -28,7 +28,7 @@ class View:
     name: str
     """Stem of the files that it is saved as."""
     behind: Mapping[str, pl.DataFrame] = field(default_factory=dict)
-    """Key of a figure → the rows behind it, where these are not `data`."""
+    """Key of a figure → the rows behind it, where these are neither `data` nor `rows`."""
     notes: tuple[str, ...] = ()
     """What was found, a sentence each (Markdown)."""
 

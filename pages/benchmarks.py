@@ -25,10 +25,10 @@ with right:
     frame.chart(view.figures["forest"], "forest", view.behind["forest"])
 st.markdown(view.text)
 st.caption(view.caption)
-frame.chart(view.figures["matrix"], "matrix", view.behind["matrix"])
+frame.chart(view.figures["matrix"], "matrix", view.rows)
 st.caption(
-    "Stars: q < .05 *, < .01 **, < .001 ***, Benjamini–Hochberg over the matrix. p permutes models and asks whether "
-    "all families show the association: a large coefficient that few of them make may have none. Spearman and Kendall "
-    "share p, from ranks. A dash has its reason in its card."
+    "Stars: q < .05 *, < .01 **, < .001 ***, Benjamini–Hochberg over the matrix. p permutes models and asks how "
+    "far families agree: a large coefficient that few of them make may have none. Spearman and Kendall share p, from "
+    "ranks. A dash has its reason in its card."
 )
 frame.table(view.rows, view.data, f"{view.name}.csv")

@@ -66,12 +66,14 @@ def test_the_data_behind_the_forest_are_its_coefficients() -> None:
     view = opened()
     behind, [*traces] = view.behind["forest"], view.figures["forest"].data
     assert sorted(x for trace in traces for x in trace.x) == pytest.approx(sorted(behind["value"]))
-    assert {"as it is", "within families", "without any one model"} <= set(behind["Coefficient"])
-    assert len(view.behind["matrix"]) == sum(map(len, view.figures["matrix"].data[0].z))
+    assert {"as it is", "within families", "without any one model"} <= set(behind["name"])
+    assert behind.filter(name="without any one model")["ends"].to_list() == ["range"]
+    assert behind.filter(name="as it is")["ends"].to_list() == ["95 % interval"]
+    assert view.rows.height == sum(map(len, view.figures["matrix"].data[0].z))
 
 
 def test_a_row_that_is_no_tau_says_so() -> None:
-    assert "within families (of ranks)" in set(opened(coefficient="kendall").behind["forest"]["Coefficient"])
+    assert "within families (of ranks)" in set(opened(coefficient="kendall").behind["forest"]["name"])
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -10,7 +10,6 @@ import plotly.graph_objects as go
 import polars as pl
 import pytest
 from pptx import Presentation
-from pptx.util import Inches, Pt
 
 from dashboard import figures
 from dashboard.curves import Along, trajectory_curves
@@ -249,51 +248,6 @@ def test_lines_across_a_whole_axis_and_the_edges_of_an_area_are_drawn() -> None:
         ((0.0, 0.0), (3.0, 0.0), "solid"), ((-0.5, -0.5), (3.0, 0.0), "dot"),
         ((0.0, 1.0), (2.0, 2.5), "solid"), ((0.0, 1.0), (1.0, 0.5), "solid"),
     ]  # fmt: skip
-
-
-def matrix(columns: int = 2) -> go.Figure:
-    heat = go.Heatmap(
-        x=["bits per byte, books-heldout", "grammar", *"abcdefghij"][:columns],
-        y=["complexity I(X;Z)", "distance to the bound"],
-        z=[[0.25, None, *[0.5] * 10][:columns], [-0.46, 0.0, *[0.5] * 10][:columns]],
-        text=[[".25", "–", *[""] * 10][:columns], ["−.46**", ".00", *[""] * 10][:columns]],
-        zmin=-1, zmax=1, colorscale=[[0, "#D55E00"], [0.5, "#FFFFFF"], [1, "#0072B2"]],
-        colorbar={"title": {"text": "Spearman"}},
-    )  # fmt: skip
-    return go.Figure(heat, layout={"meta": {"alt": "a matrix"}})
-
-
-def test_a_matrix_is_a_table_that_reads_as_the_page() -> None:
-    [frame] = [shape for shape in deck_of(Shown("", "", (matrix(),))).slides[0].shapes if shape.has_table]
-    texts = [[cell.text for cell in row.cells] for row in frame.table.rows]
-    assert texts == [
-        ["Spearman", "bits per byte, books-heldout", "grammar"],
-        ["complexity I(X;Z)", ".25", "–"],
-        ["distance to the bound", "−.46**", ".00"],
-    ]
-    inks = [[str(frame.table.cell(i, j).fill.fore_color.rgb) for j in (1, 2)] for i in (1, 2)]
-    assert inks == [["BFDCEC", "FFFFFF"], ["ECB58A", "FFFFFF"]]
-    assert frame._element.nvGraphicFramePr.cNvPr.get("descr") == "a matrix"
-
-
-@pytest.mark.parametrize("columns", [1, 2, 12])
-@pytest.mark.parametrize("beside", [0, 2])
-def test_a_matrix_stays_in_its_place_and_breaks_no_word(columns: int, beside: int, plane: go.Figure) -> None:
-    opened = deck_of(Shown("", "", (*[plane] * beside, matrix(columns))))
-    [frame] = [shape for shape in opened.slides[0].shapes if shape.has_table]
-    right, bottom = opened.slide_width - Inches(0.5), Inches(6.45)
-    assert frame.left + sum(column.width for column in frame.table.columns) <= right
-    assert frame.top + sum(row.height for row in frame.table.rows) <= bottom
-    for row in frame.table.rows:
-        for column, cell in zip(list(frame.table.columns), row.cells, strict=True):
-            size = cell.text_frame.paragraphs[0].runs[0].font.size
-            upright = cell._tc.tcPr.get("vert") is None
-            wide, high = (column.width, row.height) if upright else (row.height, column.width)
-            assert Pt(5) <= size <= Pt(12)
-            # A row grows on the screen where its line does not fit.
-            assert high >= 1.2 * size + cell.margin_top + cell.margin_bottom
-            longest = max(map(len, cell.text.split() if upright else [cell.text]), default=0)
-            assert wide >= 0.47 * size * longest + cell.margin_left + cell.margin_right
 
 
 def test_the_deck_of_html_holds_every_slide_in_the_inks_of_its_theme(plane: go.Figure) -> None:

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from dashboard import frame, people, watch
+from dashboard.page import frame
+from dashboard.server import auth
+from dashboard.workspace import job_panel
 
 st.set_page_config(page_title="softh", page_icon="dashboard/icon.svg", layout="wide")
 
@@ -16,9 +18,9 @@ present = st.Page("pages/present.py", title="Present", icon=":material/slideshow
 method = st.Page("pages/method.py", title="Method", icon=":material/function:")
 
 pages = [trajectory, frontier, benchmarks, preference, layers, analyze, present, method]
-if not people.welcome():
+if not auth.welcome():
     st.navigation(pages, position="hidden")
     st.stop()
 page = st.navigation(pages, expanded=True)
-watch.look()
+job_panel.look()
 frame.run(page, controls=page not in (preference, analyze, present, method))

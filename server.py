@@ -9,7 +9,7 @@ from starlette.routing import Route
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.starlette import App
 
-from dashboard import assets, guard
+from dashboard.server import guard, static_files
 from softh import logs
 
 
@@ -17,7 +17,7 @@ from softh import logs
 async def begin(served: App) -> AsyncGenerator[None]:
     """Set up the logs once all libraries have set up theirs, and let the router make the pages from the first run."""
     logs.set_up()
-    assets.send_at_once()
+    static_files.send_at_once()
     # A press in a run that was made the older way would be lost; frame.enter says more.
     PagesManager.uses_pages_directory = False
     # Two first visitors at once would else import it each in a thread, and one be given half of it.
@@ -28,6 +28,6 @@ async def begin(served: App) -> AsyncGenerator[None]:
 app = App(
     "app.py",
     routes=[Route("/health", guard.health), Route("/metrics", guard.prometheus)],
-    middleware=[Middleware(assets.Assets), Middleware(guard.Guard)],
+    middleware=[Middleware(static_files.Assets), Middleware(guard.Guard)],
     lifespan=begin,
 )

@@ -18,13 +18,13 @@ import torch
 
 from benchmarks._report import DEVICE, LINES, RESULTS, SHORT, clock, graphed, guard, report, say
 from benchmarks._synthetic import machine, olmo2, windows
-from softh.assignment import references
-from softh.calibration import temperature
-from softh.counts import Assignments, conditional_entropy, group, together
-from softh.entropies import label
-from softh.fused import Product, stride_of
-from softh.labels import LabelSet
-from softh.segments import conditional_entropies, index, sums_of_labels
+from softh.estimator.assignment import references
+from softh.estimator.calibration import temperature
+from softh.estimator.conditional import Assignments, conditional_entropy, group, together
+from softh.estimator.entropies import label
+from softh.estimator.gpu.assignment import Product, stride_of
+from softh.estimator.gpu.conditional import conditional_entropies, index, sums_of_labels
+from softh.estimator.labels import LabelSet
 from softh.spec import EstimateSpec
 
 # Correctness

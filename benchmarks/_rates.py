@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from softh.plan import Machine, Need, Plan, choose
+from softh.estimator.memory_plan import Machine, Need, Plan, choose
 from softh.spec import EstimateSpec
 
 TOKENS = 16 * 512
@@ -16,7 +16,7 @@ null."""
 WHOLE = 0.956
 """Token rate of a whole estimate over that of the bare loop, with one draw."""
 STARTING, READING = 20.0, 5e8
-"""Seconds to start a process and bytes of weights read a second: what softh/costs.py assumes, not measured here."""
+"""Seconds to start a process and bytes of weights read a second: assumed by softh/cost/predict.py, not measured."""
 CARD, RAM, PRODUCT = 80e9, 256e9, 6e14
 """Assumed of a machine, for each GPU: its memory, main memory, operations a second of a large product."""
 SETTINGS = EstimateSpec(model="", corpus="c4", documents=1000, context=512)
@@ -63,7 +63,7 @@ class Shape:
         passes = FORWARD * (self.readings * self.inner + head) / OLMO2["1B"].inner
         states = (self.layers + 1) / 17
         counted = ASSIGNMENT * states * self.width / 2048 + (STATISTICS - ASSIGNMENT) * states
-        moved = self.plan.assignments / 3e9 if self.plan.spilled else 0.0  # as softh/plan.py assumes
+        moved = self.plan.assignments / 3e9 if self.plan.spilled else 0.0  # as softh/estimator/memory_plan.py assumes
         return STARTING + 2 * self.parameters / READING, batches * passes, batches * counted + moved
 
 

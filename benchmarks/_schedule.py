@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from softh import engines
 from softh.spec import EstimateSpec
+from softh.sweeps import engine as engines
 
 REPAIR = 600.0
 """Seconds until another GPU stands in for one that went away."""

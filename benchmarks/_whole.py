@@ -10,12 +10,12 @@ import torch
 
 from benchmarks._report import DEVICE, RESULTS, SHORT, say
 from benchmarks._synthetic import olmo2, windows
-from softh import models
-from softh.checkpoints import Checkpoint
-from softh.corpus import Corpus, Windows
-from softh.entropies import label
-from softh.estimate import Prepared, estimate_model
+from softh.checkpoints.resolve import Checkpoint
+from softh.estimator.entropies import label
+from softh.estimator.pipeline import Prepared, estimate_model
+from softh.models import loading
 from softh.spec import EstimateSpec
+from softh.text.corpus import Corpus, Windows
 
 
 def _checkpoint() -> Checkpoint:
@@ -25,7 +25,7 @@ def _checkpoint() -> Checkpoint:
     )  # fmt: skip
 
 
-def _estimate(model: models.Model, text: Windows, spec: EstimateSpec, *, loss: bool) -> tuple[float, float, str]:
+def _estimate(model: loading.Model, text: Windows, spec: EstimateSpec, *, loss: bool) -> tuple[float, float, str]:
     """Seconds of labels, seconds in all, and what the plan said."""
     said: list[str] = []
     torch.cuda.synchronize()
@@ -41,7 +41,7 @@ def _estimate(model: models.Model, text: Windows, spec: EstimateSpec, *, loss: b
     return labelled, spent, f"{said[0]} ({found.forward_passes} batches)"
 
 
-def _loop(model: models.Model, text: Windows, batch: int) -> float:
+def _loop(model: loading.Model, text: Windows, batch: int) -> float:
     """Seconds of the bare forward loop without a head, batch after batch."""
     ids = torch.from_numpy(np.stack(text.ids))
     torch.cuda.synchronize()
@@ -58,7 +58,7 @@ def whole() -> None:
     """2,000 documents of 512 tokens in the shape of OLMo2-1B: token rate of `estimate` against the bare loop."""
     short = SHORT
     documents, context = (8, 64) if short else (2000, 512)
-    model = models.describe(olmo2("tiny" if short else "1b", DEVICE), None, "olmo2-1b")
+    model = loading.describe(olmo2("tiny" if short else "1b", DEVICE), None, "olmo2-1b")
     text = windows(documents, context)
     _loop(model, windows(32, context), 16)
     # In the batches of the comparison and in those that an estimate takes: the quicker is what it is held against.
@@ -84,7 +84,7 @@ def paper() -> None:
     short = SHORT
     # With narrow MLPs the same hidden states cost a third of the time, and the statistics are a larger part of it.
     shape = "tiny" if short else "7b-narrow" if "--narrow" in sys.argv else "7b"
-    model = models.describe(olmo2(shape, DEVICE), None, shape)
+    model = loading.describe(olmo2(shape, DEVICE), None, shape)
     # On a larger card, what is more than 80 GB is taken away first.
     spare = torch.cuda.get_device_properties(0).total_memory - 80 * 10**9
     ballast = torch.empty(max(0, spare), dtype=torch.uint8, device=DEVICE)

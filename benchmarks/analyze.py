@@ -82,7 +82,10 @@ def refreshes() -> dict[str, object]:
         connection.executemany("INSERT INTO jobs (kind, spec, title, submitted) VALUES (?, ?, ?, ?)", rows)
     with mock.patch.object(jobs, "ensure_worker"):  # the jobs are to stay queued
         return _timed(
-            AppTest.from_string("from dashboard import own, watch\nwatch.panel(own.show)", default_timeout=60)
+            AppTest.from_string(
+                "from dashboard.workspace import job_panel, my_estimates\njob_panel.panel(my_estimates.show)",
+                default_timeout=60,
+            )
         )
 
 

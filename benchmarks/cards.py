@@ -26,12 +26,15 @@ from transformers import AutoModelForCausalLM, Olmo2Config
 
 from benchmarks._report import DEVICE, LINES, RESULTS, SHORT, guard, say
 from benchmarks._synthetic import SHAPES, VOCABULARY, machine
-from softh import activations, checkpoints, corpus, engines, models
-from softh.estimate import estimate_model
-from softh.files import INDEX
-from softh.local import Local
-from softh.measures import Measure
+from softh.checkpoints import resolve
+from softh.checkpoints.files import INDEX
+from softh.estimator.measures import Measure
+from softh.estimator.pipeline import estimate_model
+from softh.models import hidden_states, loading
 from softh.spec import EstimateSpec
+from softh.sweeps import engine as engines
+from softh.sweeps.local import Local
+from softh.text import corpus
 from zoo.tokens import load_tokenizer
 
 CHECKPOINTS = 2 if SHORT else 6
@@ -133,11 +136,11 @@ def spread(room: Path) -> None:
     folder = room / "spread" / "step1"
     checkpoint(folder, SHAPES["tiny" if SHORT else "1b"], 0)
     spec = EstimateSpec(model=str(folder), corpus=text(room / "text.jsonl"), **ASKED)
-    found, here = [], checkpoints.resolve(spec.model)
+    found, here = [], resolve.resolve(spec.model)
     sample = corpus.load(spec.corpus, spec.documents, spec.seed)
     for spreads in (False, True):
-        models.__dict__["_is_spread"] = lambda *_, spreads=spreads: spreads and DEVICE == "cuda"
-        model = activations.load_model(here, spec.dtype)
+        loading.__dict__["_is_spread"] = lambda *_, spreads=spreads: spreads and DEVICE == "cuda"
+        model = hidden_states.load_model(here, spec.dtype)
         places = {str(place) for place in (getattr(model.module, "hf_device_map", None) or {"": model.device}).values()}
         found.append(estimate_model(spec, here, model, sample, say=lambda sentence: say(f"  {sentence}")))
         say(f"on {', '.join(sorted(places))}: {found[-1].seconds:.1f} s, layers streamed: {model.streams}")

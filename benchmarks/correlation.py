@@ -19,7 +19,7 @@ from playwright.sync_api import Page
 from benchmarks._million import ARCHITECTURE, record
 from benchmarks.pages import spread
 from docs.screenshots.make import browser, serving
-from softh import correlate
+from softh.analysis import correlation
 from softh.store import write
 
 RESULTS = Path(__file__).with_name("results") / "correlation.json"
@@ -51,8 +51,8 @@ def main() -> None:
             seconds = [click(page, label) for label in clicks()]
     found = {
         "machine": f"{os.cpu_count()} cores, {platform.machine()}", "load average before": round(load, 1),
-        "models": MODELS, "scores": SCORES, "predictors": len(correlate.PREDICTORS), "families": FAMILIES,
-        "resamples": correlate.RESAMPLES, "target": TARGET, "seconds": spread(seconds),
+        "models": MODELS, "scores": SCORES, "predictors": len(correlation.PREDICTORS), "families": FAMILIES,
+        "resamples": correlation.RESAMPLES, "target": TARGET, "seconds": spread(seconds),
     }  # fmt: skip
     RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(found, indent=1))

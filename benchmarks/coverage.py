@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from softh.correlate import METHODS, Method, benjamini_hochberg, intervals, permutation_p, weighted
+from softh.analysis.correlation import METHODS, Method, benjamini_hochberg, intervals, permutation_p, weighted
 
 FAMILIES = {"6 × 5": [5] * 6, "10, 7, 5, 4, 2, 2": [10, 7, 5, 4, 2, 2]}
 # Correlation between families, within families, and the share of the variance that lies between families.

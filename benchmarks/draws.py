@@ -12,9 +12,9 @@ import numpy as np
 import typer
 
 from benchmarks._real import smollm2
-from softh import paths
-from softh.activations import open_cache
-from softh.estimate import estimate
+from softh import settings
+from softh.estimator.pipeline import estimate
+from softh.models.hidden_states import open_cache
 from softh.spec import EstimateSpec
 
 DRAWS = 64
@@ -24,7 +24,7 @@ QUANTITIES = (("entropy", None), ("information", "input"), ("information", "outp
 
 def main(model: str = "", corpus: str = "python-docs", documents: int = 330, context: int = 128) -> None:
     """Estimate, then print one line a quantity, correction and frame."""
-    cache = open_cache(paths.cache())
+    cache = open_cache(settings.cache())
     results = []
     for frame in ("iid", "orthonormal"):
         spec = EstimateSpec(

@@ -19,8 +19,9 @@ from benchmarks import _million
 from benchmarks._clients import reader
 from benchmarks.pages import READERS, serving_process, spread
 from docs.screenshots.make import serving
-from softh import paths
-from softh.store import opening, read, schema, write
+from softh import settings
+from softh.store import connection as opening
+from softh.store import read, schema, write
 
 RESULTS = Path(__file__).with_name("results") / "growth.json"
 TIMES = 10
@@ -107,7 +108,7 @@ def unpacked(data: Path, number: int) -> dict[str, Any]:
 
 def sessions() -> float:
     """Megabytes of the web process for each further session that stays open, on the shipped tables."""
-    with serving(paths.ROOT / "data") as address:
+    with serving(settings.ROOT / "data") as address:
         return asyncio.run(_sessions(address))
 
 

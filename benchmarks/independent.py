@@ -17,10 +17,10 @@ import torch
 from scipy.special import digamma, logsumexp
 from sklearn.neighbors import KDTree
 
-from softh.assignment import assign, normalise, references
-from softh.calibration import temperature
-from softh.counts import Assignments, conditional_entropy, group, together
-from softh.labels import LabelSet
+from softh.estimator.assignment import assign, normalise, references
+from softh.estimator.calibration import temperature
+from softh.estimator.conditional import Assignments, conditional_entropy, group, together
+from softh.estimator.labels import LabelSet
 
 POSITIONS, WIDTH, BINS, CLASSES, DRAWS = 4_000, 16, 100, 8, 8
 NOISE = (0.1, 0.25, 0.5, 1.0)

@@ -20,11 +20,11 @@ from pathlib import Path
 
 import psutil
 
-from softh import jobs, paths
+from softh import jobs, settings
 from softh.jobs import processes, records
-from softh.memo import sweep
+from softh.models.cache import sweep
 from softh.spec import EstimateSpec
-from softh.store import opening, read, write
+from softh.store import connection, read, write
 
 ROOT = Path(__file__).resolve().parent.parent
 OPEN = 10
@@ -120,7 +120,7 @@ def verdict(folder: Path, killed: Counter[str]) -> dict[str, object]:
     ends = Counter(job for job, _, state in events if state in records.ENDED)
     found = [jobs.find(number) for number in sorted(submitted)]
     stored = set(read.estimates(data)["estimate_id"])
-    swept = {"runs": write.sweep(data, older=0), "cache": sweep(paths.cache(), older=0)}
+    swept = {"runs": write.sweep(data, older=0), "cache": sweep(settings.cache(), older=0)}
     left = [str(path) for path in data.rglob("*.tmp")]
     return {
         "killed": dict(killed),
@@ -131,7 +131,7 @@ def verdict(folder: Path, killed: Counter[str]) -> dict[str, object]:
         "ended_not_once": [number for number in submitted if ends[number] != 1],
         "lost": [job.id for job in found if job.state == "done" and job.result not in stored],
         "orphans": [process.pid for process in processes.orphans(folder)],
-        "half_files": [*opening.problems(data), *left],
+        "half_files": [*connection.problems(data), *left],
         "left_by_killed_writers_and_swept": swept,
     }
 

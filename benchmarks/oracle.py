@@ -13,15 +13,15 @@ from soft_entropy.accumulator import SoftEntropyAccumulator
 from soft_entropy.llm import _encode_ngram
 
 from benchmarks._real import smollm2
-from softh import corpus as corpora
-from softh import paths
-from softh.activations import Cache, HiddenStates, load_model, open_cache
-from softh.assignment import references
-from softh.calibration import temperature
-from softh.checkpoints import resolve
-from softh.entropies import label, measure_entropies
-from softh.measures import measure
+from softh import settings
+from softh.checkpoints.resolve import resolve
+from softh.estimator.assignment import references
+from softh.estimator.calibration import temperature
+from softh.estimator.entropies import label, measure_entropies
+from softh.estimator.measures import measure
+from softh.models.hidden_states import Cache, HiddenStates, load_model, open_cache
 from softh.spec import EstimateSpec
+from softh.text import corpus as corpora
 
 ORDERS = (1, 2, 3)
 
@@ -91,7 +91,7 @@ def main(model: str = "", corpus: str = "python-docs", documents: int = 330, con
     spec = EstimateSpec(
         model=model or smollm2(), corpus=corpus, documents=documents, context=context, orders=ORDERS, draws=1
     )
-    with open_cache(paths.cache()) as cache:
+    with open_cache(settings.cache()) as cache:
         found = compare(spec, cache)
     print(found.title)
     for name, value in found.worst.items():

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import polars as pl
 
-from dashboard.probe_change import changes, stages
-from dashboard.probe_words import both, rank_correlation
-from dashboard.words import plus_minus
-from softh import paths
+from dashboard.format import plus_minus
+from dashboard.views.preference_summary import both, rank_correlation
+from softh import settings
+from softh.analysis.probe_changes import changes, stages
 from softh.store import read
 
 POSITIONS = ("preference", "preference last", "preference mean")
@@ -70,4 +70,4 @@ def _changes(rows: pl.DataFrame, before: str, after: str) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    main(paths.data())
+    main(settings.data())

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, Olmo2Config
 
-from softh import models, preference
-from softh.checkpoints import Checkpoint
-from softh.pairs import Pair, Pairs
+from softh.checkpoints.resolve import Checkpoint
+from softh.models import loading
+from softh.preference import probe
+from softh.preference.pairs import Pair, Pairs
 from softh.spec import PreferenceSpec
 from zoo import tokens
 
@@ -46,12 +47,12 @@ def main(count: int, length: int) -> None:
     config = Olmo2Config(vocab_size=tokens.VOCABULARY, max_position_embeddings=length, **(LARGE if gpu else SMALL))
     torch.manual_seed(0)
     module = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16 if gpu else torch.float32)
-    model = models.describe(module.to("cuda" if gpu else "cpu").eval(), tokens.load_tokenizer(), "random")
+    model = loading.describe(module.to("cuda" if gpu else "cpu").eval(), tokens.load_tokenizer(), "random")
     spec = PreferenceSpec(model="random", pairs="random", limit=count, context=length)
     found = some_pairs(count, length, model.tokenizer)
     marks: dict[str, float] = {}
     began = time.perf_counter()
-    made = preference.estimate_model(
+    made = probe.estimate_model(
         spec, Checkpoint("random", "random", "main", "0", Path(), None, "random", None, None), model, found,
         progress=lambda phase, done, total: marks.update({phase: time.perf_counter() - began}),
     )  # fmt: skip

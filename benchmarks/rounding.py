@@ -7,22 +7,25 @@ import numpy as np
 import torch
 
 from benchmarks._real import smollm2
-from softh import activations, checkpoints, corpus, paths
-from softh.activations import HiddenStates
-from softh.assignment import References, one_draw, references
-from softh.calibration import temperature
-from softh.entropies import label, measure_entropies
-from softh.measures import Key
-from softh.memo import open_cache
+from softh import settings
+from softh.checkpoints import resolve
+from softh.estimator.assignment import References, one_draw, references
+from softh.estimator.calibration import temperature
+from softh.estimator.entropies import label, measure_entropies
+from softh.estimator.measures import Key
+from softh.models import hidden_states
+from softh.models.cache import open_cache
+from softh.models.hidden_states import HiddenStates
 from softh.spec import EstimateSpec
+from softh.text import corpus
 
 SPEC = EstimateSpec(model=smollm2(), documents=96, context=128, orders=(1, 2), draws=8)
 
 
 def main() -> None:
     """Print, for H and I, the change by rounding and the standard deviation over draws, as parts of the value."""
-    checkpoint = checkpoints.resolve(SPEC.model, None)
-    model = activations.load_model(checkpoint, "float32", "cpu")
+    checkpoint = resolve.resolve(SPEC.model, None)
+    model = hidden_states.load_model(checkpoint, "float32", "cpu")
     windows = corpus.windows(
         corpus.load(SPEC.corpus, SPEC.documents, SPEC.seed), model.tokenizer, SPEC.context, max(SPEC.orders)
     )
@@ -30,7 +33,7 @@ def main() -> None:
     seeds = [np.random.SeedSequence((SPEC.seed, draw)) for draw in range(SPEC.draws)]
     exact = np.stack([one_draw(SPEC.bins, model.width, seed, "iid") for seed in seeds])
     rounded = references(SPEC.bins, model.width, SPEC.draws, SPEC.seed)
-    with open_cache(paths.cache()) as cache:
+    with open_cache(settings.cache()) as cache:
         states = HiddenStates(model, windows, checkpoint.digest, cache=cache, loss=False)
         states.fill(lambda *_: None)
         before, after = (

@@ -21,14 +21,16 @@ import torch
 import typer
 from scipy.stats import kendalltau
 
-from softh import checkpoints, corpus, paths
-from softh.activations import HiddenStates, load_model, open_cache
-from softh.assignment import references
-from softh.calibration import temperature
-from softh.corpus import Windows
-from softh.entropies import label, measure_entropies
-from softh.measures import Measure, measure
+from softh import settings
+from softh.checkpoints import resolve
+from softh.estimator.assignment import references
+from softh.estimator.calibration import temperature
+from softh.estimator.entropies import label, measure_entropies
+from softh.estimator.measures import Measure, measure
+from softh.models.hidden_states import HiddenStates, load_model, open_cache
 from softh.spec import EstimateSpec
+from softh.text import corpus
+from softh.text.corpus import Windows
 
 BASE = EstimateSpec(model="", documents=64, context=128, orders=(1,), draws=4)
 MANY, LONG = (1000, 48), (16, 1024)
@@ -87,7 +89,7 @@ def read(model: Any, digest: str, name: str, size: tuple[int, int], cache: Any) 
 
 def sweep(source: str, name: str, cache: Any) -> Iterator[dict[str, Any]]:
     """Every setting of one model, one row a quantity, correction and setting."""
-    made = checkpoints.resolve(source)
+    made = resolve.resolve(source)
     for dtype in ("float32", "bfloat16"):
         model = dataclasses.replace(load_model(made, dtype, "cpu"), has_head=False)  # the loss is not asked for
         base = read(model, made.digest, name, (BASE.documents, BASE.context), cache)
@@ -205,7 +207,7 @@ def main(
     """Sweep every model and write what came of it, after each."""
     found: list[dict[str, Any]] = []
     began = time.perf_counter()
-    with open_cache(paths.cache()) as cache:
+    with open_cache(settings.cache()) as cache:
         for source in models:
             for row in sweep(source, text, cache):
                 found.append(row)

@@ -18,9 +18,10 @@ import torch
 import typer
 
 from benchmarks.cluster import ROOT
-from softh import clusters, corpus, engines, local
-from softh.entropies import label
+from softh.estimator.entropies import label
 from softh.spec import EstimateSpec
+from softh.sweeps import clusters, engine, local
+from softh.text import corpus
 from zoo import tokens
 
 RESULTS = ROOT / "benchmarks" / "results" / "shards.json"
@@ -36,9 +37,9 @@ def main(shards: int = 8, documents: int = 160, draws: int = 4) -> None:
         model = next((scratch / "demo").rglob("config.json")).parent
         spec = EstimateSpec(model=str(model), documents=documents, draws=draws)
         began = time.monotonic()
-        whole = only(engines.run([spec], local.Local("cpu")))
+        whole = only(engine.run([spec], local.Local("cpu")))
         middle = time.monotonic()
-        split = only(engines.run_split([spec], clusters.Ray("cpu"), shards))
+        split = only(engine.run_split([spec], clusters.Ray("cpu"), shards))
         ended = time.monotonic()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

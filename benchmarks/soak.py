@@ -30,7 +30,7 @@ from benchmarks import kills
 from benchmarks._users import THINK, Visits, reruns, user, windows
 from benchmarks.pages import serving_process
 from docs.screenshots.make import free_port, serving, tables
-from softh import jobs, paths
+from softh import jobs, settings
 from softh.jobs import processes
 from softh.spec import EstimateSpec
 from softh.store import read
@@ -126,7 +126,7 @@ def said(data: Path) -> list[str]:
             if grave or re.search(
                 r"Traceback \(|^[\w.]*(Error|Exception|Iteration)\b|/(dashboard|softh)/\S+:\d+", line
             ):
-                wrong.append(f"{log.name}: {line.strip().replace(f'{paths.ROOT}/', '')}")
+                wrong.append(f"{log.name}: {line.strip().replace(f'{settings.ROOT}/', '')}")
     return wrong
 
 

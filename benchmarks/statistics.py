@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from soft_entropy.accumulator import SoftEntropyAccumulator
 
-from softh.assignment import assign_into
-from softh.calibration import temperature
-from softh.counts import Assignments, conditional_entropy, group, together
-from softh.labels import LabelSet, shuffle
+from softh.estimator.assignment import assign_into
+from softh.estimator.calibration import temperature
+from softh.estimator.conditional import Assignments, conditional_entropy, group, together
+from softh.estimator.labels import LabelSet, shuffle
 
 POSITIONS, WIDTH, BINS, ROUNDS = 65_536, 768, 100, 5
 

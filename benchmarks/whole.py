@@ -16,11 +16,13 @@ import numpy as np
 import torch
 
 from benchmarks._real import smollm2
-from softh import activations, checkpoints, corpus
-from softh.activations import HiddenStates
-from softh.entropies import label
-from softh.estimate import Prepared, estimate_model
+from softh.checkpoints import resolve
+from softh.estimator.entropies import label
+from softh.estimator.pipeline import Prepared, estimate_model
+from softh.models import hidden_states
+from softh.models.hidden_states import HiddenStates
 from softh.spec import EstimateSpec
+from softh.text import corpus
 
 RESULTS = Path(__file__).with_name("results") / "whole.json"
 ROUNDS, DRAWS = 3, (1, 32)
@@ -39,8 +41,8 @@ def loop(module: Any, batches: list[torch.Tensor]) -> float:
 def main() -> None:
     """Measure in turn, print, write benchmarks/results/whole.json."""
     spec = EstimateSpec(model=smollm2(), documents=2 * DOCUMENTS, context=CONTEXT)
-    checkpoint = checkpoints.resolve(spec.model, None)
-    model = activations.load_model(checkpoint, "float32", "cpu")
+    checkpoint = resolve.resolve(spec.model, None)
+    model = hidden_states.load_model(checkpoint, "float32", "cpu")
     text = corpus.load(spec.corpus, spec.documents, spec.seed)
     windows = corpus.windows(text, model.tokenizer, spec.context, max(spec.orders))
     full = [place for place, ids in enumerate(windows.ids) if len(ids) == CONTEXT][:DOCUMENTS]

@@ -1,5 +1,5 @@
 """What the pages share: selection, queries, figures and words. Never imports torch or transformers."""
 
-from dashboard import heap
+from dashboard.server import malloc
 
-heap.share()  # before the first of the libraries that start threads
+malloc.share()  # before the first of the libraries that start threads

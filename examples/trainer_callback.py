@@ -6,8 +6,8 @@ from pydoc_data.topics import topics
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, Olmo2Config, PreTrainedTokenizerFast, Trainer, TrainingArguments
 
-from softh import corpus
 from softh.callback import InformationPlaneCallback
+from softh.text import corpus
 
 logging.basicConfig(level=logging.INFO)
 texts = [topics[name] for name in sorted(topics)]

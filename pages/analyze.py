@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from dashboard import frame, offer, own, people, uploads, watch
+from dashboard.page import frame
+from dashboard.server import auth
+from dashboard.workspace import estimate_form, job_panel, my_estimates, my_uploads
 
 frame.enter()
 st.title("Where does your checkpoint land?")
@@ -12,16 +14,16 @@ st.markdown(
 )
 
 with frame.sentences():
-    if people.may_change():
-        offer.form()
+    if auth.may_change():
+        estimate_form.form()
 
-if not people.read_only():
+if not auth.read_only():
     st.subheader("Jobs")
     with frame.sentences():
-        watch.panel(own.show)
+        job_panel.panel(my_estimates.show)
 
 st.subheader("Your estimates")
 with frame.sentences():
-    own.manage()
+    my_estimates.manage()
 with frame.sentences():
-    uploads.manage()
+    my_uploads.manage()

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from dashboard import benchmarks, frame, score_intake
+from dashboard.page import frame
+from dashboard.views import benchmarks
+from dashboard.workspace import score_upload
 
 frame.enter()
 st.title("Does the plane predict benchmark scores?")
@@ -14,7 +16,7 @@ frame.need_estimates()
 
 bring = st.expander("Bring scores of your own", icon=":material/add_chart:")
 with bring:
-    score_intake.draw()
+    score_upload.draw()
 
 view = benchmarks.view()
 st.subheader(view.title)

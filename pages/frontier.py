@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from dashboard import frame, frontier
-from dashboard.frontier import Where
+from dashboard.page import frame
+from dashboard.views import frontier
+from dashboard.views.frontier import Where
 
 frame.enter()
 st.title("Where do finished models land, and which are nearest to the bound?")

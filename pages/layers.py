@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from dashboard import frame, layers
+from dashboard.page import frame
+from dashboard.views import layers
 
 frame.enter()
 st.title("What does each layer keep, and what does it foretell?")

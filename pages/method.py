@@ -2,8 +2,11 @@
 
 import streamlit as st
 
-from dashboard import browser, frame, intro, queries, tables, theme, validity
-from dashboard.words import CORPORA
+from dashboard.controls import browser, theme
+from dashboard.data import queries, tables
+from dashboard.figures import sensitivity
+from dashboard.format import CORPORA
+from dashboard.page import frame, intro
 
 frame.enter()
 st.title("What is measured, and where do the numbers come from?")
@@ -18,7 +21,7 @@ st.markdown(browser.asset("method/sureness.md"))
 st.header("Phases of pretraining")
 st.markdown(browser.asset("method/phases.md"))
 
-if found := validity.results():
+if found := sensitivity.results():
     about = found["about"]
     st.header("What the settings do")
     st.markdown(
@@ -26,10 +29,10 @@ if found := validity.results():
         f"order 1, {about['bins']} directions, {about['draws']} draws, on two real models (dequantised) and ours. "
         "Complexity less its null, which is dotted; bars are one standard error over draws."
     )
-    for setting, meaning in validity.SWEPT.items():
-        frame.picture(validity.curves(found, setting, "input", dark=theme.dark()), f"sweep {setting}")
+    for setting, meaning in sensitivity.SWEPT.items():
+        frame.picture(sensitivity.curves(found, setting, "input", dark=theme.dark()), f"sweep {setting}")
         st.caption(meaning)
-    agreement = validity.agreement(found)
+    agreement = sensitivity.agreement(found)
     st.markdown("Kendall's tau between the order at each setting and at the base one; three models are few.")
     frame.table(agreement, agreement, "softh-agreement.csv")
 

@@ -2,7 +2,10 @@
 
 import streamlit as st
 
-from dashboard import frame, own_pairs, preference, queries
+from dashboard.data import queries
+from dashboard.page import frame
+from dashboard.views import preference
+from dashboard.workspace import preference_form
 
 frame.enter()
 st.title("How much does a model know about what people prefer?")
@@ -35,4 +38,4 @@ else:
     frame.table(view.rows, view.data, f"{view.name}.csv")
 
 st.subheader("Your own pairs")
-own_pairs.panel()
+preference_form.panel()

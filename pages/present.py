@@ -2,13 +2,15 @@
 
 import streamlit as st
 
-from dashboard import decks, frame, people, present
+from dashboard.decks import controls, store
+from dashboard.page import frame
+from dashboard.server import auth
 
 frame.enter()
 st.title("Which figures tell your story?")
 
-may_change = people.may_change()
-name = present.choose()
+may_change = auth.may_change()
+name = controls.choose()
 if name is None:
     frame.need_estimates()
     st.info("There is no deck yet.", icon=":material/flag:")
@@ -20,24 +22,24 @@ if name is None:
     )
     st.stop()
 
-content = decks.load(name)
+content = store.load(name)
 st.markdown(f"**{name}**, {len(content)} {'slide' if len(content) == 1 else 'slides'}")
 if not content:
-    present.show(name, content, 0)
+    controls.show(name, content, 0)
     st.info("This deck is empty: above a figure take **Export → Add this figure**.", icon=":material/flag:")
     st.stop()
 
 bar = st.container()
 left, right = st.columns([3, 8], gap="medium")
 with left:
-    at = present.place(content)
+    at = controls.place(content)
 with bar:
-    present.show(name, content, at)
+    controls.show(name, content, at)
 with right:
     slide = content[at]
-    present.words(name, at, slide)
-    shown = present.rebuilt(slide)
-    present.order(name, at, len(content), shown.link)
+    controls.words(name, at, slide)
+    shown = controls.rebuilt(slide)
+    controls.order(name, at, len(content), shown.link)
     if shown.problem:
         st.warning(shown.problem, icon=":material/link_off:")
     for number, figure in enumerate(shown.figures):

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from dashboard import frame, trajectory
+from dashboard.page import frame
+from dashboard.views import trajectory
 
 frame.enter()
 st.title("How does a model move through the plane while it trains?")

@@ -1,6 +1,6 @@
 """``python -m softh``: the command line."""
 
-from softh.cli import main
+from softh.cli.main import main
 
 if __name__ == "__main__":
     main()

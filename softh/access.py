@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from softh import paths
+from softh import settings
 from softh.errors import InputError
 
 AUDIT = "audit.jsonl"
@@ -74,7 +74,7 @@ def act(what: str, data: Path | None = None, **facts: object) -> Generator[dict[
         outcome, facts["why"] = "refused", str(error)
         raise
     finally:
-        _note(data or paths.data(), {"what": what, "outcome": outcome, **facts})
+        _note(data or settings.data(), {"what": what, "outcome": outcome, **facts})
 
 
 def _note(data: Path, facts: dict[str, object]) -> None:

@@ -14,16 +14,18 @@ import torch
 from torch import nn
 from transformers import TrainerCallback
 
-from softh import corpus, models, paths
-from softh.checkpoints import Checkpoint
-from softh.corpus import Corpus
-from softh.estimate import Prepared, estimate_model, prepare
+from softh import settings as paths
+from softh.checkpoints.resolve import Checkpoint
+from softh.estimator.pipeline import Prepared, estimate_model, prepare
+from softh.models import loading
 from softh.spec import EstimateSpec
+from softh.text import corpus
+from softh.text.corpus import Corpus
 
 log = logging.getLogger(__name__)
 
 Save = Callable[[dict[str, Any]], object]
-"""Takes the record of one estimate (:meth:`softh.estimate.Estimate.record`) to where it is kept."""
+"""Takes the record of one estimate (:meth:`softh.estimator.pipeline.Estimate.record`) to where it is kept."""
 
 
 def log_spaced(steps: int, points: int) -> list[int]:
@@ -46,7 +48,7 @@ class InformationPlane:
         tokenizer: of the model.
         steps: optimiser steps of the whole training.
         points: how many log-spaced steps to estimate at, or the steps themselves.
-        corpora: what :func:`softh.corpus.load` knows by name, or documents already sampled.
+        corpora: what :func:`softh.text.corpus.load` knows by name, or documents already sampled.
         documents, context, draws: as in EstimateSpec; the defaults cost little and say where a run stands.
         share: estimates are thinned so as to take no larger part of the training time than this; None never thins.
         tokens_per_step: for the tokens in the tables, when they are known.
@@ -133,7 +135,7 @@ class InformationPlane:
     @torch.no_grad()
     def estimate(self, model: nn.Module, step: int | None) -> None:
         """Estimate now, due or not, and keep the records; a model without a step is the revision ``main``."""
-        described = models.describe(model.eval(), self.tokenizer, self.name)
+        described = loading.describe(model.eval(), self.tokenizer, self.name)
         checkpoint = self.checkpoint(model, step)
         for text in self.texts:
             spec = replace(self.spec, revision=checkpoint.revision, corpus=text.name)

@@ -53,7 +53,7 @@ class EstimateSpec(_Spec):
     """Everything that decides the numbers of one estimate, and nothing else.
 
     Device, batch size and cache change how long an estimate takes, never what it means:
-    they are arguments of :func:`softh.estimate.estimate`, not part of the specification.
+    they are arguments of :func:`softh.estimator.pipeline.estimate`, not part of the specification.
     """
 
     model: str

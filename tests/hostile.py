@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from softh.intake import Part
+from softh.uploads.receive import Part
 
 Files = dict[str, bytes]
 

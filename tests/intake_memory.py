@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
-from softh import intake
 from softh.errors import InputError
+from softh.uploads import receive as intake
 
 WIDTH, ROWS, INNER = 1024, 8192, 24_000
 CONFIG = {

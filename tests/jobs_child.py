@@ -11,10 +11,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from softh.errors import InputError
-from softh.jobs import child, kinds
+from softh.jobs import runner, tasks
 
 
-def steps(spec: str, options: kinds.Options, progress: kinds.Progress) -> str:
+def steps(spec: str, options: tasks.Options, progress: tasks.Progress) -> str:
     """Count to `steps`, `pause` seconds apart, and leave a mark beside the tables."""
     asked = json.loads(spec)
     for done in range(asked["steps"] + 1):
@@ -25,7 +25,7 @@ def steps(spec: str, options: kinds.Options, progress: kinds.Progress) -> str:
     return f"counted-{asked['name']}"
 
 
-def misbehave(spec: str, options: kinds.Options, progress: kinds.Progress) -> str:
+def misbehave(spec: str, options: tasks.Options, progress: tasks.Progress) -> str:
     """Go wrong in the way that is asked for."""
     how = json.loads(spec)["how"]
     if how == "sentence":
@@ -49,5 +49,5 @@ def misbehave(spec: str, options: kinds.Options, progress: kinds.Progress) -> st
 
 
 if __name__ == "__main__":
-    kinds.KINDS |= {"steps": steps, "misbehave": misbehave}
-    child.main()
+    tasks.KINDS |= {"steps": steps, "misbehave": misbehave}
+    runner.main()

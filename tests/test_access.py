@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import decks, people
-from softh import access, jobs, quota, texts
+from dashboard.decks import store
+from dashboard.server import auth
+from softh import access, jobs
 from softh.access import Person
 from softh.errors import InputError
-from softh.jobs import records, tally, worker
-from softh.jobs.words import ago
+from softh.jobs import launcher, records
+from softh.jobs.format import ago
 from softh.store import write
+from softh.uploads import quota, texts
 
 Be = Callable[[Person], None]
 FIRST = Path(__file__).with_name("jobs_version_1.sql")
@@ -32,7 +34,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def be(data: Path) -> Iterator[Be]:
     """Has the person at work be another; the page's own answer is back when the test ends."""
     yield lambda person: access.ask(lambda: person)
-    access.ask(lambda: people.person(people.claims()))
+    access.ask(lambda: auth.person(auth.claims()))
 
 
 @pytest.fixture
@@ -54,8 +56,8 @@ def signed_in(email: str, **more: object) -> dict[str, object]:
 
 
 def test_without_settings_a_page_may_everything_and_nobody_is_limited(data: Path) -> None:
-    assert people.person({}) == Person(place="page")
-    assert people.may_view({})
+    assert auth.person({}) == Person(place="page")
+    assert auth.may_view({})
 
 
 @pytest.mark.usefixtures("lists")
@@ -75,8 +77,8 @@ def test_without_settings_a_page_may_everything_and_nobody_is_limited(data: Path
     ],
 )
 def test_lists_say_who_may_look_and_who_may_start(claims: dict, sees: bool, starts: bool) -> None:
-    assert people.may_view(claims) == sees
-    assert (people.person(claims).refusal == "") == starts
+    assert auth.may_view(claims) == sees
+    assert (auth.person(claims).refusal == "") == starts
 
 
 def test_without_a_list_of_viewers_everybody_signed_in_may_look_and_nobody_starts(
@@ -84,17 +86,17 @@ def test_without_a_list_of_viewers_everybody_signed_in_may_look_and_nobody_start
 ) -> None:
     secrets = tmp_path / "secrets.toml"
     secrets.write_text("this is no TOML")
-    monkeypatch.setattr(people.st, "get_option", lambda name: [str(secrets)])
-    assert people.may_view(ADA)
-    assert not people.may_view({})
-    assert "SOFTH_STARTERS" in people.person(ADA).refusal
+    monkeypatch.setattr(auth.st, "get_option", lambda name: [str(secrets)])
+    assert auth.may_view(ADA)
+    assert not auth.may_view({})
+    assert "SOFTH_STARTERS" in auth.person(ADA).refusal
 
 
 def test_the_wrong_number_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOFTH_STARTERS", "ada@example.org")
     monkeypatch.setenv("SOFTH_USER_JOBS", "many")
     with pytest.raises(InputError, match="SOFTH_USER_JOBS was 'many'; expected a number"):
-        people.person(ADA)
+        auth.person(ADA)
 
 
 def test_read_only_refuses_every_change_and_writes_nothing(
@@ -103,11 +105,11 @@ def test_read_only_refuses_every_change_and_writes_nothing(
     submit("a")
     write.save(record(), data)
     [run] = (data / "runs").glob("*.parquet")
-    deck = decks.save("talk", [])
+    deck = store.save("talk", [])
     before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file() and "jobs.sqlite-" not in path.name}
     monkeypatch.setenv("SOFTH_READ_ONLY", "1")
-    be(people.person({}))
-    monkeypatch.setattr(worker, "launch", lambda *_: pytest.fail("a worker was started"))
+    be(auth.person({}))
+    monkeypatch.setattr(launcher, "launch", lambda *_: pytest.fail("a worker was started"))
     jobs.ensure_worker()
     for attempt in (
         lambda: submit("b"),
@@ -119,9 +121,9 @@ def test_read_only_refuses_every_change_and_writes_nothing(
         lambda: write.save_scores([SCORE], data),
         lambda: write.remove(data, run.stem),
         lambda: write.pack(data),
-        lambda: decks.add("other", decks.Slide("layers", {})),
-        lambda: decks.save(deck, []),
-        lambda: decks.remove(deck),
+        lambda: store.add("other", store.Slide("layers", {})),
+        lambda: store.save(deck, []),
+        lambda: store.remove(deck),
     ):
         with pytest.raises(InputError, match="This server only shows"):
             attempt()
@@ -203,7 +205,7 @@ def test_records_of_the_first_version_open_and_go_on(data: Path) -> None:
     assert (job.title, job.person) == ("old", "")
     assert submit("new").id == 2
     jobs.cancel(1)
-    assert tally.ended(jobs.folder())["cancelled"][0] == 1
+    assert records.ended(jobs.folder())["cancelled"][0] == 1
 
 
 def test_what_ended_is_counted_even_when_dismissed(data: Path) -> None:
@@ -212,12 +214,12 @@ def test_what_ended_is_counted_even_when_dismissed(data: Path) -> None:
     records.end(jobs.folder(), job.id, "done", result="x")
     jobs.delete(job.id)
     submit("b")
-    assert tally.ended(jobs.folder())["done"][0] == 1
-    assert tally.waiting_and_running(jobs.folder()) == {"queued": 1, "interrupted": 0, "running": 0}
+    assert records.ended(jobs.folder())["done"][0] == 1
+    assert records.waiting_and_running(jobs.folder()) == {"queued": 1, "interrupted": 0, "running": 0}
 
 
 def test_pages_start_no_worker_where_workers_are_started_elsewhere(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     submit("a")
     monkeypatch.setenv("SOFTH_WORKER_IDLE", "0")
-    monkeypatch.setattr(worker, "launch", lambda *_: pytest.fail("a worker was started"))
+    monkeypatch.setattr(launcher, "launch", lambda *_: pytest.fail("a worker was started"))
     jobs.ensure_worker()

@@ -20,11 +20,12 @@ from tiny import save_model, texts
 from torch import Tensor
 from transformers import AutoModel, T5Config, ViTConfig
 
-from softh import activations, forward, memo
-from softh.activations import Cache, HiddenStates, Model, SafeDisk, load_model, open_cache
-from softh.checkpoints import resolve
-from softh.corpus import Corpus, Windows, windows
+from softh.checkpoints.resolve import resolve
 from softh.errors import InputError
+from softh.models import cache as memo
+from softh.models import forward, hidden_states
+from softh.models.hidden_states import Cache, HiddenStates, Model, SafeDisk, load_model, open_cache
+from softh.text.corpus import Corpus, Windows, windows
 
 KINDS = [*shapes.CAUSAL, "bert"]
 CLOSE = {"rtol": 1e-4, "atol": 2e-6}
@@ -303,11 +304,11 @@ def test_a_run_larger_than_the_bound_streams(folders: Path, tmp_path: Path, monk
 
 def test_a_disk_without_room_streams(folders: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     model = _model(folders, "llama")
-    monkeypatch.setattr(activations.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    monkeypatch.setattr(hidden_states.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     assert not HiddenStates(model, _windows(model), "x", cache=cache).remembered
     monkeypatch.undo()
     filled = _fill(model, cache)
-    monkeypatch.setattr(activations.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    monkeypatch.setattr(hidden_states.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     again = HiddenStates(model, filled.windows, "x", cache=cache, batch_tokens=128)
     assert again.remembered  # nothing is missing, so nothing needs room
 

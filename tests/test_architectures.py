@@ -7,7 +7,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
 )
 
-from softh import architectures
+from softh.checkpoints import architectures
 
 
 def test_the_files_say_what_the_library_says() -> None:

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from streamlit import file_util
 
-from dashboard import assets, plotly_module
+from dashboard.server import plotly_bundle, static_files
 
 STATIC = Path(file_util.get_static_dir()) / "static"
 
@@ -19,7 +19,7 @@ def client() -> TestClient:
     """Behind it an application that knows a page and, for everything else, says so."""
     page = Route("/", lambda request: HTMLResponse("<h1>page</h1>"))
     other = Route("/{path:path}", lambda request: PlainTextResponse("passed on"), methods=["GET", "POST"])
-    return TestClient(assets.Assets(Starlette(routes=[page, other])))
+    return TestClient(static_files.Assets(Starlette(routes=[page, other])))
 
 
 def test_files_are_those_installed_and_may_be_kept() -> None:
@@ -34,7 +34,7 @@ def test_files_are_those_installed_and_may_be_kept() -> None:
 def test_the_module_of_figures_is_sent_lean_and_kept_for_a_day() -> None:
     [path] = (STATIC / "js").glob("PlotlyChart.*.js")
     found = client().get(f"/static/js/{path.name}")
-    assert found.text == plotly_module.lean(path.read_text(encoding="utf-8"))
+    assert found.text == plotly_bundle.lean(path.read_text(encoding="utf-8"))
     assert found.headers["cache-control"] == "public, max-age=86400"
 
 
@@ -57,6 +57,6 @@ def test_a_page_announces_the_figures_modules_and_whatever_they_import() -> None
 
 def test_connections_send_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        assets.send_at_once()
+        static_files.send_at_once()
         with socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

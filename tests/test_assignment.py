@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from softh import assignment
-from softh.assignment import assign, assign_into, normalise, references
+from softh.estimator import assignment
+from softh.estimator.assignment import assign, assign_into, normalise, references
 
 
 @pytest.mark.parametrize("frame", ["iid", "orthonormal"])

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from store_rows import record
 
-from softh import backup
 from softh.errors import InputError
-from softh.store import read, write
+from softh.store import backup, read, write
 
 
 @pytest.fixture

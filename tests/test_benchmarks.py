@@ -6,14 +6,14 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from dashboard import views
-from dashboard.template import mix
+from dashboard.figures.template import mix
+from dashboard.format import signed
 from dashboard.view import View
-from dashboard.words import signed
+from dashboard.views import registry
 
 
 def opened(*, dark: bool = False, **link: str) -> View:
-    view, notes = views.build("benchmarks", {key: [value] for key, value in link.items()}, dark=dark)
+    view, notes = registry.build("benchmarks", {key: [value] for key, value in link.items()}, dark=dark)
     assert notes == []
     return view
 
@@ -55,7 +55,7 @@ def test_what_has_neither_order_nor_layers_is_not_said_to_have_them(predictor: s
 
 def test_the_distance_to_the_bound_is_that_of_the_frontier() -> None:
     mine = dict(opened().data.filter(predictor="distance to the bound").select("model", "predictor_value").iter_rows())
-    other, _ = views.build("frontier", {})
+    other, _ = registry.build("frontier", {})
     theirs = dict(other.data.select("model", "distance").iter_rows())
     both = mine.keys() & theirs.keys()
     assert len(both) > 30

@@ -6,8 +6,8 @@ import mpmath
 import pytest
 from soft_entropy.temp_calibration import find_eps
 
-from softh.calibration import divergence_exact, temperature
 from softh.errors import InputError
+from softh.estimator.calibration import divergence_exact, temperature
 
 GOLDEN = {
     64: (0.03623, 0.04119, 0.03705),

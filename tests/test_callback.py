@@ -10,9 +10,9 @@ from tiny import llama, texts, tokenizer
 from torch.utils.data import Dataset
 from transformers import AutoModelForCausalLM, Trainer, TrainingArguments
 
-from softh import corpus
 from softh.callback import InformationPlane, InformationPlaneCallback, digest, log_spaced
 from softh.store import read
+from softh.text import corpus
 
 TEXT = corpus.sample("some", texts(12), 12, 0, "English of Python's help.")
 SETTINGS: dict[str, Any] = {"corpora": [TEXT], "documents": 12, "context": 32, "draws": 2, "orders": (1, 2)}

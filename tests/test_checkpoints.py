@@ -17,11 +17,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from tiny import save_model
 
-from softh.checkpoints import Checkpoint, resolve
+from softh.checkpoints.gguf_header import read_gguf
+from softh.checkpoints.resolve import Checkpoint, resolve
+from softh.checkpoints.revisions import family, parse_revision
+from softh.checkpoints.safetensors_header import read_safetensors
 from softh.errors import InputError
-from softh.ggufs import read_gguf
-from softh.revisions import family, parse_revision
-from softh.weights import read_safetensors
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 from store_rows import record
 from tiny import save_model, save_text
 
-from softh.cli import main
+from softh.cli.main import main
 from softh.store import read, write
 
 ROOT = Path(__file__).parent.parent
@@ -223,7 +223,7 @@ def test_pack_says_what_it_did_and_list_is_the_same_after(softh: Callable[..., A
 def test_everything_but_an_estimate_does_without_torch(tmp_path: Path) -> None:
     write.save(record("00aa"), tmp_path / "data")
     code = (
-        "import sys; from softh.cli import app\n"
+        "import sys; from softh.cli.main import app\n"
         "for line in ('--help', 'estimate --help', 'list', 'show 00aa', 'pack'):\n"
         "    app(line.split(), standalone_mode=False)\n"
         "print(sorted({'torch', 'transformers', 'datasets'} & set(sys.modules)))"

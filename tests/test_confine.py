@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from softh import confine
-from softh.confine import Limits
+from softh.uploads import sandbox
+from softh.uploads.sandbox import Limits
 
 PROBE = """
 import json, os, socket, sys
@@ -40,7 +40,7 @@ def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def run(module: str, *arguments: str, limits: Limits | None = None) -> subprocess.CompletedProcess[str]:
-    child = confine.start(module, arguments, limits or Limits(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    child = sandbox.start(module, arguments, limits or Limits(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     said, complained = child.communicate(timeout=60)
     return subprocess.CompletedProcess([], child.returncode, said, complained)
 
@@ -57,13 +57,13 @@ def test_a_confined_process_has_neither_token_nor_network(probe: str, monkeypatc
     assert found["group"] != os.getpgrp()
     # The name of the file where a token would be is not a token: it leads nowhere.
     assert found["token"] == ["HF_HUB_DISABLE_IMPLICIT_TOKEN", "HF_TOKEN_PATH"]
-    assert confine.environment()["HF_TOKEN_PATH"] == os.devnull
+    assert sandbox.environment()["HF_TOKEN_PATH"] == os.devnull
 
 
 def test_where_the_kernel_allows_it_native_code_has_no_network_either(probe: str) -> None:
     import socket
 
-    code = "from softh import confine; print(confine.close_network())"
+    code = "from softh.uploads import sandbox; print(sandbox.close_network())"
     state = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     with socket.create_server(("127.0.0.1", 0)) as server:
         found = json.loads(run(probe, str(server.getsockname()[1])).stdout)
@@ -94,10 +94,10 @@ def test_what_is_too_much_ends_the_process(
 
 def test_a_process_can_enter_by_itself_after_it_used_the_network() -> None:
     code = (
-        "import socket; from softh import confine\n"
+        "import socket; from softh.uploads import sandbox\n"
         "server = socket.create_server(('127.0.0.1', 0))\n"
         "socket.create_connection(server.getsockname()).close()\n"
-        "confine.enter(confine.Limits(memory=10**9, seconds=60))\n"
+        "sandbox.enter(sandbox.Limits(memory=10**9, seconds=60))\n"
         "try: socket.create_connection(server.getsockname())\n"
         "except PermissionError as error: print(error)"
     )

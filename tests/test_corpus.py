@@ -20,9 +20,9 @@ from shapes import bert_tokenizer, bos_tokenizer
 from tiny import texts, tokenizer
 from transformers import PreTrainedTokenizerFast
 
-from softh import sources
-from softh.corpus import Corpus, load, windows
 from softh.errors import InputError
+from softh.text import sources
+from softh.text.corpus import Corpus, load, windows
 
 
 @pytest.fixture(scope="module")

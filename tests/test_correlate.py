@@ -10,8 +10,8 @@ from scipy import stats
 from sklearn import datasets
 from statsmodels.datasets import longley, stackloss
 
-from softh import correlate
-from softh.correlate import METHODS, intervals, matrix, numbered, permutation_p, weighted
+from softh.analysis import correlation
+from softh.analysis.correlation import METHODS, intervals, matrix, numbered, permutation_p, weighted
 from softh.errors import InputError
 
 SCIPY = {"spearman": stats.spearmanr, "pearson": stats.pearsonr, "kendall": stats.kendalltau}
@@ -35,13 +35,13 @@ def test_coefficients_and_partials_agree_with_pingouin(name: str) -> None:
     alone = np.arange(len(table))
     for method in METHODS:
         theirs = pingouin.corr(table[x], table[y], method=method)["r"].iloc[0]
-        ours = correlate.correlations(columns[x][:, None], columns[y][:, None], method)[0, 0]
+        ours = correlation.correlations(columns[x][:, None], columns[y][:, None], method)[0, 0]
         assert ours == pytest.approx(theirs, abs=1e-6)
     for method in ("pearson", "spearman"):
         theirs = pingouin.partial_corr(table, x, y, controls, method=method)
-        ours = correlate.partial("given", columns[x], columns[y], alone, given, method, 2)
+        ours = correlation.partial("given", columns[x], columns[y], alone, given, method, 2)
         assert ours.value == pytest.approx(theirs["r"].iloc[0], abs=1e-6)
-        p = correlate.partial_p(ours.value, len(table), len(controls))
+        p = correlation.partial_p(ours.value, len(table), len(controls))
         assert p == pytest.approx(theirs.filter(regex="^p").iloc[0, 0], abs=1e-6)
 
 
@@ -87,7 +87,7 @@ def test_siblings_alone_make_no_discovery() -> None:
         for number in range(100)
     ]
     assert np.mean(np.array(p) < 0.05) == pytest.approx(0.05, abs=0.02)
-    assert np.mean([(correlate.benjamini_hochberg(one) < 0.05).any() for one in p]) <= 0.05
+    assert np.mean([(correlation.benjamini_hochberg(one) < 0.05).any() for one in p]) <= 0.05
     free = permutation_p(families(generator, 30), families(generator, 30), np.arange(30), "spearman", 500)
     assert np.mean(free < 0.05) > 0.1  # what permuting models freely would have called
 
@@ -110,16 +110,16 @@ def test_partial_finds_the_planted_zero() -> None:
         size = families(generator, 1)[:, 0]
         x, y = (size + 0.5 * families(generator, 1)[:, 0] for _ in range(2))
         family = np.repeat(np.arange(6), 5)
-        part = correlate.partial("given size", x, y, family, size[:, None], "pearson", 500)
+        part = correlation.partial("given size", x, y, family, size[:, None], "pearson", 500)
         held.append(part.low <= 0 <= part.high)
-        plain.append(correlate.plain(x, y, family, "pearson", 500).value)
+        plain.append(correlation.plain(x, y, family, "pearson", 500).value)
     assert np.mean(plain) > 0.6
     assert np.mean(held) > 0.88
 
 
 def test_benjamini_hochberg_agrees_with_scipy_and_keeps_gaps() -> None:
     p = np.array([[0.01, 0.04, np.nan], [0.03, 0.5, 0.001]])
-    q = correlate.benjamini_hochberg(p)
+    q = correlation.benjamini_hochberg(p)
     assert np.isnan(q[0, 2])
     known = np.isfinite(p)
     assert q[known] == pytest.approx(stats.false_discovery_control(p[known]))
@@ -127,14 +127,14 @@ def test_benjamini_hochberg_agrees_with_scipy_and_keeps_gaps() -> None:
 
 def test_williams_agrees_with_a_worked_example() -> None:
     # Steiger (1980): r12 = .4, r13 = .5, r23 = .1 of 103 cases, t = −.89 at 100 degrees of freedom.
-    t, p = correlate.williams(0.4, 0.5, 0.1, 103)
+    t, p = correlation.williams(0.4, 0.5, 0.1, 103)
     assert t == pytest.approx(-0.89, abs=0.01)
     assert p == pytest.approx(2 * stats.t.sf(0.8933, 100), abs=0.01)
 
 
 def test_the_smallest_effect_has_the_power_it_says() -> None:
     generator, n = np.random.default_rng(3), 30
-    rho = correlate.smallest(n)
+    rho = correlation.smallest(n)
     x = generator.standard_normal((4000, n))
     y = rho * x + np.sqrt(1 - rho**2) * generator.standard_normal((4000, n))
     seen = np.mean([stats.pearsonr(a, b).pvalue < 0.05 for a, b in zip(x[:1000], y[:1000], strict=True)])
@@ -145,7 +145,7 @@ def test_trends_correlate_in_levels_and_not_in_differences() -> None:
     generator = np.random.default_rng(4)
     walks = generator.standard_normal((60, 2)).cumsum(0) + np.arange(60)[:, None]
     assert abs(np.corrcoef(walks.T)[0, 1]) > 0.9
-    changes, runs = correlate.differences(walks, ["a"] * 60, np.arange(60.0))
+    changes, runs = correlation.differences(walks, ["a"] * 60, np.arange(60.0))
     assert abs(np.corrcoef(changes.T)[0, 1]) < 0.3
     assert runs == ["a"] * 59
 
@@ -155,20 +155,20 @@ def test_a_chosen_layer_is_judged_by_others() -> None:
     noise, nested = [], []
     for _ in range(40):
         profiles, y = generator.standard_normal((30, 11)), generator.standard_normal(30)
-        noise.append(abs(correlate.best_looking(profiles, y, "pearson")[1]))
-        chosen = correlate.nested(profiles, y, family, "pearson")
+        noise.append(abs(correlation.best_looking(profiles, y, "pearson")[1]))
+        chosen = correlation.nested(profiles, y, family, "pearson")
         nested.append(np.corrcoef(chosen.values, y)[0, 1])
     assert np.mean(noise) > 0.3  # the best of eleven looks like something
     assert np.mean(nested) < 0.1
     profiles[:, 7] = y + 0.2 * generator.standard_normal(30)
-    assert (correlate.nested(profiles, y, family, "pearson").depths == 0.7).all()
+    assert (correlation.nested(profiles, y, family, "pearson").depths == 0.7).all()
 
 
 def test_a_mixed_model_finds_slope_and_families() -> None:
     generator, family = np.random.default_rng(6), np.repeat(np.arange(10), 12)
     x = generator.standard_normal(120)
     y = 2 * x + 3 * generator.standard_normal(10)[family] + 0.5 * generator.standard_normal(120)
-    effect, share = correlate.mixed("slope", x, y, family)
+    effect, share = correlation.mixed("slope", x, y, family)
     assert effect.value == pytest.approx(2 / y.std() * x.std(), abs=0.05)
     assert share > 0.8
 
@@ -201,4 +201,4 @@ def test_ties_and_one_family_leave_no_interval() -> None:
     x = np.array([1.0, 1, 2, 2, 3])[:, None]
     low, _ = intervals(x, x[::-1], numbered(list("aaaaa")), "kendall", 50)
     assert np.isnan(low[0, 0])
-    assert correlate.correlations(x, x, "kendall")[0, 0] == pytest.approx(1)
+    assert correlation.correlations(x, x, "kendall")[0, 0] == pytest.approx(1)

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from soft_entropy.accumulator import SoftEntropyAccumulator
 
-from softh import counts
-from softh.assignment import assign, normalise, references
-from softh.calibration import temperature
-from softh.counts import Assignments, conditional_entropy, group, together
-from softh.labels import LabelSet
+from softh.estimator import conditional
+from softh.estimator.assignment import assign, normalise, references
+from softh.estimator.calibration import temperature
+from softh.estimator.conditional import Assignments, conditional_entropy, group, together
+from softh.estimator.labels import LabelSet
 
 BINS, DRAWS, FOLDS = 7, 3, 4
 
@@ -71,8 +71,8 @@ def test_long_rows_and_small_pieces_change_nothing(weighting: str, monkeypatch: 
     generator = np.random.default_rng(1)
     labels, fold = generator.zipf(1.3, 3000) % 60, generator.integers(0, FOLDS, 3000)
     whole = counted(labels, fold, weighting)
-    monkeypatch.setattr(counts, "_PIECE", 40)
-    monkeypatch.setattr(counts, "_RUN", 7)
+    monkeypatch.setattr(conditional, "_PIECE", 40)
+    monkeypatch.setattr(conditional, "_RUN", 7)
     assert np.allclose(counted(labels, fold, weighting), whole, rtol=0, atol=1e-12)
 
 

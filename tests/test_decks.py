@@ -10,9 +10,10 @@ import plotly.graph_objects as go
 import polars as pl
 import pytest
 
-from dashboard import decks, slides, views
-from dashboard.decks import Slide
+from dashboard.decks import render, store
+from dashboard.decks.store import Slide
 from dashboard.view import View
+from dashboard.views import registry
 from softh.errors import InputError
 from softh.store import write
 
@@ -34,13 +35,13 @@ def run(data: Path, record: Callable) -> Path:
 
 def test_a_deck_comes_back_as_it_was_written(data: Path) -> None:
     wanted = [HERE, Slide("layers", {"model": ["Ω & co"]}, None, "Title", "Two\nlines")]
-    decks.save("talk", wanted)
-    assert decks.load("talk") == wanted
-    assert decks.names() == ["talk"]
+    store.save("talk", wanted)
+    assert store.load("talk") == wanted
+    assert store.names() == ["talk"]
 
 
 def test_a_deck_holds_links_and_no_numbers(data: Path) -> None:
-    decks.add("talk", HERE)
+    store.add("talk", HERE)
     content = json.loads((data / "decks" / "talk.json").read_text(encoding="utf-8"))
     [slide] = content["slides"]
     assert set(slide) == {"page", "query", "figure", "title", "note"}
@@ -50,32 +51,32 @@ def test_a_deck_holds_links_and_no_numbers(data: Path) -> None:
 @pytest.mark.parametrize("name", ["../../evil", "/etc/passwd", "a\x00b", "..", "C:\\deck", "talk.json", "über uns"])
 def test_no_name_leads_out_of_the_folder(name: str, data: Path) -> None:
     with suppress(InputError):  # a name without a letter or digit is refused
-        decks.add(name, HERE)
+        store.add(name, HERE)
     assert {path.parent for path in data.rglob("*") if path.is_file()} <= {data / "decks"}
     assert list(data.parent.glob("*.json")) == []
 
 
 def test_a_name_without_letters_is_refused_in_a_sentence(data: Path) -> None:
     with pytest.raises(InputError, match="needs a name with letters"):
-        decks.add("///", HERE)
+        store.add("///", HERE)
 
 
 def test_slides_move_change_and_go(data: Path) -> None:
     for title in "abc":
-        decks.add("talk", Slide("layers", {}, title=title))
-    assert decks.move("talk", 2, -1) == 1
-    assert decks.move("talk", 0, -1) == 0
-    decks.put("talk", 0, Slide("layers", {}, title="A"))
-    decks.drop("talk", 2)
-    assert [slide.title for slide in decks.load("talk")] == ["A", "c"]
-    decks.remove("talk")
-    assert decks.names() == []
+        store.add("talk", Slide("layers", {}, title=title))
+    assert store.move("talk", 2, -1) == 1
+    assert store.move("talk", 0, -1) == 0
+    store.put("talk", 0, Slide("layers", {}, title="A"))
+    store.drop("talk", 2)
+    assert [slide.title for slide in store.load("talk")] == ["A", "c"]
+    store.remove("talk")
+    assert store.names() == []
 
 
 def test_readers_who_add_at_once_lose_nothing(data: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda i: decks.add("talk", Slide("layers", {}, title=str(i))), range(24)))
-    assert sorted(int(slide.title) for slide in decks.load("talk")) == list(range(24))
+        list(pool.map(lambda i: store.add("talk", Slide("layers", {}, title=str(i))), range(24)))
+    assert sorted(int(slide.title) for slide in store.load("talk")) == list(range(24))
     assert not list((data / "decks").glob(".*"))
 
 
@@ -93,16 +94,16 @@ def test_a_damaged_deck_is_a_sentence(text: str, words: str, data: Path) -> None
     (data / "decks").mkdir()
     (data / "decks" / "talk.json").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=words):
-        decks.load("talk")
+        store.load("talk")
 
 
 def test_a_deck_that_is_not_there_is_a_sentence(data: Path) -> None:
     with pytest.raises(InputError, match="There is no deck 'gone'"):
-        decks.load("gone")
+        store.load("gone")
 
 
 def test_a_slide_shows_what_its_link_says(run: Path) -> None:
-    one, whole = slides.shown([HERE, Slide("trajectory", HERE.query, None, "Mine", "note")], dark=False)
+    one, whole = render.shown([HERE, Slide("trajectory", HERE.query, None, "Mine", "note")], dark=False)
     assert (len(one.figures), len(whole.figures)) == (1, 2)
     assert "order 2" in one.figures[0].layout.meta["alt"]
     assert (whole.title, whole.note) == ("Mine", "note")
@@ -112,9 +113,9 @@ def test_a_figure_that_has_a_title_of_its_own_gives_it_to_its_slide(monkeypatch:
     named, other = (go.Figure(layout={"meta": {"alt": "", **meta}}) for meta in ({"title": "All"}, {}))
     nothing = pl.DataFrame()
     view = View("One", {"named": named, "other": other}, rows=nothing, data=nothing, caption="", name="x")
-    monkeypatch.setattr(views, "build", lambda *_, **__: (view, []))
+    monkeypatch.setattr(registry, "build", lambda *_, **__: (view, []))
     wanted = [Slide("layers", {}, figure) for figure in ("named", "other", None)]
-    found = slides.shown([*wanted, Slide("layers", {}, "named", "Mine")], dark=False)
+    found = render.shown([*wanted, Slide("layers", {}, "named", "Mine")], dark=False)
     assert [shown.title for shown in found] == ["All", "One", "One", "Mine"]
 
 
@@ -129,12 +130,12 @@ def test_a_figure_that_has_a_title_of_its_own_gives_it_to_its_slide(monkeypatch:
     ],
 )
 def test_what_is_gone_is_a_sentence_and_the_rest_works(slide: Slide, words: str, run: Path) -> None:
-    gone, there = slides.shown([slide, HERE], dark=False)
+    gone, there = render.shown([slide, HERE], dark=False)
     assert words in gone.problem
     assert not gone.figures
     assert there.figures
 
 
 def test_without_tables_every_slide_says_so(data: Path) -> None:
-    [shown] = slides.shown([HERE], dark=False)
+    [shown] = render.shown([HERE], dark=False)
     assert "no estimates yet" in shown.problem

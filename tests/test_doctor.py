@@ -7,9 +7,9 @@ import first_schema
 import pytest
 from store_rows import record
 
-from softh import doctor
+from softh.cli import doctor
 from softh.errors import InputError
-from softh.jobs import api
+from softh.jobs import client
 from softh.store import read, schema, write
 
 
@@ -84,7 +84,7 @@ def test_a_share_that_answers_one_that_is_away_and_what_it_lacks(
 def test_damaged_decks_and_a_damaged_queue_are_named(tmp_path: Path) -> None:
     (tmp_path / "decks").mkdir()
     (tmp_path / "decks" / "talk.json").write_text("{}")
-    api.submit("estimate", {"model": "some/model"}, title="some model", data=tmp_path)
+    client.submit("estimate", {"model": "some/model"}, title="some model", data=tmp_path)
     assert not {"deck", "queue"} & set(remedies(tmp_path))
     (tmp_path / "decks" / "talk.json").write_text("{")
     queue = tmp_path / "jobs" / "jobs.sqlite"

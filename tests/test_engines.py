@@ -13,8 +13,9 @@ import pytest
 from hub import Hub, Repo, commit, files_of, serve
 from tiny import save_model, save_text
 
-from softh import clusters, engines, local
 from softh.spec import EstimateSpec
+from softh.sweeps import clusters, local
+from softh.sweeps import engine as engines
 
 
 class Scripted(engines.Engine):

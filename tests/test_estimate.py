@@ -9,19 +9,19 @@ import pytest
 import torch
 from tiny import save_model, save_text
 
-from softh import corpus as corpora
-from softh import entropies as module
-from softh import plan
-from softh.activations import Cache, HiddenStates, load_model, open_cache
-from softh.assignment import references
-from softh.calibration import temperature
-from softh.checkpoints import resolve
-from softh.entropies import label, measure_entropies
+from softh.checkpoints.resolve import resolve
 from softh.errors import InputError
-from softh.estimate import Estimate, estimate
-from softh.measures import Entropies, Measure
+from softh.estimator import entropies as module
+from softh.estimator import memory_plan
+from softh.estimator.assignment import references
+from softh.estimator.calibration import temperature
+from softh.estimator.entropies import label, measure_entropies
+from softh.estimator.measures import Entropies, Measure
+from softh.estimator.pipeline import Estimate, estimate
+from softh.models.hidden_states import Cache, HiddenStates, load_model, open_cache
 from softh.spec import EstimateSpec
 from softh.store import read, write
+from softh.text import corpus as corpora
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_tables_that_do_not_fit_at_once_give_the_same_numbers(
 ) -> None:
     whole = [row.value for row in rows(estimate(spec))]
     for name in ("_REMEMBERED", "_COMPUTED"):
-        monkeypatch.setattr(plan, name, 1)
+        monkeypatch.setattr(memory_plan, name, 1)
     for memory in (None, cache):
         assert [row.value for row in rows(estimate(spec, cache=memory))] == pytest.approx(whole, abs=2e-6)
 

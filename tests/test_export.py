@@ -11,16 +11,16 @@ import polars as pl
 import pytest
 from pptx import Presentation
 
-from dashboard import figures
-from dashboard.curves import Along, trajectory_curves
-from dashboard.export import deck, files, printing
-from dashboard.export.axes import nice
+from dashboard.data.rows import View
+from dashboard.export import deck, files, pdf
 from dashboard.export.deck import Shown
+from dashboard.export.from_plotly import charts
 from dashboard.export.powerpoint import pptx
-from dashboard.export.reading import charts
+from dashboard.export.pptx_axes import nice
 from dashboard.export.sizes import PRESETS, Size
-from dashboard.rows import View
-from dashboard.template import DARK, LIGHT
+from dashboard.figures import runs
+from dashboard.figures.curves import Along, trajectory_curves
+from dashboard.figures.template import DARK, LIGHT
 from softh.errors import InputError
 
 NAMES = ["Done", "Run"]
@@ -43,7 +43,7 @@ def rows(points: Callable) -> pl.DataFrame:
 
 @pytest.fixture
 def plane(rows: pl.DataFrame) -> go.Figure:
-    return figures.trajectory_plane(rows, SHOWN, NAMES)
+    return runs.trajectory_plane(rows, SHOWN, NAMES)
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_without_a_browser_pdf_says_what_to_install(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("BROWSER_PATH", raising=False)
     with pytest.raises(InputError, match="apt install chromium"):
-        printing.pdf(b"", (1, 1))
+        pdf.pdf(b"", (1, 1))
 
 
 @pytest.mark.parametrize("text", ["../../etc/passwd", "a/b", "C:\\x", "Plane, order 1!"])
@@ -125,7 +125,7 @@ def test_a_plane_is_read_back_with_its_errors_labels_and_bound(plane: go.Figure,
     run = next(series for series in chart.data if series.name == "Run")
     done = next(series for series in chart.data if series.name == "Done")
     assert run.y == tuple(wanted(rows, "Run")["output"])
-    assert run.x_error[0] == pytest.approx(figures.standard_error(wanted(rows, "Run").to_dicts()[0], "input"))
+    assert run.x_error[0] == pytest.approx(runs.standard_error(wanted(rows, "Run").to_dicts()[0], "input"))
     assert run.line
     assert not done.line
     assert len(done.x) == 1
@@ -141,7 +141,7 @@ def test_curves_are_read_back_as_counts_with_bands_as_errors(curves: go.Figure, 
     assert run.x[1:] == (1_000.0, 10_000.0, 1_000_000.0)
     assert run.x[0] == found[0].x.zero
     assert run.y == tuple(wanted(rows, "Run")["input"])
-    errors = [figures.standard_error(row, "input") for row in wanted(rows, "Run").to_dicts()]
+    errors = [runs.standard_error(row, "input") for row in wanted(rows, "Run").to_dicts()]
     assert run.y_error == pytest.approx(errors)
 
 
@@ -172,7 +172,7 @@ def test_powerpoint_keeps_colours_and_alt_text(plane: go.Figure) -> None:
     opened = deck_of(Shown("Plane", "", (plane,)))
     [frame] = [shape for shape in opened.slides[0].shapes if shape.has_chart]
     done = next(series for series in frame.chart.plots[0].series if series.name == "Done")
-    colour, _ = figures.style("Done", NAMES, LIGHT)
+    colour, _ = runs.style("Done", NAMES, LIGHT)
     assert f"#{done.marker.format.fill.fore_color.rgb}" == colour
     assert frame._element.nvGraphicFramePr.cNvPr.get("descr") == plane.layout.meta["alt"]
 

@@ -9,7 +9,7 @@ from pptx.util import Inches, Pt
 
 from dashboard.export.deck import Shown
 from dashboard.export.powerpoint import pptx
-from dashboard.template import LIGHT
+from dashboard.figures.template import LIGHT
 
 
 def opened(*figures: go.Figure) -> Presentation:

@@ -8,11 +8,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from dashboard import figures
-from dashboard.curves import Along, trajectory_curves
-from dashboard.figures import View
-from dashboard.plane import span
-from dashboard.template import DARK, LIGHT, along, mix
+from dashboard.figures import runs
+from dashboard.figures.curves import Along, trajectory_curves
+from dashboard.figures.plane import span
+from dashboard.figures.runs import View
+from dashboard.figures.template import DARK, LIGHT, along, mix
 
 RAW, CORRECTED = View(1, "raw"), View(1, "corrected")
 
@@ -48,14 +48,14 @@ NAMES = ["Done (dequantised Q4_1)", "Run"]
 
 
 def test_a_run_goes_from_its_first_step_to_its_last(run):
-    [path] = named(figures.trajectory_plane(run, CORRECTED, NAMES), "Run")
+    [path] = named(runs.trajectory_plane(run, CORRECTED, NAMES), "Run")
     assert list(path.x) == pytest.approx([0.09 + step / 1000 for step in (0, 1, 8, 64)])
     assert path.marker.symbol[0].endswith("-open")
     assert path.marker.size[-1] == max(path.marker.size)
 
 
 def test_the_line_takes_the_colour_of_its_points_from_pale_to_full(run):
-    figure = figures.trajectory_plane(run, CORRECTED, NAMES)
+    figure = runs.trajectory_plane(run, CORRECTED, NAMES)
     lines = [trace.line.color for trace in figure.data if trace.mode == "lines"]
     assert len(lines) == len(set(lines)) == 3
     [path] = named(figure, "Run")
@@ -64,7 +64,7 @@ def test_the_line_takes_the_colour_of_its_points_from_pale_to_full(run):
 
 
 def test_arrows_point_along_the_path(run):
-    figure = figures.trajectory_plane(run, CORRECTED, NAMES)
+    figure = runs.trajectory_plane(run, CORRECTED, NAMES)
     [arrows] = [trace for trace in figure.data if trace.marker.symbol == "arrow"]
     assert arrows.marker.angleref == "previous"
     assert max(arrows.marker.size) > 0
@@ -72,28 +72,28 @@ def test_arrows_point_along_the_path(run):
 
 
 def test_a_finished_model_is_a_point_without_a_line(points):
-    figure = figures.trajectory_plane(points({"model": "Done"}), CORRECTED, ["Done"])
+    figure = runs.trajectory_plane(points({"model": "Done"}), CORRECTED, ["Done"])
     assert [trace.mode for trace in figure.data] == ["markers"]
     assert not any(trace.marker.showscale for trace in figure.data)
-    assert figures.clock(points({"model": "Done"})) is None
+    assert runs.clock(points({"model": "Done"})) is None
 
 
 def test_checkpoints_without_tokens_are_ordered_by_step(points):
     rows = points(*({"revision": f"step{step}", "step": step} for step in (4, 2)))
-    assert figures.clock(rows) == "step"
-    [path] = named(figures.trajectory_plane(rows, CORRECTED, ["Tiny"]), "Tiny")
+    assert runs.clock(rows) == "step"
+    [path] = named(runs.trajectory_plane(rows, CORRECTED, ["Tiny"]), "Tiny")
     assert [card.split("<br>")[0] for _, card in path.customdata] == ["<b>Tiny, step 2</b>", "<b>Tiny, step 4</b>"]
 
 
 def test_crosses_are_the_combined_standard_error(run):
-    [path] = named(figures.trajectory_plane(run, RAW, NAMES), "Run")
+    [path] = named(runs.trajectory_plane(run, RAW, NAMES), "Run")
     assert path.error_x.array[0] == pytest.approx(math.hypot(0.004, 0.002))
     assert path.error_y.array[0] == pytest.approx(math.hypot(0.004, 0.002))
 
 
 def test_axes_carry_unit_order_and_correction(run):
     for view, words in ((View(3, "raw"), "order 3 (trigram), raw"), (CORRECTED, "order 1 (token), null-corrected")):
-        layout = figures.trajectory_plane(run, view, NAMES).layout
+        layout = runs.trajectory_plane(run, view, NAMES).layout
         assert "I(X;Z) / log n" in layout.xaxis.title.text
         assert "I(Y;Z) / log n" in layout.yaxis.title.text
         assert words in layout.xaxis.title.text
@@ -101,13 +101,13 @@ def test_axes_carry_unit_order_and_correction(run):
 
 
 def test_the_bound_is_drawn_and_named(run):
-    figure = figures.trajectory_plane(run, CORRECTED, NAMES)
+    figure = runs.trajectory_plane(run, CORRECTED, NAMES)
     assert [(s.x1, s.y1) for s in figure.layout.shapes if s.line.dash == "dash"] == [(10, 10)]
     assert any("bound" in note.text for note in figure.layout.annotations)
 
 
 def test_a_hover_card_tells_where_the_number_comes_from(run):
-    [path] = named(figures.trajectory_plane(run, CORRECTED, NAMES), "Run")
+    [path] = named(runs.trajectory_plane(run, CORRECTED, NAMES), "Run")
     estimate_id, card = path.customdata[-1]
     for words in (
         "Run, step 64", "4.1k training tokens", "± 0.0022", "draws 0.002", "documents 0.001", "order 1 (token)",
@@ -119,32 +119,32 @@ def test_a_hover_card_tells_where_the_number_comes_from(run):
 
 def test_a_model_keeps_its_colour_and_marker_when_others_go(run):
     alone = run.filter(pl.col("model") == "Run")
-    [before], [after] = (named(figures.trajectory_plane(rows, RAW, NAMES), "Run") for rows in (run, alone))
+    [before], [after] = (named(runs.trajectory_plane(rows, RAW, NAMES), "Run") for rows in (run, alone))
     assert before.marker.color == after.marker.color
     assert before.marker.symbol == after.marker.symbol
-    assert named(figures.trajectory_plane(run, RAW, NAMES), NAMES[0])[0].marker.symbol != after.marker.symbol
+    assert named(runs.trajectory_plane(run, RAW, NAMES), NAMES[0])[0].marker.symbol != after.marker.symbol
 
 
 def test_labels_of_near_points_keep_their_distance(points):
     rows = points(*({"model": f"Model{i}", "weights": "x"} for i in range(5)))
-    figure = figures.trajectory_plane(rows, RAW, rows["model"].unique().sort().to_list())
+    figure = runs.trajectory_plane(rows, RAW, rows["model"].unique().sort().to_list())
     shifts = sorted(note.ay for note in figure.layout.annotations if note.text.startswith("<b>"))
     assert all(later - earlier >= 36 for earlier, later in pairwise(shifts))
 
 
 def test_every_trace_is_svg_and_every_figure_is_described(run, layers):
     for figure in (
-        figures.trajectory_plane(run, RAW, NAMES),
+        runs.trajectory_plane(run, RAW, NAMES),
         trajectory_curves(run, RAW, NAMES, Along("tokens")),
-        figures.depth_plane(layers(), RAW),
-        figures.depth_profiles(layers(), RAW),
+        runs.depth_plane(layers(), RAW),
+        runs.depth_profiles(layers(), RAW),
     ):
         assert {trace.type for trace in figure.data} == {"scatter"}
         assert len(figure.layout.meta["alt"]) > 60
 
 
 def test_alt_text_says_the_numbers_with_their_errors(run):
-    alt = figures.trajectory_plane(run, CORRECTED, NAMES).layout.meta["alt"]
+    alt = runs.trajectory_plane(run, CORRECTED, NAMES).layout.meta["alt"]
     assert "Run, step 64: I(X;Z) 0.1540 ± 0.0022 and I(Y;Z) 0.0560 ± 0.0022" in alt
 
 
@@ -170,12 +170,12 @@ def test_the_null_is_dotted_beside_raw_values_and_only_there(run, layers):
 
     assert dotted(trajectory_curves(run, RAW, NAMES, Along("tokens")))
     assert not dotted(trajectory_curves(run, CORRECTED, NAMES, Along("tokens")))
-    assert dotted(figures.depth_profiles(layers(), RAW))
-    assert not dotted(figures.depth_profiles(layers(), CORRECTED))
+    assert dotted(runs.depth_profiles(layers(), RAW))
+    assert not dotted(runs.depth_profiles(layers(), CORRECTED))
 
 
 def test_the_correction_changes_the_numbers_but_not_the_entropy(layers):
-    raw, corrected = (figures.depth_profiles(layers(), view) for view in (RAW, CORRECTED))
+    raw, corrected = (runs.depth_profiles(layers(), view) for view in (RAW, CORRECTED))
     first = {trace.yaxis: list(trace.y) for trace in reversed(markers(raw)) if trace.line.dash != "dot"}
     second = {trace.yaxis: list(trace.y) for trace in reversed(markers(corrected))}
     assert first["y"] != second["y"]
@@ -183,7 +183,7 @@ def test_the_correction_changes_the_numbers_but_not_the_entropy(layers):
 
 
 def test_the_path_through_depth_begins_at_the_embedding(layers):
-    figure = figures.depth_plane(layers(), CORRECTED)
+    figure = runs.depth_plane(layers(), CORRECTED)
     [path] = markers(figure)
     assert [card.split("<br>")[0] for _, card in path.customdata][:2] == [
         "<b>embedding of Tiny</b>",
@@ -197,14 +197,14 @@ def test_the_path_through_depth_begins_at_the_embedding(layers):
 
 
 def test_every_order_has_its_line_in_the_profiles(layers):
-    figure = figures.depth_profiles(layers(), CORRECTED)
+    figure = runs.depth_profiles(layers(), CORRECTED)
     assert [t.name for t in markers(figure) if t.yaxis == "y"] == ["1 token", "2 bigram", "3 trigram", "4 quadgram"]
     assert len([t for t in markers(figure) if t.yaxis == "y4"]) == 1
 
 
 def test_an_undefined_ratio_is_left_out_of_its_line(layers):
     rows = layers(shape=lambda depth, order: (0.9, depth, depth, 0.0))
-    [line] = [t for t in markers(figures.depth_profiles(rows, RAW)) if t.yaxis == "y3" and t.name == "1 token"][:1]
+    [line] = [t for t in markers(runs.depth_profiles(rows, RAW)) if t.yaxis == "y3" and t.name == "1 token"][:1]
     assert list(line.x) == [1, 2, 3, 4]
 
 
@@ -217,7 +217,7 @@ def test_limits_hold_every_value_and_the_origin(values):
 
 
 def test_dark_and_light_share_the_data_and_differ_in_ink(run):
-    light, dark = (figures.trajectory_plane(run, View(1, "raw", night), NAMES) for night in (False, True))
+    light, dark = (runs.trajectory_plane(run, View(1, "raw", night), NAMES) for night in (False, True))
     assert [list(a.x) for a in markers(light)] == [list(b.x) for b in markers(dark)]
     assert light.layout.template.layout.font.color != dark.layout.template.layout.font.color
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import finished, quantities
+from dashboard.data import quantities
+from softh.analysis import finished_models
 
 
 def models(*rows: tuple[str, str | None]) -> pl.DataFrame:
@@ -21,7 +22,7 @@ def models(*rows: tuple[str, str | None]) -> pl.DataFrame:
 def test_the_last_checkpoint_is_that_of_most_tokens_or_the_one_without_a_count() -> None:
     rows = [("run", "step10", 10, 100), ("run", "step9", 9, 90), ("hub", "main", None, None), ("hub", "step5", 5, 50)]
     table = pl.DataFrame(rows, schema=["model", "revision", "step", "tokens"], orient="row")
-    found = finished.last(table.with_columns(created_at=datetime(2026, 11, 1)))
+    found = finished_models.last(table.with_columns(created_at=datetime(2026, 11, 1)))
     assert dict(found.select("model", "revision").rows()) == {"hub": "main", "run": "step10"}
 
 
@@ -35,7 +36,7 @@ def test_a_post_trained_model_comes_from_the_latest_earlier_stage_of_its_name() 
         ("Y-135M-Instruct (dequantised Q4_1)", "instruct"),
         ("zoo-x-9m (trained here)", "base"),
     )
-    assert finished.origins(table) == {
+    assert finished_models.origins(table) == {
         "zoo-x-20m-sft (trained here)": "zoo-x-20m (trained here)",
         "zoo-x-20m-dpo (trained here)": "zoo-x-20m-sft (trained here)",
         "Y-135M-Instruct": "Y-135M",
@@ -44,7 +45,7 @@ def test_a_post_trained_model_comes_from_the_latest_earlier_stage_of_its_name() 
 
 def test_models_of_another_shape_are_not_related() -> None:
     table = models(("x", "base"), ("x-sft", "sft")).with_columns(width=pl.Series([64, 128]))
-    assert finished.origins(table) == {}
+    assert finished_models.origins(table) == {}
 
 
 @given(
@@ -58,7 +59,7 @@ def test_the_frontier_is_all_that_no_other_beats(pairs: list[tuple[int, int]], x
     unbeaten = {
         str(i) for i, (x, y) in enumerate(good) if not any(a >= x and b >= y and (a > x or b > y) for a, b in good)
     }
-    assert set(finished.pareto(rows, x_way, y_way)) == unbeaten
+    assert set(finished_models.pareto(rows, x_way, y_way)) == unbeaten
 
 
 def test_the_error_of_the_distance_is_that_of_paired_draws() -> None:
@@ -66,7 +67,7 @@ def test_the_error_of_the_distance_is_that_of_paired_draws() -> None:
         "input": 0.3, "output": 0.2, "input_draws": [0.29, 0.31], "output_draws": [0.19, 0.21],
         "input_se_documents": 0.003, "output_se_documents": 0.004,
     }  # fmt: skip
-    [found] = finished.with_distance(pl.DataFrame([row])).to_dicts()
+    [found] = finished_models.with_distance(pl.DataFrame([row])).to_dicts()
     assert found["distance"] == pytest.approx(0.1)
     assert found["distance_se_draws"] == pytest.approx(0.0, abs=1e-9)  # both move together
     assert found["distance_se_documents"] == pytest.approx(0.005)

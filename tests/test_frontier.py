@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from probe_rows import probe
 
-from dashboard import views
-from dashboard.frontier_style import family_style, stage_symbol
-from dashboard.template import LIGHT
+from dashboard.figures.frontier import family_style, stage_symbol
+from dashboard.figures.template import LIGHT
 from dashboard.view import Empty
+from dashboard.views import registry
 from softh.store import write
 
 NAMES = ("zoo-a-3m", "zoo-a-20m", "zoo-a-20m-sft", "zoo-a-20m-dpo", "zoo-b-9m")
@@ -43,13 +43,13 @@ def shape(more: float) -> Callable:
     return lambda depth, order: (0.9, 0.2 + more, 0.12 + more * (1 if more < 0.03 else -1), 0.02 * order)
 
 
-def built(**link: list[str]) -> views.View:
-    view, notes = views.build("frontier", link)
+def built(**link: list[str]) -> registry.View:
+    view, notes = registry.build("frontier", link)
     assert notes == []
     return view
 
 
-def points(view: views.View) -> dict[str, tuple[float, float]]:
+def points(view: registry.View) -> dict[str, tuple[float, float]]:
     """Model → place, of the traces that can be picked."""
     models = dict(view.data.select("estimate_id", "model").iter_rows())
     return {
@@ -157,7 +157,7 @@ def test_any_quantity_and_score_can_be_an_axis(tables: Path, x: str, y: str, tit
 
 
 def test_an_unknown_axis_falls_back_with_a_note(tables: Path) -> None:
-    view, [note] = views.build("frontier", {"y": ["magic"]})
+    view, [note] = registry.build("frontier", {"y": ["magic"]})
     assert "The link asks for y magic" in note
     assert "expressivity" in view.title
 

@@ -21,7 +21,7 @@ def test_every_fast_path_agrees_with_float64_on_fresh_inputs() -> None:
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
 @pytest.mark.parametrize("centred", [False, True])
 def test_every_gpu_gives_the_same_numbers(tmp_path: Path, centred: bool) -> None:
-    from softh.estimate import estimate
+    from softh.estimator.pipeline import estimate
     from softh.spec import EstimateSpec
     from tests.tiny import llama, save_model, save_text
 

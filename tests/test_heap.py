@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from softh import paths
+from softh import settings
 
 THREADS = """
 import ctypes, sys, threading
@@ -29,7 +29,7 @@ libc.fflush(None)
 def test_many_threads_share_a_few_pools() -> None:
     def pools(first: str) -> int:
         run = [sys.executable, "-c", f"{first}; {THREADS.strip()}".replace("; \n", "\n")]
-        said = subprocess.run(run, cwd=paths.ROOT, capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(run, cwd=settings.ROOT, capture_output=True, text=True, check=True).stdout
         return said.count("<heap nr=")
 
     assert pools("import dashboard") <= 2 < pools("import json")

@@ -21,12 +21,14 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from tiny import save_model
 
-from softh import architectures, intake, paths
-from softh.checkpoints import resolve
+from softh import settings as paths
+from softh.checkpoints import architectures
+from softh.checkpoints.resolve import resolve
 from softh.errors import InputError
-from softh.intake.examine import examine
-from softh.intake.settings import clean_config
-from softh.intake.streams import Limits
+from softh.uploads import receive
+from softh.uploads.config_filter import clean_config
+from softh.uploads.examine import examine
+from softh.uploads.streams import Limits
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ def sentence(error: InputError) -> str:
 
 
 def test_an_upload_becomes_a_checkpoint_named_by_its_content(home: Path, good: Files) -> None:
-    accepted = intake.receive(zipped(good))
+    accepted = receive.receive(zipped(good))
     assert accepted.model == f"upload:{accepted.path.name}"
     assert (accepted.name, accepted.architecture, accepted.known) == ("upload", "LlamaForCausalLM", False)
     checkpoint = resolve(accepted.model)
@@ -84,26 +86,26 @@ def test_every_form_of_the_same_upload_is_one_checkpoint(home: Path, good: Files
         "a dot around": raw(tar_bytes(dotted)),
         "loose": loose(good),
     }
-    accepted = intake.receive(forms[form], "first")
-    again = intake.receive(zipped(good), "second")
+    accepted = receive.receive(forms[form], "first")
+    again = receive.receive(zipped(good), "second")
     assert (again.model, again.name, again.known) == (accepted.model, "first", True)
-    assert [found.model for found in intake.kept()] == [accepted.model]
+    assert [found.model for found in receive.kept()] == [accepted.model]
 
 
 def test_shards_are_taken_in_with_their_index(home: Path, good: Files) -> None:
-    accepted = intake.receive(hostile.shards(lambda files, index: None)(good))
+    accepted = receive.receive(hostile.shards(lambda files, index: None)(good))
     assert len(list(accepted.path.glob("*.safetensors"))) == 2
     assert accepted.parameters == 14_800
     assert resolve(accepted.model).weights == "safetensors"
 
 
 def test_the_model_that_runs_is_the_one_that_was_saved(home: Path, good: Files, tmp_path_factory: Any) -> None:
-    from softh.models import load_model
+    from softh.models.loading import load_model
 
     folder = tmp_path_factory.mktemp("same")
     for name, content in good.items():
         (folder / name).write_bytes(content)
-    uploaded = load_model(resolve(intake.receive(zipped(good)).model))
+    uploaded = load_model(resolve(receive.receive(zipped(good)).model))
     local = load_model(resolve(str(folder)))
     text = "What a model keeps\nand what it forgets"
     assert uploaded.tokenizer(text)["input_ids"] == local.tokenizer(text)["input_ids"]
@@ -113,21 +115,21 @@ def test_the_model_that_runs_is_the_one_that_was_saved(home: Path, good: Files, 
 
 def test_two_uploads_of_the_same_thing_at_once_are_one(home: Path, good: Files) -> None:
     with ThreadPoolExecutor(4) as pool:
-        accepted = list(pool.map(lambda _: intake.receive(zipped(good)), range(4)))
+        accepted = list(pool.map(lambda _: receive.receive(zipped(good)), range(4)))
     assert len({found.model for found in accepted}) == 1
     assert sum(not found.known for found in accepted) == 1
-    assert len(intake.kept()) == 1
+    assert len(receive.kept()) == 1
     assert not list(paths.uploads().glob(".quarantine*"))
 
 
 def test_an_upload_can_be_forgotten(home: Path, good: Files) -> None:
-    model = intake.receive(zipped(good)).model
-    intake.forget(model)
+    model = receive.receive(zipped(good)).model
+    receive.forget(model)
     assert kept() == []
     with pytest.raises(InputError, match="no upload that is kept"):
         resolve(model)
     with pytest.raises(InputError, match="no upload that is kept"):
-        intake.forget("upload:../../data")
+        receive.forget("upload:../../data")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +144,7 @@ def test_an_upload_can_be_forgotten(home: Path, good: Files) -> None:
     ],
 )
 def test_a_stranger_s_name_becomes_a_plain_one(name: str, shown: str) -> None:
-    assert intake.name_on_screen(name) == shown
+    assert receive.name_on_screen(name) == shown
 
 
 # What is refused
@@ -156,7 +158,7 @@ def test_there_are_at_least_sixty_hostile_inputs() -> None:
 def test_a_hostile_upload_is_refused_in_one_sentence_and_leaves_nothing(home: Path, good: Files, name: str) -> None:
     case: Case = REFUSED[name]
     with pytest.raises(InputError) as refusal:
-        intake.receive(case.make(good))
+        receive.receive(case.make(good))
     text = sentence(refusal.value)
     for words in case.words:
         assert words in text
@@ -166,7 +168,7 @@ def test_a_hostile_upload_is_refused_in_one_sentence_and_leaves_nothing(home: Pa
 
 @pytest.mark.parametrize("name", list(HARMLESS))
 def test_what_loads_code_is_left_out_and_the_rest_accepted(home: Path, good: Files, name: str) -> None:
-    accepted = intake.receive(HARMLESS[name].make(good))
+    accepted = receive.receive(HARMLESS[name].make(good))
     text = "".join(path.read_text() for path in accepted.path.glob("*.json"))
     for word in ("evil", "Evil", "/etc", 'chat_template":', "id2label"):
         assert word not in text
@@ -175,14 +177,14 @@ def test_what_loads_code_is_left_out_and_the_rest_accepted(home: Path, good: Fil
 
 
 def test_what_was_left_out_is_named(home: Path, good: Files) -> None:
-    accepted = intake.receive(HARMLESS["code beside a known architecture"].make(good))
+    accepted = receive.receive(HARMLESS["code beside a known architecture"].make(good))
     assert accepted.left_out == ("auto_map",)
 
 
 def test_what_no_check_of_names_can_know_is_refused_or_harmless(home: Path, good: Files) -> None:
     for name in ("a bomb behind the end of a tar", "a tar cut short"):
         try:
-            intake.receive(hostile.ARCHIVES[name].make(good))
+            receive.receive(hostile.ARCHIVES[name].make(good))
         except InputError as error:
             sentence(error)
 
@@ -190,13 +192,13 @@ def test_what_no_check_of_names_can_know_is_refused_or_harmless(home: Path, good
 def test_an_upload_has_a_quota(home: Path, good: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     for parts in (zipped(good), raw(tar_bytes(good)), loose(good)):
         with pytest.raises(InputError, match=r"more than|at most"):
-            intake.receive(parts, limits=Limits(total=50_000))
+            receive.receive(parts, limits=Limits(total=50_000))
     monkeypatch.setenv("SOFTH_UPLOAD_GB", "0.00005")
     with pytest.raises(InputError, match="GB, the most"):
-        intake.receive(zipped(good))
+        receive.receive(zipped(good))
     monkeypatch.setenv("SOFTH_UPLOAD_GB", "much")
     with pytest.raises(InputError, match="SOFTH_UPLOAD_GB was 'much'"):
-        intake.receive(zipped(good))
+        receive.receive(zipped(good))
     assert kept() == []
 
 
@@ -207,18 +209,18 @@ def test_no_room_is_said_before_anything_is_written(home: Path, good: Files, mon
     usage = type("usage", (), {"free": 1000})
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(InputError, match=r"disk has 0\.0 GB free"):
-        intake.receive(zipped(good))
+        receive.receive(zipped(good))
     assert kept() == []
 
 
 def test_a_disk_that_fills_up_while_unpacking_leaves_nothing(home: Path, good: Files) -> None:
     code = (
         "import resource, sys; sys.path.insert(0, 'tests')\n"
-        "from hostile import zipped; from softh import intake; from pathlib import Path\n"
+        "from hostile import zipped; from softh.uploads import receive; from pathlib import Path\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
         "files = {path.name: path.read_bytes() for path in Path(sys.argv[1]).iterdir()}\n"
-        "try: intake.receive(zipped(files))\n"
-        "except intake.InputError as error: print(error)"
+        "try: receive.receive(zipped(files))\n"
+        "except receive.InputError as error: print(error)"
     )
     source = home.parent / "data" / "uploads"
     source.mkdir(parents=True)
@@ -236,17 +238,17 @@ def test_a_disk_that_fills_up_while_unpacking_leaves_nothing(home: Path, good: F
 
 def test_what_a_killed_process_left_goes_with_the_next_upload(home: Path, good: Files) -> None:
     code = (
-        "import io, os, signal; from softh import intake\n"
+        "import io, os, signal; from softh.uploads import receive\n"
         "class Slow(io.BytesIO):\n"
         "    def read(self, count=-1):\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "parts = [intake.Part(name, io.BytesIO(b'{}')) for name in ('config.json', 'tokenizer.json')]\n"
-        "intake.receive([*parts, intake.Part('model.safetensors', Slow(b'x'))])"
+        "parts = [receive.Part(name, io.BytesIO(b'{}')) for name in ('config.json', 'tokenizer.json')]\n"
+        "receive.receive([*parts, receive.Part('model.safetensors', Slow(b'x'))])"
     )
     run = subprocess.run([sys.executable, "-c", code], check=False)
     assert run.returncode == -signal.SIGKILL
     assert any("config.json" in name for name in kept())
-    intake.receive(zipped(good))
+    receive.receive(zipped(good))
     assert not list(paths.uploads().glob(".quarantine*"))
 
 
@@ -266,11 +268,11 @@ def test_an_upload_that_waits_is_not_swept_away(home: Path, good: Files) -> None
             if self.read_once:
                 return b""
             self.read_once = True
-            intake.receive(zipped(good))
+            receive.receive(zipped(good))
             return good["config.json"]
 
     parts = [part for part in loose(good) if part.name != "config.json"]
-    assert intake.receive([*parts, Busy()]).known
+    assert receive.receive([*parts, Busy()]).known
 
 
 # What only the library finds when it loads
@@ -297,19 +299,19 @@ def test_an_upload_that_waits_is_not_swept_away(home: Path, good: Files) -> None
     ],
 )
 def test_a_contradiction_is_one_sentence_when_the_model_is_loaded(home: Path, good: Files, make: Any) -> None:
-    from softh.models import load_model
+    from softh.models.loading import load_model
 
     with pytest.raises(InputError) as refusal:
-        load_model(resolve(intake.receive(make(good)).model))
+        load_model(resolve(receive.receive(make(good)).model))
     sentence(refusal.value)
 
 
 def test_tied_weights_may_be_saved_under_either_name(home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    from softh.models import load_model
+    from softh.models.loading import load_model
 
     files = files_of(save_model(tmp_path_factory.mktemp("models") / "tied", tiny.llama(tie_word_embeddings=True)))
     other = hostile.renamed("model.embed_tokens.weight", "lm_head.weight")(files)
-    tables = [load_model(resolve(intake.receive(parts).model)).module.get_input_embeddings().weight
+    tables = [load_model(resolve(receive.receive(parts).model)).module.get_input_embeddings().weight
               for parts in (zipped(files), other)]  # fmt: skip
     assert tables[0].equal(tables[1])
 

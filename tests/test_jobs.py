@@ -17,8 +17,8 @@ import pytest
 
 from softh import jobs
 from softh.errors import InputError
-from softh.jobs import processes, queue, records, supervise, worker
-from softh.jobs.words import ago, duration, progress
+from softh.jobs import messages, processes, records, supervisor, worker
+from softh.jobs.format import ago, duration, progress
 from softh.spec import EstimateSpec
 
 WORKER = Path(__file__).with_name("jobs_worker.py")
@@ -115,8 +115,8 @@ def test_a_job_whose_process_is_always_killed_fails_in_the_end(data: Path, start
     number = misbehaving("killed").id
     start(5)
     until(lambda: jobs.find(number).state == "failed", 60)
-    assert f"killed {supervise.DEATHS} times" in str(jobs.find(number).message)
-    assert jobs.find(number).deaths == supervise.DEATHS - 1
+    assert f"killed {supervisor.DEATHS} times" in str(jobs.find(number).message)
+    assert jobs.find(number).deaths == supervisor.DEATHS - 1
 
 
 @pytest.mark.parametrize("how", ["family", "deaf"])
@@ -207,7 +207,7 @@ def test_a_message_that_was_lost_is_sent_again(data: Path, start: Start) -> None
 
 def test_a_message_too_many_does_nothing(data: Path, start: Start) -> None:
     number = counting("a").id
-    opened = queue.open_queue(jobs.folder())
+    opened = messages.open_queue(jobs.folder())
     for _ in range(5):
         opened.push(number)
     opened.close()
@@ -228,7 +228,7 @@ def test_messages_are_json_and_nothing_is_unpickled(data: Path) -> None:
         [(message,)] = connection.execute("SELECT data FROM task").fetchall()
     assert json.loads(message)["args"] == [1]
     with pytest.raises(ValueError, match="decode"):
-        queue.Json().deserialize(b"\x80\x04\x95")
+        messages.Json().deserialize(b"\x80\x04\x95")
 
 
 def test_kills_at_random_moments_lose_nothing_and_end_nothing_twice(data: Path, start: Start) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softh.labels import LabelSet, encode, ngrams, shuffle, valid_positions
+from softh.estimator.labels import LabelSet, encode, ngrams, shuffle, valid_positions
 
 
 def encoded(texts: list[np.ndarray], highest: int, variable: str, order: int) -> LabelSet:

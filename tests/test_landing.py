@@ -6,9 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from dashboard import landing, queries
+from dashboard.data import neighbours, queries
 from softh.errors import InputError
-from softh.store import opening, read, write
+from softh.store import connection, read, write
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def stored(data: Path, record: Callable, *rows: tuple) -> dict:
     for model, revision, x, y in rows:
         made = record(model, revision, shape=at(x, y))
         write.save(made, data)
-    return landing.own().filter(pl.col("estimate_id") == made["estimate"]["estimate_id"]).row(0, named=True)
+    return neighbours.own().filter(pl.col("estimate_id") == made["estimate"]["estimate_id"]).row(0, named=True)
 
 
 def test_neighbours_are_the_nearest_checkpoint_of_each_other_model(data: Path, record: Callable) -> None:
@@ -34,11 +34,11 @@ def test_neighbours_are_the_nearest_checkpoint_of_each_other_model(data: Path, r
     mine = stored(
         data, record, *rows, ("Further", "main", 0.9, 0.9), ("Mine", "old", 0.3, 0.2), ("Mine", "new", 0.3, 0.2)
     )
-    point, others = landing.points_beside(mine)
-    near = landing.neighbours(point, others)
+    point, others = neighbours.points_beside(mine)
+    near = neighbours.neighbours(point, others)
     assert near["model"].to_list() == ["Near", "Next", "Far"]
     assert near["distance"].to_list() == pytest.approx([0.01, 0.04, 0.5**0.5 * 1.1045], rel=0.05)
-    sentence = landing.sentence(mine)
+    sentence = neighbours.sentence(mine)
     assert "Nearest: Near at b (0.0100 away), Next at main (0.0400 away) and Far at main" in sentence
     assert "±" in sentence
     assert "Mine" not in sentence
@@ -47,13 +47,13 @@ def test_neighbours_are_the_nearest_checkpoint_of_each_other_model(data: Path, r
 def test_what_was_measured_otherwise_is_no_neighbour(data: Path, record: Callable) -> None:
     write.save(record("Other", documents=128), data)
     mine = stored(data, record, ("Mine", "main", 0.3, 0.2))
-    assert "has no neighbours" in landing.sentence(mine)
+    assert "has no neighbours" in neighbours.sentence(mine)
 
 
 def test_links_name_setup_model_and_neighbours(data: Path, record: Callable) -> None:
     write.save(record("Other", documents=128), data)
     mine = stored(data, record, ("Near", "main", 0.3, 0.2), ("Mine", "step8", 0.3, 0.2))
-    links = landing.links(mine)
+    links = neighbours.links(mine)
     assert links["trajectory"] == {
         "corpus": "python-docs", "settings": "64 documents × 128 tokens", "models": ["Mine", "Near"],
         "points": ["Mine, step8"],
@@ -68,26 +68,26 @@ def test_answers_about_a_setup_outlive_estimates_of_others_and_nothing_else(
     ask = read.trajectory
     monkeypatch.setattr(read, "trajectory", lambda *given, **named: (asked.append(given), ask(*given, **named))[1])
     mine = stored(data, record, ("Near", "main", 0.31, 0.21), ("Mine", "one", 0.31, 0.22))
-    setup, (words, links) = landing.setup_of(mine), landing.landed(mine)
+    setup, (words, links) = neighbours.setup_of(mine), neighbours.landed(mine)
     before = queries.trajectory(setup, ("Mine",))
     times = len(asked)
     assert times > 0
     write.save(record("Other", documents=128), data)
     assert queries.trajectory(setup, ("Mine",)).equals(before)
-    assert landing.landed(mine)[0] == words
+    assert neighbours.landed(mine)[0] == words
     assert len(asked) == times
-    assert ("settings" in links["frontier"], "settings" in landing.landed(mine)[1]["frontier"]) == (False, True)
+    assert ("settings" in links["frontier"], "settings" in neighbours.landed(mine)[1]["frontier"]) == (False, True)
     write.save(record("Mine", "two", shape=at(0.32, 0.22)), data)
     assert queries.trajectory(setup, ("Mine",))["revision"].unique().sort().to_list() == ["one", "two"]
     write.save(record("Closer", "main", shape=at(0.31, 0.22)), data)
-    assert "Nearest: Closer" in landing.landed(mine)[0]
+    assert "Nearest: Closer" in neighbours.landed(mine)[0]
 
 
 def test_own_are_runs_alone_and_a_deleted_one_is_gone(data: Path, record: Callable) -> None:
     write.save(record("Packed"), data)
     write.pack(data)
     mine = stored(data, record, ("Mine", "main", 0.3, 0.2))
-    assert landing.own()["model"].to_list() == ["Mine"]
+    assert neighbours.own()["model"].to_list() == ["Mine"]
     write.remove(data, mine["estimate_id"])
     assert read.estimates(data)["model"].to_list() == ["Packed"]
     with pytest.raises(InputError, match="is no run"):
@@ -102,5 +102,5 @@ def test_what_killed_writers_left_is_swept_and_nothing_else(data: Path, record: 
     left.write_bytes(b"half")
     assert write.sweep(data) == 0
     assert write.sweep(data, older=0) == 1
-    assert opening.sound_runs(data) == [whole]
+    assert connection.sound_runs(data) == [whole]
     assert not left.exists()

@@ -7,11 +7,11 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from softh.assignment import assign, normalise, references
-from softh.calibration import temperature
-from softh.counts import Assignments, conditional_entropy, group, together
-from softh.labels import LabelSet, shuffle
-from softh.measures import Entropies, Key, Measure, bits_per_byte, measure
+from softh.estimator.assignment import assign, normalise, references
+from softh.estimator.calibration import temperature
+from softh.estimator.conditional import Assignments, conditional_entropy, group, together
+from softh.estimator.labels import LabelSet, shuffle
+from softh.estimator.measures import Entropies, Key, Measure, bits_per_byte, measure
 
 FOLDS, DRAWS, BINS = 8, 4, 50
 

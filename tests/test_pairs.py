@@ -15,11 +15,12 @@ import pytest
 from hub import Hub, Repo, serve
 from tiny import save_model
 
-from softh import jobs, pair_files, pairs
-from softh.cli import main
+from softh import jobs
+from softh.cli.main import main
 from softh.errors import InputError
-from softh.jobs import kinds
-from softh.pairs import Pair, load
+from softh.jobs import tasks
+from softh.preference import pairs, sources
+from softh.preference.pairs import Pair, load
 from softh.store import read
 
 ROWS = [
@@ -125,7 +126,7 @@ def test_useless_files_are_refused_in_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_line_without_an_end_does_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pair_files, "LONGEST", 100)
+    monkeypatch.setattr(sources, "LONGEST", 100)
     (tmp_path / "a.jsonl").write_text("x" * 1000)
     refused(tmp_path / "a.jsonl", "Line 1 of a.jsonl has no end")
 
@@ -147,9 +148,9 @@ def test_a_sample_is_random_fixed_by_its_seed_and_says_so(tmp_path: Path) -> Non
 
 
 def test_words_of_any_language_are_words() -> None:
-    from softh import confounds  # beside what it is about
+    from softh.preference import baselines  # beside what it is about
 
-    assert confounds._WORD.findall("Ship, 船が来た! Корабль") == ["Ship", ",", "船", "が", "来", "た", "!", "Корабль"]
+    assert baselines._WORD.findall("Ship, 船が来た! Корабль") == ["Ship", ",", "船", "が", "来", "た", "!", "Корабль"]
 
 
 # From the hub
@@ -284,6 +285,6 @@ def test_a_probe_can_be_queued(
     assert "Job 1 is queued: tiny: preferences of pairs.jsonl." in command("preference", *probe, "--queue").out
     [job] = jobs.listing(data=tmp_path / "data")
     told: list[str] = []
-    stored = kinds.run(job.kind, job.spec, {"data": str(tmp_path / "data")}, lambda phase, *_: told.append(phase))
+    stored = tasks.run(job.kind, job.spec, {"data": str(tmp_path / "data")}, lambda phase, *_: told.append(phase))
     assert read.probes(tmp_path / "data")["estimate_id"].to_list() == [stored]
     assert {"pairs", "loading", "forward passes", "statistics"} <= set(told)

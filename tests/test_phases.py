@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from softh import phases
-from softh.phases import Curve
+from softh.analysis import phases
+from softh.analysis.phases import Curve
 
 STEPS = [0, 1, 2, 3, 4, 5, 6, 8, 11, 14, 19, 25, 32, 42, 55, 71, 93, 121, 158, 207, 270, 353, 460, 601, 784, 1024]
 PLACES = phases.places(STEPS)

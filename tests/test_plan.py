@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softh.errors import InputError
-from softh.plan import Machine, Need, choose
+from softh.estimator.memory_plan import Machine, Need, choose
 
 GB = 10**9
 SMALL = Need(

@@ -8,7 +8,7 @@ from plotly import graph_objects
 from plotly.basedatatypes import BaseTraceType
 from streamlit import file_util
 
-from dashboard.plotly_module import lean
+from dashboard.server.plotly_bundle import lean
 
 ROOT = Path(__file__).parent.parent
 KINDS = [f"kind{number}" for number in range(9)]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.labels import Wish, _box, places
+from dashboard.figures.label_placement import Wish, _box, places
 
 WIDTH, HEIGHT = 500.0, 400.0
 POINTS = st.lists(st.tuples(st.floats(0, WIDTH), st.floats(0, HEIGHT)), max_size=60)

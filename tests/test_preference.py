@@ -14,14 +14,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from tiny import save_model, texts, tokenizer
 
-from softh import confounds, linear, paired, preference
-from softh.assignment import assign, normalise, references
-from softh.calibration import temperature
-from softh.completions import completions, folds
 from softh.errors import InputError
-from softh.measures import Measure
-from softh.pairs import Pair, Pairs
-from softh.preference import ALL, MATCHED, estimate, variable
+from softh.estimator.assignment import assign, normalise, references
+from softh.estimator.calibration import temperature
+from softh.estimator.measures import Measure
+from softh.preference import baselines, information, linear, probe
+from softh.preference.completions import completions, folds
+from softh.preference.pairs import Pair, Pairs
+from softh.preference.probe import ALL, MATCHED, estimate, variable
 from softh.spec import PreferenceSpec, identity
 
 WIDTH, BINS, DRAWS, FOLDS = 24, 50, 4, 8
@@ -39,10 +39,10 @@ def probed(hidden: np.ndarray, lengths: np.ndarray, which: np.ndarray | None = N
     count = len(lengths)
     both = tables(hidden, np.repeat(np.arange(2 * count), lengths.ravel()), 2 * count).unflatten(0, (-1, 2))
     fold = folds(np.arange(count), FOLDS, seed)
-    asked = paired.design(fold, FOLDS, 60, seed)
+    asked = information.design(fold, FOLDS, 60, seed)
     some = np.arange(count) if which is None else which
-    found = paired.information(both[some, 0], both[some, 1], asked.subset(some))
-    return paired.rows([found], "preference", BINS, int(lengths[some].sum()))
+    found = information.information(both[some, 0], both[some, 1], asked.subset(some))
+    return information.rows([found], "preference", BINS, int(lengths[some].sum()))
 
 
 def corrected(rows: list[Measure]) -> Measure:
@@ -93,8 +93,8 @@ def test_labels_shuffled_within_pairs_lose_a_real_signal() -> None:
 def test_information_of_a_perfect_label_is_that_of_the_label() -> None:
     table = torch.zeros(100, 2, 1, 2)  # one draw, two bins: all chosen answers in one, all rejected in the other
     table[:, 0, 0, 0] = table[:, 1, 0, 1] = 3
-    asked = paired.design(np.arange(100) % FOLDS, FOLDS, 40, 0)
-    found = paired.information(table[:, 0], table[:, 1], asked)
+    asked = information.design(np.arange(100) % FOLDS, FOLDS, 40, 0)
+    found = information.information(table[:, 0], table[:, 1], asked)
     np.testing.assert_allclose(found.raw, math.log(2), rtol=1e-12)
     assert found.swapped.max() < 0.1
 
@@ -122,13 +122,13 @@ def test_a_signal_of_length_alone_vanishes_when_pairs_are_matched() -> None:
     row = corrected(probed(hidden, lengths))
     assert row.value is not None
     assert row.value > 4 * error(row)
-    kept = confounds.match(lengths, 0)
+    kept = baselines.match(lengths, 0)
     matched = corrected(probed(hidden, lengths, kept))
     assert matched.value is not None
     assert abs(matched.value) <= 3 * error(matched)
     assert len(kept) > 250
     fold = np.arange(700) % FOLDS
-    before, after = (confounds.length(lengths[some], fold[some], FOLDS) for some in (np.arange(700), kept))
+    before, after = (baselines.length(lengths[some], fold[some], FOLDS) for some in (np.arange(700), kept))
     assert before.accuracy.mean() > 0.6
     value, spread = linear.mean_and_error(after.accuracy, np.arange(len(kept)))
     assert abs(value - 0.5) < 3 * spread
@@ -139,10 +139,10 @@ def test_matched_pairs_have_the_same_lengths_on_both_sides() -> None:
     random = np.random.default_rng(3)
     lengths = random.integers(5, 300, (500, 2))
     lengths[:300] = np.sort(lengths[:300], axis=1)[:, ::-1]
-    kept = lengths[confounds.match(lengths, 0)]
+    kept = lengths[baselines.match(lengths, 0)]
     chosen, rejected = np.sort(kept[:, 0]), np.sort(kept[:, 1])
     assert (kept[:, 0] > kept[:, 1]).sum() == (kept[:, 0] < kept[:, 1]).sum()
-    assert np.abs(np.log(chosen / rejected)).max() < 2 * confounds.CELL
+    assert np.abs(np.log(chosen / rejected)).max() < 2 * baselines.CELL
 
 
 def test_the_linear_probe_is_that_of_scikit_learn() -> None:
@@ -194,8 +194,8 @@ def test_words_alone_tell_what_they_can() -> None:
 
     said = [(answer(*(["please"] if random.random() < 0.6 else [])), answer()) for _ in range(200)]
     fold = np.arange(200) % FOLDS
-    assert confounds.words(said, fold, FOLDS).nats.mean() > 0.1
-    assert confounds.words([(answer(), answer()) for _ in range(200)], fold, FOLDS).nats.mean() < 0.02
+    assert baselines.words(said, fold, FOLDS).nats.mean() > 0.1
+    assert baselines.words([(answer(), answer()) for _ in range(200)], fold, FOLDS).nats.mean() < 0.02
 
 
 # The whole path
@@ -233,7 +233,7 @@ def test_an_estimate_holds_the_probe_its_confounds_and_what_was_set_aside(spec: 
     found = estimate(spec)
     rows = {(row.layer, row.quantity, row.variable, row.correction): row for row in found.measures}
     assert len(rows) == len(found.measures)
-    for what in preference.POSITIONS:
+    for what in probe.POSITIONS:
         for subset in (ALL, "source s0", "source s1"):
             raw, null, part = (
                 rows[None, "information", variable(what, subset), correction].value
@@ -264,8 +264,8 @@ def test_the_same_probe_twice_is_equal_and_batches_change_nothing(
     first, again = estimate(spec), estimate(spec)
     assert first.id == again.id
     assert first.measures == again.measures
-    monkeypatch.setitem(preference._TABLES, "cpu", 1)  # a draw at a time
-    monkeypatch.setitem(preference._ASSIGNMENTS, "cpu", 500)
+    monkeypatch.setitem(probe._TABLES, "cpu", 1)  # a draw at a time
+    monkeypatch.setitem(probe._ASSIGNMENTS, "cpu", 500)
     pieces = estimate(spec)
     assert pieces.forward_passes == 3 * first.forward_passes
     for row, other in zip(first.measures, pieces.measures, strict=True):
@@ -275,7 +275,7 @@ def test_the_same_probe_twice_is_equal_and_batches_change_nothing(
 
 def test_rows_of_an_answer_are_its_own_tokens(spec: PreferenceSpec, model: Path) -> None:
     found = completions(some_pairs(40), tokenizer(), 96)
-    rows, row, last = preference._rows(found, np.array([5, 2]))
+    rows, row, last = probe._rows(found, np.array([5, 2]))
     sizes = [len(found.windows.ids[n]) for n in (5, 2)]
     first = [int(found.first[n]) for n in (5, 2)]
     assert rows.tolist() == [*range(first[0], sizes[0]), *range(sizes[0] + first[1], sum(sizes))]
@@ -354,9 +354,9 @@ def test_pairs_of_one_prompt_share_their_fold() -> None:
 
 
 def test_subsets_are_the_matched_and_the_large_sources() -> None:
-    names = preference.subsets(completions(some_pairs(96, sources=2), tokenizer(), 96), 0)
+    names = probe.subsets(completions(some_pairs(96, sources=2), tokenizer(), 96), 0)
     assert {ALL, "source s0", "source s1"} <= set(names)
-    small = preference.subsets(completions(some_pairs(20, sources=2), tokenizer(), 96), 0)
+    small = probe.subsets(completions(some_pairs(20, sources=2), tokenizer(), 96), 0)
     assert set(small) == {ALL}
     assert MATCHED not in small
 

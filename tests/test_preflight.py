@@ -19,15 +19,15 @@ from shapes import save as save_shape
 from test_checkpoints import write_gguf
 from tiny import save_model
 
-from softh import hub as hub_client
-from softh import intake
-from softh.checkpoints import resolve
-from softh.costs import Sizes, cost
+from softh.checkpoints import hub as hub_client
+from softh.checkpoints.resolve import resolve
+from softh.checkpoints.revisions import spaced
+from softh.cost.hardware import Gpu, Machine, this_machine
+from softh.cost.predict import Sizes, cost
+from softh.cost.preflight import Preflight, preflight
 from softh.errors import InputError
-from softh.machine import Gpu, Machine, this_machine
-from softh.preflight import Preflight, preflight
-from softh.revisions import spaced
 from softh.spec import EstimateSpec
+from softh.uploads import receive
 
 SMALL = Machine(memory=16 << 30, disk=100 << 30, gpus=(), cores=2, flops=1e11)
 
@@ -58,7 +58,7 @@ def look(model: str | Path, machine: Machine = SMALL, **asked: object) -> Prefli
 
 @pytest.mark.parametrize("kind", [*CAUSAL, "bert"])
 def test_the_sizes_are_those_of_the_model_once_loaded(kind: str, tmp_path: Path) -> None:
-    from softh.models import load_model
+    from softh.models.loading import load_model
 
     folder = save_shape(tmp_path / kind, kind)
     found, model = look(folder), load_model(resolve(str(folder)))
@@ -75,7 +75,7 @@ def test_a_folder_an_upload_and_the_hub_say_the_same(
 ) -> None:
     monkeypatch.setenv("SOFTH_DATA", str(tmp_path / "data"))
     hub.repos["models/a/b"] = Repo({"main": files_of(saved)})
-    uploaded = intake.receive(zipped(files_of(saved)))
+    uploaded = receive.receive(zipped(files_of(saved)))
     seen = [look(model) for model in (saved, uploaded.model, "a/b")]
     assert len({(found.architecture, found.parameters, found.layers, found.width, found.bytes) for found in seen}) == 1
     assert [found.digest for found in seen] == [
@@ -204,7 +204,7 @@ def test_this_machine_is_measured_once(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_key_is_that_of_the_estimate_that_is_stored(saved: Path) -> None:
-    from softh.estimate import estimate
+    from softh.estimator.pipeline import estimate
 
     spec = EstimateSpec(model=str(saved), documents=2, context=32, draws=1, bins=10, folds=2)
     row = estimate(spec).record()["estimate"]
@@ -213,7 +213,7 @@ def test_the_key_is_that_of_the_estimate_that_is_stored(saved: Path) -> None:
 
 def test_looking_at_a_model_needs_neither_torch_nor_transformers(saved: Path) -> None:
     code = (
-        "import sys; from softh import intake; from softh.preflight import preflight\n"
+        "import sys; from softh.uploads import receive; from softh.cost.preflight import preflight\n"
         "from softh.spec import EstimateSpec\n"
         "preflight(EstimateSpec(model=sys.argv[1], context=64))\n"
         "print(sorted({'torch', 'transformers', 'datasets'} & set(sys.modules)))"
@@ -325,4 +325,4 @@ def test_parts_of_an_upload_may_be_any_stream(saved: Path, tmp_path: Path, monke
             self.name = name
 
     parts = [Uploaded(path.name, path.read_bytes()) for path in saved.iterdir()]
-    assert look(intake.receive(parts, "mine").model).parameters == 14_800
+    assert look(receive.receive(parts, "mine").model).parameters == 14_800

@@ -12,10 +12,10 @@ import pytest
 from probe_rows import probe
 from streamlit.testing.v1 import AppTest
 
-from dashboard import queries
-from dashboard.probe_change import Change, changes, stages, t_quantile
-from dashboard.probe_words import Findings, paragraph, rank_correlation
-from dashboard.views import build
+from dashboard.data import queries
+from dashboard.views.preference_summary import Findings, paragraph, rank_correlation
+from dashboard.views.registry import build
+from softh.analysis.probe_changes import Change, changes, stages, t_quantile
 from softh.store import write
 
 APP = str(Path(__file__).parents[1] / "app.py")

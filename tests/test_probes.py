@@ -8,7 +8,7 @@ import pytest
 from probe_rows import probe
 from store_rows import record
 
-from dashboard import queries
+from dashboard.data import queries
 from softh.store import read, write
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks._real import smollm2
 from benchmarks.oracle import ORDERS, compare
-from softh.activations import open_cache
-from softh.estimate import estimate
+from softh.estimator.pipeline import estimate
+from softh.models.hidden_states import open_cache
 from softh.spec import EstimateSpec
 
 pytestmark = pytest.mark.real

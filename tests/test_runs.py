@@ -9,13 +9,17 @@ import polars as pl
 import pytest
 import streamlit as st
 
-from dashboard import animation, bands, boundaries, compare, figures, points, queries, seeds, views
-from dashboard.boundaries import Found
-from dashboard.curves import Along, trajectory_curves
-from dashboard.marks import Mark
-from dashboard.rows import View
-from dashboard.template import LIGHT
-from softh.phases import Boundary, Curve, Phases
+from dashboard.controls import point_selection as points
+from dashboard.data import phases, queries
+from dashboard.data.phases import Found
+from dashboard.data.rows import View
+from dashboard.figures import animation, plane, runs
+from dashboard.figures.curves import Along, trajectory_curves
+from dashboard.figures.marks import Mark, phase_marks
+from dashboard.figures.template import LIGHT
+from dashboard.views import registry
+from softh.analysis import differences, seeds
+from softh.analysis.phases import Boundary, Curve, Phases
 from softh.store import read, write
 
 VIEW = View(1, "corrected")
@@ -70,7 +74,7 @@ def test_joined_seeds_are_their_mean_with_their_deviation(three):
 def test_a_card_of_joined_seeds_says_so(three):
     rows = seeds.joined(three, QUANTITIES)
     names = ["Run-9M (3 seeds, here)", "Other"]
-    figure = figures.trajectory_plane(rows, VIEW, names)
+    figure = runs.trajectory_plane(rows, VIEW, names)
     [trace] = [trace for trace in figure.data if trace.name == names[0]]
     assert "mean of 3 seeds" in trace.customdata[0][1]
     assert trace.error_x.array[0] == pytest.approx(statistics.stdev([0.2, 0.3, 0.25]))
@@ -83,7 +87,7 @@ def row(draws, width=64, value=None, **more):
 
 
 def test_the_difference_of_two_runs_in_the_same_directions_is_paired():
-    [found] = compare.difference([row([1.0, 3.0, 5.0])], [row([0.5, 2.5, 4.4])], "step", ["input"])
+    [found] = differences.difference([row([1.0, 3.0, 5.0])], [row([0.5, 2.5, 4.4])], "step", ["input"])
     apart = [0.5, 0.5, 0.6]
     assert found["input"] == pytest.approx(statistics.fmean(apart))
     assert found["input_se_draws"] == pytest.approx(statistics.stdev(apart) / math.sqrt(3))
@@ -91,18 +95,18 @@ def test_the_difference_of_two_runs_in_the_same_directions_is_paired():
 
 
 def test_the_difference_of_runs_in_other_directions_is_not_paired():
-    [found] = compare.difference([row([1.0, 3.0])], [row([0.5, 2.5], width=128)], "step", ["input"])
+    [found] = differences.difference([row([1.0, 3.0])], [row([0.5, 2.5], width=128)], "step", ["input"])
     assert found["input_se_draws"] == pytest.approx(math.hypot(0.03, 0.03))
 
 
 def test_fewer_draws_are_paired_with_the_first_of_more():
-    [found] = compare.difference([row([1.0, 2.0, 9.0])], [row([0.0, 2.0])], "step", ["input"])
+    [found] = differences.difference([row([1.0, 2.0, 9.0])], [row([0.0, 2.0])], "step", ["input"])
     assert found["input_se_draws"] == pytest.approx(statistics.stdev([1.0, 0.0]) / math.sqrt(2))
 
 
 def test_checkpoints_of_one_run_only_have_no_difference():
-    assert compare.difference([row([1.0, 2.0], step=3)], [row([1.0, 2.0])], "step", ["input"]) == []
-    assert compare.difference([row([1.0], input=None)], [row([1.0])], "step", ["input"])[0]["input"] is None
+    assert differences.difference([row([1.0, 2.0], step=3)], [row([1.0, 2.0])], "step", ["input"]) == []
+    assert differences.difference([row([1.0], input=None)], [row([1.0])], "step", ["input"])[0]["input"] is None
 
 
 def test_curves_of_differences_leave_out_the_run_that_is_taken_away(three):
@@ -139,7 +143,7 @@ def phased(tmp_path, record, monkeypatch):
 
 
 def trajectory(**link):
-    view, notes = views.build("trajectory", {key: [value] for key, value in link.items()})
+    view, notes = registry.build("trajectory", {key: [value] for key, value in link.items()})
     assert notes == []
     return view
 
@@ -178,25 +182,25 @@ def test_bits_per_byte_have_the_same_name_on_their_panel_as_in_the_table(phased)
 def test_a_fall_has_the_decimals_that_its_error_asks_for():
     top, last = 0.00031, 0.00004
     information = Curve.of([[top / 2, top, last]], None, [[0.00003, 0.00003, 0.00004]])
-    said = boundaries._compression(information, [1, 2, 4], Phases(None, Boundary(2, 1, 3)))
+    said = phases._compression(information, [1, 2, 4], Phases(None, Boundary(2, 1, 3)))
     assert said == "I(X;Z) then falls by 0.000270 ± 0.000050 from step 2 to step 4."
 
 
 def test_boundaries_of_a_stored_run_are_found_and_said(phased):
     [setup] = queries.setups()
-    [found] = boundaries.of(setup, ("Run",), VIEW, None, joined=False)
+    [found] = phases.of(setup, ("Run",), VIEW, None, joined=False)
     assert found.phases.collapse.low <= 16 <= found.phases.collapse.high
     assert found.phases.fitting.low <= 128 <= found.phases.fitting.high
     assert found.sentence.startswith("**Run**: collapse ends near step 1")
     assert "fitting ends near step 12" in found.sentence
     assert "tokens (95 % interval" in found.sentence
     assert "I(X;Z) then falls by 0.12" in found.sentence
-    marks = boundaries.marks([found], "tokens")
+    marks = phase_marks([found], "tokens")
     assert [mark.path for mark in marks] == ["Run", "Run"]
     assert marks[1].place == pytest.approx(1000 * found.phases.fitting.step, rel=0.1)
-    assert boundaries.of(setup, ("Run",), VIEW, 2, joined=False)  # a layer has no draws, its errors serve
+    assert phases.of(setup, ("Run",), VIEW, 2, joined=False)  # a layer has no draws, its errors serve
     rows = read.trajectory(phased)
-    figure = figures.trajectory_plane(rows, VIEW, ["Run"], marks=marks)
+    figure = runs.trajectory_plane(rows, VIEW, ["Run"], marks=marks)
     rings = [trace for trace in figure.data if trace.marker.symbol == "circle-open"]
     assert ["fitting ends" in ring.hovertemplate for ring in rings] == [False, True]
     assert {"collapse ends", "fitting ends"} <= {note.text for note in figure.layout.annotations}
@@ -217,7 +221,7 @@ def test_what_the_checkpoints_do_not_hold_is_said():
 def test_chosen_points_have_a_frame_and_a_name(three):
     ids = three.filter(pl.col("model") == "Other", pl.col("step") == 8)["estimate_id"].unique().to_list()
     names = three["model"].unique().sort().to_list()
-    figure = figures.trajectory_plane(three, VIEW, names, selected=ids)
+    figure = runs.trajectory_plane(three, VIEW, names, selected=ids)
     [frame] = [trace for trace in figure.data if trace.marker.symbol == "square-open"]
     assert len(frame.x) == 1
     assert "step 8" in {note.text for note in figure.layout.annotations}
@@ -228,16 +232,16 @@ def test_chosen_points_have_a_frame_and_a_name(three):
 
 def test_a_band_holds_every_end_of_the_crosses_it_stands_for():
     x, y, a, b = [0.0, 1.0, 3.0], [0.0, 2.0, 1.0], [0.1, 0.2, 0.3], [0.2, 0.1, None]
-    xs, ys = bands.ribbon(x, y, a, b)
+    xs, ys = plane.ribbon(x, y, a, b)
     assert xs.count(None) == 1  # two outlines
     known = [px for px in xs if px is not None]
     assert (min(known), max(known)) == pytest.approx((-0.1, 3.3))
     assert max(p for p in ys if p is not None) == pytest.approx(2.1)
-    assert bands.ribbon([0.0], [0.0], [1.0], [1.0])[0].count(None) == 0
+    assert plane.ribbon([0.0], [0.0], [1.0], [1.0])[0].count(None) == 0
 
 
 def test_outlines_of_a_band_turn_the_same_way():
-    xs, ys = bands.ribbon([0.0, 1.0, 0.0], [0.0, 1.0, 2.0], [0.1] * 3, [0.1] * 3)
+    xs, ys = plane.ribbon([0.0, 1.0, 0.0], [0.0, 1.0, 2.0], [0.1] * 3, [0.1] * 3)
     cut = xs.index(None)
     for part in (slice(0, cut), slice(cut + 1, None)):
         outline = list(zip(xs[part], ys[part], strict=True))
@@ -247,17 +251,17 @@ def test_outlines_of_a_band_turn_the_same_way():
 
 def test_bands_take_the_place_of_crosses(three):
     names = three["model"].unique().sort().to_list()
-    figure = figures.trajectory_plane(three, VIEW, names, spread="bands")
+    figure = runs.trajectory_plane(three, VIEW, names, spread="bands")
     assert any(trace.fill == "toself" for trace in figure.data)
     assert not any(trace.error_x.visible for trace in figure.data if trace.customdata is not None)
-    plain = figures.trajectory_plane(three, VIEW, names, spread="none")
+    plain = runs.trajectory_plane(three, VIEW, names, spread="none")
     assert not any(trace.fill == "toself" or trace.error_x.visible for trace in plain.data)
 
 
 def test_playing_moves_two_kinds_of_traces_and_leaves_the_rest(three):
     names = three["model"].unique().sort().to_list()
-    still = figures.trajectory_plane(three, VIEW, names)
-    moving = figures.trajectory_plane(three, VIEW, names, play=True)
+    still = runs.trajectory_plane(three, VIEW, names)
+    moving = runs.trajectory_plane(three, VIEW, names, play=True)
     assert not still.frames
     assert [frame.name for frame in moving.frames] == [step.label for step in moving.layout.sliders[0].steps]
     assert len(moving.frames) == 3  # steps 0, 8 and 64
@@ -277,7 +281,7 @@ def test_a_walker_stays_where_its_run_ended():
 
 
 def test_the_slider_begins_beside_the_buttons(three):
-    layout = figures.trajectory_plane(three, VIEW, three["model"].unique().sort().to_list(), play=True).layout
+    layout = runs.trajectory_plane(three, VIEW, three["model"].unique().sort().to_list(), play=True).layout
     [slider], [buttons] = layout.sliders, layout.updatemenus
     assert (slider.x, buttons.x) == (0, 0)  # so that the room between is in pixels, however wide the figure
     assert slider.pad.l >= 57 + 46 + 12  # both buttons as Chromium draws them, and half a handle
@@ -294,5 +298,5 @@ def test_a_click_chooses_and_lets_go(monkeypatch):
 
 def test_marks_of_runs_that_are_not_drawn_are_left_out(three):
     mark = Mark("gone", "fitting ends near step 8", 8, 8, 7, 9)
-    figure = figures.trajectory_plane(three, VIEW, three["model"].unique().sort().to_list(), marks=[mark])
+    figure = runs.trajectory_plane(three, VIEW, three["model"].unique().sort().to_list(), marks=[mark])
     assert not [trace for trace in figure.data if trace.marker.symbol == "circle-open"]

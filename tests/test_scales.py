@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.scales import Log
+from dashboard.figures.scales import Log
 
 
 def test_zero_lies_half_a_decade_before_the_first_value():

@@ -11,9 +11,9 @@ import pytest
 from hub import Hub, Repo, serve
 from typer.testing import CliRunner
 
-from softh import scores
-from softh.cli import app
+from softh.cli.main import app
 from softh.errors import InputError
+from softh.scores import load
 from softh.store import read, schema, write
 
 TODAY: dict[str, Any] = {
@@ -37,7 +37,7 @@ OLDER: dict[str, Any] = {
 
 
 def harness(content: dict[str, Any]) -> list[dict[str, Any]]:
-    return scores.from_file("results.json", json.dumps(content).encode()).rows
+    return load.from_file("results.json", json.dumps(content).encode()).rows
 
 
 def test_a_result_file_of_today_gives_every_metric_with_shots_and_precision() -> None:
@@ -91,16 +91,16 @@ def test_results_of_another_tool_are_refused_in_a_sentence(content: dict[str, An
 )
 def test_a_bad_file_is_refused_in_a_sentence(content: bytes, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        scores.from_file("file", content)
+        load.from_file("file", content)
 
 
 def test_tables_are_long_or_wide() -> None:
-    long = scores.from_file("t.csv", b"Model,Task,Score,metric,precision\na,t,1.5,accuracy,bfloat16\na,t,,accuracy,x\n")
+    long = load.from_file("t.csv", b"Model,Task,Score,metric,precision\na,t,1.5,accuracy,bfloat16\na,t,,accuracy,x\n")
     assert [(r["task"], r["score"], r["metric"], r["source"]) for r in long.rows] == [
         ("t", 1.5, "accuracy", "t.csv, bfloat16")
     ]
     assert long.notes == ["1 of 2 rows of t.csv have no model, no task or no number: left out."]
-    wide = scores.from_file("w.csv", b"model,MMLU,BBH,licence\na,1,2,MIT\nb,3,,MIT\n")
+    wide = load.from_file("w.csv", b"model,MMLU,BBH,licence\na,1,2,MIT\nb,3,,MIT\n")
     assert {(r["model"], r["task"], r["score"]) for r in wide.rows} == {
         ("a", "MMLU", 1),
         ("a", "BBH", 2),
@@ -112,12 +112,12 @@ def test_tables_are_long_or_wide() -> None:
 def test_precisions_stay_apart_and_equal_rows_are_one() -> None:
     table = pl.DataFrame({"model": ["a", "a", "a"], "task": ["t"] * 3, "score": [1.0, 2.0, 2.0],
                           "precision": ["float16", "bfloat16", "bfloat16"]})  # fmt: skip
-    assert sorted(row["source"] for row in scores.of_table(table, "t").rows) == ["t, bfloat16", "t, float16"]
+    assert sorted(row["source"] for row in load.of_table(table, "t").rows) == ["t, bfloat16", "t, float16"]
 
 
 def test_names_match_by_letter_and_the_nearest_are_named() -> None:
     known = {"pythia-160m": "EleutherAI/pythia-160m", "tiny (dequantised)": "tiny.gguf"}
-    found = scores.unmatched(["EleutherAI/pythia-160m", "pythia-160m", "Pythia-160M-deduped", "zzz"], known)
+    found = load.unmatched(["EleutherAI/pythia-160m", "pythia-160m", "Pythia-160M-deduped", "zzz"], known)
     assert set(found) == {"Pythia-160M-deduped", "zzz"}
     assert found["Pythia-160M-deduped"] == ["pythia-160m"]
     assert found["zzz"] == []
@@ -125,7 +125,7 @@ def test_names_match_by_letter_and_the_nearest_are_named() -> None:
 
 def test_a_source_shared_by_several_models_names_none_of_them() -> None:
     known = {"zoo-a": "zoo/recipe.toml", "zoo-b": "zoo/recipe.toml"}
-    assert list(scores.unmatched(["zoo/recipe.toml"], known)) == ["zoo/recipe.toml"]
+    assert list(load.unmatched(["zoo/recipe.toml"], known)) == ["zoo/recipe.toml"]
 
 
 @pytest.fixture
@@ -145,12 +145,12 @@ def test_the_leaderboard_is_read_from_the_hub(hub: Hub, tmp_path: Path) -> None:
     table = pl.DataFrame(
         {"fullname": ["org/a", "org/a", "org/b"], "Precision": ["float16", "bfloat16", "bfloat16"],
          "Model sha": ["0123456789abcdef", "0123456789abcdef", None], "Flagged": [False, False, True],
-         **{task: [1.0, 2.0, 3.0] for task in scores.LEADERBOARD}}
+         **{task: [1.0, 2.0, 3.0] for task in load.LEADERBOARD}}
     )  # fmt: skip
     table.write_parquet(tmp_path / "t.parquet")
     content = (tmp_path / "t.parquet").read_bytes()
     hub.repos["datasets/open-llm-leaderboard/contents"] = Repo({"main": {"data/train-00000-of-00001.parquet": content}})
-    rows = scores.from_hub("open-llm-leaderboard/contents").rows
+    rows = load.from_hub("open-llm-leaderboard/contents").rows
     assert len(rows) == 18
     assert {row["source"] for row in rows} == {
         "Open LLM Leaderboard v2, float16, commit 0123456789ab",
@@ -158,7 +158,7 @@ def test_the_leaderboard_is_read_from_the_hub(hub: Hub, tmp_path: Path) -> None:
         "Open LLM Leaderboard v2, bfloat16",
     }
     with pytest.raises(InputError, match="could not be read from the hub"):
-        scores.from_hub("no/such")
+        load.from_hub("no/such")
 
 
 def test_imported_scores_are_read_beside_packed_ones_and_the_newest_wins(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import queries
-from dashboard.trajectory import MOST_MODELS
+from dashboard.data import queries
+from dashboard.views.trajectory import MOST_MODELS
 from softh.spec import EstimateSpec
 from softh.store import read, write
 

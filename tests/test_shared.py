@@ -14,10 +14,11 @@ import pytest
 from store_rows import record
 from typer.testing import CliRunner
 
-from softh import backup, confine
-from softh.cli import app
+from softh.cli.main import app
 from softh.errors import InputError
-from softh.store import opening, read, schema, shared, write
+from softh.store import backup, connection, read, schema, write
+from softh.store import share as shared
+from softh.uploads import sandbox
 
 Desk = Callable[[str], Path]
 """Makes this process the machine of that name, with a cache and a data folder of its own; gives the latter."""
@@ -301,7 +302,7 @@ def test_a_share_that_is_none_is_a_sentence(url: str, reason: str, desk: Desk, m
 def test_a_password_is_neither_shown_nor_given_to_a_confined_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shared.shown("ftp://me:secret@lab/runs") == "ftp://lab/runs"
     monkeypatch.setenv("SOFTH_RUNS", "ftp://me:secret@lab/runs")
-    assert "secret" not in repr(confine.environment())
+    assert "secret" not in repr(sandbox.environment())
     assert "secret" in repr(dict(os.environ))
 
 
@@ -314,4 +315,4 @@ def test_a_worker_hands_over_what_a_confined_job_stored(
         write.save(record("00aa"), data)
     write.hand_over(data, "00aa")
     assert [path.name for path in folder.iterdir()] == ["00aa.parquet"]
-    assert opening.waiting(data) == []
+    assert connection.waiting(data) == []

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import save_model, save_text
 
-from softh import activations, clusters, engines, local, split
-from softh.corpus import Windows
 from softh.errors import InputError
-from softh.estimate import estimate
+from softh.estimator.pipeline import estimate
+from softh.models import hidden_states
 from softh.spec import EstimateSpec
+from softh.sweeps import clusters, engine, local, sharding
+from softh.text.corpus import Windows
 
 PASSING = {"seconds", "created_at"}
 
@@ -30,7 +31,7 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EstimateSpec:
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(activations._BATCH_TOKENS, "cpu", 200)
+    monkeypatch.setitem(hidden_states._BATCH_TOKENS, "cpu", 200)
 
 
 def here(units: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
@@ -52,7 +53,7 @@ def test_parts_give_the_rows_of_one_piece_to_the_bit(
     spec: EstimateSpec, tmp_path: Path, change: dict, parts: int
 ) -> None:
     spec = dataclasses.replace(spec, **change)
-    found = split.estimate(spec, parts, here, tmp_path)
+    found = sharding.estimate(spec, parts, here, tmp_path)
     assert rows(found.record()) == rows(estimate(spec).record())
     assert not list(tmp_path.glob("shards-*"))
 
@@ -61,20 +62,20 @@ def test_parts_give_the_rows_of_one_piece_to_the_bit(
 def test_a_part_has_batches_of_the_whole_and_all_parts_have_all(lengths: list[int], parts: int) -> None:
     ids = tuple(np.full(length, number) for number, length in enumerate(lengths))
     windows = Windows(ids, (1,), (), np.array(lengths), "", 0, 64)
-    whole = [batch.tolist() for batch in activations.batches(windows, "cpu", 130)]
+    whole = [batch.tolist() for batch in hidden_states.batches(windows, "cpu", 130)]
     found = []
     for part in range(min(parts, len(whole))):
         documents = np.concatenate([np.array(batch) for batch in whole[part :: min(parts, len(whole))]])
-        some = split._some(windows, documents)
-        found += [documents[batch].tolist() for batch in activations.batches(some, "cpu", 130)]
+        some = sharding._some(windows, documents)
+        found += [documents[batch].tolist() for batch in hidden_states.batches(some, "cpu", 130)]
     assert sorted(found) == sorted(whole)
 
 
 def test_what_cannot_be_split_is_refused_with_a_remedy(spec: EstimateSpec, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"are 1 batches; expected a batch for each: try --shards 1"):
-        split.estimate(spec, 2, here, tmp_path)
+        sharding.estimate(spec, 2, here, tmp_path)
     with pytest.raises(InputError, match="leave out --shards or the centring"):
-        split.estimate(dataclasses.replace(spec, centred=True), 2, here, tmp_path)
+        sharding.estimate(dataclasses.replace(spec, centred=True), 2, here, tmp_path)
 
 
 @pytest.mark.usefixtures("small_batches")
@@ -85,7 +86,7 @@ def test_parts_of_different_weights_are_never_put_together(spec: EstimateSpec, t
             save_model(tmp_path / "tiny-llama", seed=1)
 
     with pytest.raises(InputError, match="a branch may have moved"):
-        split.estimate(spec, 2, moving, tmp_path)
+        sharding.estimate(spec, 2, moving, tmp_path)
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def assert_equal(found: dict[str, Any] | None, whole: dict[str, Any]) -> None:
 
 @pytest.mark.real
 def test_eight_shards_on_ray_equal_one_piece_to_1e_9(eight: EstimateSpec) -> None:
-    [outcome] = engines.run_split([eight], clusters.Ray("cpu"), 8)
+    [outcome] = engine.run_split([eight], clusters.Ray("cpu"), 8)
     assert_equal(outcome.record, estimate(eight).record())
 
 
@@ -114,7 +115,7 @@ def test_a_shard_that_cannot_be_run_sets_its_estimate_aside_and_the_next_goes_on
     eight: EstimateSpec, tmp_path: Path
 ) -> None:
     bad = dataclasses.replace(eight, model=str(tmp_path / "nothing"))
-    first, second = engines.run_split([bad, eight], local.Local("cpu"), 2)
+    first, second = engine.run_split([bad, eight], local.Local("cpu"), 2)
     assert first.record is None
     assert "does not exist" in first.why
     assert_equal(second.record, estimate(eight).record())

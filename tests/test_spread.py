@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import llama, save_model
 
-from softh import models
-from softh.activations import HiddenStates, load_model
-from softh.checkpoints import resolve
-from softh.corpus import Corpus, windows
-from softh.costs import Sizes, cards
+from softh.checkpoints.resolve import resolve
+from softh.cost.predict import Sizes, cards
+from softh.cost.preflight import sizes_of
 from softh.errors import InputError
-from softh.preflight import sizes_of
+from softh.models import loading
+from softh.models.hidden_states import HiddenStates, load_model
+from softh.text.corpus import Corpus, windows
 
 GB = 10**9
 OLMO = {
@@ -59,8 +59,8 @@ def test_a_model_in_pieces_gives_the_hidden_states_and_the_loss_of_a_whole_one(
     parts = {"model.embed_tokens": "cpu", "model.rotary_emb": "cpu", "model.norm": "cpu", "lm_head": "cpu"}
     # Without GPUs the pieces that are elsewhere are on the disk; accelerate moves what enters them in the same way.
     places = parts | {f"model.layers.{layer}": "cpu" if layer < 2 else "disk" for layer in range(4)}
-    load = models._load
-    monkeypatch.setattr(models, "_load", lambda checkpoint, dtype, _: load(checkpoint, dtype, places))
+    load = loading._load
+    monkeypatch.setattr(loading, "_load", lambda checkpoint, dtype, _: load(checkpoint, dtype, places))
     spread = load_model(checkpoint, device="cpu")
     assert spread.module.hf_device_map == places
     assert "is larger than its GPUs" in caplog.text
@@ -88,15 +88,15 @@ def test_weights_that_fit_nowhere_are_refused_with_both_sizes(tmp_path: Path, mo
         left[:] = [0, 0]  # what was loaded so far
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    monkeypatch.setattr(models.AutoModelForCausalLM, "from_pretrained", full)
+    monkeypatch.setattr(loading.AutoModelForCausalLM, "from_pretrained", full)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda place: (left[getattr(place, "index", place)], 80 * GB))
-    monkeypatch.setattr("softh.preflight.sizes_of", lambda _: OLMO["32b"])
+    monkeypatch.setattr("softh.cost.preflight.sizes_of", lambda _: OLMO["32b"])
     said = {}
     for places in ("auto", torch.device("cuda:1")):
         left[:] = [3 * GB, 3 * GB]
         with pytest.raises(InputError) as refused:
-            models._load(checkpoint, torch.bfloat16, places)
+            loading._load(checkpoint, torch.bfloat16, places)
         said[places] = str(refused.value)
     assert all("64.5 GB in bfloat16" in words and "CUDA" not in words for words in said.values())
     assert "2 GPUs have 6 GB free of 160; expected room for them: use more GPUs" in said["auto"]

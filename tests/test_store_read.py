@@ -12,7 +12,8 @@ from polars.testing import assert_frame_equal
 from store_rows import record
 
 from softh.errors import InputError
-from softh.store import read, runs, write
+from softh.store import read, write
+from softh.store import run_files as runs
 
 QUESTIONS = {
     "models": read.models,

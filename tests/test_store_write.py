@@ -18,7 +18,8 @@ from polars.testing import assert_frame_equal
 from store_rows import record
 
 from softh.errors import InputError
-from softh.store import opening, read, runs, write
+from softh.store import connection as opening
+from softh.store import read, run_files, write
 
 HERE = Path(__file__).parent
 
@@ -40,7 +41,7 @@ def test_every_run_has_the_same_types_even_where_all_is_null(tmp_path: Path) -> 
         row.update(layer=None, variable=None, ngram=None, value=None, se_draws=None, labels=None, draws=None)
     empty = {**record("00cc"), "measures": []}
     kinds = [pl.read_parquet(write.save(each, tmp_path)).schema for each in (record("00aa"), bare, empty)]
-    assert kinds == [runs.types()] * 3
+    assert kinds == [run_files.types()] * 3
 
 
 def test_a_run_is_one_row_in_its_own_file_and_nothing_else(tmp_path: Path) -> None:
@@ -209,8 +210,8 @@ def test_a_reader_during_packs_misses_no_estimate(tmp_path: Path) -> None:
 def test_a_killed_writer_leaves_whole_runs_only(tmp_path: Path) -> None:
     code = (
         "import sys, itertools; from pathlib import Path; from store_rows import record\n"
-        "from softh.store import runs, write\n"
-        "row = record(); row['measures'] *= 40; runs.encode(row); print('ready', flush=True)\n"
+        "from softh.store import run_files, write\n"
+        "row = record(); row['measures'] *= 40; run_files.encode(row); print('ready', flush=True)\n"
         "for i in itertools.cycle(range(20)):\n"
         "    row['estimate']['estimate_id'] = f'{i:04x}'; write.save(row, Path(sys.argv[1]))"
     )

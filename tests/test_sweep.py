@@ -11,11 +11,11 @@ import pytest
 from hub import Hub, Repo, files_of, serve
 from tiny import save_model, save_text
 
-from softh import sweep
+from softh.checkpoints.revisions import spaced
 from softh.errors import InputError
-from softh.revisions import spaced
 from softh.spec import EstimateSpec
 from softh.store import read
+from softh.sweeps import recipe as sweep
 
 ROOT = Path(__file__).parent.parent
 PYTHIA = ["main", *(f"step{step}" for step in (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, *range(1000, 144_000, 1000)))]

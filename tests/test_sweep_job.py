@@ -8,10 +8,10 @@ from tiny import save_model, save_text
 from typer.testing import CliRunner
 
 from softh import jobs
-from softh.cli import app
+from softh.cli.main import app
 from softh.errors import InputError
-from softh.jobs import kinds, records
-from softh.jobs.words import progress
+from softh.jobs import records, tasks
+from softh.jobs.format import progress
 from softh.store import read
 
 
@@ -55,7 +55,7 @@ def run(data: Path, *models: str) -> tuple[str, list[tuple[str, int, int, str]]]
     folder, told = data.parent, []
     asked = json.dumps({"recipe": str(write_recipe(folder, *models)), "folder": str(folder)})
     options = {"data": str(data), "device": "cpu"}
-    return kinds.run("sweep", asked, options, lambda *step: told.append(step)), told
+    return tasks.run("sweep", asked, options, lambda *step: told.append(step)), told
 
 
 def test_a_sweep_as_a_job_shows_its_units_and_leaves_out_what_is_stored(data: Path, tmp_path: Path) -> None:

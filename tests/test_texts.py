@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from softh import paths, roots, texts
+from softh import settings
+from softh.checkpoints import server_folders
 from softh.errors import InputError
+from softh.uploads import texts
 
 
 @pytest.fixture
@@ -29,15 +31,15 @@ def test_a_text_is_kept_once_and_knows_that_it_was_uploaded(data: Path) -> None:
 )
 def test_no_name_leads_out_of_the_folder(name: str, data: Path) -> None:
     path = texts.keep(name, b"words")
-    assert path.resolve().is_relative_to(paths.texts().resolve())
-    assert path.parent.parent == paths.texts()
+    assert path.resolve().is_relative_to(settings.texts().resolve())
+    assert path.parent.parent == settings.texts()
 
 
 @pytest.mark.parametrize(("name", "content"), [("a.exe", b"x"), ("a.txt", b""), ("a.pkl", b"x"), ("noending", b"x")])
 def test_what_is_no_text_is_refused(name: str, content: bytes, data: Path) -> None:
     with pytest.raises(InputError, match="expected"):
         texts.keep(name, content)
-    assert not paths.texts().exists()
+    assert not settings.texts().exists()
 
 
 def test_a_text_that_is_too_long_is_refused(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,6 +58,6 @@ def test_roots_offer_models_and_follow_no_link(tmp_path: Path, monkeypatch: pyte
     (shared / "owner" / "linked").symlink_to(secret)
     (shared / "only-config").mkdir()
     (shared / "only-config" / "config.json").touch()
-    assert roots.models() == {}
+    assert server_folders.models() == {}
     monkeypatch.setenv("SOFTH_MODELS", f"{shared}:{tmp_path / 'nowhere'}")
-    assert set(roots.models()) == {"shared/owner/model", "shared/owner/small.gguf"}
+    assert set(server_folders.models()) == {"shared/owner/model", "shared/owner/small.gguf"}

@@ -10,9 +10,11 @@ from conftest import flat
 from probe_rows import probe
 from streamlit.testing.v1 import AppTest
 
-from dashboard import boundaries, selection, views
+from dashboard.controls import controls
+from dashboard.data import phases
 from dashboard.view import Empty
-from softh import correlate
+from dashboard.views import registry
+from softh.analysis import correlation
 from softh.store import write
 
 ROOT = Path(__file__).parents[1]
@@ -83,13 +85,13 @@ def on_page(page: str, params: Mapping[str, Sequence[str]]) -> list[dict]:
 
 
 def test_every_view_has_links_to_be_tested_with() -> None:
-    assert set(LINKS) == set(views.VIEWS)
+    assert set(LINKS) == set(registry.VIEWS)
 
 
 @pytest.mark.parametrize(("page", "number"), [(page, n) for page in LINKS for n in range(len(LINKS[page]))])
 def test_a_view_from_its_link_is_what_the_page_shows(page: str, number: int, tables: Path) -> None:
     params = LINKS[page][number]
-    built, notes = views.build(page, params)
+    built, notes = registry.build(page, params)
     assert notes == []
     figures = [json.loads(figure.to_json()) for figure in built.figures.values()]
     # A page may lay its figures out in another order.
@@ -104,17 +106,22 @@ def test_an_estimate_of_another_setup_changes_nothing_that_was_worked_out(
     page: str, tables: Path, record: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worked = []
-    for module, name in ((boundaries, "_found"), (correlate, "matrix"), (correlate, "detail"), (correlate, "finished")):
+    for module, name in (
+        (phases, "_found"),
+        (correlation, "matrix"),
+        (correlation, "detail"),
+        (correlation, "finished"),
+    ):
         monkeypatch.setattr(module, name, counted(worked, getattr(module, name)))
     st.cache_data.clear()
-    views.build(page, {})
+    registry.build(page, {})
     assert worked
     before = len(worked)
     write.save(record("Run-1M", "step1000", step=1000, tokens=10**6, seed=7), tables)
-    views.build(page, {})
+    registry.build(page, {})
     assert len(worked) == before
     write.save(record("Run-1M", "step1000", step=1000, tokens=10**6), tables)
-    views.build(page, {})
+    registry.build(page, {})
     assert len(worked) > before
 
 
@@ -129,12 +136,12 @@ def counted(calls: list[str], function: Callable) -> Callable:
 
 
 def test_a_dark_view_has_other_inks(tables: Path) -> None:
-    [light, dark] = (views.build("layers", {}, dark=dark)[0].figures["plane"] for dark in (False, True))
+    [light, dark] = (registry.build("layers", {}, dark=dark)[0].figures["plane"] for dark in (False, True))
     assert light.layout.template.layout.font.color != dark.layout.template.layout.font.color
 
 
 def test_what_a_link_asks_for_in_vain_is_noted_and_the_rest_is_shown(tables: Path) -> None:
-    view, notes = views.build("trajectory", {"models": ["gone", "Done"], "order": ["9"], "correction": ["\ufffd"]})
+    view, notes = registry.build("trajectory", {"models": ["gone", "Done"], "order": ["9"], "correction": ["\ufffd"]})
     assert [note.split(",")[0] for note in notes] == [
         "The link asks for order 9",
         "The link asks for correction \ufffd",
@@ -145,13 +152,13 @@ def test_what_a_link_asks_for_in_vain_is_noted_and_the_rest_is_shown(tables: Pat
 
 def test_a_link_to_nothing_chosen_says_what_to_choose(tables: Path) -> None:
     with pytest.raises(Empty, match="choose one in the sidebar"):
-        views.build("trajectory", {"models": [""]})
+        registry.build("trajectory", {"models": [""]})
 
 
 def test_without_tables_a_view_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
     with pytest.raises(Empty, match="python -m softh estimate"):
-        views.build("layers", {})
+        registry.build("layers", {})
 
 
 def test_every_kind_of_control_reads_a_link_and_falls_back() -> None:
@@ -164,17 +171,17 @@ def test_every_kind_of_control_reads_a_link_and_falls_back() -> None:
         "high": ["7"],
         "find": ["x y "],
     }
-    with selection.from_link(params) as link:
-        assert selection.segments("Few", ["a", "b"], "few") == "b"
-        assert selection.slider("Scale", ["a", "b"], "scale", default="b") == "b"
-        assert selection.toggle("On", "on") is True
-        assert selection.toggle("Off", "off", default=True) is True
-        assert selection.number("Low", "low", low=0, high=1) == 0.5
-        assert selection.number("High", "high", low=0, high=1) is None
-        assert selection.number("Other", "other") is None
-        assert selection.text("Find", "find") == "x y"
-        assert selection.select("Unasked", ["a", "b"], "unasked", default="b") == "b"
-        assert selection.several("Many", ["a", "b"], "many", default=["a"]) == ["a"]
+    with controls.from_link(params) as link:
+        assert controls.segments("Few", ["a", "b"], "few") == "b"
+        assert controls.slider("Scale", ["a", "b"], "scale", default="b") == "b"
+        assert controls.toggle("On", "on") is True
+        assert controls.toggle("Off", "off", default=True) is True
+        assert controls.number("Low", "low", low=0, high=1) == 0.5
+        assert controls.number("High", "high", low=0, high=1) is None
+        assert controls.number("Other", "other") is None
+        assert controls.text("Find", "find") == "x y"
+        assert controls.select("Unasked", ["a", "b"], "unasked", default="b") == "b"
+        assert controls.several("Many", ["a", "b"], "many", default=["a"]) == ["a"]
     assert [note.split(",")[0] for note in link.notes] == [
         "The link asks for scale c",
         "The link asks for off maybe",
@@ -184,14 +191,14 @@ def test_every_kind_of_control_reads_a_link_and_falls_back() -> None:
 
 CONTROLS = """
 import streamlit as st
-from dashboard import selection
+from dashboard.controls import controls
 st.write(repr([
-    selection.segments("Few", ["a", "b"], "few"),
-    selection.slider("Scale", ["a", "b", "c"], "scale", default="c"),
-    selection.toggle("On", "on"),
-    selection.number("Low", "low", low=0, high=1),
-    selection.text("Find", "find"),
-    selection.several("Many", ["a", "b", "c"], "many", default=["a"]),
+    controls.segments("Few", ["a", "b"], "few"),
+    controls.slider("Scale", ["a", "b", "c"], "scale", default="c"),
+    controls.toggle("On", "on"),
+    controls.number("Low", "low", low=0, high=1),
+    controls.text("Find", "find"),
+    controls.several("Many", ["a", "b", "c"], "many", default=["a"]),
 ]))
 """
 
@@ -211,14 +218,14 @@ def test_a_control_on_a_page_reads_a_link_as_a_view_does(params: dict[str, list[
         app.query_params[key] = value
     app.run()
     assert not app.exception
-    with selection.from_link(params) as link:
+    with controls.from_link(params) as link:
         expected = [
-            selection.segments("Few", ["a", "b"], "few"),
-            selection.slider("Scale", ["a", "b", "c"], "scale", default="c"),
-            selection.toggle("On", "on"),
-            selection.number("Low", "low", low=0, high=1),
-            selection.text("Find", "find"),
-            selection.several("Many", ["a", "b", "c"], "many", default=["a"]),
+            controls.segments("Few", ["a", "b"], "few"),
+            controls.slider("Scale", ["a", "b", "c"], "scale", default="c"),
+            controls.toggle("On", "on"),
+            controls.number("Low", "low", low=0, high=1),
+            controls.text("Find", "find"),
+            controls.several("Many", ["a", "b", "c"], "many", default=["a"]),
         ]
     assert app.markdown[0].value == repr(expected)
     assert [note.value for note in app.info] == link.notes

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.words import card, checkpoint_name, corpus_note, count, plus_minus, standard_error
+from dashboard.format import card, checkpoint_name, corpus_note, count, plus_minus, standard_error
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 from tiny import llama
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from softh import corpus
+from softh.text import corpus
 from zoo import cloze, grammar, scores, tokens
 from zoo.scores import Item, Scorer, batches, cloze_items, judge, proportion, ratio
 

@@ -14,12 +14,14 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from softh import corpus, models, pairs, preference
 from softh.callback import InformationPlane
-from softh.corpus import Corpus
 from softh.errors import InputError
-from softh.pairs import Pairs
+from softh.models import loading
+from softh.preference import pairs, probe
+from softh.preference.pairs import Pairs
 from softh.spec import PreferenceSpec
+from softh.text import corpus
+from softh.text.corpus import Corpus
 from zoo import cloze, posttrain, tokens
 from zoo.place import Job, Place
 from zoo.scores import Score, Scorer
@@ -88,12 +90,12 @@ class Bench:
     def _probe(self, model: PreTrainedModel, step: int | None) -> None:
         """What a finished model says about preferences, also of pairs seen in post-training and of those held out."""
         asked, checkpoint = self.place.recipe.measure, self.plane.checkpoint(model, step)
-        described = models.describe(model, tokens.load_tokenizer(), named(self.model))
+        described = loading.describe(model, tokens.load_tokenizer(), named(self.model))
         spec = PreferenceSpec(
             model=checkpoint.name, revision=checkpoint.revision, pairs=self.pairs.name, limit=asked.pairs,
             context=asked.context, draws=asked.draws, seed=asked.seed,
         )  # fmt: skip
-        self._keep(preference.estimate_model(spec, checkpoint, described, self.pairs).record())
+        self._keep(probe.estimate_model(spec, checkpoint, described, self.pairs).record())
 
     @cached_property
     def pairs(self) -> Pairs:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from softh import phases
+from softh.analysis import phases
 from softh.store import read
 
 CORPUS = "books-heldout"
@@ -17,7 +17,7 @@ SCORES = {"bits / byte": f"bits per byte, {CORPUS}", "cloze": "cloze", "grammar"
 
 
 def trajectories(data: Path) -> list[dict[str, str]]:
-    """One row a run and correction: ends of collapse and fitting by softh.phases, and the fall of I(X;Z) afterwards.
+    """One row a run and correction: ends of collapse and fitting (softh.analysis.phases), the fall of I(X;Z) after.
 
     Boundaries are steps with 95 % intervals. The fall is the mean over draws of the directions, paired; ± is the
     standard error over draws and documents.
@@ -75,7 +75,7 @@ def _phases(rows: pl.DataFrame, model: str, correction: str) -> dict[str, str]:
 
 
 def _curve(rows: pl.DataFrame, quantity: str) -> phases.Curve:
-    """One run as softh.phases takes it."""
+    """One run as softh.analysis.phases takes it."""
     values = rows[quantity].to_numpy()[None]
     return phases.Curve(
         values, np.array([rows[f"{quantity}_draws"].to_list()]), rows[f"{quantity}_se_documents"].to_numpy()[None]

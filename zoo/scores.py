@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from softh.corpus import Corpus, windows
+from softh.text.corpus import Corpus, windows
 from zoo import cloze, grammar, tokens
 
 BATCH_TOKENS = 16_384

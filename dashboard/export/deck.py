@@ -7,8 +7,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dashboard.export import files, fonts, printing
-from dashboard.template import Look
+from dashboard.export import files, fonts
+from dashboard.export import pdf as printing
+from dashboard.figures.template import Look
 
 SHEET = (40 / 3, 7.5)
 """Inches of a slide, 16:9."""

@@ -12,9 +12,9 @@ import plotly.graph_objects as go
 import polars as pl
 
 from dashboard.export import fonts
-from dashboard.export.reading import charts
+from dashboard.export.from_plotly import charts
 from dashboard.export.sizes import Size
-from dashboard.template import FONT
+from dashboard.figures.template import FONT
 
 HERE = Path(__file__).parent
 _CONTROLS = ("updatemenus", "sliders")
@@ -48,7 +48,7 @@ def html(figure: go.Figure, ground: str, title: str) -> bytes:
 
 
 def printable(figure: go.Figure, size: Size, ground: str) -> bytes:
-    """The page that :mod:`dashboard.export.printing` prints: the figure alone, of exactly this size."""
+    """The page that :mod:`dashboard.export.pdf` prints: the figure alone, of exactly this size."""
     drawing = {"figure": still(figure), "size": [size.width, size.height]}
     return page("figure.html", drawing, ground, "softh", fonts.for_print())
 

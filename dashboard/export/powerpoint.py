@@ -10,12 +10,12 @@ from pptx.enum.text import PP_ALIGN
 from pptx.slide import Slide
 from pptx.util import Emu, Inches
 
-from dashboard.export.axes import rgb, styled
 from dashboard.export.deck import Shown
-from dashboard.export.drawing import draw
-from dashboard.export.matrix import table
-from dashboard.export.reading import charts
-from dashboard.template import Look
+from dashboard.export.from_plotly import charts
+from dashboard.export.pptx_axes import rgb, styled
+from dashboard.export.pptx_chart import draw
+from dashboard.export.pptx_matrix import table
+from dashboard.figures.template import Look
 
 _WIDTH, _HEIGHT = Inches(40 / 3), Inches(7.5)
 _EDGE = Inches(0.5)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 INCH = 96
 """CSS pixels."""
 SMALLEST_TEXT, USUAL_TEXT = 11, 14
-"""Pixels, of dashboard/template.py and the figures that use it."""
+"""Pixels, of dashboard/figures/template.py and the figures that use it."""
 
 
 @dataclass(frozen=True)

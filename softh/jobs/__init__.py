@@ -3,7 +3,7 @@
 Nothing here imports torch or transformers, so pages may use it; a job runs in a process of its own (`child`).
 """
 
-from softh.jobs.api import (
+from softh.jobs.client import (
     cancel,
     delete,
     ensure_worker,

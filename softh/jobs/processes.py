@@ -13,9 +13,9 @@ from typing import Any
 
 import psutil
 
-from softh import confine
+from softh.uploads import sandbox
 
-COMMAND = (sys.executable, "-m", "softh.jobs.child")
+COMMAND = (sys.executable, "-m", "softh.jobs.runner")
 MARK = "SOFTH_JOB"
 """Environment variable of every process of a job, grandchildren included: its folder and its number."""
 POLITE = 2.0
@@ -35,7 +35,7 @@ def start(
     order: what it does (kind, spec, options), given as JSON on standard input.
     environment: of its device. secrets: whether it gets this process's own, tokens and all, as well.
     """
-    ours = dict(os.environ) if secrets else confine.environment(offline=False)
+    ours = dict(os.environ) if secrets else sandbox.environment(offline=False)
     with log_path(folder, number).open("ab") as log:
         child = subprocess.Popen(
             [*COMMAND, str(os.getpid())],

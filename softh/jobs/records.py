@@ -279,3 +279,21 @@ def _change(folder: Path, changes: str, where: str, **values: object) -> bool:
     with connect(folder) as connection:
         changed = connection.execute(f"UPDATE jobs SET {changes} WHERE {where}", {"now": time.time(), **values})
     return changed.rowcount > 0
+
+
+def waiting_and_running(folder: Path) -> dict[str, int]:
+    """How many jobs are open, by state; all zero before the first."""
+    found: dict[str, int] = {}
+    if (folder / FILE).exists():
+        with connect(folder) as connection:
+            found = dict(connection.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
+    return {state: found.get(state, 0) for state in OPEN}
+
+
+def ended(folder: Path) -> dict[str, tuple[int, float]]:
+    """How many jobs ever ended and the seconds they ran in all, by state; those that were dismissed count."""
+    found: list[tuple[str, int, float]] = []
+    if (folder / FILE).exists():
+        with connect(folder) as connection:
+            found = connection.execute("SELECT state, jobs, seconds FROM ended_jobs").fetchall()
+    return dict.fromkeys(ENDED, (0, 0.0)) | {state: (jobs, seconds) for state, jobs, seconds in found}

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -15,16 +14,15 @@ from typing import IO, Any
 
 from huey.consumer import Consumer, ConsumerStopped
 
-from softh import paths
 from softh.errors import InputError
 from softh.jobs import processes, records
-from softh.jobs.queue import Queue, open_queue
-from softh.jobs.supervise import Slot, Supervisor
+from softh.jobs.launcher import LOCK
+from softh.jobs.messages import Queue, open_queue
+from softh.jobs.supervisor import Slot, Supervisor
 from softh.store import write
 
 log = logging.getLogger(__name__)
 
-LOCK = "worker.lock"
 _LOOK = 2.0
 """Seconds between two looks after lost messages."""
 _TRIES = 20
@@ -88,18 +86,6 @@ def work(folder: Path, idle: float | None = None) -> bool:
     return True
 
 
-def lives(folder: Path) -> bool:
-    """Whether a worker of this folder runs, on this machine."""
-    try:
-        with (folder / LOCK).open("rb") as handle:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
 def devices() -> list[Slot]:
     """One slot a GPU that may be used, or one on the CPU; asked of the driver, since torch takes seconds to import."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -111,22 +97,6 @@ def devices() -> list[Slot]:
     else:
         names = []
     return [{"CUDA_VISIBLE_DEVICES": name} for name in names] or [{}]
-
-
-def launch(folder: Path, idle: float) -> subprocess.Popen[bytes]:
-    """Start a worker that outlives this process; it ends by itself when another lives or when there is no work."""
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "softh", "worker", "--idle", str(idle), "--data", str(folder.parent.resolve())]
-    with (folder / "worker.log").open("ab") as log_file:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log_file,
-            stderr=log_file,
-            start_new_session=True,
-            env={**os.environ, "SOFTH_CACHE": str(paths.cache().resolve())},
-            cwd=paths.ROOT,
-        )
 
 
 def _consume(worker: Worker) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from softh.errors import InputError
-from softh.store.opening import connect, left_out, problems, query, refresh, run_files, version, waiting
+from softh.store.connection import connect, left_out, problems, query, refresh, run_files, version, waiting
 
 __all__ = [
     "benchmarks", "check", "connect", "depths", "estimate", "estimates", "layers", "left_out", "measures", "models",

@@ -15,8 +15,9 @@ import polars as pl
 
 from softh import access
 from softh.errors import InputError
-from softh.store import disk, opening, runs, schema, shared
-from softh.store import scores as score_files
+from softh.store import atomic, run_files, schema, score_files
+from softh.store import connection as opening
+from softh.store import share as shared
 
 ORDER = {
     "models": "model",
@@ -50,11 +51,11 @@ def save(record: dict[str, Any], data: Path) -> Path:
     written, ValueError for a record that breaks the rules of the tables.
     """
     digest = record["checkpoint"]["digest"]
-    content = runs.encode({**record, "estimate": {"digest": digest, **record["estimate"]}})
+    content = run_files.encode({**record, "estimate": {"digest": digest, **record["estimate"]}})
     target = data / schema.RUNS / f"{record['estimate']['estimate_id']}.parquet"
     with _in_words("The estimate could not be stored", target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-        disk.replace(target, content)
+        atomic.replace(target, content)
     hand_over(data, target.stem)
     return opening.run_file(data, target.stem) or target
 
@@ -76,7 +77,7 @@ def save_scores(rows: Sequence[Mapping[str, Any]], data: Path) -> Path:
     target = data / schema.SCORES / f"{name}.parquet"
     with access.act("take in scores", data, rows=len(rows)), _in_words("The scores could not be stored", target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-        disk.replace(target, content)
+        atomic.replace(target, content)
     return target
 
 
@@ -92,7 +93,7 @@ def remove(data: Path, estimate_id: str) -> None:
             if (share := shared.here()) and target.parent == share.folder:
                 share.remove(target.name)
             target.unlink(missing_ok=True)
-            disk.sync(target.parent)
+            atomic.sync(target.parent)
 
 
 def sweep(data: Path, older: float = 60) -> int:
@@ -136,7 +137,7 @@ def pack(data: Path, scores: Sequence[Mapping[str, Any]] = ()) -> Packed:
                 _swap_in(data, data / schema.DATABASE, scores)
             for path, state in files.items():
                 if not opening.on_share(path):
-                    disk.remove(path, state)
+                    atomic.remove(path, state)
     return Packed(len(folded), opening.problems(data))
 
 
@@ -164,11 +165,11 @@ def _swap_in(data: Path, target: Path, scores: Sequence[Mapping[str, Any]]) -> N
     new.unlink(missing_ok=True)
     try:
         _build(data, new, scores)
-        disk.sync(new)
+        atomic.sync(new)
         new.replace(target)
     finally:
         new.unlink(missing_ok=True)
-    disk.sync(target.parent)
+    atomic.sync(target.parent)
 
 
 def _build(data: Path, new: Path, scores: Sequence[Mapping[str, Any]]) -> None:

@@ -12,11 +12,13 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 from tiny import save_model
 
-from dashboard import analyze, attach
-from softh import intake, jobs, scores
+from dashboard.workspace import model_form, score_upload
+from softh import jobs
 from softh.errors import InputError
-from softh.jobs import api, records
+from softh.jobs import client, records
+from softh.scores import load
 from softh.store import read, write
+from softh.uploads import receive
 
 APP = str(Path(__file__).parents[2] / "app.py")
 
@@ -26,7 +28,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty place for everything, and no worker that would run anything."""
     monkeypatch.setenv("SOFTH_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("SOFTH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(api, "ensure_worker", lambda data=None: None)
+    monkeypatch.setattr(client, "ensure_worker", lambda data=None: None)
     monkeypatch.setattr(jobs, "ensure_worker", lambda data=None: None)
     # AppTest begins every run in Streamlit's older way of pages; frame.enter then runs again and a press is lost.
     really = PagesManager.__init__
@@ -83,13 +85,13 @@ def test_an_empty_page_says_what_to_do() -> None:
 
 
 def test_a_server_that_offers_no_folder_says_so() -> None:
-    assert "names some in `SOFTH_MODELS`" in text(opened(way=analyze.FOLDER))
+    assert "names some in `SOFTH_MODELS`" in text(opened(way=model_form.FOLDER))
 
 
 def test_a_model_of_a_folder_is_looked_at_and_queued_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_model(tmp_path / "shared" / "tiny")
     monkeypatch.setenv("SOFTH_MODELS", str(tmp_path / "shared"))
-    app = opened(way=analyze.FOLDER, documents="16", context="32")
+    app = opened(way=model_form.FOLDER, documents="16", context="32")
     assert "LlamaForCausalLM" in text(app)
     assert "Nothing to download" in text(app)
     press(press(app, "Estimate"), "Estimate")
@@ -101,14 +103,14 @@ def test_a_model_of_a_folder_is_looked_at_and_queued_once(tmp_path: Path, monkey
 def test_a_context_beyond_the_model_is_refused_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_model(tmp_path / "shared" / "tiny")
     monkeypatch.setenv("SOFTH_MODELS", str(tmp_path / "shared"))
-    app = opened(way=analyze.FOLDER, context="512")
+    app = opened(way=model_form.FOLDER, context="512")
     assert "ask for a context of 128" in text(app)
     assert "Estimate" not in [button.label for button in app.button]
 
 
 def test_an_accepted_upload_is_chosen_and_leaves_the_control(tmp_path: Path) -> None:
     files = files_of(save_model(tmp_path / "tiny"))
-    app = opened(way=analyze.UPLOAD, context="32")
+    app = opened(way=model_form.UPLOAD, context="32")
     first = [("config.json", files["config.json"], ""), ("tokenizer.json", files["tokenizer.json"], "")]
     app.file_uploader[0].set_value(first).run()
     assert "has no weights" in text(app)
@@ -117,7 +119,7 @@ def test_an_accepted_upload_is_chosen_and_leaves_the_control(tmp_path: Path) -> 
     assert not app.exception, app.exception
     assert not app.error
     assert not app.file_uploader[0].value
-    (kept,) = intake.kept()
+    (kept,) = receive.kept()
     assert app.selectbox(key="kept").value == f"config ({kept.model[-6:]})"
     assert "LlamaForCausalLM" in text(app)
     press(app, "Estimate")
@@ -128,15 +130,15 @@ def test_an_accepted_upload_is_chosen_and_leaves_the_control(tmp_path: Path) -> 
 
 def test_an_upload_that_does_not_fit_is_called_by_its_name(tmp_path: Path) -> None:
     files = files_of(save_model(tmp_path / "tiny"))
-    accepted = intake.receive([intake.Part(name, io.BytesIO(data)) for name, data in files.items()], name="mine")
-    app = opened(way=analyze.UPLOAD, kept=f"mine ({accepted.model[-6:]})", context="512")
+    accepted = receive.receive([receive.Part(name, io.BytesIO(data)) for name, data in files.items()], name="mine")
+    app = opened(way=model_form.UPLOAD, kept=f"mine ({accepted.model[-6:]})", context="512")
     assert "mine reads 128 tokens at most" in text(app)
 
 
 def test_a_text_of_one_s_own_is_kept_and_leaves_the_control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_model(tmp_path / "shared" / "tiny")
     monkeypatch.setenv("SOFTH_MODELS", str(tmp_path / "shared"))
-    app = opened(way=analyze.FOLDER, text="a file", context="32")
+    app = opened(way=model_form.FOLDER, text="a file", context="32")
     assert "Estimate" not in [button.label for button in app.button]
     app.file_uploader(key="text-file-0").set_value(("words.txt", b"one\n\ntwo", "text/plain")).run()
     assert not app.file_uploader(key="text-file-1").value
@@ -241,14 +243,14 @@ def test_a_score_typed_in_belongs_to_the_checkpoint(record: Callable, data: Path
     press(app, "Attach this score")
     (score,) = read.benchmarks(data).to_dicts()
     assert (score["model"], score["revision"], score["task"], score["score"]) == ("Mine", "step8", "hellaswag", 0.5)
-    assert score["source"] == attach.BY_HAND
+    assert score["source"] == score_upload.BY_HAND
 
 
 def test_scores_of_several_models_are_refused(record: Callable, data: Path) -> None:
     write.save(record("Mine"), data)
-    found = scores.from_file("two.csv", b"model,task,score\na,t,0.1\nb,t,0.2\n").rows
+    found = load.from_file("two.csv", b"model,task,score\na,t,0.1\nb,t,0.2\n").rows
     with pytest.raises(InputError, match="scores of 2 models"):
-        attach._of({"model": "Mine", "revision": "main", "step": None}, found)
+        score_upload._of({"model": "Mine", "revision": "main", "step": None}, found)
 
 
 def test_an_estimate_that_is_stored_is_offered(hub: Hub, tmp_path: Path, record: Callable, data: Path) -> None:

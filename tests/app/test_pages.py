@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from softh.store import schema, shared, write
+from softh.store import schema, share, write
 
 APP = str(Path(__file__).parents[2] / "app.py")
 PAGES = ("pages/trajectory.py", "pages/frontier.py", "pages/layers.py", "pages/method.py")
@@ -209,7 +209,7 @@ def test_a_share_that_is_away_is_one_sentence_and_its_estimates_are_shown(
     lab.mkdir()
     monkeypatch.setenv("SOFTH_CACHE", str(finished / "cache"))
     monkeypatch.setenv("SOFTH_RUNS", str(lab))
-    monkeypatch.setattr(shared, "EVERY", 0.0)
+    monkeypatch.setattr(share, "EVERY", 0.0)
     write.pack(finished)
     (finished / schema.DATABASE).unlink()  # what is shown comes from the copies alone
     app = opened(page)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import decks
-from dashboard.decks import Slide
+from dashboard.decks import store
+from dashboard.decks.store import Slide
 from softh.store import write
 
 APP = str(Path(__file__).parents[2] / "app.py")
@@ -45,7 +45,7 @@ def test_without_a_deck_the_page_says_how_to_begin_one(data: Path) -> None:
 
 
 def test_a_deck_shows_the_slide_of_the_link(data: Path) -> None:
-    decks.save("talk", [Slide("layers", VIEW, "plane", "First"), Slide("layers", VIEW, None, "Second", "note")])
+    store.save("talk", [Slide("layers", VIEW, "plane", "First"), Slide("layers", VIEW, None, "Second", "note")])
     app = opened(deck="talk", slide="2")
     assert not app.exception
     assert len(figures(app)) == 2
@@ -54,23 +54,23 @@ def test_a_deck_shows_the_slide_of_the_link(data: Path) -> None:
 
 
 def test_words_are_kept_as_they_are_written(data: Path) -> None:
-    decks.save("talk", [Slide("layers", VIEW)])
+    store.save("talk", [Slide("layers", VIEW)])
     opened(deck="talk").text_input(key="title-talk-0").set_value("Mine").run()
-    assert decks.load("talk")[0].title == "Mine"
+    assert store.load("talk")[0].title == "Mine"
 
 
 def test_slides_are_moved_with_their_words(data: Path) -> None:
-    decks.save("talk", [Slide("layers", VIEW, title=title) for title in "ab"])
+    store.save("talk", [Slide("layers", VIEW, title=title) for title in "ab"])
     app = opened(deck="talk", slide="2")
     [up] = [button for button in app.button if button.label == "Up"]
     app = up.click().run()
-    assert [slide.title for slide in decks.load("talk")] == ["b", "a"]
+    assert [slide.title for slide in store.load("talk")] == ["b", "a"]
     assert app.radio(key="slide").value == "1"
     assert app.text_input(key="title-talk-0").value == "b"
 
 
 def test_removing_the_last_slide_leaves_an_empty_deck_that_says_so(data: Path) -> None:
-    decks.save("talk", [Slide("layers", VIEW)])
+    store.save("talk", [Slide("layers", VIEW)])
     [remove] = [button for button in opened(deck="talk").button if button.label == "Remove"]
     app = remove.click().run()
     assert not app.exception
@@ -96,7 +96,7 @@ def test_a_bad_deck_is_a_sentence(content: str, words: str, data: Path) -> None:
 
 @pytest.mark.parametrize(("link", "words"), [({"deck": "gone"}, "deck gone"), ({"slide": "9"}, "slide 9")])
 def test_a_wrong_link_falls_back_with_a_note(link: dict, words: str, data: Path) -> None:
-    decks.save("talk", [Slide("layers", VIEW)])
+    store.save("talk", [Slide("layers", VIEW)])
     app = opened(**link)
     assert not app.exception
     assert f"The link asks for {words}" in text(app)

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from protocol import XSRF, Session, session
 from tiny import save_model
 
-from dashboard import decks
+from dashboard.decks import store
 from docs.screenshots.make import browser, free_port, serving
 from softh import access, jobs
 from softh.store import read
@@ -59,7 +59,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("SOFTH_WORKER_IDLE", "0")
         # The tests are whoever runs this machine, even where a module before them has made the pages' process of them.
         patch.setattr(access, "_find", access.Person)
-        decks.save("talk", [decks.Slide("layers", {})])
+        store.save("talk", [store.Slide("layers", {})])
         yield folder
 
 

@@ -1,0 +1,1 @@
+"""Controls of the pages and their names in the URL."""

@@ -1,0 +1,243 @@
+"""Every control of the pages, and its name in the URL: a view is a link, and a link is a view."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboard.controls import theme
+from dashboard.controls.links import asked, current, from_link, listed, note
+from dashboard.data import queries
+from dashboard.data.queries import Selection
+from dashboard.data.rows import View
+from dashboard.format import CORRECTIONS, ORDERS
+from dashboard.view import Empty
+
+__all__ = [
+    "draw", "from_link", "group", "number", "radio", "segments", "select", "several", "shared", "slider",
+    "text",
+    "toggle",
+]  # fmt: skip
+
+
+def draw() -> None:
+    """The shared controls, in the sidebar: corpus, settings, n-gram order and correction."""
+    st.session_state["selection"] = _shared()
+
+
+def shared() -> Selection:
+    """What the shared controls say."""
+    return _shared() if current() else st.session_state["selection"]
+
+
+def _shared() -> Selection:
+    if not (setups := queries.setups()):
+        raise Empty("There are no estimates yet: make one with `python -m softh estimate`.")
+    corpora = list(dict.fromkeys(setup.corpus for setup in setups))
+    corpus = select("Corpus", corpora, "corpus", help="The text that the hidden states were taken from.")
+    of_corpus = {setup.label: setup for setup in setups if setup.corpus == corpus}
+    label = next(iter(of_corpus))
+    if len(of_corpus) > 1:
+        label = select("Settings", list(of_corpus), "settings", help="Only equal settings compare.")
+    setup = of_corpus[label]
+    order = segments("n-gram order", [str(order) for order in setup.orders], "order", help=_ORDERS_HELP)
+    correction = segments("Correction", list(CORRECTIONS), "correction", help=_CORRECTIONS_HELP)
+    link = current()
+    return Selection(setup, View(int(order), correction, link.dark if link else theme.dark()))
+
+
+def select(
+    label: str,
+    options: Sequence[str],
+    key: str,
+    *,
+    default: str | None = None,
+    help: str | None = None,
+    where: DeltaGenerator | None = None,
+) -> str:
+    """One of many options, the first unless a default is named. key is the name in the URL, here and below."""
+    value = _one(key, options, default or options[0])
+    if current():
+        return value
+    # Without an index of its own the control writes every value into the URL, so that a link outlives new tables.
+    return _at(where).selectbox(label, options, None, key=key, bind="query-params", help=help) or value
+
+
+def segments(
+    label: str,
+    options: Sequence[str],
+    key: str,
+    *,
+    default: str | None = None,
+    help: str | None = None,
+    where: DeltaGenerator | None = None,
+) -> str:
+    """One of a few options that stand side by side."""
+    value = _one(key, options, default or options[0])
+    if current():
+        return value
+    of = _at(where)
+    return of.segmented_control(label, options, key=key, bind="query-params", required=True, help=help) or value
+
+
+def radio(
+    label: str, options: Sequence[str], key: str, *, captions: Sequence[str], where: DeltaGenerator | None = None
+) -> str:
+    """One of several options below each other, each with its words."""
+    value = _one(key, options, options[0])
+    if current():
+        return value
+    return _at(where).radio(label, options, key=key, bind="query-params", captions=captions) or value
+
+
+def slider(
+    label: str,
+    options: Sequence[str],
+    key: str,
+    *,
+    default: str | None = None,
+    help: str | None = None,
+    where: DeltaGenerator | None = None,
+) -> str:
+    """One of several options in their order; its default stands for itself in a link."""
+    usual = default or options[0]
+    value = _one(key, options, usual, hold=False)
+    if current():
+        return value
+    # This control leaves the URL at its default, so that the default has to be its own.
+    return _at(where).select_slider(label, options, usual, key=key, bind="query-params", help=help)
+
+
+def several(
+    label: str,
+    options: Sequence[str],
+    key: str,
+    *,
+    default: Sequence[str],
+    help: str | None = None,
+    where: DeltaGenerator | None = None,
+) -> list[str]:
+    """Any number of options, in the order they were chosen; none is an answer too."""
+    value = _many(key, options, default)
+    if current():
+        return value
+    return _at(where).multiselect(label, options, key=key, bind="query-params", help=help)
+
+
+def toggle(
+    label: str,
+    key: str,
+    *,
+    default: bool = False,
+    help: str | None = None,
+    where: DeltaGenerator | None = None,
+) -> bool:
+    """Yes or no; in a link `true` or `false`."""
+    words = {"true": True, "false": False}
+    wanted = asked(key)
+    if unknown := [word for word in wanted if word not in words]:
+        note(key, unknown, list(words), str(default).lower())
+    value = words.get(wanted[-1], default) if wanted else default
+    if current():
+        return value
+    if not default:
+        st.session_state[key] = st.session_state.get(key, value)  # as in `text`
+    return _at(where).toggle(label, default, key=key, bind="query-params", help=help)
+
+
+def number(
+    label: str,
+    key: str,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    step: float | None = None,
+    help: str | None = None,
+    where: DeltaGenerator | None = None,
+) -> float | None:
+    """A number of low to high, or None where nothing was written."""
+    wanted = asked(key)
+    value = _number(wanted[-1] if wanted else None, low, high)
+    if wanted and value is None:
+        note(key, wanted, [f"numbers of {low:g} to {high:g}"], "none")
+    if current():
+        return value
+    least, most = (float(end) if math.isfinite(end) else None for end in (low, high))
+    # A number out of bounds never reaches the control, which would refuse it with a traceback.
+    st.session_state[key] = value if wanted else _number(st.session_state.get(key), low, high)
+    return _at(where).number_input(label, least, most, None, step, key=key, bind="query-params", help=help)
+
+
+def text(
+    label: str,
+    key: str,
+    *,
+    placeholder: str | None = None,
+    help: str | None = None,
+    where: DeltaGenerator | None = None,
+) -> str:
+    """Free words, such as those of a search; '' where nothing was written."""
+    wanted = (asked(key) or [""])[-1]
+    if current():
+        return wanted.strip()
+    # A control that is moved by another's coming or going no longer writes into the URL, unless it is given its value.
+    st.session_state[key] = st.session_state.get(key, wanted)
+    of = _at(where)
+    return of.text_input(label, key=key, bind="query-params", placeholder=placeholder, help=help).strip()
+
+
+def group(label: str) -> DeltaGenerator | None:
+    """A place for controls that are needed seldom, closed at first; nothing where a link draws none."""
+    return None if current() else st.sidebar.expander(label)
+
+
+def _at(where: DeltaGenerator | None) -> DeltaGenerator:
+    return st.sidebar if where is None else where
+
+
+def _one(key: str, options: Sequence[str], default: str, *, hold: bool = True) -> str:
+    """The option to show: what a link asks for, else the control's own while that is on offer, else the default.
+
+    What a link asks for in vain is said. With hold, the control has this value when it is drawn.
+    """
+    wanted, link = asked(key), current()
+    held: Any = next(iter(wanted), None) if link else st.session_state.get(key)
+    value: str = held if held in options else default
+    if unknown := [name for name in wanted if name not in options]:
+        note(key, unknown, options, value)
+    if hold and not link:
+        st.session_state[key] = value
+    return value
+
+
+def _many(key: str, options: Sequence[str], default: Sequence[str]) -> list[str]:
+    """The same for a control of several options."""
+    wanted = asked(key)
+    link = current()
+    held = [name for name in wanted if name] if wanted or link else st.session_state.get(key)
+    kept = [name for name in held or [] if name in options]
+    # `?models=` is a link to nothing chosen.
+    empty = wanted == [""] or (not wanted and held == [] and not link)
+    value = kept if kept or empty else list(default)
+    if unknown := [name for name in wanted if name and name not in options]:
+        note(key, unknown, options, listed(value))
+    if not link:
+        st.session_state[key] = value
+    return value
+
+
+def _number(value: Any, low: float, high: float) -> float | None:
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) and low <= found <= high else None
+
+
+_ORDERS_HELP = "Labels are n-grams of tokens: " + ", ".join(f"{order} {name}" for order, name in ORDERS.items()) + "."
+_CORRECTIONS_HELP = (
+    "**corrected**: raw − null. **raw**: as defined, and as published. **null**: the same labels, shuffled over "
+    "positions, which is what sparse labels alone would give."
+)

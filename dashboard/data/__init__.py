@@ -1,0 +1,1 @@
+"""Queries of the pages to the store, cached, and the tables made from them."""

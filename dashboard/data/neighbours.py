@@ -1,0 +1,97 @@
+"""Where an estimate of one's own landed: its neighbours on the plane, in a sentence, and the links that show it."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from dashboard.data import queries
+from dashboard.data.rows import title
+from dashboard.format import CORRECTIONS, checkpoint_name, order_name, plus_minus, standard_error
+
+NEAREST = 3
+CORRECTION = "corrected"
+Links = dict[str, dict[str, str | list[str]]]
+"""Path of a page → parameters of a link to it."""
+
+
+def own() -> pl.DataFrame:
+    """The estimates that are run files here, latest first; see :func:`softh.store.read.estimates`."""
+    return queries.estimates().filter("own").sort("created_at", descending=True)
+
+
+def setup_of(estimate: Mapping[str, Any]) -> queries.Setup:
+    """The setup that an estimate can be compared in."""
+    return next(setup for setup in queries.setups() if setup.settings == estimate["settings"])
+
+
+def points_beside(estimate: Mapping[str, Any]) -> tuple[dict[str, Any], pl.DataFrame]:
+    """The estimate's own row of the plane at its lowest order, and those of all other models in its setup."""
+    setup = setup_of(estimate)
+    models = tuple(queries.comparable(setup)["model"].unique().sort())
+    rows = queries.trajectory(setup, models).filter(
+        pl.col("ngram") == min(setup.orders), pl.col("correction") == CORRECTION
+    )
+    mine = rows.filter(pl.col("estimate_id") == estimate["estimate_id"])
+    others = rows.filter(pl.col("model") != estimate["model"]).drop_nulls(["input", "output"])
+    return next(iter(mine.to_dicts()), {}), others
+
+
+def neighbours(point: Mapping[str, Any], others: pl.DataFrame, count: int = NEAREST) -> pl.DataFrame:
+    """The nearest checkpoint of each other model, nearest first, with its `distance` on the plane in units of log n."""
+    away = ((pl.col("input") - point["input"]) ** 2 + (pl.col("output") - point["output"]) ** 2).sqrt()
+    nearest = others.with_columns(away.alias("distance")).sort("distance")
+    return nearest.unique("model", keep="first", maintain_order=True).head(count)
+
+
+def landed(estimate: Mapping[str, Any]) -> tuple[str, Links]:
+    """:func:`sentence` and :func:`links`, remembered until something else is measured in the same setup."""
+    setup = setup_of(estimate)
+    return _landed(queries.version_of(setup), setup.label, _named(setup), estimate["estimate_id"], estimate)
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _landed(version: str, label: str, named: bool, estimate_id: str, _row: Mapping[str, Any]) -> tuple[str, Links]:
+    # What begins with _ is no part of the key.
+    return sentence(_row), links(_row)
+
+
+def sentence(estimate: Mapping[str, Any]) -> str:
+    """Where an estimate lies and which three models are nearest, with what the distance may be due to chance."""
+    point, others = points_beside(estimate)
+    if not point or point["input"] is None or point["output"] is None:
+        return "A newer estimate of the same checkpoint has taken its place, or it has no number on the plane."
+    where = ", ".join(
+        f"{symbol} {plus_minus(point[name], standard_error(point, name))}"
+        for name, symbol in (("input", "I(X;Z)"), ("output", "I(Y;Z)"))
+    )
+    near = neighbours(point, others).to_dicts()
+    words = f"It lies at {where} of log n, {order_name(point['ngram'])}, {CORRECTIONS[CORRECTION]}."
+    if not near:
+        return f"{words} Nothing else was measured on this text with these settings yet, so it has no neighbours."
+    named = [f"{row['model']} at {checkpoint_name(row)} ({row['distance']:.4f} away)" for row in near]
+    listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+    error = math.hypot(*(standard_error(point, name) or 0.0 for name in ("input", "output")))
+    return f"{words} Nearest: {listed}; its own standard error is {error:.4f}."
+
+
+def links(estimate: Mapping[str, Any]) -> Links:
+    """Path of a page → parameters of the link that shows an estimate there, its neighbours beside it."""
+    setup, (point, others) = setup_of(estimate), points_beside(estimate)
+    shared: dict[str, str | list[str]] = {"corpus": setup.corpus}
+    if _named(setup):
+        shared["settings"] = setup.label
+    near = neighbours(point, others)["model"].to_list() if point else []
+    stands_out: dict[str, str | list[str]] = {"points": [title(estimate)]} if point else {}
+    return {
+        "trajectory": {**shared, "models": [estimate["model"], *near], **stands_out},
+        "frontier": shared,
+        "layers": {**shared, "model": estimate["model"], "revision": estimate["revision"]},
+    }
+
+
+def _named(setup: queries.Setup) -> bool:
+    """Whether its corpus alone does not tell a setup from others."""
+    return sum(other.corpus == setup.corpus for other in queries.setups()) > 1

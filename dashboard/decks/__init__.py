@@ -1,0 +1,1 @@
+"""Decks of slides: files of links, their rendering and their controls."""

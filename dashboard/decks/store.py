@@ -1,0 +1,163 @@
+"""Decks: small files in data/decks that hold links to views, never their numbers. The only place that writes them."""
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from softh import access, settings
+from softh.errors import InputError
+
+VERSION = 1
+HOME = "trajectory"
+"""The page that the router opens at no path of its own."""
+LONGEST = 60
+"""Characters of a name, and of a deck its slides: what fits a list and a talk."""
+
+
+@dataclass(frozen=True)
+class Slide:
+    """One view by its link, with words of the reader's own."""
+
+    page: str
+    query: Mapping[str, Sequence[str]]
+    """As `urllib.parse.parse_qs` gives."""
+    figure: str | None = None
+    """Key of one figure of the view; None is all of them."""
+    title: str = ""
+    """Empty is the view's own."""
+    note: str = ""
+
+
+def names() -> list[str]:
+    """Every deck, by name."""
+    return sorted(path.stem for path in _folder().glob("*.json") if path.stem == _safe(path.stem))
+
+
+def load(name: str) -> list[Slide]:
+    """The slides of a deck in their order.
+
+    Raises InputError where there is none of this name, or its file is no deck that this version can read.
+    """
+    file = _file(name)
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        version, slides = content["version"], content["slides"]
+    except FileNotFoundError:
+        raise InputError(f"There is no deck {name!r}: add a figure to it by the menu under the figure.") from None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{file.name} is no deck that can be read ({error}): mend or remove {file}.") from None
+    if version != VERSION:
+        raise InputError(f"{file.name} is a deck of version {version}, this is version {VERSION}: upgrade softh.")
+    try:
+        return [_slide(slide) for slide in slides]
+    except (TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"{file.name} has a slide that is no link to a view ({error!r}): mend {file}.") from None
+
+
+def save(name: str, slides: Sequence[Slide]) -> str:
+    """Write a deck whole or not at all; returns the name it got, of letters, digits and hyphens."""
+    access.check()
+    folder, safe = _folder(), _named(name)
+    if len(slides) > LONGEST:
+        raise InputError(f"A deck holds at most {LONGEST} slides, this one has {len(slides)}: begin another.")
+    content = {"version": VERSION, "slides": [asdict(slide) for slide in slides]}
+    text = json.dumps(content, ensure_ascii=False, indent=1)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        new = folder / f".{safe}.{os.getpid()}.new"
+        with new.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(folder / f"{safe}.json")
+    except OSError as error:
+        raise InputError(f"The deck cannot be written to {folder} ({error.strerror}): make it writable.") from None
+    return safe
+
+
+def add(name: str, slide: Slide) -> int:
+    """Append a slide, to a new deck if there is none of this name; returns its number."""
+    safe = _named(name)
+    with _alone():
+        slides = [*(load(safe) if safe in names() else []), slide]
+        save(safe, slides)
+    return len(slides)
+
+
+def put(name: str, place: int, slide: Slide) -> None:
+    """Change the words of a slide; counted from 0."""
+    with _alone():
+        slides = load(name)
+        save(name, [*slides[:place], slide, *slides[place + 1 :]])
+
+
+def move(name: str, place: int, by: int) -> int:
+    """Move a slide towards the end (by 1) or the beginning (by -1); returns where it is then."""
+    with _alone():
+        slides = load(name)
+        to = min(max(place + by, 0), len(slides) - 1)
+        slides.insert(to, slides.pop(place))
+        save(name, slides)
+    return to
+
+
+def drop(name: str, place: int) -> None:
+    """Take a slide out."""
+    with _alone():
+        slides = load(name)
+        save(name, [*slides[:place], *slides[place + 1 :]])
+
+
+def remove(name: str) -> None:
+    """Delete a deck."""
+    access.check()
+    _file(name).unlink(missing_ok=True)
+
+
+def _slide(content: Mapping[str, Any]) -> Slide:
+    query = {str(key): [str(value) for value in values] for key, values in content["query"].items()}
+    figure = content.get("figure")
+    words = (str(content.get(key, "")) for key in ("title", "note"))
+    return Slide(str(content["page"]), query, None if figure is None else str(figure), *words)
+
+
+def _folder() -> Path:
+    return settings.data() / "decks"
+
+
+def _file(name: str) -> Path:
+    return _folder() / f"{_named(name)}.json"
+
+
+def _named(name: str) -> str:
+    """The safe form of a name; what is typed chooses no path."""
+    if not (safe := _safe(name)):
+        raise InputError(f"A deck needs a name with letters or digits, not {name!r}: type another.")
+    return safe
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[\W_]+", "-", name).strip("-")[:LONGEST].strip("-")
+
+
+@contextmanager
+def _alone() -> Generator[None]:
+    """One change at a time, of all processes: two readers who add a slide at once both find it there."""
+    access.check()
+    folder = _folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise InputError(f"The folder {folder} cannot be made ({error.strerror}): make it writable.") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

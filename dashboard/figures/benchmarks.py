@@ -1,0 +1,212 @@
+"""Figures of the benchmarks page: scatter with its line, matrix with stars, forest; alt text in `layout.meta`."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from math import isnan
+
+import plotly.graph_objects as go
+
+from dashboard.figures.label_placement import Wish, places
+from dashboard.figures.plane import HEIGHT
+from dashboard.figures.template import SYMBOLS, Look, mix, template
+from dashboard.format import coefficient, short_model, signed
+from softh.analysis.correlation import Detail, Effect, Matrix, Study
+
+STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
+LABELLED = 14
+"""Models that are all named on the scatter; of more only those far from the line."""
+FAR = 1.5
+"""Standard deviations from the line from which a model is named."""
+_SHOWN = (470.0, 430.0)
+"""Pixels of the scatter's axes on a page of the usual width."""
+_POSITIONS = {"right": "middle right", "left": "middle left", "top": "top center", "bottom": "bottom center"}
+_SPACE = "\u00a0\u00a0"
+"""Between a marker and its name: Plotly sets them close."""
+_ROOM = {"t": 8, "l": 66, "b": 60}
+"""Pixels that axes need: where they outgrow the margins, Plotly draws everything once more."""
+_FAMILIES = 14
+"""Families shown in the forest, those whose absence changes most."""
+
+
+def scatter(cell: Study, detail: Detail, families: Sequence[str], method: str, look: Look) -> go.Figure:
+    """Predictor against score, one colour and marker a family, with the least-squares line and its interval."""
+    figure = go.Figure(layout={"template": template(look), "height": HEIGHT, "hovermode": "closest"})
+    line = detail.line
+    band = {"line": {"width": 0}, "hoverinfo": "skip", "showlegend": False, "mode": "lines"}
+    figure.add_scatter(x=line.x, y=line.high, **band)
+    figure.add_scatter(x=line.x, y=line.low, fill="tonexty", fillcolor=_clear(look.muted), **band)
+    ink = {"color": look.muted, "width": 1.5}
+    figure.add_scatter(x=line.x, y=line.y, line=ink, mode="lines", hoverinfo="skip", showlegend=False)
+    ranges = [
+        _range([*_ends(cell.x[:, 0], cell.x_error[:, 0]), *line.x]),
+        _range([*_ends(cell.y[:, 0], cell.y_error[:, 0]), *line.low, *line.high]),
+    ]
+    named = outliers(cell, detail) if len(cell.names) > LABELLED else range(len(cell.names))
+    sides = _sides(cell, named, ranges)
+    for family in sorted(set(cell.family)):
+        rows = [row for row, name in enumerate(cell.family) if name == family]
+        place = families.index(family)
+        colour, symbol = look.colours[place % len(look.colours)], SYMBOLS[place % len(SYMBOLS)]
+        figure.add_scatter(
+            x=cell.x[rows, 0], y=cell.y[rows, 0], name=short_model(family), mode="markers+text",
+            error_x=_error(cell.x_error[rows, 0], colour), error_y=_error(cell.y_error[rows, 0], colour),
+            marker={"color": colour, "symbol": symbol, "size": 9, "line": {"color": look.background, "width": 1}},
+            text=[f"{_SPACE}{short_model(cell.names[row])}{_SPACE}" if row in sides else "" for row in rows],
+            textposition=[_POSITIONS[sides.get(row, "right")] for row in rows],
+            textfont={"size": 11, "color": look.muted}, cliponaxis=False,
+            hovertext=[_card(cell, detail, row) for row in rows], hoverinfo="text",
+        )  # fmt: skip
+    figure.update_layout(legend={"y": 1.01, "yanchor": "bottom", "x": 0, "xanchor": "left"}, margin={**_ROOM, "r": 20})
+    figure.update_xaxes(title_text=cell.predictors[0], nticks=7, range=ranges[0])
+    figure.update_yaxes(title_text=cell.scores[0], nticks=7, range=ranges[1])
+    alt = (
+        f"{cell.scores[0]} against {cell.predictors[0]} of {len(cell.names)} models of {detail.plain.families} "
+        f"families: {method} {coefficient(detail.plain)}."
+    )
+    return figure.update_layout(meta={"alt": alt})
+
+
+def matrix(found: Matrix, words: str, look: Look) -> go.Figure:
+    """Coefficients by colour and number, with stars after the correction over the whole matrix; `words` for a slide."""
+    few = len(found.scores) <= 14
+    # Not the whole colour: ink must be read on all of them.
+    low, high = (mix(look.colours[place], look.background, 0.5) for place in (1, 0))
+    scale = [[0, low], [0.5, look.background], [1, high]]
+    figure = go.Figure(layout={"template": template(look), "height": 180 + 40 * len(found.predictors)})
+    shown = [[None if isnan(v) else float(v) for v in row] for row in found.value]
+    figure.add_heatmap(
+        z=shown, x=list(found.scores), y=list(found.predictors), zmin=-1, zmax=1, colorscale=scale, xgap=2, ygap=2,
+        text=[[_entry(found, i, j, few) for j in range(len(found.scores))] for i in range(len(found.predictors))],
+        texttemplate="%{text}", textfont={"size": 11, "color": look.ink}, hoverinfo="text",
+        hovertext=[[_cell_card(found, i, j) for j in range(len(found.scores))] for i in range(len(found.predictors))],
+        # Below and not beside, where it would take a third of a telephone's width from the cells.
+        colorbar={
+            "title": {"text": found.method.capitalize(), "side": "top", "font": {"size": 12}}, "tickfont": {"size": 11},
+            "thickness": 10, "outlinewidth": 0, "len": 0.9, "orientation": "h", "yanchor": "top", "y": -0.02,
+        },
+    )  # fmt: skip
+    figure.update_xaxes(side="top", tickangle=-35, showgrid=False, ticks="", fixedrange=True)
+    figure.update_yaxes(autorange="reversed", showgrid=False, ticks="", fixedrange=True)
+    called = [
+        f"{found.predictors[i]} with {found.scores[j]} {found.value[i, j]:.2f}"
+        for i in range(len(found.predictors)) for j in range(len(found.scores)) if found.q[i, j] < STARS[-1][0]
+    ]  # fmt: skip
+    said = "; ".join(called[:8]) + (f" and {len(called) - 8} more" if len(called) > 8 else "")
+    what = f"{found.method.capitalize()} of {len(found.predictors)} predictors with {len(found.scores)} scores."
+    left = f"After correction: {said}." if called else "None is left after correction."
+    return figure.update_layout(meta={"alt": f"{what} {left}", "title": f"Measures against scores, {words}"})
+
+
+def forest(detail: Detail, method: str, look: Look) -> go.Figure:
+    """The coefficient as it is, adjusted, without each family and without any one model, with intervals."""
+    order = sorted(detail.without_family, key=lambda one: -abs(one.value - detail.plain.value))[:_FAMILIES]
+    rows = [detail.plain, *detail.adjusted, detail.without_model, *sorted(order, key=lambda one: -one.value)]
+    figure = go.Figure(layout={"template": template(look), "height": 90 + 27 * len(rows), "showlegend": False})
+    figure.add_vline(x=0, line={"color": look.muted, "width": 1})
+    figure.add_vline(x=detail.plain.value, line={"color": look.muted, "width": 1, "dash": "dot"})
+    adjusted = 1 + len(detail.adjusted)
+    for some, colour, symbol in (
+        (rows[:1], look.ink, "square"),
+        (rows[1:adjusted], look.colours[0], "circle"),
+        (rows[adjusted:], look.muted, "circle"),
+    ):
+        # One without an interval has none on either side, and no bar is drawn.
+        error = {
+            "type": "data", "symmetric": False, "array": [row.high - row.value for row in some],
+            "arrayminus": [row.value - row.low for row in some], "color": colour, "thickness": 2, "width": 0,
+        }  # fmt: skip
+        figure.add_scatter(
+            x=[row.value for row in some], y=[short_model(row.name) for row in some], mode="markers", error_x=error,
+            marker={"color": colour, "size": 9, "symbol": symbol},
+            hovertext=[_effect_card(row, detail) for row in some], hoverinfo="text",
+        )  # fmt: skip
+    figure.update_yaxes(autorange="reversed", showgrid=False, ticks="", tickfont={"size": 11})
+    figure.update_xaxes(title_text=f"{method.capitalize()}, 95 % interval", range=_limits(rows), nticks=7)
+    said = "; ".join(f"{row.name} {coefficient(row)}" for row in rows)
+    return figure.update_layout(meta={"alt": f"Forest plot. {said}."}, margin={**_ROOM, "l": 156})
+
+
+def outliers(cell: Study, detail: Detail, most: int = 6) -> list[int]:
+    """Rows of the models farthest from the line, farthest first."""
+    far = [row for row in range(len(cell.names)) if abs(detail.line.residual[row]) >= FAR]
+    return sorted(far, key=lambda row: -abs(detail.line.residual[row]))[:most]
+
+
+def _sides(cell: Study, named: Iterable[int], ranges: Sequence[tuple[float, float]]) -> dict[int, str]:
+    """Row of each model whose name has room → the side of its point where it stands."""
+    (left, right), (low, high) = ranges
+    across = (cell.x[:, 0] - left) / (right - left) * _SHOWN[0]
+    up = (cell.y[:, 0] - low) / (high - low) * _SHOWN[1]
+    pixels = list(zip(across.tolist(), up.tolist(), strict=True))
+    wishes = {row: Wish(short_model(cell.names[row]), *pixels[row]) for row in named}
+    found = {id(place.wish): place.side for place in places(list(wishes.values()), pixels, *_SHOWN)}
+    return {row: found[id(wish)] for row, wish in wishes.items() if id(wish) in found}
+
+
+def _ends(values: Iterable[float], errors: Iterable[float]) -> Iterator[float]:
+    """Both ends of every error bar."""
+    for value, error in zip(values, errors, strict=True):
+        yield from (value, value) if isnan(error) else (value - error, value + error)
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    """Limits that hold all values, with room for half a marker and a name."""
+    known = [float(value) for value in values if not isnan(value)]
+    pad = 0.07 * (max(known) - min(known)) or 0.5
+    return min(known) - pad, max(known) + pad
+
+
+def stars(q: float) -> str:
+    """'**' for q < .01 and so on."""
+    return next((mark for level, mark in STARS if q < level), "")
+
+
+def _entry(found: Matrix, i: int, j: int, few: bool) -> str:
+    value = found.value[i, j]
+    if isnan(value):
+        return "–"
+    number = signed(value).replace("0.", ".", 1)
+    return f"{number}{stars(found.q[i, j])}" if few else stars(found.q[i, j])
+
+
+def _cell_card(found: Matrix, i: int, j: int) -> str:
+    title = f"<b>{found.predictors[i]}</b> with <b>{found.scores[j]}</b>"
+    if (i, j) in found.reasons:
+        return f"{title}<br>{found.reasons[i, j]}"
+    return (
+        f"{title}<br>{found.method.capitalize()} {signed(found.value[i, j])}, 95 % {signed(found.low[i, j])} to "
+        f"{signed(found.high[i, j])}<br>n = {found.n[i, j]} of {found.families[i, j]} families<br>"
+        f"p = {found.p[i, j]:.2g}, q = {found.q[i, j]:.2g} over the matrix"
+    )
+
+
+def _card(cell: Study, detail: Detail, row: int) -> str:
+    return (
+        f"<b>{cell.names[row]}</b><br>{cell.family[row]}<br>{cell.predictors[0]} = {cell.x[row, 0]:.4g}"
+        f"{_plus(cell.x_error[row, 0])}<br>{cell.scores[0]} = {cell.y[row, 0]:.4g}{_plus(cell.y_error[row, 0])}<br>"
+        f"{detail.line.residual[row]:+.1f} standard deviations from the line"
+    )
+
+
+def _effect_card(row: Effect, detail: Detail) -> str:
+    ends = f"{signed(row.low)} to {signed(row.high)}" if not isnan(row.low) else "no interval of its own"
+    what = "range" if row is detail.without_model else "95 %"
+    return f"<b>{row.name}</b><br>{signed(row.value)}, {what} {ends}<br>n = {row.n} of {row.families} families"
+
+
+def _plus(error: float) -> str:
+    return f" ± {error:.2g}" if not isnan(error) else ""
+
+
+def _error(values: Iterable[float], colour: str) -> dict[str, object] | None:
+    known = [0.0 if isnan(value) else value for value in values]
+    return {"array": known, "color": colour, "thickness": 1, "width": 0} if any(known) else None
+
+
+def _limits(rows: Sequence[Effect]) -> list[float]:
+    ends = [end for row in rows for end in (row.value, row.low, row.high, 0.0) if not isnan(end)]
+    return [max(min(ends) - 0.05, -1.25), min(max(ends) + 0.05, 1.25)]
+
+
+def _clear(colour: str) -> str:
+    red, green, blue = (int(mix(colour, colour, 1)[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.15)"

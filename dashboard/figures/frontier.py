@@ -1,0 +1,297 @@
+"""The figure of finished models: families by colour, stages by marker, parameters by size, the frontier as steps."""
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+import polars as pl
+
+from dashboard.data.quantities import PLANE, Axis, row_words
+from dashboard.figures.label_placement import GAP, Wish, places
+from dashboard.figures.plane import rays, span
+from dashboard.figures.runs import View
+from dashboard.figures.template import Look, look, mix, template
+from dashboard.format import CORRECTIONS, card, count, order_name, plus_minus, standard_error
+from softh.analysis.finished_models import by_stage, stage_name
+
+HEIGHT = 620
+_SHOWN = 560.0, 430.0
+"""Pixels that the axes have at least on a desk; what is placed by them overlaps on none wider."""
+_LEGEND_WIDTH, _LEGEND_LINE = 380, 29
+"""Pixels that the legend has in a window of usual width, and that a line of it is high."""
+_NAMED = 26
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Models:
+    """What is drawn: rows of finished models with x, y and their errors, and what is known of them together."""
+
+    rows: pl.DataFrame
+    """Columns of an estimate on the plane, and x, y, x_error, y_error (dashboard.data.quantities.placed), distance."""
+    front: Sequence[str]
+    """Estimate ids on the Pareto frontier."""
+    origins: Mapping[str, str]
+    """Post-trained model → the model it was made from."""
+    picked: Collection[str]
+    """Estimate ids that the reader chose."""
+    families: Sequence[str]
+    """Every family of the tables, so that each keeps its colour whatever is filtered."""
+
+
+def frontier(models: Models, x: Axis, y: Axis, view: View) -> go.Figure:
+    """One point a model; alt text in `layout.meta`."""
+    of, rows = look(view.dark), models.rows.to_dicts()
+    figure = go.Figure(layout={"template": template(of), "height": HEIGHT, "hovermode": "closest"})
+    ranges = _axes(figure, rows, x, y, view, of)
+    if (x, y) == PLANE:
+        rays(figure, *ranges, of)
+    size = sizes([row["parameters"] for row in rows])
+    points = [_points(mine, models, x, y, size, of) for _, mine in sorted(_groups(rows).items())]
+    lines = [*_frontier(models, x, y, ranges, of), *_arrows(rows, models.origins, of)]
+    figure.add_traces([*lines, *points, *_rings(rows, models.picked, size, of), *legend(rows, models.families, of)])
+    _names(figure, rows, models, x, y, ranges, of)
+    figure.update_layout(
+        meta={"alt": _alt(models, x, y, view)}, dragmode="zoom", clickmode="event+select",
+        margin={"t": 26, "r": 58, "l": 84, "b": 73 + _LEGEND_LINE * _legend_lines(figure)},
+        legend={"yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "itemsizing": "trace"},
+    )  # fmt: skip
+    return figure
+
+
+def _legend_lines(figure: go.Figure) -> int:
+    """About how many lines the legend takes on a desk. When it outgrows its margin, Plotly draws everything twice."""
+    names = [trace.name for trace in figure.data if trace.name and trace.showlegend is not False]
+    return math.ceil(sum(40 + 6 * len(name) for name in names) / _LEGEND_WIDTH)
+
+
+def _axes(
+    figure: go.Figure, rows: Sequence[Row], x: Axis, y: Axis, view: View, of: Look
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Titles and limits of both axes; the limits."""
+    found = []
+    for letter, axis in (("x", x), ("y", y)):
+        ends = [row[letter] + sign * (row[f"{letter}_error"] or 0) for row in rows for sign in (-1, 1)]
+        if axis.log:
+            low, high = math.log10(min(ends)), math.log10(max(ends))
+            limits = low - 0.2, high + 0.2
+        else:
+            limits = span(ends) if (x, y) == PLANE else _tight(ends)
+        told = f"{order_name(view.order)}, {CORRECTIONS[view.correction]}" if axis.of_labels else "one number a model"
+        title = f"{axis.title}<br><span style='font-size:12px;color:{of.muted}'>{told}</span>"
+        figure.layout[f"{letter}axis"].update(
+            title_text=title, range=limits, nticks=7, type="log" if axis.log else "linear"
+        )
+        found.append(limits)
+    return found[0], found[1]
+
+
+def _tight(ends: Sequence[float]) -> tuple[float, float]:
+    low, high = min(ends), max(ends)
+    pad = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - pad, high + pad
+
+
+def _frontier(
+    models: Models, x: Axis, y: Axis, ranges: Sequence[tuple[float, float]], of: Look
+) -> Iterator[go.Scatter]:
+    """Steps between the models that no other beats."""
+    front = models.rows.filter(pl.col("estimate_id").is_in(list(models.front))).sort("x", "y").unique(["x", "y"])
+    front = front.sort("x", descending=x.better > 0)
+    if front.is_empty():
+        return
+    xs, ys = front["x"].to_list(), front["y"].to_list()
+    # Out to the edges of the axes: everything behind the line is beaten by a model on it.
+    edges = [10**end if axis.log else end for axis, limits in ((x, ranges[0]), (y, ranges[1])) for end in limits]
+    worst_x = edges[1] if x.better < 0 else edges[0]
+    worst_y = edges[2] if y.better > 0 else edges[3]
+    yield go.Scatter(
+        x=[xs[0], *xs, worst_x], y=[worst_y, *ys, ys[-1]], mode="lines", name="Pareto frontier",
+        line={"shape": "hv", "color": of.ink, "width": 1.3, "dash": "dot"}, hoverinfo="skip", legendrank=900,
+    )  # fmt: skip
+
+
+def _arrows(rows: Sequence[Row], origins: Mapping[str, str], of: Look) -> Iterator[go.Scatter]:
+    """From every model that is shown to what was made of it."""
+    by_name = {row["model"]: row for row in rows}
+    pairs = [(by_name[base], by_name[model]) for model, base in origins.items() if {model, base} <= set(by_name)]
+    if not pairs:
+        return
+    yield go.Scatter(
+        x=[value for a, b in pairs for value in (a["x"], b["x"], None)],
+        y=[value for a, b in pairs for value in (a["y"], b["y"], None)],
+        mode="lines+markers", name="post-training", hoverinfo="skip", legendrank=901,
+        line={"color": mix(of.muted, of.background, 0.8), "width": 1.4},
+        marker={
+            "symbol": "arrow", "angleref": "previous", "size": [0, 11, 0] * len(pairs), "standoff": 7,
+            "color": of.muted, "line": {"width": 0}, "opacity": 1,
+        },
+    )  # fmt: skip
+
+
+def _groups(rows: Sequence[Row]) -> dict[tuple[bool, str], list[Row]]:
+    """Rows of each family, one's own after all others, so that they lie on top."""
+    found: dict[tuple[bool, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((bool(row["own"]), row["family"]), []).append(row)
+    return found
+
+
+def _points(rows: Sequence[Row], models: Models, x: Axis, y: Axis, size: Mapping[int, float], of: Look) -> go.Scatter:
+    """The models of one family, with crosses of one standard error; one's own with a heavy rim."""
+    colour, variant = family_style(rows[0]["family"], models.families, of)
+    cross = {"color": mix(of.muted, of.background, 0.55), "thickness": 1, "width": 0}
+    hollow = "open" in variant
+    return go.Scatter(
+        x=[row["x"] for row in rows], y=[row["y"] for row in rows], mode="markers", name=rows[0]["family"],
+        legendgroup=rows[0]["family"], showlegend=False,
+        marker={
+            "symbol": [stage_symbol(row["stage"]) + variant for row in rows],
+            "size": [size[row["parameters"]] + 5 * row["own"] for row in rows],
+            "color": colour, "opacity": 1,
+            "line": {
+                "width": [3.0 if row["own"] else 2.0 if hollow else 0.8 for row in rows],
+                "color": [of.ink if row["own"] else colour if hollow else of.background for row in rows],
+            },
+        },
+        unselected={"marker": {"opacity": 1}},
+        error_x={"array": [row["x_error"] or 0 for row in rows], **cross},
+        error_y={"array": [row["y_error"] or 0 for row in rows], **cross},
+        customdata=[(row["estimate_id"], _card(row, models, x, y)) for row in rows],
+        hovertemplate="%{customdata[1]}<extra></extra>",
+    )  # fmt: skip
+
+
+def _card(row: Row, models: Models, x: Axis, y: Axis) -> str:
+    """Hover card: what the model is, both axes, the distance to the bound, and where the numbers come from."""
+    head = f"{row['family']}, {stage_name(row['stage'])}, {count(row['parameters'])} parameters, {row['weights']}"
+    origin = models.origins.get(row["model"])
+    extra = [f"{head}{f'<br>made from {origin}' if origin else ''}"]
+    extra += [row_words(row, name, axis) for name, axis in (("x", x), ("y", y)) if axis not in PLANE]
+    extra.append(f"distance to the bound = {plus_minus(row['distance'], standard_error(row, 'distance'))}")
+    extra += ["on the frontier"] * (row["estimate_id"] in models.front) + ["your own estimate"] * row["own"]
+    title, _, rest = card(row, row["model"]).partition("<br>")
+    return "<br>".join([title, *extra, rest])
+
+
+def _rings(rows: Sequence[Row], picked: Collection[str], size: Mapping[int, float], of: Look) -> Iterator[go.Scatter]:
+    mine = [row for row in rows if row["estimate_id"] in picked]
+    if mine:
+        yield go.Scatter(
+            x=[row["x"] for row in mine], y=[row["y"] for row in mine], mode="markers", name="selected",
+            hoverinfo="skip", legendrank=903,
+            marker={
+                "symbol": "circle-open", "size": [size[row["parameters"]] + 11 for row in mine], "color": of.ink,
+                "line": {"width": 2.2, "color": of.ink}, "opacity": 1,
+            },
+        )  # fmt: skip
+
+
+def _names(
+    figure: go.Figure, rows: Sequence[Row], models: Models, x: Axis, y: Axis, ranges: Sequence[tuple[float, float]],
+    of: Look,
+) -> None:  # fmt: skip
+    """Names of what matters, then of whatever has room: chosen, one's own, on the frontier, the largest."""
+    pixels = {row["estimate_id"]: _pixel(row, x, y, ranges) for row in rows}
+    picked, front, wishes = set(models.picked), set(models.front), dict[str, Wish]()
+
+    def matters(row: Row) -> tuple[bool, bool, bool, int]:
+        return row["estimate_id"] in picked, row["own"], row["estimate_id"] in front, row["parameters"]
+
+    for row in sorted(rows, key=matters, reverse=True)[:_NAMED]:
+        needed = row["estimate_id"] in picked or bool(row["own"])
+        name = row["model"].partition(" (")[0]
+        wishes[row["estimate_id"]] = Wish(name, *pixels[row["estimate_id"]], needed=needed)
+    by_id = {row["estimate_id"]: row for row in rows}
+    found = places(list(wishes.values()), list(pixels.values()), *_SHOWN)
+    sides = {id(place.wish): place.side for place in found}
+    named = [(by_id[key], wish) for key, wish in wishes.items() if id(wish) in sides]
+    # All at once: added one by one, each makes Plotly check all others again.
+    figure.layout.annotations = [
+        *figure.layout.annotations,
+        *(
+            {
+                "x": math.log10(row["x"]) if x.log else row["x"], "y": math.log10(row["y"]) if y.log else row["y"],
+                "text": f"<b>{wish.name}</b>" if wish.needed else wish.name, "showarrow": False,
+                "font": {"size": 11.5, "color": of.ink if any(matters(row)[:3]) else of.muted},
+                "bgcolor": of.veil, "borderpad": 0, **_BESIDE[sides[id(wish)]],
+            }
+            for row, wish in named
+        ),
+    ]  # fmt: skip
+
+
+def _pixel(row: Row, x: Axis, y: Axis, ranges: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Where a point lies on axes of the usual size."""
+    shares = [
+        ((math.log10(row[letter]) if axis.log else row[letter]) - low) / (high - low)
+        for letter, axis, (low, high) in (("x", x, ranges[0]), ("y", y, ranges[1]))
+    ]
+    return shares[0] * _SHOWN[0], shares[1] * _SHOWN[1]
+
+
+def _alt(models: Models, x: Axis, y: Axis, view: View) -> str:
+    front = models.rows.filter(pl.col("estimate_id").is_in(list(models.front))).sort("x").to_dicts()
+    told = [f"{row['model']} ({row_words(row, 'x', x)}, {row_words(row, 'y', y)})" for row in front[:6]]
+    more = f" and {len(front) - 6} more" if len(front) > 6 else ""
+    frontier = f" On the Pareto frontier: {'; '.join(told)}{more}." if told else ""
+    return f"{models.rows.height} finished models, {x.key} against {y.key}, {view.words}.{frontier}"
+
+
+_BESIDE: Mapping[str, Mapping[str, Any]] = {
+    "right": {"xanchor": "left", "xshift": GAP},
+    "left": {"xanchor": "right", "xshift": -GAP},
+    "top": {"yanchor": "bottom", "yshift": GAP - 3},
+    "bottom": {"yanchor": "top", "yshift": 3 - GAP},
+}
+
+
+STAGES = {"base": "circle", "sft": "square", "instruct": "pentagon", "dpo": "diamond", "unknown": "triangle-up"}
+_OTHERS = ("star", "hexagon", "cross", "x")
+"""Markers of stages that have none of their own."""
+_VARIANTS = ("", "-open", "-dot", "-open-dot")
+"""More families than colours: the second round is hollow, and so on."""
+SMALLEST, LARGEST = 9.0, 21.0
+
+
+def stage_symbol(stage: str | None) -> str:
+    """Marker of a stage; the same on every figure."""
+    name = stage_name(stage)
+    return STAGES.get(name) or _OTHERS[sum(map(ord, name)) % len(_OTHERS)]
+
+
+def family_style(family: str, families: Sequence[str], of: Look) -> tuple[str, str]:
+    """Colour of a family, and what is added to its markers where there are more families than colours."""
+    place = list(families).index(family)
+    return of.colours[place % len(of.colours)], _VARIANTS[place // len(of.colours) % len(_VARIANTS)]
+
+
+def sizes(parameters: Sequence[int]) -> Mapping[int, float]:
+    """Diameter in pixels of every number of parameters, along their logarithm."""
+    low, high = math.log(min(parameters)), math.log(max(parameters))
+    width = high - low
+    return {
+        number: SMALLEST + (LARGEST - SMALLEST) * ((math.log(number) - low) / width if width else 0.4)
+        for number in set(parameters)
+    }
+
+
+def legend(rows: Sequence[Mapping[str, Any]], families: Sequence[str], of: Look) -> Iterator[go.Scatter]:
+    """What colours, markers and sizes mean; a click on a family hides it."""
+    for family in sorted({row["family"] for row in rows}):
+        colour, variant = family_style(family, families, of)
+        yield _key(family, f"circle{variant}", colour, 11, rank=100, group=family)
+    for stage in by_stage(list({stage_name(row["stage"]) for row in rows})):
+        yield _key(stage, stage_symbol(stage), of.muted, 11, rank=500)
+    if any(row["own"] for row in rows):
+        yield _key("yours", "circle-open", of.ink, 13, rank=902)
+
+
+def _key(name: str, symbol: str, colour: str, size: float, *, rank: int, group: str | None = None) -> go.Scatter:
+    marker = {"symbol": symbol, "size": size, "color": colour, "line": {"width": 2, "color": colour}}
+    return go.Scatter(
+        x=[None], y=[None], mode="markers", name=name, legendgroup=group, legendrank=rank, marker=marker,
+        hoverinfo="skip",
+    )  # fmt: skip

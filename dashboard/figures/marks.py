@@ -1,0 +1,124 @@
+"""What stands out on a figure: the ends of phases, and the points that the reader chose."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import plotly.graph_objects as go
+
+from dashboard.data.phases import Found
+from dashboard.data.rows import Row
+from dashboard.figures.template import Look, add_to_layout
+from dashboard.format import checkpoint_name
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The end of one phase of one run, with its 95 % interval, in training steps and on the clock of the curves."""
+
+    path: str
+    text: str
+    step: float
+    place: float
+    low: float
+    high: float
+
+    def moved(self, place: Callable[[float], float]) -> "Mark":
+        """The same where the axis of the curves has them."""
+        return replace(self, place=place(self.place), low=place(self.low), high=place(self.high))
+
+
+def phase_marks(found: Sequence[Found], clock: str) -> list[Mark]:
+    """What the figures draw of them; places are on the clock of the curves, tokens or steps."""
+    return [
+        Mark(
+            each.name,
+            f"{name} ends near {each.said(end)}",
+            end.step,
+            *(each.at(step, clock) for step in (end.step, end.low, end.high)),
+        )
+        for each in found
+        for name, end in each.ends.items()
+    ]
+
+
+def add_marks(figure: go.Figure, marks: Sequence[Mark], paths: Sequence[list[dict[str, Any]]], look: Look) -> None:
+    """A ring where a phase ends on the plane, named once for each kind of boundary."""
+    named: dict[str, dict[str, Any]] = {}
+    for mark in marks:
+        rows = next((rows for rows in paths if rows[0]["model"] == mark.path and len(rows) > 1), None)
+        if rows is None:
+            continue
+        x, y = _between(rows, mark.step)
+        figure.add_trace(
+            go.Scatter(
+                x=[x], y=[y], mode="markers", hovertemplate=f"{mark.path}: {mark.text}<extra></extra>",
+                marker={"symbol": "circle-open", "size": 19, "color": look.ink, "line": {"width": 2.2}, "opacity": 1},
+                cliponaxis=False,
+            )
+        )  # fmt: skip
+        if (kind := mark.text.partition(" near")[0]) not in named:
+            late = bool(named)  # the first lies where the path goes up and right, the second at its top
+            named[kind] = _called(kind, x, y, look) | {
+                "ax": -40 if late else 76, "ay": -26 if late else -2, "standoff": 9,
+                "xanchor": "right" if late else "left",
+            }  # fmt: skip
+    add_to_layout(figure, "annotations", list(named.values()))
+
+
+def _called(text: str, x: float, y: float, look: Look) -> dict[str, Any]:
+    """A name with a line to its point."""
+    font = {"size": 11.5, "color": look.ink}
+    line = {"arrowwidth": 0.8, "arrowcolor": look.ink, "arrowhead": 0}
+    return {"x": x, "y": y, "text": text, "font": font, "bgcolor": look.veil, "borderpad": 1, **line}
+
+
+def add_rings(figure: go.Figure, rows: Sequence[Row], look: Look) -> None:
+    """A square around each chosen point, with its name."""
+    if not rows:
+        return
+    frame = {"symbol": "square-open", "size": 22, "color": look.ink, "line": {"width": 2}, "opacity": 1}
+    x, y = [row["input"] for row in rows], [row["output"] for row in rows]
+    figure.add_trace(go.Scatter(x=x, y=y, mode="markers", marker=frame, hoverinfo="skip"))
+    where = {"ax": 30, "ay": -22, "standoff": 10}
+    names = [_called(checkpoint_name(row), row["input"], row["output"], look) | where for row in rows]
+    add_to_layout(figure, "annotations", names)
+
+
+def add_lines(figure: go.Figure, marks: Sequence[Mark], colours: dict[str, str], look: Look) -> None:
+    """The same boundaries across all panels of the curves: a line, and its interval as a band, at `place`."""
+    named: dict[str, dict[str, Any]] = {}
+    shapes: list[dict[str, Any]] = []
+    for mark in marks:
+        colour = colours[mark.path]
+        if math.isclose(mark.low, mark.high):
+            continue
+        across = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
+        band = {"fillcolor": colour, "opacity": 0.1, "line": {"width": 0}}
+        line = {"color": colour, "width": 1.4, "dash": "dash"}
+        shapes.append({"type": "rect", "x0": mark.low, "x1": mark.high, **band, **across})
+        shapes.append({"type": "line", "x0": mark.place, "x1": mark.place, "line": line, **across})
+        if (kind := mark.text.partition(" near")[0]) not in named:
+            late = bool(named)  # information is low at the first and high at the second
+            named[kind] = {
+                "text": kind, "xref": "x", "yref": "y domain", "x": mark.place, "y": 0 if late else 1,
+                "showarrow": False, "yanchor": "bottom" if late else "top", "xanchor": "left" if late else "right",
+                "xshift": 4 if late else -4, "font": {"size": 11, "color": look.muted}, "bgcolor": look.veil,
+                "borderpad": 0,
+            }  # fmt: skip
+    add_to_layout(figure, "shapes", shapes)
+    add_to_layout(figure, "annotations", list(named.values()))
+
+
+def _between(rows: Sequence[Row], step: float) -> tuple[float, float]:
+    """Where a path is at a step between two of its checkpoints, on the line that is drawn."""
+    timed = [row for row in rows if row["step"] is not None]
+    after = next((i for i, row in enumerate(timed) if row["step"] >= step), len(timed) - 1)
+    if after == 0:
+        return timed[0]["input"], timed[0]["output"]
+    first, second = timed[after - 1], timed[after]
+    places = [math.log2(max(place, 0.5)) for place in (first["step"], step, second["step"])]
+    share = (places[1] - places[0]) / (places[2] - places[0]) if places[2] > places[0] else 1.0
+    x, y = (first[name] + share * (second[name] - first[name]) for name in ("input", "output"))
+    return x, y

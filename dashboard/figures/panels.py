@@ -1,0 +1,165 @@
+"""Stacked panels over one horizontal axis: H, I(X;Z), I(Y;Z) and optimality, with bands of one standard error."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+import polars as pl
+
+from dashboard.data.rows import Row, View, title
+from dashboard.figures.plane import HEIGHT
+from dashboard.figures.template import Look, add_to_layout, template
+from dashboard.format import NAMES, SYMBOLS, card, standard_error
+
+_HEADING = 0.065
+"""Height of the line above a panel that names it, as a share of the figure."""
+_LEGEND = 29
+"""Pixels of a line of the legend; long names take one each."""
+_PANEL = 132
+"""Pixels of a panel at the least."""
+_LARGEST_RATIO = 1.6
+"""A ratio over hardly any information can be anything; the axis stops here."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of one panel."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float | None]
+    error: Sequence[float | None]
+    colour: str
+    symbol: str
+    ids: Sequence[str]
+    cards: Sequence[str]
+    dotted: bool = False
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The shared horizontal axis; ticks None lets Plotly choose."""
+
+    title: str
+    ticks: Sequence[float] | None = None
+    texts: Sequence[str] | None = None
+
+
+def panels(
+    series: Mapping[str, Sequence[Series]], axis: Axis, look: Look, headings: Mapping[str, str] | None = None
+) -> go.Figure:
+    """One panel a quantity, in the order given; a legend on top.
+
+    A quantity is one of the plane, or any name; headings say more of it after its name.
+    """
+    tall = max(HEIGHT, _PANEL * len(series))
+    figure = go.Figure(layout={"template": template(look), "height": tall, "hovermode": "closest"})
+    figure.update_layout(
+        legend={"y": 1, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+        # What axes and legend need, from the start: when they outgrow the margins, Plotly draws everything once more.
+        margin={"l": 44, "b": 56, "t": 12 + _LEGEND * min(2, len({line.name for line in next(iter(series.values()))}))},
+    )
+    heading = _HEADING * HEIGHT / tall
+    height = 1 / len(series) - heading
+    names, traces = [], []
+    for number, (quantity, lines) in enumerate(series.items(), start=1):
+        top = 1 - heading - (number - 1) / len(series)
+        name = f"yaxis{number if number > 1 else ''}"
+        limits = _limits(quantity, lines)
+        figure.update_layout({name: {"domain": [max(top - height, 0), top], "nticks": 5, "range": limits}})
+        text = f"{_heading(quantity)} {(headings or {}).get(quantity, '')}".strip()
+        above = {"xref": "paper", "yref": "paper", "x": 0, "y": top, "xanchor": "left", "yanchor": "bottom"}
+        names.append({"text": text, "showarrow": False, "font": {"size": 12.5}, **above})
+        for line in lines:
+            traces += _traces(line, f"y{number}", legend=number == 1 and not line.dotted, look=look)
+    if any(line.dotted for lines in series.values() for line in lines):
+        null = {"color": look.muted, "width": 1.4, "dash": "dot"}
+        traces.append(go.Scatter(x=[None], y=[None], mode="lines", line=null, name="null", hoverinfo="skip"))
+    figure.add_traces(traces)
+    add_to_layout(figure, "annotations", names)
+    figure.update_xaxes(
+        title_text=axis.title, anchor=f"y{len(series)}", tickvals=axis.ticks, ticktext=axis.texts,
+        showspikes=True, spikemode="across", spikethickness=1, spikedash="dot", spikecolor=look.muted,
+    )  # fmt: skip
+    return figure
+
+
+def _heading(quantity: str) -> str:
+    name = NAMES.get(quantity, quantity)
+    return f"<b>{SYMBOLS[quantity]}</b>  {name}" if quantity in SYMBOLS else f"<b>{name}</b>"
+
+
+def _limits(quantity: str, lines: Sequence[Series]) -> tuple[float, float] | None:
+    """Limits that hold every line and its band, without the extremes of a ratio over nothing."""
+    ends = [
+        value + sign * (error or 0)
+        for line in lines
+        for value, error in zip(line.y, line.error, strict=True)
+        for sign in (-1, 1)
+        if value is not None
+    ]
+    if quantity == "optimality":
+        ends = [min(max(end, -0.2), _LARGEST_RATIO) for end in ends]
+    if not ends:
+        return None
+    pad = max(0.08 * (max(ends) - min(ends)), 0.004)
+    return min(ends) - pad, max(ends) + pad
+
+
+def _traces(line: Series, axis: str, *, legend: bool, look: Look) -> list[go.Scatter]:
+    known = [(i, value) for i, value in enumerate(line.y) if value is not None]
+    if not known:
+        return []
+    x, y = [line.x[i] for i, _ in known], [value for _, value in known]
+    errors = [line.error[i] or 0.0 for i, _ in known]
+    upper, lower = ([value + sign * error for value, error in zip(y, errors, strict=True)] for sign in (1, -1))
+    band = go.Scatter(
+        x=[*x, *reversed(x)],
+        y=[*upper, *reversed(lower)],
+        fill="toself", fillcolor=_faint(line.colour), line={"width": 0}, hoverinfo="skip", showlegend=False,
+        legendgroup=line.name, yaxis=axis, mode="lines",
+    )  # fmt: skip
+    drawn = go.Scatter(
+        x=x, y=y, yaxis=axis, name=line.name, legendgroup=line.name, showlegend=legend,
+        mode="lines" if line.dotted else "lines+markers",
+        line={"color": line.colour, "width": 1.4 if line.dotted else 2, "dash": "dot" if line.dotted else "solid"},
+        marker={"symbol": line.symbol, "size": 6.5, "line": {"width": 0.5, "color": look.background}},
+        customdata=[(line.ids[i], line.cards[i]) for i, _ in known],
+        hovertemplate="%{customdata[1]}<extra></extra>",
+    )  # fmt: skip
+    if len(known) == 1:
+        drawn.update(error_y={"array": errors, "thickness": 1.2, "width": 3}, marker_size=9)
+        return [drawn]
+    return [drawn] if line.dotted else [band, drawn]
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.18)"
+
+
+def lines(rows: pl.DataFrame, view: View, quantity: str, by: str) -> Iterator[tuple[tuple[str, Any], pl.DataFrame]]:
+    """Rows of every line of a panel. Beside raw values the null says how much of them sparse labels make."""
+    # Entropy has no labels, so it has no null.
+    shown = ("raw", "null") if view.correction == "raw" and quantity != "entropy" else (view.correction,)
+    for correction in shown:
+        for (value,), group in rows.filter(pl.col("correction") == correction).group_by(by, maintain_order=True):
+            yield (correction, value), group
+
+
+def series(
+    name: str, x: Sequence[float], rows: Sequence[Row], quantity: str, *, colour: str, symbol: str, dotted: bool
+) -> Series:
+    """One quantity of some rows as a line of a panel."""
+    return Series(
+        name=name,
+        x=x,
+        y=[row[quantity] for row in rows],
+        error=[standard_error(row, quantity) for row in rows],
+        colour=colour,
+        symbol=symbol,
+        ids=[row["estimate_id"] for row in rows],
+        cards=[card(row, title(row)) for row in rows],
+        dotted=dotted,
+    )

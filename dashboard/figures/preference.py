@@ -1,0 +1,212 @@
+"""Probes in, Plotly figures out: by depth, the second opinion, parts of the pairs, what else tells, and the change."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+import polars as pl
+
+from dashboard.figures.template import SYMBOLS, Look, template
+from dashboard.format import plus_minus
+from softh.analysis.probe_changes import Change
+
+_TOLD = {"length": "length alone", "words": "words alone", "linear": "hidden states"}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One model on a figure."""
+
+    name: str
+    layers: int
+    rows: pl.DataFrame
+    """One subset and choice of positions, with the linear model; see :func:`dashboard.data.queries.preferences`."""
+
+    def information(self, correction: str = "corrected") -> list[dict[str, Any]]:
+        """Rows by layer, the mean over layers left out."""
+        rows = self.rows.filter(quantity="information", correction=correction)
+        return rows.filter(pl.col("what").str.starts_with("preference")).drop_nulls("layer").sort("layer").to_dicts()
+
+    def linear(self) -> list[dict[str, Any]]:
+        """Accuracy of the linear model by layer."""
+        return self.rows.filter(what="linear", quantity="accuracy").sort("layer").to_dicts()
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A value with its error in a row of a dot plot."""
+
+    row: str
+    name: str
+    value: float
+    error: float
+    open: bool = False
+
+
+def error(row: dict[str, Any]) -> float:
+    """Both standard errors together."""
+    return ((row["se_draws"] or 0) ** 2 + (row["se_documents"] or 0) ** 2) ** 0.5
+
+
+def profile(probes: Sequence[Probe], scale: float, unit: str, of: Look) -> go.Figure:
+    """Corrected information by depth, one line a model, with what chance alone would give around zero."""
+    figure = _empty(of, f"I(Z; preferred), {unit}", _depth_title(probes))
+    for probe, colour, symbol in _styled(probes, of):
+        x = _depth(probe, probes)
+        chance = [2 * scale * (row["se_documents"] or 0) for row in probe.information("null")]
+        figure.add_trace(_band(x, [-value for value in chance], chance, colour, 0.1, None, fills="null"))
+        rows = probe.information()
+        y, errors = [scale * row["value"] for row in rows], [scale * error(row) for row in rows]
+        low, high = ([v + sign * e for v, e in zip(y, errors, strict=True)] for sign in (-1, 1))
+        figure.add_trace(_band(x, low, high, colour, 0.2, probe.name))
+        cards = [
+            f"<b>{probe.name}</b><br>layer {r['layer']}<br>{plus_minus(v, e)} {unit}<br>{r['positions']:,} positions"
+            for r, v, e in zip(rows, y, errors, strict=True)
+        ]
+        figure.add_trace(_line(x, y, probe.name, colour, symbol, cards))
+    _whole(figure, probes)
+    figure.add_trace(_band([None], [None], [None], of.muted, 0.3, None, shown="chance, ±2 sd of a swap"))
+    figure.add_hline(0, line={"color": of.muted, "width": 1})
+    ends = [f"{probe.name}: {_peak(probe, scale)} {unit}" for probe in probes]
+    return _described(figure, f"Information about which answer was preferred, by depth. Largest, {'; '.join(ends)}.")
+
+
+def second_opinion(probes: Sequence[Probe], told: dict[str, float], of: Look) -> go.Figure:
+    """Accuracy of the linear model by depth; told: accuracy of length alone and of words alone."""
+    figure = _empty(of, "pairs ordered rightly, held out", _depth_title(probes))
+    for probe, colour, symbol in _styled(probes, of):
+        rows, x = probe.linear(), _depth(probe, probes)
+        y, errors = [row["value"] for row in rows], [error(row) for row in rows]
+        low, high = ([v + sign * e for v, e in zip(y, errors, strict=True)] for sign in (-1, 1))
+        if rows:
+            cards = [f"<b>{probe.name}</b><br>layer {r['layer']}<br>{plus_minus(r['value'], error(r))}" for r in rows]
+            figure.add_trace(_band(x, low, high, colour, 0.2, probe.name))
+            figure.add_trace(_line(x, y, probe.name, colour, symbol, cards))
+    for what, value in {**told, "a guess": 0.5}.items():
+        figure.add_hline(value, line={"color": of.muted, "width": 1, "dash": "dot"})
+        figure.add_annotation(
+            x=1, xref="paper", y=value, text=_TOLD.get(what, what), showarrow=False, xanchor="right",
+            yanchor="top" if value > 0.7 else "bottom",
+            font={"size": 12, "color": of.muted},
+        )  # fmt: skip
+    _whole(figure, probes)
+    figure.update_yaxes(tickformat=".0%")
+    said = ", ".join(f"{_TOLD[what]} {value:.0%}" for what, value in told.items())
+    return _described(figure, f"Share of held-out pairs that a linear model of each layer orders rightly; {said}.")
+
+
+def dots(
+    every: Sequence[Dot], names: Sequence[str], title: str, zero: float, of: Look, *, share: bool = False
+) -> go.Figure:
+    """One row a part, one dot a model of names, with bars of two standard errors; zero is drawn as a line."""
+    rows = list(dict.fromkeys(dot.row for dot in every))
+    figure = _empty(of, "", title, height=90 + 26 * len(rows) * max(2, min(len(names), 4)))
+    for place, name in enumerate(names):
+        colour, symbol = of.colours[place % len(of.colours)], SYMBOLS[place % len(SYMBOLS)]
+        shift = 0.7 * ((place + 0.5) / len(names) - 0.5)
+        for hollow in (False, True):
+            mine = [dot for dot in every if dot.name == name and dot.open == hollow]
+            if mine:
+                y = [rows.index(dot.row) + shift + (0.08 if hollow else 0) for dot in mine]
+                figure.add_trace(_dots(mine, y, colour, f"{symbol}-open" if hollow else symbol, legend=not hollow))
+    ticks = {"tickvals": list(range(len(rows))), "ticktext": rows, "range": [len(rows) - 0.5, -0.5], "showgrid": False}
+    figure.update_yaxes(**ticks, title=None)
+    figure.update_xaxes(tickformat=".0%" if share else None, showgrid=True)
+    figure.add_vline(zero, line={"color": of.muted, "width": 1, "dash": "dot"})
+    said = "; ".join(f"{dot.row}, {dot.name}: {plus_minus(dot.value, dot.error)}" for dot in every)
+    return _described(figure, f"{title}. {said}.")
+
+
+def change(found: Sequence[Change], name: str, scale: float, unit: str, of: Look) -> go.Figure:
+    """After less before by layer, with its 95 % interval."""
+    figure = _empty(of, f"change, {unit}", "layer, 0 the embedding")
+    layers = [one for one in found if one.layer is not None]
+    figure.update_xaxes(dtick=max(1, len(layers) // 10))
+    x = [one.layer for one in layers]
+    colour = of.colours[0]
+    low, high = [scale * one.low for one in layers], [scale * one.high for one in layers]
+    figure.add_trace(_band(x, low, high, colour, 0.2, "95 % interval", shown="95 % interval"))
+    cards = [f"layer {one.layer}<br>{plus_minus(scale * one.value, scale * one.error)} {unit}" for one in layers]
+    figure.add_trace(_line(x, [scale * one.value for one in layers], name, colour, "circle", cards))
+    figure.add_hline(0, line={"color": of.muted, "width": 1})
+    mean = next(one for one in found if one.layer is None)
+    said = f"{plus_minus(scale * mean.value, scale * mean.error)} {unit}"
+    between = f"95 % interval {interval(mean, scale)}"
+    return _described(figure, f"Change of the information by layer, {name}. Mean over layers {said}, {between}.")
+
+
+def interval(found: Change, scale: float) -> str:
+    """'−0.039 to −0.008'."""
+    return " to ".join(f"{scale * end:.2g}".replace("-", "−") for end in (found.low, found.high))
+
+
+def _dots(mine: Sequence[Dot], y: Sequence[float], colour: str, symbol: str, *, legend: bool) -> go.Scatter:
+    return go.Scatter(
+        x=[dot.value for dot in mine], y=y, mode="markers", name=mine[0].name, legendgroup=mine[0].name,
+        showlegend=legend, marker={"color": colour, "symbol": symbol, "size": 9},
+        error_x={"array": [2 * dot.error for dot in mine], "thickness": 1.2, "width": 0, "color": colour},
+        customdata=[f"<b>{dot.name}</b><br>{dot.row}<br>{plus_minus(dot.value, dot.error)}" for dot in mine],
+        hovertemplate="%{customdata}<extra></extra>",
+    )  # fmt: skip
+
+
+def _empty(of: Look, y: str, x: str, height: int = 400) -> go.Figure:
+    figure = go.Figure(layout={"template": template(of), "height": height, "hovermode": "closest"})
+    figure.update_layout(legend={"y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}, margin={"t": 8, "b": 8})
+    return figure.update_yaxes(title_text=y).update_xaxes(title_text=x)
+
+
+def _styled(probes: Sequence[Probe], of: Look) -> list[tuple[Probe, str, str]]:
+    return [
+        (probe, of.colours[place % len(of.colours)], SYMBOLS[place % len(SYMBOLS)])
+        for place, probe in enumerate(probes)
+    ]
+
+
+def _depth(probe: Probe, probes: Sequence[Probe]) -> list[float]:
+    layers = [row["layer"] for row in probe.information()]
+    return [float(n) if _one_depth(probes) else n / probe.layers for n in layers]
+
+
+def _depth_title(probes: Sequence[Probe]) -> str:
+    return "layer, 0 the embedding" if _one_depth(probes) else "depth, 0 the embedding, 1 the last layer"
+
+
+def _whole(figure: go.Figure, probes: Sequence[Probe]) -> None:
+    """Ticks at whole layers, where layers are counted."""
+    if _one_depth(probes):
+        figure.update_xaxes(dtick=max(1, probes[0].layers // 10))
+
+
+def _one_depth(probes: Sequence[Probe]) -> bool:
+    return len({probe.layers for probe in probes}) == 1
+
+
+def _peak(probe: Probe, scale: float) -> str:
+    top = max(probe.information(), key=lambda row: row["value"])
+    return f"{plus_minus(scale * top['value'], scale * error(top))} at layer {top['layer']}"
+
+
+def _line(x: list, y: list, name: str, colour: str, symbol: str, cards: list[str]) -> go.Scatter:
+    return go.Scatter(
+        x=x, y=y, name=name, legendgroup=name, mode="lines+markers", line={"color": colour, "width": 2},
+        marker={"symbol": symbol, "size": 6.5}, customdata=cards, hovertemplate="%{customdata}<extra></extra>",
+    )  # fmt: skip
+
+
+def _band(
+    x: list, low: list, high: list, colour: str, strength: float, group: str | None,
+    *, shown: str | None = None, fills: str | None = None,
+) -> go.Scatter:  # fmt: skip
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    fill = f"rgba({red},{green},{blue},{strength})"
+    return go.Scatter(
+        x=[*x, *reversed(x)], y=[*high, *reversed(low)], fill="toself", fillcolor=fill, mode="lines",
+        line={"width": 8 if shown and x == [None] else 0, "color": fill}, hoverinfo="skip", name=shown or fills,
+        legendgroup=group, showlegend=shown is not None,
+    )  # fmt: skip
+
+
+def _described(figure: go.Figure, alt: str) -> go.Figure:
+    return figure.update_layout(meta={"alt": alt})

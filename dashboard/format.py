@@ -1,0 +1,119 @@
+"""The words, units and number formats on the screen, said once."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from softh.analysis.correlation import Effect
+
+ORDERS = {1: "token", 2: "bigram", 3: "trigram", 4: "quadgram"}
+CORRECTIONS = {"corrected": "null-corrected", "raw": "raw", "null": "permutation null"}
+SYMBOLS = {
+    "input": "I(X;Z) / log n",
+    "output": "I(Y;Z) / log n",
+    "optimality": "I(Y;Z) / I(X;Z)",
+    "entropy": "H(Z) / log n",
+}
+NAMES = {
+    "input": "complexity",
+    "output": "expressivity",
+    "optimality": "optimality",
+    "entropy": "entropy",
+    "bits_per_byte": "bits / byte",
+}
+CORPORA = {
+    "c4": "web text, ODC-BY",
+    "c4-sample": "web text from C4, ODC-BY",
+    "books-heldout": "24 public-domain books, mostly fiction before 1930",
+    "python-docs": "CPython's own documentation",
+}
+"""What a reader must know of a corpus, for those that softh ships numbers of."""
+
+
+def order_name(order: int) -> str:
+    """1 → 'order 1 (token)'."""
+    return f"order {order} ({ORDERS[order]})"
+
+
+def standard_error(row: Mapping[str, Any], quantity: str) -> float | None:
+    """Draws and documents combined, √(a² + b²); what is known when one is missing. Of seeds, their deviation."""
+    kinds = ("se_draws", "se_documents", "sd_seeds")
+    known = [error for kind in kinds if (error := row.get(f"{quantity}_{kind}")) is not None]
+    return math.hypot(*known) if known else None
+
+
+def plus_minus(value: float | None, error: float | None) -> str:
+    """Value and standard error to the error's second digit: 0.2031 ± 0.0042."""
+    if value is None:
+        return "undefined"
+    if not error:
+        return f"{value:.4f} ± ?"
+    digits = min(max(1 - math.floor(math.log10(error)), 2), 6)
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def count(number: int | None) -> str:
+    """Three significant digits and a letter: 8 388 608 → 8.39M."""
+    if number is None:
+        return "unknown"
+    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g}{letter}"
+    return str(number)
+
+
+def checkpoint_name(row: Mapping[str, Any]) -> str:
+    """'step 64' where the step is known, else the revision."""
+    return f"step {row['step']:,}" if row["step"] is not None else str(row["revision"])
+
+
+def corpus_note(corpus: str) -> str:
+    """'c4-sample (web text from C4, ODC-BY)'."""
+    return f"{corpus} ({note})" if (note := CORPORA.get(corpus)) else corpus
+
+
+def card(row: Mapping[str, Any], title: str) -> str:
+    """Hover card of one point: what it is, its numbers with both errors, and where they come from (HTML of Plotly)."""
+    lines = [f"<b>{title}</b>"]
+    if row["tokens"] is not None:
+        lines.append(f"{count(row['tokens'])} training tokens")
+    for quantity, symbol in SYMBOLS.items():
+        lines.append(f"{symbol} = {plus_minus(row[quantity], standard_error(row, quantity))}")
+    lines += [
+        _errors(row),
+        f"{order_name(row['ngram'])}, {CORRECTIONS[row['correction']]}",
+        f"{row['corpus']}: {row['documents']:,} documents, {row['positions']:,} positions",
+        f"{row['draws']} draws of {row['bins']} directions, {row['dtype']} on {row['device']}",
+        f"{row['created_at']:%Y-%m-%d} · {row['estimate_id']}",
+    ]
+    return "<br>".join(lines)
+
+
+def _errors(row: Mapping[str, Any]) -> str:
+    if seeds := row.get("seeds"):
+        return f"mean of {seeds} seeds, ± their standard deviation"
+    kinds = ("draws", "documents")
+    errors = [f"{kind} {row[f'input_se_{kind}']:.2g}" for kind in kinds if row[f"input_se_{kind}"] is not None]
+    return f"error of I(X;Z): {' · '.join(errors)}" if errors else "error unknown: one draw"
+
+
+def coefficient(effect: Effect) -> str:
+    """'0.52 (95 % −0.10 to 0.78)', or the number alone where it has no interval."""
+    number = signed(effect.value)
+    return f"{number} (95 % {signed(effect.low)} to {signed(effect.high)})" if not math.isnan(effect.low) else number
+
+
+def signed(value: float) -> str:
+    """Two decimals and a true minus sign, which zero has not."""
+    return f"{value:z.2f}".replace("-", "−")
+
+
+def short_model(name: str) -> str:
+    """A model's name without what is said of all like it beside the figure."""
+    return name.replace(" (trained here)", "").replace("dequantised ", "").rsplit("/", 1)[-1]
+
+
+def plain(text: str) -> str:
+    """Text as Markdown that shows it as it is: an address is no link, and what a stranger is called draws nothing."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+!|~$:@])", r"\\\1", text)

@@ -1,0 +1,124 @@
+"""The frame of every page: what is wrong with the tables, what to do when there are none, a figure with its words."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import partial
+
+import plotly.graph_objects as go
+import polars as pl
+import streamlit as st
+from streamlit.navigation.page import Page
+from streamlit.runtime.pages_manager import PagesManager
+
+from dashboard.controls import axis_ranges, theme
+from dashboard.controls import controls as selection
+from dashboard.controls.point_selection import clicked, of_rows
+from dashboard.data import queries
+from dashboard.decks.store import HOME
+from dashboard.page import export_menu, intro
+from dashboard.server import auth, metrics
+from dashboard.view import Empty
+from softh.errors import InputError
+
+CONFIG = {
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
+    "toImageButtonOptions": {"format": "svg", "filename": "softh"},
+}
+
+
+DOWNLOAD = ":material/download:"
+_COMPACT, _GROUPED = (st.column_config.NumberColumn(format=name) for name in ("compact", "localized"))
+
+
+def enter() -> None:
+    """Called first by every page: hands over to the router when Streamlit runs the page without it.
+
+    A folder named `pages` switches Streamlit to its older way of making pages until a router has run once, so the
+    first visitor of a fresh server who opens a page by its link would see it without its frame.
+    """
+    if PagesManager.uses_pages_directory:
+        PagesManager.uses_pages_directory = False
+        st.rerun()
+    if not auth.may_view(auth.claims()):
+        st.stop()
+
+
+def run(page: Page, *, controls: bool) -> None:
+    """Run a page, after the shared controls if it has any.
+
+    Says in a sentence which files are left out, or why there is nothing to show.
+    """
+    st.session_state["page"] = page.url_path or HOME
+    try:
+        for problem in queries.problems():
+            st.warning(problem, icon=":material/warning:")
+        if controls and not queries.estimates().is_empty():
+            # By the entry point: what a page draws itself leaves the URL with the page.
+            selection.draw()
+        if controls:
+            intro.draw()
+        with metrics.timed(st.session_state["page"]):
+            page.run()
+        theme.watch()
+        axis_ranges.watch()
+    except Empty as nothing:
+        st.info(str(nothing), icon=":material/touch_app:")
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
+
+
+@contextmanager
+def sentences() -> Generator[None]:
+    """Show what a person can mend where it came up, and go on with the rest of the page."""
+    try:
+        yield
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
+
+
+def chart(figure: go.Figure, key: str, rows: pl.DataFrame | None = None, *, points: bool = False) -> None:
+    """A figure of dashboard.figures.runs as it is, with its alt text and its menu; rows are the data behind it.
+
+    With points a click in it chooses one.
+    """
+    with st.container(gap="xxsmall"):
+        # Above: a menu below a figure would have no room to open in.
+        export_menu.draw(figure, key, rows)
+        picture(figure, key, points=points)
+
+
+def picture(figure: go.Figure, key: str, *, points: bool = False) -> None:
+    """The same without the menu."""
+    alt = figure.layout.meta["alt"]
+    if not points:
+        st.plotly_chart(figure, theme=None, key=key, alt=alt, config=CONFIG)
+        return
+    take = partial(clicked, key)
+    st.plotly_chart(figure, theme=None, key=key, alt=alt, config=CONFIG, on_select=take, selection_mode="points")
+
+
+def table(
+    rows: pl.DataFrame, data: pl.DataFrame, name: str, *, points: bool = False, height: int | None = None
+) -> None:
+    """A table to read, and its data as a file to take away; with points its rows are models, and choose them."""
+    more = of_rows(rows["Model"].to_list()) if points else {}
+    model = st.column_config.TextColumn(width=215 if points else 275, pinned=points)
+    config = {"Model": model, "Parameters": _COMPACT, "Positions": _GROUPED}
+    st.dataframe(rows, hide_index=True, column_config=config, height=height or "auto", **more)
+    # Made when it is asked for, and the page does not run for it: a run would replace the file that is on its way.
+    st.download_button("Download as CSV", data.write_csv, name, "text/csv", icon=DOWNLOAD, on_click="ignore")
+
+
+def need_estimates() -> None:
+    """Where there are no tables yet, say how to make one and end the page."""
+    if not queries.estimates().is_empty():
+        return
+    st.info("There are no estimates yet. The first takes a few minutes on a laptop:", icon=":material/flag:")
+    st.code("python -m softh estimate HuggingFaceTB/SmolLM2-135M --documents 64 --context 128", language="bash")
+    st.markdown(
+        "A hub id, a folder with a model, or a GGUF file will do, on the text that Python itself ships unless "
+        "`--corpus` names another. Reload this page when the command ends: the model is then a point here."
+    )
+    st.page_link("pages/analyze.py", label="Or bring a checkpoint here", icon=":material/add_location_alt:")
+    st.stop()

@@ -1,0 +1,1 @@
+"""The web server: sign-in, guard, static files, metrics, memory."""

@@ -1,0 +1,159 @@
+"""Who reads the pages: sign-in through Streamlit's own OpenID Connect, who may look, and who may start and change."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from dashboard.format import plain
+from softh import access
+from softh.access import Person
+from softh.errors import InputError
+
+JOBS, UPLOAD_GB = 40, 20.0
+"""Open jobs and gigabytes of uploads that one person has at most, unless the settings say otherwise."""
+_READ_ONLY = (
+    "This server only shows: nothing is started or changed on its pages (SOFTH_READ_ONLY is set); whoever runs it can "
+    "do so from the command line."
+)
+_VIEWER = (
+    "{name} may look, but not start or change anything: ask whoever runs this server for a place in SOFTH_STARTERS."
+)
+
+
+def signs_in() -> bool:
+    """Whether people sign in here; also where the file of secrets cannot be read: a slip of the pen opens nothing."""
+    lists = os.environ.get("SOFTH_VIEWERS") or os.environ.get("SOFTH_STARTERS")
+    if lists or not any(Path(file).exists() for file in st.get_option("secrets.files")):
+        return bool(lists)
+    return not st.secrets.load_if_toml_exists() or "auth" in st.secrets
+
+
+def person(claims: Mapping[str, Any]) -> Person:
+    """What somebody may do, from what their provider says of them. Errors: InputError for settings that are none."""
+    if not signs_in():
+        return Person(place="page", refusal=_READ_ONLY if read_only() else "", audited=not read_only())
+    name = _name(claims)
+    if read_only():
+        refusal = _READ_ONLY
+    elif not name:
+        refusal = "Nobody is signed in; expected a person of SOFTH_STARTERS: sign in."
+    elif not listed(claims, "SOFTH_STARTERS"):
+        refusal = _VIEWER.format(name=name)
+    else:
+        refusal = ""
+    jobs, kept = int(_setting("SOFTH_USER_JOBS", JOBS)), int(_setting("SOFTH_USER_UPLOAD_GB", UPLOAD_GB) * 1e9)
+    return Person(name, "page", refusal, jobs, kept, audited=not read_only())
+
+
+def may_view(claims: Mapping[str, Any]) -> bool:
+    """Whether somebody may see the pages: viewers and starters, everybody signed in where no viewers are listed."""
+    if not signs_in():
+        return True
+    everybody = bool(_name(claims)) and not os.environ.get("SOFTH_VIEWERS")
+    return everybody or listed(claims, "SOFTH_VIEWERS") or listed(claims, "SOFTH_STARTERS")
+
+
+def listed(claims: Mapping[str, Any], setting: str) -> bool:
+    """Whether a list of addresses and domains, such as `ada@example.org, @lab.example`, holds somebody's address."""
+    address = _address(claims).casefold()
+    entries = {entry.strip().casefold() for entry in os.environ.get(setting, "").split(",")}
+    return bool(address) and (address in entries or f"@{address.rpartition('@')[2]}" in entries)
+
+
+def read_only() -> bool:
+    """Whether the pages only show."""
+    return os.environ.get("SOFTH_READ_ONLY", "") not in {"", "0"}
+
+
+def may_change() -> bool:
+    """Whether the reader may start and change things; where not, one sentence says why, in place of the controls."""
+    refusal = access.at_work().refusal
+    if refusal:
+        st.info(plain(refusal), icon=":material/visibility:")
+    return not refusal
+
+
+def welcome() -> bool:
+    """Whether the reader may see the pages; where not, the page to sign in on is drawn instead."""
+    if not signs_in():
+        return True
+    found = claims()
+    if may_view(found):
+        _signed_in(_name(found))
+        return True
+    st.title("softh")
+    if name := _name(found):
+        st.error(
+            plain(f"{name} may not see this server: ask whoever runs it for a place in SOFTH_VIEWERS."),
+            icon=":material/block:",
+        )
+        _way_out("secondary")
+    else:
+        st.markdown("Where language models lie on the information plane. This server asks who you are first.")
+        _ways_in()
+    return False
+
+
+def _ways_in() -> None:
+    """A button for every provider that the secrets name."""
+    section = st.secrets["auth"] if st.secrets.load_if_toml_exists() and "auth" in st.secrets else {}
+    if not section:
+        st.error(
+            "Nobody can sign in: the section [auth] of .streamlit/secrets.toml is missing or cannot be read; whoever "
+            "runs this server mends it and starts it again.",
+            icon=":material/key_off:",
+        )
+        return
+    named = [key for key, value in section.items() if isinstance(value, Mapping) and "client_id" in value]
+    for provider in named or [None]:
+        label = f"Sign in with {provider.capitalize()}" if provider else "Sign in"
+        if st.button(label, type="primary", icon=":material/login:"):
+            st.login(provider)
+
+
+def _signed_in(name: str) -> None:
+    with st.sidebar.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"Signed in as {plain(name)}")
+        _way_out("tertiary")
+
+
+def _way_out(kind: Literal["secondary", "tertiary"]) -> None:
+    if st.button("Sign out", type=kind, icon=":material/logout:"):
+        st.logout()
+        # What would follow may run again, and the browser would never hear of this.
+        st.stop()
+
+
+def claims() -> Mapping[str, Any]:
+    """Of the reader whose page runs; none outside of a page."""
+    return st.user.to_dict() if get_script_run_ctx(suppress_warning=True) else {}
+
+
+def _name(claims: Mapping[str, Any]) -> str:
+    """The address somebody signed in with, or what the provider calls them; empty for nobody."""
+    return _address(claims) or (str(claims.get("sub") or "") if claims.get("is_logged_in") is True else "")
+
+
+def _address(claims: Mapping[str, Any]) -> str:
+    """The address somebody signed in with; none where the provider says that it has not verified it."""
+    if claims.get("is_logged_in") is not True or claims.get("email_verified") is False:
+        return ""
+    return str(claims.get("email") or "")
+
+
+def _setting(name: str, usual: float) -> float:
+    said = os.environ.get(name) or str(usual)
+    try:
+        value = float(said)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise InputError(f"{name} was {said!r}; expected a number from zero: set it to {usual:g}, say.")
+    return value
+
+
+access.ask(lambda: person(claims()))

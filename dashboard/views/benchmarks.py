@@ -1,0 +1,163 @@
+"""The view of measures against scores: which scores, which predictor, how, and what came of it."""
+
+from dataclasses import asdict, replace
+from math import isnan
+from typing import cast
+
+import polars as pl
+
+from dashboard.controls import axis_ranges, controls
+from dashboard.data import correlation, queries
+from dashboard.data.correlation import CHOSEN, FINISHED, MEAN, TRAINING, Choice
+from dashboard.figures import benchmarks
+from dashboard.figures.template import look
+from dashboard.format import corpus_note
+from dashboard.view import Empty, View
+from dashboard.views.benchmarks_summary import paragraph
+from softh.analysis.correlation import METHODS, Detail, Matrix, Method, Study
+
+MOST_SCORES = 12
+"""Scores in the matrix until the reader chooses."""
+_KNOWN_BY_LOSS = "bits per byte"
+
+
+def view() -> View:
+    """Scatter of one cell, the matrix of all, and the forest of the one."""
+    chosen = controls.shared()
+    choice = _choice(chosen.setup, chosen.view.order, chosen.view.correction)
+    study = correlation.study(choice)
+    wanted = controls.several("Scores", list(study.scores), "scores", default=_usual(study), help=_SCORES_HELP)
+    if not wanted:
+        raise Empty("No score is chosen: choose one in the sidebar.")
+    predictor = controls.select("Predictor", list(study.predictors), "predictor", default=_first(study, "optimality"))
+    plain = [name for name in wanted if not name.startswith(_KNOWN_BY_LOSS)] or wanted
+    score = controls.select("Score", wanted, "score", default=plain[0])
+    found, _ = correlation.matrix(choice, tuple(wanted))
+    detail, cell, depths = correlation.cell(choice, predictor, score)
+    of = look(chosen.view.dark)
+    rows, shown = table(found), _shown(cell, choice, turned=bool(depths))
+    turned = [_TURNED] if choice.layer == CHOSEN else []
+    notes = [*turned, *study.notes, f"Text: {corpus_note(chosen.setup.corpus)}; {chosen.setup.label}."]
+    what = f"{'changes of ' if choice.among == TRAINING else ''}{predictor} and {score}"
+    return View(
+        title=what if predictor in correlation.WITHOUT_LAYERS else f"{what}, {chosen.view.words}",
+        figures=axis_ranges.within(
+            {
+                "scatter": benchmarks.scatter(shown, detail, sorted(set(study.family)), choice.method, of),
+                "forest": benchmarks.forest(detail, choice.method, of),
+                "matrix": benchmarks.matrix(found, chosen.view.words, of),
+            }
+        ),
+        rows=rows,
+        data=_data(study, wanted),
+        caption=" ".join(notes),
+        text=paragraph(choice, found, cell, detail, depths),
+        behind={"forest": effects(detail)},
+        name="softh-benchmarks",
+    )
+
+
+def table(found: Matrix) -> pl.DataFrame:
+    """One row a cell of the matrix, or why there is no number."""
+    rows = pl.DataFrame(
+        [
+            {
+                "Predictor": predictor,
+                "Score": score,
+                found.method.capitalize(): _number(found.value[i, j], 3),
+                "95 % interval": f"{found.low[i, j]:.2f} to {found.high[i, j]:.2f}" if _is(found.low[i, j]) else None,
+                "n": int(found.n[i, j]),
+                "Families": int(found.families[i, j]),
+                "p": _number(found.p[i, j], 4),
+                "q": _number(found.q[i, j], 4),
+                "Note": found.reasons.get((i, j)),
+            }
+            for i, predictor in enumerate(found.predictors)
+            for j, score in enumerate(found.scores)
+        ]
+    )
+    return rows if found.reasons else rows.drop("Note")
+
+
+def effects(detail: Detail) -> pl.DataFrame:
+    """One row a coefficient of the forest, with its 95 % interval or, without each model in turn, the range."""
+    every = [detail.plain, *detail.adjusted, detail.without_model, *detail.without_family]
+    ends = [None if isnan(one.low) else "range" if one is detail.without_model else "95 % interval" for one in every]
+    return (
+        pl.DataFrame([asdict(one) for one in every]).with_columns(ends=pl.Series(ends, dtype=pl.String)).fill_nan(None)
+    )
+
+
+def _shown(cell: Study, choice: Choice, *, turned: bool) -> Study:
+    """The same with names that say what the values are."""
+    [predictor], [score] = cell.predictors, cell.scores
+    if choice.among == TRAINING:
+        predictor, score = f"change of {predictor}", f"change of {score}"
+    if turned:
+        predictor = f"{predictor} at the chosen depth, in sd, turned"
+    return replace(cell, predictors=(predictor,), scores=(score,))
+
+
+def _choice(setup: queries.Setup, order: int, correction: str) -> Choice:
+    among = [among for among in (FINISHED, TRAINING) if correlation.sources(setup, among)]
+    # Where all finished models are siblings, training is what can be looked at first.
+    among.sort(key=lambda one: one == FINISHED and not correlation.several_families(setup))
+    if not among:
+        raise Empty(
+            "No score belongs to a model of this text and these settings: import some with "
+            "`python -m softh scores import FILE`, or below."
+        )
+    where = controls.segments("Compare", among, "among", help=_AMONG_HELP)
+    source = controls.select("Scores from", correlation.sources(setup, where), "source")
+    method = cast(Method, controls.segments("Coefficient", list(METHODS), "coefficient", help=_METHOD_HELP))
+    layers = [MEAN, CHOSEN] if where == FINISHED else [MEAN]
+    layer = controls.segments("Layers", layers, "layers", help=_LAYER_HELP) if len(layers) > 1 else MEAN
+    return Choice(setup, order, correction, source, where, method, layer)
+
+
+def _usual(study: Study) -> list[str]:
+    """Whole benchmarks first; parts of one, named 'whole: part', where there is room."""
+    names = sorted(study.scores, key=lambda name: (": " in name, list(study.scores).index(name)))
+    whole = [name for name in names if ": " not in name]
+    return (whole or names)[:MOST_SCORES]
+
+
+def _first(study: Study, name: str) -> str:
+    return name if name in study.predictors else study.predictors[0]
+
+
+def _data(study: Study, wanted: list[str]) -> pl.DataFrame:
+    """One row a model, predictor and score."""
+    models = pl.DataFrame(
+        {"model": study.names, "family": study.family, **{name: v.tolist() for name, v in study.given.items()}}
+    ).with_row_index("row")
+    x = pl.DataFrame(study.x, schema=list(study.predictors)).with_row_index("row")
+    y = pl.DataFrame(study.y, schema=list(study.scores)).select(wanted).with_row_index("row")
+    long = x.unpivot(index="row", variable_name="predictor", value_name="predictor_value").join(
+        y.unpivot(index="row", variable_name="score", value_name="score_value"), on="row"
+    )
+    return models.join(long, on="row", maintain_order="left_right").drop("row").fill_nan(None)
+
+
+def _is(value: float) -> bool:
+    return not isnan(value)
+
+
+def _number(value: float, digits: int) -> float | None:
+    return round(float(value), digits) if _is(value) else None
+
+
+_SCORES_HELP = "Columns of the matrix; q corrects for every cell that is shown."
+_AMONG_HELP = (
+    "**finished models**: the last checkpoint of each, families resampled. **training steps**: changes from one "
+    "checkpoint to the next within runs."
+)
+_METHOD_HELP = "Spearman and Kendall use ranks, and outliers move them little; published numbers are Pearson's."
+_TURNED = (
+    "At a chosen depth a predictor is standardised and turned, for each family by what the others show, so that more "
+    "of it predicts more: a positive coefficient says that it predicts, not in which direction."
+)
+_LAYER_HELP = (
+    "The mean over layers, or the layer at which the *other* families' scores are predicted best. Choosing the "
+    "best-looking layer for all would flatter it."
+)

@@ -1,0 +1,131 @@
+"""The paragraph of the benchmarks page, from the numbers: what was found, how far it goes, what it does not show."""
+
+from math import isnan
+
+from dashboard.data.correlation import CHOSEN, LOSS, TRAINING, WITHOUT_LAYERS, Choice
+from dashboard.figures.benchmarks import outliers
+from dashboard.format import CORRECTIONS, coefficient, order_name, short_model, signed
+from softh.analysis.correlation import Detail, Effect, Matrix, Study
+
+NO_CAUSE = (
+    "This is an association between models that happen to be in the tables. It does not say that changing the "
+    "predictor would change the score, nor that it would hold for other families, texts or settings."
+)
+
+
+def paragraph(choice: Choice, found: Matrix, cell: Study, detail: Detail, depths: list[float]) -> str:
+    """Everything that can honestly be said about one predictor and one score."""
+    i, j = found.predictors.index(cell.predictors[0]), found.scores.index(cell.scores[0])
+    cells = int((found.q >= 0).sum())
+    sentences = [
+        _what(choice, cell, detail),
+        f"{choice.method.capitalize()} {coefficient(detail.plain)}; permutation p = {_p(found.p[i, j])}, "
+        f"q = {_p(found.q[i, j])} over the {cells} cells of the matrix: {_verdict(found.q[i, j])}.",
+        _adjusted(detail, training=choice.among == TRAINING),
+        _without(detail),
+        _rival(cell, detail),
+        _power(detail),
+        _far(cell, detail),
+        _layers(choice, depths),
+        NO_CAUSE,
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _what(choice: Choice, cell: Study, detail: Detail) -> str:
+    layered = cell.predictors[0] not in WITHOUT_LAYERS
+    where = "mean over layers" if choice.layer != CHOSEN else "a layer chosen by the other families"
+    how = f"{order_name(choice.order)}, {CORRECTIONS[choice.correction]}"
+    if choice.among == TRAINING:
+        return (
+            f"n = {len(cell.names)} changes from one checkpoint to the next in {detail.plain.families} runs; "
+            f"{cell.predictors[0]}{f' ({how})' * layered} against {cell.scores[0]}. Levels along a run would correlate "
+            "with anything that has a trend, so changes are compared, and each run counts as one family."
+        )
+    return (
+        f"n = {len(cell.names)} models of {detail.plain.families} families; {cell.predictors[0]}"
+        f"{f' ({how}, {where})' * layered} against {cell.scores[0]} ({choice.source})."
+    )
+
+
+def _verdict(q: float) -> str:
+    if isnan(q):
+        return "no test could be made"
+    return "it stands after correction" if q < 0.05 else "it does not stand after correction"
+
+
+def _adjusted(detail: Detail, *, training: bool) -> str:
+    said = [f"{row.name} {coefficient(row)}" for row in detail.adjusted]
+    if not said:
+        return ""
+    tokens = any("tokens" in row.name for row in detail.adjusted)
+    missing = "" if tokens or training else " Training tokens are not known for all of these models, or do not differ."
+    return f"What is left of it: {'; '.join(said)}.{missing}"
+
+
+def _without(detail: Detail) -> str:
+    rows = [row for row in detail.without_family if not isnan(row.value)]
+    if not rows:
+        return ""
+    low, high = min(rows, key=_value), max(rows, key=_value)
+    ends = " and ".join(f"{signed(row.value)} ({short_model(row.name)})" for row in (low, high))
+    return (
+        f"Without one family it lies between {ends}, without any one model between "
+        f"{signed(detail.without_model.low)} and {signed(detail.without_model.high)}."
+    )
+
+
+def _rival(cell: Study, detail: Detail) -> str:
+    rival = detail.rival
+    if rival is None:
+        return ""
+    loss = LOSS.split(",")[0]
+    if rival.p < 0.05 and rival.low * rival.high > 0:
+        better = f"{cell.predictors[0]} predicts better" if rival.first > rival.second else f"{loss} predicts better"
+    else:
+        better = f"whether it predicts better than the {loss} cannot be told"
+    return (
+        f"The {loss} (bits per byte on the same text) reaches |r| = {rival.second:.2f} with the same score, this "
+        f"predictor {rival.first:.2f}; Williams' t = {signed(rival.t)}, p = {_p(rival.p)}, difference "
+        f"{signed(rival.low)} to {signed(rival.high)} over families: {better}."
+    )
+
+
+def _power(detail: Detail) -> str:
+    here = detail.smallest_here
+    found = f", as these families are spread |r| ≥ {here:.2f}" if here < 0.995 else ""
+    return f"{detail.plain.n} independent models would show |r| ≥ {detail.smallest:.2f} in four of five cases{found}."
+
+
+def _far(cell: Study, detail: Detail) -> str:
+    rows = outliers(cell, detail, 3)
+    names = ", ".join(
+        f"{short_model(cell.names[row])} ({abs(detail.line.residual[row]):.1f} sd {_side(detail.line.residual[row])})"
+        for row in rows
+    )
+    return f"Farthest from the line: {names}." if rows else ""
+
+
+def _layers(choice: Choice, depths: list[float]) -> str:
+    if choice.layer != CHOSEN:
+        return ""
+    if not depths:
+        return "This predictor has no layers to choose from."
+    return (
+        f"Each family is judged at the depth that the others chose ({min(depths):.0%} to {max(depths):.0%} of the "
+        "layers), never at the best-looking one."
+    )
+
+
+def _p(value: float) -> str:
+    if isnan(value):
+        return "unknown"
+    return f"{value:.1g}" if value < 0.001 else f"{value:.3f}".replace("0.", ".", 1)
+
+
+def _value(row: Effect) -> float:
+    return row.value
+
+
+def _side(residual: float) -> str:
+    return "above" if residual > 0 else "below"

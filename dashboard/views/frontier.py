@@ -1,0 +1,187 @@
+"""The view of finished models: which of them, on which axes, which one is looked at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboard.controls import axis_ranges as axes
+from dashboard.controls import controls, point_selection
+from dashboard.data import quantities, queries, tables
+from dashboard.data.quantities import PLANE, Axis
+from dashboard.figures import frontier as frontier_figure
+from dashboard.figures.frontier import Models
+from dashboard.figures.runs import View as Shown
+from dashboard.format import corpus_note, count, plus_minus
+from dashboard.view import Empty, View
+from softh.analysis import finished_models
+from softh.analysis.finished_models import by_stage, stage_name
+
+_NUMBERS = {
+    "input": "I(X;Z)",
+    "output": "I(Y;Z)",
+    "optimality": "optimality",
+    "distance": "to the bound",
+    "entropy": "H(Z)",
+}
+
+
+@dataclass(frozen=True)
+class Where:
+    """Places of a page for the introduction and for the controls."""
+
+    introduction: DeltaGenerator
+    axes: Sequence[DeltaGenerator]
+    """Two: for the horizontal and the vertical one."""
+    find: DeltaGenerator
+    filters: DeltaGenerator
+    picked: DeltaGenerator
+
+
+def view(where: Where | None = None) -> View:
+    """One point a finished model, and the same models as rows; the controls stand in the sidebar unless said."""
+    chosen = controls.shared()
+    every = queries.finished(chosen.setup)
+    rows = chosen.view.of(every)
+    scores = queries.finished_scores(chosen.setup)
+    x, y = _axes(quantities.available(rows, scores), where)
+    null = chosen.view.correction == "null" and (x.of_labels or y.of_labels)
+    if where:
+        where.introduction.markdown(_introduction(x, y, null=null))
+    placed = quantities.placed(_filtered(rows, where), x, y, scores)
+    if placed.is_empty():
+        raise Empty(
+            f"No model that fits has both {x.key} and {y.key}: clear the search, a filter, or choose other axes."
+        )
+    names = dict(placed.select("estimate_id", "model").iter_rows())
+    picked = point_selection.chosen(names, "Models chosen", where.picked if where else None)
+    # Shuffled labels know nothing: none of what they give is better.
+    front = [] if null else finished_models.pareto(placed, x.better, y.better)
+    models = Models(placed, front, queries.origins(), picked, queries.families())
+    ordered = _ordered(placed, front)
+    return View(
+        title=f"{placed.height} models, {x.key} and {y.key}, {chosen.view.words}",
+        figures=axes.within({"plane": frontier_figure.frontier(models, x, y, chosen.view)}),
+        rows=_table(ordered, front, x, y),
+        data=_data(ordered, front, models, x, y),
+        caption=_caption(models, x, y, chosen.view, chosen.setup),
+        name="softh-frontier",
+    )
+
+
+def _introduction(x: Axis, y: Axis, *, null: bool) -> str:
+    """How to read the figure; the caption says what the null is."""
+    reading = "" if null else _READING if (x, y) == PLANE else _NEUTRAL
+    return f"One point a model, at its last checkpoint. {reading}"
+
+
+def _axes(options: dict[str, Axis], where: Where | None) -> tuple[Axis, Axis]:
+    spots = where.axes if where else (None, None)
+    keys = list(options)
+    x = controls.select("Horizontal", keys, "x", default=PLANE[0].key, where=spots[0], help=_AXIS_HELP)
+    y = controls.select("Vertical", keys, "y", default=PLANE[1].key, where=spots[1], help=_AXIS_HELP)
+    return options[x], options[y]
+
+
+def _filtered(rows: pl.DataFrame, where: Where | None) -> pl.DataFrame:
+    """The models that the search and the filters leave; an empty filter leaves all."""
+    words = controls.text("Find", "find", placeholder="name, family …", where=where.find if where else None)
+    spot = where.filters if where else None
+    rows = rows.with_columns(stage_word=pl.col("stage").fill_null("unknown"))
+    for label, key, column in (
+        ("Family", "family", "family"),
+        ("Stage", "stage", "stage_word"),
+        ("Weights", "weights", "weights"),
+    ):
+        options = rows[column].unique().sort().to_list()
+        options = by_stage(options) if key == "stage" else options
+        if kept := controls.several(label, options, key, default=[], help="None chosen: all.", where=spot):
+            rows = rows.filter(pl.col(column).is_in(kept))
+    least = controls.number("Parameters at least, millions", "least", low=0, where=spot)
+    most = controls.number("Parameters at most, millions", "most", low=0, where=spot)
+    if controls.toggle("Only your own", "own", help=_OWN_HELP, where=spot):
+        rows = rows.filter(pl.col("own"))
+    millions = pl.col("parameters") / 1e6
+    rows = rows.filter(millions >= (least or 0), millions <= (most if most is not None else float("inf")))
+    text = pl.concat_str("model", "family", "architecture", "source", "stage_word", separator=" ").str.to_lowercase()
+    return rows.filter([text.str.contains(word, literal=True) for word in words.lower().split()] or [pl.lit(True)])
+
+
+def _ordered(rows: pl.DataFrame, front: Sequence[str]) -> pl.DataFrame:
+    """Those on the frontier first, then by optimality."""
+    on_front = pl.col("estimate_id").is_in(list(front))
+    return rows.sort(on_front, "optimality", "model", descending=[True, True, False], nulls_last=True)
+
+
+def _table(rows: pl.DataFrame, front: Sequence[str], x: Axis, y: Axis) -> pl.DataFrame:
+    """One row a model in words, each number with its standard error."""
+    extra = [(name, axis) for name, axis in (("x", x), ("y", y)) if axis.task is not None]
+    return pl.DataFrame(
+        [
+            {
+                "Model": row["model"],
+                "Frontier": "●" if row["estimate_id"] in front else "",
+                **{axis.short: axis.words(row[name], row[f"{name}_error"]) for name, axis in extra},
+                **{short: plus_minus(row[name], row[f"{name}_error"]) for name, short in _NUMBERS.items()},
+                "bits / byte": plus_minus(row["bits_per_byte"], row["bits_per_byte_se_documents"]),
+                "Stage": stage_name(row["stage"]),
+                "Parameters": row["parameters"],
+                "Checkpoint": tables.checkpoint_name(row),
+                "Yours": "●" if row["own"] else "",
+                "Positions": row["positions"],
+                "Draws": row["draws"],
+                "Date": row["created_at"].date(),
+            }
+            for row in rows.with_columns(
+                quantities.combined(name).alias(f"{name}_error") for name in _NUMBERS
+            ).to_dicts()
+        ]
+    )
+
+
+def _data(rows: pl.DataFrame, front: Sequence[str], models: Models, x: Axis, y: Axis) -> pl.DataFrame:
+    """All rows with everything known: what tables.data has, and what this figure adds."""
+    return tables.data(rows).hstack(
+        rows.select(
+            "family", "stage", "architecture", "parameters", "vocabulary", "own",
+            "distance", "distance_se_draws", "distance_se_documents",
+            on_frontier=pl.col("estimate_id").is_in(list(front)),
+            made_from=pl.col("model").replace_strict(dict(models.origins), default=None, return_dtype=pl.String),
+            x_is=pl.lit(x.key), y_is=pl.lit(y.key), x="x", x_error="x_error", y="y", y_error="y_error",
+        )
+    )  # fmt: skip
+
+
+def _caption(models: Models, x: Axis, y: Axis, shown: Shown, setup: queries.Setup) -> str:
+    """What a reader must know beside the figure."""
+    ways = {1: "most", -1: "least"}
+    frontier = (
+        f"Dotted: the Pareto frontier of {ways[y.better]} {y.key} for {ways[x.better]} {x.key}; no model shown is "
+        "better in one and at least as good in the other, errors aside."
+    )
+    vocabularies = models.rows["vocabulary"].n_unique()
+    several = (
+        f" The models shown have {vocabularies} vocabularies, hence other tokenizers and other labels: compare such "
+        "models with care, and by bits per byte."
+    )
+    sizes = sorted(models.rows["parameters"].to_list())
+    return (
+        f"{models.rows.height} models at their last checkpoint, mean over layers, embedding excluded; the larger a "
+        f"marker, the more parameters, {count(sizes[0])} to {count(sizes[-1])}. {frontier if models.front else _NULL} "
+        "Distance to the bound: I(X;Z) − I(Y;Z), in log n, what is kept and says nothing of what comes next; a model "
+        "that keeps nothing has none. Crosses and ± are one standard error, of reference draws and of documents "
+        "combined. An arrow leads to a post-trained model from the one of the same name without the ending of its "
+        "stage, if architecture, depth and width are the same."
+        f"{several if vocabularies > 1 else ''} Text: {corpus_note(setup.corpus)}; {setup.label}."
+    )
+
+
+_READING = (
+    "To the right, its hidden states keep more of the words read; upwards, they say more about the words to come. A "
+    "model on the frontier says most for what it keeps."
+)
+_NEUTRAL = "A model is on the frontier where none is better in one quantity and at least as good in the other."
+_NULL = "What is shown is what shuffled labels give, so no frontier is drawn; corrected and raw values have one."
+_AXIS_HELP = "Any quantity of the plane, bits per byte, size, or a score that two models or more have."
+_OWN_HELP = "Estimates in data/runs that were not packed yet."

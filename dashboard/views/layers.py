@@ -1,0 +1,53 @@
+"""The view of one checkpoint by depth: which model, which checkpoint."""
+
+from typing import Any
+
+import polars as pl
+
+from dashboard.controls import axis_ranges, controls
+from dashboard.data import queries, tables
+from dashboard.figures import runs
+from dashboard.format import checkpoint_name, corpus_note, count
+from dashboard.view import View
+
+
+def view() -> View:
+    """The path of one checkpoint through its layers, and the four quantities by depth."""
+    chosen = controls.shared()
+    row = _checkpoint(queries.comparable(chosen.setup))
+    layers = queries.layers(row["estimate_id"])
+    shown = chosen.view.of(layers)
+    return View(
+        title=f"{row['model']}, {checkpoint_name(row)}",
+        figures=axis_ranges.within(
+            {
+                "plane": runs.depth_plane(layers, chosen.view),
+                "profiles": runs.depth_profiles(layers, chosen.view),
+            }
+        ),
+        rows=tables.layers(shown),
+        data=tables.data(shown),
+        caption=_caption(row, shown.row(0, named=True)),
+        name="softh-layers",
+    )
+
+
+def _checkpoint(estimates: pl.DataFrame) -> dict[str, Any]:
+    """The row of one estimate: its model, then its checkpoint where there are several."""
+    model = controls.select("Model", estimates["model"].unique().sort().to_list(), "model")
+    rows = estimates.filter(pl.col("model") == model).sort("tokens", "step", "created_at", nulls_last=True)
+    revisions = rows["revision"].unique(maintain_order=True).to_list()
+    revision = revisions[-1]
+    if len(revisions) > 1:
+        revision = controls.slider("Checkpoint", revisions, "revision", default=revision)
+    return rows.filter(pl.col("revision") == revision).to_dicts()[-1]
+
+
+def _caption(row: dict[str, Any], labels: dict[str, Any]) -> str:
+    return (
+        "Crosses, bands and ± are one standard error, of reference draws and of documents combined. Solid rays join "
+        f"points of equal optimality. {count(row['parameters'])} parameters, {row['weights']}. Text: "
+        f"{corpus_note(row['corpus'])}; {row['documents']:,} documents, {row['positions']:,} positions, "
+        f"{labels['input_labels']:,} different X and {labels['output_labels']:,} different Y; {row['draws']} draws of "
+        f"{row['bins']} directions; {row['dtype']} on {row['device']}, {row['created_at']:%Y-%m-%d}."
+    )

@@ -1,0 +1,228 @@
+"""The view of preference probes: which pairs, which models, which rows of Z, which part of the pairs, which change."""
+
+import json
+import math
+from collections.abc import Sequence
+
+import polars as pl
+from plotly.graph_objects import Figure
+
+from dashboard.controls import axis_ranges, controls, theme
+from dashboard.controls.links import current
+from dashboard.data import queries
+from dashboard.figures import preference
+from dashboard.figures.preference import Dot, Probe
+from dashboard.figures.template import Look, look
+from dashboard.format import plus_minus
+from dashboard.view import Empty, View
+from dashboard.views import preference_summary
+from dashboard.views.preference_summary import Findings, both
+from softh.analysis.probe_changes import Change, changes, stages
+
+MOST = 3
+"""Models shown until the reader chooses, besides those before and after post-training."""
+POSITIONS = {"all tokens": "preference", "last token": "preference last", "mean state": "preference mean"}
+PARTS = {"all": "all pairs", "matched": "matched by length"}
+_UNITS = {"log n": "× 10⁻³ log n", "nats": "× 10⁻³ nats"}
+
+
+def view() -> View:
+    """Profiles over layers, the second opinion, what else tells the two apart, and the change by post-training."""
+    probes = queries.probes()
+    if probes.is_empty():
+        raise Empty("There are no probes yet: make one with `python -m softh preference MODEL --pairs FILE`, or below.")
+    of = look(link.dark if (link := current()) else theme.dark())
+    probes = _of_pairs(probes)
+    steps = stages(probes)
+    step = controls.select("Change", list(steps), "change", help=_CHANGE_HELP) if steps else None
+    chosen = _models(probes, steps.get(step or "", ()))
+    what = POSITIONS[controls.segments("Rows of Z", list(POSITIONS), "positions", help=_POSITIONS_HELP)]
+    ids = [*chosen["estimate_id"], *steps.get(step or "", ())]
+    rows = queries.preferences(tuple(dict.fromkeys(ids)))
+    part = _part(rows)
+    unit = controls.segments("Unit", list(_UNITS), "unit", help=_UNIT_HELP)
+    scale = 1000.0 if unit == "log n" else 1000 * math.log(chosen["bins"][0])
+    shown = _probes(chosen, rows, what, part)
+    told = {name: value for name in ("length", "words") if (value := _told(shown[0], name)) is not None}
+    figures = {
+        "profile": preference.profile(shown, scale, _UNITS[unit], of),
+        "linear": preference.second_opinion(shown, told, of),
+        "parts": _parts(chosen, rows, what, scale, _UNITS[unit], of),
+        "others": _others(chosen, rows, of),
+    }
+    moved = None
+    if step:
+        before, after = (_where(rows, steps[step][n], what, part) for n in (0, 1))
+        found = changes(before, after)
+        figures["changed"] = preference.change(found, step, scale, _UNITS[unit], of)
+        moved = (step, found[0], scale)
+    first = _findings(
+        shown[0], _where(rows, chosen["estimate_id"][0], what, "matched"), chosen.row(0, named=True), scale
+    )
+    return View(
+        title=f"Preferences, {probes['corpus'][0]}",
+        figures=axis_ranges.within(figures),
+        rows=_table(chosen, rows, what, part, scale, moved),
+        data=_data(chosen, rows),
+        caption=preference_summary.caption(chosen, rows),
+        text=preference_summary.paragraph(first, moved, _UNITS[unit]),
+        name="softh-preference",
+    )
+
+
+def _of_pairs(probes: pl.DataFrame) -> pl.DataFrame:
+    """The newest probe of every model on one set of pairs, measured in one way; which, the reader says."""
+    counted = probes.group_by("settings", "corpus").agg(pl.col("model").n_unique(), pl.col("created_at").max())
+    counted = counted.sort("model", "created_at", descending=True)
+    names: dict[str, str] = {}
+    for row in counted.to_dicts():
+        spec = json.loads(row["settings"])
+        name = f"{row['corpus']}, {spec.get('limit', '?')} × {spec.get('context', '?')} tokens"
+        names[name if name not in names else f"{name}, {row['settings'][-8:]}"] = row["settings"]
+    name = controls.select("Pairs", list(names), "pairs", help="Only probes on the same pairs compare.")
+    found = probes.filter(pl.col("settings") == names[name]).sort("created_at")
+    return found.unique("model", keep="last").sort("model")
+
+
+def _models(probes: pl.DataFrame, change: Sequence[str]) -> pl.DataFrame:
+    """The models to draw, by name."""
+    names = probes["model"].to_list()
+    changed = probes.filter(pl.col("estimate_id").is_in(list(change)))["model"].to_list()
+    published = probes.filter(~pl.col("weights").str.contains("trained here"))["model"].to_list()
+    usual = list(dict.fromkeys([*published[:MOST], *changed])) or names[:MOST]
+    chosen = controls.several("Models", names, "models", default=sorted(usual))
+    if not chosen:
+        raise Empty("No model is chosen: choose one in the sidebar.")
+    return probes.filter(pl.col("model").is_in(chosen)).sort("model")
+
+
+def _part(rows: pl.DataFrame) -> str:
+    """One of the parts of the pairs that every probe on the page has."""
+    probed = rows.filter(what="preference").group_by("subset").agg(pl.col("estimate_id").n_unique().alias("probes"))
+    subsets = probed.filter(probes=rows["estimate_id"].n_unique())["subset"].to_list()
+    ordered = sorted(subsets, key=lambda name: (name != "all", name != "matched", name))
+    names = {_named(name): name for name in ordered}
+    return names[controls.select("Part of the pairs", list(names), "part", help=_PART_HELP)]
+
+
+def _named(subset: str) -> str:
+    return PARTS.get(subset, subset.removeprefix("source "))
+
+
+def _probes(chosen: pl.DataFrame, rows: pl.DataFrame, what: str, part: str) -> list[Probe]:
+    linear = rows.filter((pl.col("what") == "linear") & (pl.col("subset") == (part if part == "matched" else "all")))
+    mine = rows.filter(pl.col("what").is_in([what, "length", "words"]), pl.col("subset") == part)
+    both_rows = pl.concat([mine, linear])
+    return [
+        Probe(row["model"], row["layers"], both_rows.filter(estimate_id=row["estimate_id"]))
+        for row in chosen.to_dicts()
+    ]
+
+
+def _where(rows: pl.DataFrame, estimate_id: str, what: str, part: str) -> pl.DataFrame:
+    return rows.filter(estimate_id=estimate_id, what=what, subset=part)
+
+
+def _told(probe: Probe, what: str) -> float | None:
+    return next(iter(probe.rows.filter(what=what, quantity="accuracy")["value"]), None)
+
+
+def _parts(chosen: pl.DataFrame, rows: pl.DataFrame, what: str, scale: float, unit: str, of: Look) -> Figure:
+    """Information of every part of the pairs, one dot a model."""
+    wanted = rows.filter(what=what, quantity="information", correction="corrected").filter(pl.col("layer").is_null())
+    names = dict(chosen.select("estimate_id", "model").iter_rows())
+    found = wanted.sort(pl.col("subset") != "all", pl.col("subset") != "matched", "subset").to_dicts()
+    every = [
+        Dot(_named(row["subset"]), names[row["estimate_id"]], *both(row, scale))
+        for row in found
+        if row["estimate_id"] in names
+    ]
+    return preference.dots(every, list(names.values()), f"mean over layers, {unit}", 0.0, of)
+
+
+def _others(chosen: pl.DataFrame, rows: pl.DataFrame, of: Look) -> Figure:
+    """How many held-out pairs length, words and hidden states order rightly; hollow: pairs matched by length."""
+    every: list[Dot] = []
+    for what, row_name in (("linear", "hidden states"), ("words", "words alone"), ("length", "length alone")):
+        for probe in chosen.to_dicts():
+            for part in ("all", "matched"):
+                found = _where(rows, probe["estimate_id"], what, part).filter(quantity="accuracy")
+                if not found.is_empty():
+                    value, error = _mean(found)
+                    every.append(Dot(row_name, probe["model"], value, error, part == "matched"))
+    return preference.dots(every, chosen["model"].to_list(), "held-out pairs ordered rightly", 0.5, of, share=True)
+
+
+def _mean(found: pl.DataFrame) -> tuple[float, float]:
+    """Mean over the layers of a model, the embedding left out; layers share their pairs, so errors do not shrink."""
+    layers = found.filter(pl.col("layer").is_null() | (pl.col("layer") > 0))
+    each = [both(row) for row in layers.to_dicts()]
+    return sum(value for value, _ in each) / len(each), sum(error for _, error in each) / len(each)
+
+
+def _findings(probe: Probe, matched: pl.DataFrame, row: dict, scale: float) -> Findings:
+    mean = probe.rows.filter(quantity="information", correction="corrected").filter(pl.col("layer").is_null())
+    alone = matched.filter(quantity="information", correction="corrected").filter(pl.col("layer").is_null()).to_dicts()
+    right = {
+        what: _mean(found)
+        for what in ("linear", "words", "length")
+        if not (found := probe.rows.filter(what=what, quantity="accuracy")).is_empty()
+    }
+    layers = probe.information()
+    linear = {found["layer"]: found["value"] for found in probe.linear()}
+    shared = [found for found in layers if found["layer"] in linear]
+    value, error = both(mean.row(0, named=True), scale)
+    return Findings(
+        probe.name, row["documents"] // 2, value, error, scale * math.log(2) / math.log(row["bins"]),
+        max(layers, key=lambda found: found["value"])["layer"], both(alone[0], scale) if alone else None, right,
+        preference_summary.rank_correlation([one["value"] for one in shared], [linear[one["layer"]] for one in shared]),
+    )  # fmt: skip
+
+
+def _table(
+    chosen: pl.DataFrame, rows: pl.DataFrame, what: str, part: str, scale: float,
+    moved: tuple[str, Change, float] | None,
+) -> pl.DataFrame:  # fmt: skip
+    """One row a model."""
+    found = []
+    for row in chosen.to_dicts():
+        parts = _where(rows, row["estimate_id"], what, part).filter(quantity="information")
+        parts = {one["correction"]: both(one, scale) for one in parts.filter(pl.col("layer").is_null()).to_dicts()}
+        probe = _probes(chosen.filter(estimate_id=row["estimate_id"]), rows, what, part)[0]
+        findings = _findings(probe, _where(rows, row["estimate_id"], what, "matched"), row, scale)
+        right = {name: preference_summary.share(value) for name, value in findings.right.items()}
+        found.append(
+            {
+                "Model": row["model"],
+                "I, corrected": plus_minus(*parts["corrected"]),
+                "raw": f"{parts['raw'][0]:.3g}",
+                "null": f"{parts['null'][0]:.3g}",
+                "Most in layer": findings.peak,
+                "Matched by length": plus_minus(*findings.matched) if findings.matched else "–",
+                "Linear": right.get("linear", "–"),
+                "Words": right.get("words", "–"),
+                "Length": right.get("length", "–"),
+                "ρ of layers": "–" if findings.agreement is None else f"{findings.agreement:.2f}",
+                "Pairs": f"{row['documents'] // 2:,}",
+                "Positions": f"{row['positions']:,}",
+                "Date": f"{row['created_at']:%Y-%m-%d}",
+            }
+        )
+    return pl.DataFrame(found)
+
+
+def _data(chosen: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    about = chosen.select(
+        "estimate_id", "model", "revision", "stage", "weights", "source", "digest", pairs="corpus",
+        pairs_digest="corpus_digest", context="context", bins="bins", draws_of="draws", folds="folds", seed="seed",
+        dtype="dtype", device="device", created_at="created_at",
+    )  # fmt: skip
+    return (
+        rows.drop("draws", "ngram", "variable").join(about, on="estimate_id").sort("model", "what", "subset", "layer")
+    )
+
+
+_POSITIONS_HELP = "Every token of an answer (the default), its last token, or the mean hidden state of the answer."
+_PART_HELP = "All pairs, those matched by length so that length says nothing, or those of one source."
+_UNIT_HELP = "Thousandths of log n, the unit of every page, or of a nat; a label of two values has ln 2 nats."
+_CHANGE_HELP = "Before and after post-training, on the same pairs, draws and folds."

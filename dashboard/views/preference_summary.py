@@ -1,0 +1,144 @@
+"""What the numbers of a preference probe say, as one paragraph, and what must stand beside them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from dashboard.figures.preference import interval
+from dashboard.format import plus_minus, standard_error
+from softh.analysis.probe_changes import Change
+
+Row = Mapping[str, Any]
+_CLEAR = 3.0
+"""Standard errors from which on a number is called different from zero."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The numbers of one model that the paragraph is made of; information in the unit of the page."""
+
+    model: str
+    pairs: int
+    value: float
+    error: float
+    most: float
+    """What a label of two values can have."""
+    peak: int
+    """Layer of the largest information."""
+    matched: tuple[float, float] | None
+    """Value and error of pairs matched by length."""
+    right: dict[str, tuple[float, float]]
+    """linear, words, length → share of held-out pairs ordered rightly, and its error; linear: mean over layers."""
+    agreement: float | None
+    """Rank correlation over layers of the information and the linear model."""
+
+
+def paragraph(found: Findings, change: tuple[str, Change, float] | None, unit: str) -> str:
+    """The one paragraph; change: its name, itself and the scale of the unit."""
+    parts = [_first(found, unit), _matched(found, unit), _others(found), _agreement(found)]
+    if change:
+        parts.append(_changed(*change, unit))
+    return " ".join(part for part in parts if part)
+
+
+def caption(probes: pl.DataFrame, rows: pl.DataFrame) -> str:
+    """Pairs, what was set aside, settings and errors."""
+    first = probes.row(0, named=True)
+    counted = rows.filter(quantity="pairs", estimate_id=first["estimate_id"])
+    counts = ", ".join(f"{row['positions']:,} {row['variable']}" for row in counted.to_dicts())
+    others = " (of the first model; another tokenizer fits others into the context)" if _differ(probes) else ""
+    return (
+        f"Pairs: {first['corpus']}, at most {first['context']} tokens each; {counts}{others}. Bands are one standard "
+        "error, bars two, over draws of the directions and over pairs together (the larger of jackknife and spread of "
+        "the null); hollow marks are pairs matched by length. Null: labels swapped within pairs; "
+        f"{first['draws']} draws of {first['bins']} directions, {first['folds']} folds of prompts. Accuracies are "
+        "cross-validated over prompts; they judge the difference of "
+        "two whole answers, the information single states: the two do not convert into one another. "
+        f"Probed on {first['created_at']:%Y-%m-%d}."
+    )
+
+
+def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float | None:
+    """Spearman's ρ, or None for fewer than three points or no spread."""
+    if len(x) < 3 or len(set(x)) < 2 or len(set(y)) < 2:
+        return None
+    return float(pl.DataFrame({"x": x, "y": y}).select(pl.corr("x", "y", method="spearman")).item())
+
+
+def share(value: tuple[float, float]) -> str:
+    """81.2 ± 2.1 %."""
+    return f"{100 * value[0]:.1f} ± {100 * value[1]:.1f} %"
+
+
+def both(row: Row, scale: float = 1.0) -> tuple[float, float]:
+    """Value and error of a row of measures."""
+    errors = {f"value_{name}": row[name] for name in ("se_draws", "se_documents")}
+    return scale * row["value"], scale * (standard_error(errors, "value") or 0.0)
+
+
+def _differ(probes: pl.DataFrame) -> bool:
+    return probes["documents"].n_unique() > 1
+
+
+def _first(found: Findings, unit: str) -> str:
+    clear = found.value > _CLEAR * found.error
+    head = f"**{found.model}**, {found.pairs:,} pairs: "
+    if not clear:
+        return (
+            f"{head}its hidden states hold {plus_minus(found.value, found.error)} {unit} about which answer was "
+            "preferred, which is no more than chance gives on these pairs."
+        )
+    return (
+        f"{head}its hidden states hold {plus_minus(found.value, found.error)} {unit} about which answer was "
+        f"preferred, most in layer {found.peak}: clearly more than chance, and {found.value / found.most:.2%} of what "
+        "a label of two values can have."
+    )
+
+
+def _matched(found: Findings, unit: str) -> str:
+    if found.matched is None:
+        return "Too few pairs are left to match them by length."
+    value, error = found.matched
+    if value <= _CLEAR * error:
+        return f"Among pairs matched by length {plus_minus(value, error)} is left, which chance explains."
+    return f"Length does not explain it: among pairs matched by length it is {plus_minus(value, error)}."
+
+
+def _others(found: Findings) -> str:
+    linear, words, length = (found.right.get(name) for name in ("linear", "words", "length"))
+    if not words or not length:
+        return ""
+    said = f"the words of the two answers alone {share(words)} and their length alone {share(length)}"
+    if not linear:
+        return f"A linear model orders by {said} of held-out pairs rightly."
+    ahead = linear[0] - words[0]
+    spread = (linear[1] ** 2 + words[1] ** 2) ** 0.5
+    if abs(ahead) <= 2 * spread:
+        verdict = "so what a linear model finds in them may all be a matter of words"
+    elif ahead > 0:
+        verdict = f"so they say {100 * ahead:.1f} points more than the words do"
+    else:
+        verdict = "so they say less than the words do"
+    return (
+        f"A linear model of the mean hidden states orders {share(linear)} of held-out pairs rightly (mean over "
+        f"layers), {said}: {verdict}."
+    )
+
+
+def _agreement(found: Findings) -> str:
+    if found.agreement is None:
+        return ""
+    kind = "agree" if found.agreement > 0.5 else "disagree" if found.agreement < 0.2 else "agree in part"
+    return f"The two opinions {kind} about which layers know most (Spearman's ρ = {found.agreement:.2f})."
+
+
+def _changed(name: str, change: Change, scale: float, unit: str) -> str:
+    value, error = scale * change.value, scale * change.error
+    if change.low <= 0 <= change.high:
+        said = plus_minus(value, error).replace("-", "−")
+        return f"{name}: a change of {said} {unit} (95 % interval {interval(change, scale)}), which may be none."
+    kind = "gain" if value > 0 else "loss"
+    said = f"{plus_minus(abs(value), error)} {unit} (95 % interval of the change {interval(change, scale)})"
+    return f"{name}: a {kind} of {said}."

@@ -1,0 +1,167 @@
+"""The view of runs in the plane: which models, along what, with which marks."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import polars as pl
+
+from dashboard.controls import axis_ranges, controls, point_selection
+from dashboard.data import phases as boundaries
+from dashboard.data import queries, tables
+from dashboard.data.histories import Runs, gathered, tasks
+from dashboard.data.queries import Selection
+from dashboard.data.rows import Against, clock, title
+from dashboard.figures import runs as figures
+from dashboard.figures.curves import Along, trajectory_curves
+from dashboard.figures.marks import phase_marks
+from dashboard.figures.plane import Spread
+from dashboard.format import corpus_note
+from dashboard.view import Empty, View
+from softh.analysis import seeds
+
+MOST_MODELS = 4
+"""Models shown until the reader chooses: more paths than these cannot be told apart at a glance."""
+_MEAN = "mean over layers"
+_NOTHING = "nothing"
+_PLANE = {"I(X;Z)": "input", "I(Y;Z)": "output", "optimality": "optimality", "H(Z)": "entropy"}
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What the panels beside the plane show."""
+
+    quantities: list[str]
+    along: Along
+    minus: str | None
+    """Name of the run that the others are less of."""
+
+
+def view() -> View:
+    """Paths of the chosen models, and the chosen quantities along their training."""
+    chosen = controls.shared()
+    runs = _runs(queries.comparable(chosen.setup))
+    plain = gathered(chosen, runs, (), draws=False)
+    shown = chosen.view.of(plain)
+    if shown.is_empty():
+        raise Empty("None of these models has this layer: choose another layer or other models in the sidebar.")
+    curves = _curves(shown, runs)
+    spread, phases, play = _plane(trained=clock(shown) is not None)
+    # Shuffled labels have no phases: extremes of the null along training are none of learning.
+    null, found = chosen.view.correction == "null", ()
+    if phases and not null:
+        found = boundaries.of(chosen.setup, runs.models, chosen.view, runs.layer, joined=runs.joined)
+    ids = point_selection.chosen({row["estimate_id"]: title(row) for row in shown.to_dicts()})
+    marks, names = phase_marks(found, curves.along.column), runs.names()
+    plane = figures.trajectory_plane(plain, chosen.view, names, spread=spread, marks=marks, selected=ids, play=play)
+    rows = gathered(
+        chosen, runs, [name for name in curves.quantities if name not in plain.columns], draws=bool(curves.minus)
+    )
+    beside = trajectory_curves(
+        rows,
+        chosen.view,
+        names,
+        curves.along,
+        quantities=curves.quantities,
+        marks=marks,
+        selected=ids,
+        minus=curves.minus,
+    )
+    table = shown.filter(pl.col("estimate_id").is_in(list(ids))) if ids else shown
+    return View(
+        title=f"Trajectory, {chosen.view.words}",
+        figures=axis_ranges.within({"plane": plane, "curves": beside}),
+        rows=tables.checkpoints(table),
+        data=tables.data(table),
+        caption=_caption(chosen, runs, curves, shown),
+        name="softh-trajectory",
+        notes=(_NO_PHASES,) if phases and null else tuple(each.sentence for each in found),
+    )
+
+
+def _runs(estimates: pl.DataFrame) -> Runs:
+    available = estimates["model"].unique().sort().to_list()
+    models = tuple(sorted(controls.several("Models", available, "models", default=telling(estimates))))
+    if not models:
+        raise Empty("No model is chosen: choose one in the sidebar.")
+    joined = False
+    if seeds.families(available):
+        joined = controls.segments("Seeds", ["apart", "joined"], "seeds", help=_SEEDS_HELP) == "joined"
+    depth = max(estimates.filter(pl.col("model").is_in(models))["layers"].to_list())
+    layer = controls.select("Layer", [_MEAN, *map(str, range(depth + 1))], "layer", help=_LAYER_HELP)
+    return Runs(models, joined, None if layer == _MEAN else int(layer))
+
+
+def _plane(*, trained: bool) -> tuple[Spread, bool, bool]:
+    """How errors are drawn, whether phases are, and whether the paths can be played."""
+    where = controls.group("Plane")
+    spread = controls.segments("Errors", ["crosses", "bands", "none"], "spread", help=_SPREAD_HELP, where=where)
+    if not trained:
+        return cast(Spread, spread), False, False
+    phases = controls.toggle("Phases", "phases", default=True, help=_PHASES_HELP, where=where)
+    return cast(Spread, spread), phases, controls.toggle("Play", "play", help=_PLAY_HELP, where=where)
+
+
+def _curves(shown: pl.DataFrame, runs: Runs) -> Curves:
+    """What the curves show; without several checkpoints of a model there is nothing to choose but what to draw."""
+    where, ordered = controls.group("Curves"), clock(shown)
+    offered = _PLANE | ({"bits per byte": "bits_per_byte"} if shown["bits_per_byte"].count() else {})
+    offered |= {task: task for task in tasks(runs.models)}
+    wanted = controls.several("Panels", list(offered), "panels", default=list(_PLANE), help=_PANELS_HELP, where=where)
+    quantities = [offered[name] for name in wanted] or list(_PLANE.values())
+    if ordered is None:
+        return Curves(quantities, Along("order"), None)
+    known = ["tokens"] if ordered == "tokens" else []
+    known += ["step"] if shown["step"].null_count() < shown.height else []
+    along = controls.segments("Along", [*known, "order"], "along", help=_ALONG_HELP, where=where)
+    linear = controls.segments("Scale", ["log", "linear"], "scale", where=where) == "linear"
+    several = shown.group_by("model", maintain_order=True).agg(pl.len()).filter(pl.col("len") > 1)["model"].to_list()
+    less = _NOTHING
+    if len(several) > 1:
+        less = controls.select("Difference from", [_NOTHING, *several], "minus", help=_MINUS_HELP, where=where)
+    minus = None if less == _NOTHING or along == "order" else less
+    return Curves(quantities, Along(cast(Against, along), linear), minus)
+
+
+def telling(estimates: pl.DataFrame) -> list[str]:
+    """A few models that tell most: the runs of the largest and of the smallest, or finished ones where no run is."""
+    each = estimates.group_by("model").agg(pl.col("revision").n_unique(), pl.col("parameters").max())
+    each = each.sort("parameters", "model")
+    runs = each.filter(pl.col("revision") > 1)["model"].to_list()
+    finished = each.filter(pl.col("revision") == 1)["model"].sort().to_list()
+    return list(dict.fromkeys([*runs[-1:], *runs[:1]])) or finished[:MOST_MODELS]
+
+
+def _caption(chosen: Selection, runs: Runs, curves: Curves, shown: pl.DataFrame) -> str:
+    layer = "Mean over layers, embedding excluded" if runs.layer is None else f"Layer {runs.layer}"
+    spread = "one standard error, of reference draws and of documents combined"
+    if "seeds" in shown.columns:
+        spread += "; of joined seeds, the standard deviation over seeds"
+    parts = [
+        f"{layer}. Crosses, bands and ± are {spread}. Solid rays join points of equal optimality.",
+        "" if clock(shown) else "Each of these models has one checkpoint; several become a path.",
+        _PHASES if clock(shown) and chosen.view.correction != "null" else "",
+        "" if curves.along.of(curves.quantities) == curves.quantities else _NO_ORDER,
+        _DIFFERENCE.format(minus=curves.minus) if curves.minus else "",
+        f"Text: {corpus_note(chosen.setup.corpus)}; {chosen.setup.label}.",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+_PHASES = (
+    "Phases: collapse ends at the least H(Z), fitting at the largest I(Y;Z); two segments fitted over log steps, "
+    "interval from resampled draws and documents (see Method)."
+)
+_NO_PHASES = "Phases are told for corrected and raw values; what is shown is what shuffled labels give."
+_NO_ORDER = "H(Z), bits per byte and scores have no n-gram order, hence no panel along it."
+_DIFFERENCE = (
+    "Curves: each run less {minus}, at the checkpoints of both; over draws by pairs where both were measured in the "
+    "same directions, over documents as if apart, which overstates that part."
+)
+_SEEDS_HELP = "Runs that differ by their seed alone: each, or their mean with the standard deviation over seeds."
+_LAYER_HELP = "Layer 0 is the embedding, which is not in the mean."
+_SPREAD_HELP = "One standard error around each point as a cross, or around each path as a band."
+_PHASES_HELP = "Where collapse and fitting end, with a 95 % interval."
+_PLAY_HELP = "A button and a slider below the plane let the paths grow."
+_PANELS_HELP = "Quantities of the plane, bits per byte, and any score that checkpoints have."
+_ALONG_HELP = "Training tokens, training step, or the n-gram order of the last checkpoint."
+_MINUS_HELP = "Draw each other run less this one, with the error of the difference."

@@ -1,0 +1,201 @@
+"""What to estimate: the controls of the analyze page, from a hub id, a folder or an upload to specifications."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from dashboard.controls import controls, file_upload
+from dashboard.controls.links import listed
+from softh.checkpoints import hub, server_folders
+from softh.checkpoints.revisions import parse_revision, spaced
+from softh.errors import InputError
+from softh.spec import EstimateSpec
+from softh.uploads import receive, texts
+
+HUB, FOLDER, UPLOAD = "Hub", "Server folder", "Upload"
+USUAL = {field.name: field.default for field in fields(EstimateSpec)}
+TEXTS = {
+    "python-docs": "CPython's own documentation, which every machine has.",
+    "c4": "Web text, streamed from allenai/c4 on the hub.",
+    "a file": "A .txt, .jsonl or .parquet file of yours, also packed with gzip or xz.",
+}
+_ONE, _SEVERAL = "one", "a trajectory"
+_LEAST = 3
+"""Training revisions that make a trajectory."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model and its revisions."""
+
+    name: str
+    """As an EstimateSpec names it."""
+    revisions: tuple[str | None, ...] = (None,)
+    title: str | None = None
+    """For people, where the name is a digest."""
+
+
+def model() -> Model | None:
+    """The model that the reader names, in one of three ways; None while nothing is named."""
+    way = controls.segments("Where is the checkpoint?", [HUB, FOLDER, UPLOAD], "way", where=st.container())
+    return {HUB: _from_hub, FOLDER: _from_folder, UPLOAD: _from_upload}[way]()
+
+
+def specs(chosen: Model, corpus: str, settings: dict[str, Any]) -> list[EstimateSpec]:
+    """One specification a revision. Errors: InputError for settings out of bounds."""
+    return [
+        EstimateSpec(model=chosen.name, revision=revision, corpus=corpus, **settings) for revision in chosen.revisions
+    ]
+
+
+def settings() -> dict[str, Any]:
+    """Settings of the estimate: how much text stands open, the rest is folded away."""
+    left, right = st.columns(2)
+    asked: dict[str, Any] = {
+        "documents": _power("Documents", "documents", (16, 32, 64, 128, 256, 512, 1024), left),
+        "context": _power("Tokens of each", "context", (32, 64, 128, 256, 512, 1024), right),
+    }
+    with st.expander("More settings"):
+        st.caption("Estimates compare only where all of these and the text are equal; only draws and folds are free.")
+        left, right = st.columns(2)
+        asked["draws"] = _power("Draws of the reference directions", "draws", (2, 4, 8, 16, 32, 64), left)
+        asked["bins"] = _power("Directions in a draw", "bins", (25, 50, 100, 200, 400), right)
+        for name, options, place in (
+            ("frame", ("iid", "orthonormal"), left),
+            ("calibration", ("bound", "leading", "exact"), right),
+            ("weighting", ("positions", "labels"), left),
+            ("dtype", ("auto", "float32", "bfloat16", "float16"), right),
+        ):
+            asked[name] = controls.select(name.capitalize(), options, name, where=place)
+        asked["centred"] = controls.toggle("Subtract the mean state first", "centred", where=left)
+        asked["seed"] = int(controls.number("Seed (0)", "seed", low=0, high=2**31, step=1.0, where=right) or 0)
+    return asked
+
+
+def _power(label: str, name: str, options: Sequence[int], where: Any) -> int:
+    words = [str(option) for option in options]
+    return int(controls.slider(label, words, name, default=str(USUAL[name]), where=where))
+
+
+def _from_hub() -> Model | None:
+    named = controls.text("Model of the hub", "hub", placeholder="EleutherAI/pythia-14m", where=st.container())
+    if not named:
+        st.caption("A gated or private model needs a login on this server: `hf auth login`, or `HF_TOKEN`.")
+        return None
+    name, _, commit = named.partition("@")
+    if commit:
+        return Model(name, (commit,))
+    names = _revisions(name)
+    trained = _training(names)
+    ways = [_ONE, _SEVERAL] if len(trained) >= _LEAST else [_ONE]
+    left, right = st.columns([1, 2])
+    if len(ways) > 1 and controls.segments("Checkpoints", ways, "checkpoints", where=left) == _SEVERAL:
+        return Model(name, _trajectory(trained, right))
+    usual = "main" if "main" in names else names[0]
+    return Model(name, (controls.select("Branch or tag", names, "at", default=usual, where=right),))
+
+
+def _trajectory(trained: list[str], where: Any) -> tuple[str, ...]:
+    most = min(len(trained), 32)
+    counts = [str(count) for count in range(2, most + 1)]
+    count = controls.slider("How many, log-spaced", counts, "points", default=str(min(8, most)), where=where)
+    revisions = spaced(trained, int(count))
+    where.caption(f"{listed(revisions)}, of {len(trained)}; each is a job of its own.")
+    return tuple(revisions)
+
+
+def _training(names: Sequence[str]) -> list[str]:
+    """Training revisions of the stage that has most of them: steps of several stages do not compare."""
+    stages: dict[int | None, list[str]] = {}
+    for name in names:
+        parsed = parse_revision(name)
+        if parsed and parsed.step is not None and parsed.ingredient is None:
+            stages.setdefault(parsed.stage, []).append(name)
+    return max(stages.values(), key=len, default=[])
+
+
+@st.cache_data(ttl=300, max_entries=64, show_spinner="Asking the hub …")
+def _revisions(name: str) -> list[str]:
+    found = hub.revisions(name)
+    if not found:
+        raise InputError(f"{name} has no branch on the hub; expected at least main: check its page.")
+    return found
+
+
+def _from_folder() -> Model | None:
+    found = server_folders.models()
+    if not found:
+        st.info(
+            "This server offers no folder. Whoever runs it names some in `SOFTH_MODELS`, several apart by `:`, and "
+            "starts it again; models in them are then listed here.",
+            icon=":material/folder_off:",
+        )
+        return None
+    name = controls.select("Model in a folder of this server", list(found), "folder", where=st.container())
+    return Model(str(found[name]))
+
+
+def _from_upload() -> Model | None:
+    files = file_upload.choose(
+        "One archive (.zip, .tar, .tar.gz), or config.json, tokenizer.json and the safetensors files",
+        "upload",
+        many=True,
+    )
+    st.caption("Safetensors and JSON only: no pickle is opened and no code of a model is ever run.")
+    if files:
+        _take_in(files)
+    kept = {_titled(one): one for one in receive.kept()}
+    if not kept:
+        return None
+    none = "–"
+    name = controls.select("Checkpoint among those uploaded", [none, *kept], "kept", where=st.container())
+    return None if name == none else _chosen(kept[name])
+
+
+def _titled(accepted: receive.Accepted) -> str:
+    return f"{accepted.name} ({accepted.model[-6:]})"
+
+
+def _chosen(accepted: receive.Accepted) -> Model:
+    if accepted.left_out:
+        st.caption(f"Left out of its settings, because they load or fetch something: {listed(accepted.left_out)}.")
+    return Model(accepted.model, title=accepted.name)
+
+
+def _take_in(files: Sequence[Any]) -> None:
+    """Accept an upload and choose it. Errors: InputError, said once more as long as the same files are there."""
+    ids = [file.file_id for file in files]
+    refused = st.session_state.get("refused", ([], ""))
+    if refused[0] != ids:
+        with st.spinner("Checking every file …"):
+            try:
+                accepted = receive.receive(files)
+            except InputError as error:
+                refused = st.session_state["refused"] = ids, str(error)
+            else:
+                st.session_state["kept"] = _titled(accepted)
+                file_upload.drop("upload", files)
+    raise InputError(refused[1])
+
+
+def text() -> str | None:
+    """The text to measure on, as a specification names it; None while none is there."""
+    name = controls.select("Text", list(TEXTS), "text", help=_TEXT_HELP, where=st.container())
+    st.caption(TEXTS[name])
+    if name != "a file":
+        return name
+    files = file_upload.choose("Text file, one document a row or paragraph", "text-file")
+    if files:
+        st.session_state["own_text"] = texts.keep(files[0].name, files[0].getvalue()).resolve()
+        file_upload.drop("text-file", files)
+    own: Path | None = st.session_state.get("own_text")
+    if own is None or not own.exists():
+        return None
+    st.caption(f"Chosen: {own.name}, {own.stat().st_size / 1e6:.3g} MB.")
+    return f"file:{own}"
+
+
+_TEXT_HELP = "Only estimates on the same documents compare."

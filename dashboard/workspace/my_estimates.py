@@ -1,0 +1,90 @@
+"""The reader's own estimates: where each landed, its links, the file to take away, and its end."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from dashboard.controls import controls
+from dashboard.data import neighbours as landing
+from dashboard.data import queries
+from dashboard.format import checkpoint_name
+from dashboard.page import frame
+from dashboard.workspace import score_upload
+from softh import access, settings
+from softh.errors import InputError
+from softh.store import connection, write
+
+PAGES = {
+    "trajectory": ("Trajectory", "timeline"),
+    "frontier": ("Frontier", "scatter_plot"),
+    "layers": ("Layers", "layers"),
+}
+"""Path of a page that shows a point → its name and its icon."""
+
+
+def show(estimate_id: str, *, neighbours: bool = True) -> None:
+    """Where one estimate landed, and the pages that show it."""
+    if estimate_id in queries.probes()["estimate_id"].to_list():
+        st.page_link("pages/preference.py", label="Preference", icon=":material/thumbs_up_down:")
+        return
+    found = landing.own().filter(pl.col("estimate_id") == estimate_id).to_dicts()
+    if not found:
+        st.caption("Its estimate is no longer among yours: it was deleted, or packed into the database.")
+        return
+    words, links = landing.landed(found[0])
+    if neighbours:
+        st.markdown(words)
+    _pages(links)
+
+
+def manage() -> None:
+    """Choose one of the own estimates to see, take away or delete."""
+    rows = {_title(row): row for row in landing.own().to_dicts()}
+    if not rows:
+        st.caption("Nothing yet: your estimates, from this page or the command line, are listed here.")
+        return
+    row = rows[controls.select("Estimate", list(rows), "estimate", where=st.container())]
+    words, links = landing.landed(row)
+    st.markdown(words)
+    _pages(links)
+    _take_away(row)
+
+
+def _title(row: Mapping[str, Any]) -> str:
+    made = f"{row['created_at']:%Y-%m-%d %H:%M}, {row['estimate_id'][:6]}"
+    return f"{row['model']}, {checkpoint_name(row)} on {row['corpus']} ({made})"
+
+
+def _pages(links: landing.Links) -> None:
+    with st.container(horizontal=True):
+        for name, (label, icon) in PAGES.items():
+            st.page_link(f"pages/{name}.py", label=label, icon=f":material/{icon}:", query_params=links[name])
+
+
+def _take_away(row: Mapping[str, Any]) -> None:
+    path = connection.run_file(settings.data(), row["estimate_id"])
+    with st.container(horizontal=True):
+        if path:
+            st.download_button(
+                "Export as Parquet", path.read_bytes, f"softh-{path.name}", icon=frame.DOWNLOAD, on_click="ignore",
+                help="The whole estimate in one file: in data/runs of another softh it is a point there too.",
+            )  # fmt: skip
+        if access.at_work().refusal:
+            return
+        with st.popover("Attach scores …", icon=":material/add_chart:"), frame.sentences():
+            score_upload.attach(row)
+        with st.popover("Delete …", icon=":material/delete:"):
+            st.markdown("It leaves every page, and its links show what is left. Hidden states stay remembered.")
+            if st.button("Delete this estimate", type="primary"):
+                _delete(row["estimate_id"])
+
+
+def _delete(estimate_id: str) -> None:
+    try:
+        write.remove(settings.data(), estimate_id)
+    except InputError as error:
+        st.error(str(error))
+    else:
+        st.rerun()

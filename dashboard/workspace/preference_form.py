@@ -1,0 +1,79 @@
+"""The reader's own pairs: upload a file, see what is in it, queue a probe, watch it."""
+
+from pathlib import Path
+
+import polars as pl
+import streamlit as st
+
+from dashboard.controls.links import listed
+from dashboard.data import queries
+from dashboard.page import frame
+from dashboard.server import auth
+from dashboard.workspace import job_panel, model_form
+from softh import jobs
+from softh.preference import pairs
+from softh.preference.pairs import Pairs
+from softh.spec import PreferenceSpec
+from softh.uploads import texts
+
+LIMITS, CONTEXTS = (100, 300, 1000, 2000, 10_000), (128, 256, 512, 1024)
+
+
+def panel() -> None:
+    """Upload, settings, what was found, and the jobs."""
+    with frame.sentences():
+        if auth.may_change():
+            _form()
+    if not auth.read_only() and any(job.kind == "preference" for job in jobs.listing()):
+        job_panel.panel(show)
+
+
+def _form() -> None:
+    with st.container(border=True), frame.sentences():
+        left, right = st.columns(2, gap="medium")
+        with left:
+            file = st.file_uploader("Preference pairs", type=["jsonl", "parquet", "gz", "xz"], key="pairs-file")
+            st.caption("Columns chosen and rejected, texts or lists of messages; prompt and source if there are any.")
+            limit = st.select_slider("Pairs at most", LIMITS, 300, key="pairs-limit")
+            context = st.select_slider("Tokens of prompt and answer", CONTEXTS, 256, key="pairs-context")
+        with right:
+            model = model_form.model()
+        if not file:
+            return
+        path = texts.keep(file.name, file.getvalue()).resolve()
+        st.markdown(_found(_read(str(path), limit)))
+        if model and st.button("Probe", type="primary", icon=":material/play_arrow:"):
+            for revision in model.revisions:
+                asked = PreferenceSpec(
+                    model=model.name, revision=revision, pairs=str(path), limit=limit, context=context
+                )
+                jobs.submit_preference(asked)
+            jobs.ensure_worker()
+            st.rerun()
+
+
+def show(estimate_id: str) -> None:
+    """Where a finished probe is to be seen."""
+    found = queries.probes().filter(pl.col("estimate_id") == estimate_id)
+    if found.is_empty():
+        st.caption("Its numbers are on the other pages.")
+        return
+    row = found.row(0, named=True)
+    st.markdown(f"{row['documents'] // 2:,} pairs measured. Choose **{row['corpus']}** under Pairs to see them above.")
+
+
+@st.cache_data(max_entries=8, show_spinner="Reading the pairs …")
+def _read(path: str, limit: int) -> Pairs:
+    return pairs.load(path, limit, 0)
+
+
+def _found(found: Pairs) -> str:
+    """What a file holds, before anything heavy."""
+    aside = ", ".join(f"{reason} ({count:,})" for reason, count in found.set_aside.items())
+    sources = [pair.source for pair in found.pairs if pair.source]
+    named = f" Sources: {listed(sorted(set(sources)))}." if sources else ""
+    prompts = sum(bool(pair.prompt) for pair in found.pairs)
+    return (
+        f"**{len(found.pairs):,} pairs** of {Path(found.name).name}, {prompts:,} with a prompt; "
+        f"set aside: {aside or 'none'}.{named} {found.note}"
+    )

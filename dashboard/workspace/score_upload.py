@@ -1,0 +1,96 @@
+"""Scores that a reader brings: read, shown beside the models that are meant, taken into the tables."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from dashboard.controls.links import listed
+from dashboard.data import queries
+from dashboard.server import auth
+from softh import settings
+from softh.errors import InputError
+from softh.scores import load
+from softh.store import write
+
+LEAVE = "none of these"
+_ASKED = 12
+"""Unknown names that the reader is asked about; more wait under their own name."""
+
+
+def draw() -> None:
+    """An uploader, what it found, and a button that takes it in."""
+    if not auth.may_change():
+        return
+    file = st.file_uploader(
+        "Scores of your own", ["json", "csv", "parquet"], max_upload_size=50,
+        help="results_….json of lm-evaluation-harness, or a table with columns model, task and score.",
+    )  # fmt: skip
+    if file is None:
+        return
+    try:
+        found = load.from_file(file.name, file.getvalue())
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    known = dict(queries.estimates().select("model", "source").unique().iter_rows())
+    names = _names(load.unmatched({row["model"] for row in found.rows}, known), sorted(known))
+    for note in found.notes:
+        st.caption(note)
+    st.dataframe(pl.DataFrame(found.rows, infer_schema_length=None), hide_index=True, height=220)
+    if st.button(f"Take in {len(found.rows):,} scores", icon=":material/add_chart:"):
+        write.save_scores(load.renamed(found.rows, names), settings.data())
+        st.rerun()
+
+
+def _names(missing: dict[str, list[str]], models: list[str]) -> dict[str, str]:
+    """Which model each unknown name means, as the reader says; nothing is guessed."""
+    named = {}
+    if missing:
+        st.info(f"{len(missing):,} names are no model of these tables. Say which model is meant, or leave them.")
+    for name, near in list(missing.items())[:_ASKED]:
+        options = [LEAVE, *near, *(model for model in models if model not in near)]
+        if (chosen := st.selectbox(name, options, key=f"means {name}")) != LEAVE:
+            named[name] = chosen
+    return named
+
+
+BY_HAND = "entered by hand"
+
+
+def attach(row: Mapping[str, Any]) -> None:
+    """Let the reader give scores to the checkpoint of an estimate; they are stored beside the runs."""
+    file = st.file_uploader("Results of lm-evaluation-harness (.json), or a table (.csv, .parquet)", key="score-file")
+    if file and st.button("Attach the file", key="attach-file"):
+        imported = load.from_file(file.name, file.getvalue())
+        _store(_of(row, imported.rows))
+        for note in imported.notes:
+            st.caption(note)
+    left, middle, right = st.columns(3)
+    task = left.text_input("Task", placeholder="hellaswag", key="score-task").strip()
+    metric = middle.text_input("Metric", "accuracy", key="score-metric").strip()
+    score = right.number_input("Score", value=None, key="score-value", format="%.4f")
+    error = right.number_input("Its standard error", value=None, min_value=0.0, key="score-error", format="%.4f")
+    if st.button("Attach this score", disabled=not (task and metric and score is not None), key="attach-one"):
+        typed = {"task": task, "metric": metric, "score": score, "stderr": error, "source": BY_HAND}
+        _store(_of(row, [{**typed, "model": row["model"], "revision": None}]))
+
+
+def _of(row: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Scores as those of this checkpoint, whatever the file called it. Errors: InputError for scores of several."""
+    names = sorted({str(one["model"]) for one in found})
+    if len(names) > 1:
+        raise InputError(
+            f"The file has scores of {len(names)} models ({listed(names)}); expected those of one: "
+            "use `python -m softh scores import` for several."
+        )
+    if not found:
+        raise InputError("The file has no score; expected at least one: choose the results file itself.")
+    revision = None if row["step"] is None else row["revision"]
+    return [{**one, "model": row["model"], "revision": revision} for one in found]
+
+
+def _store(rows: list[dict[str, Any]]) -> None:
+    write.save_scores(rows, settings.data())
+    st.toast(f"{len(rows)} scores attached", icon=":material/add_chart:")

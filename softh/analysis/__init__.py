@@ -1,0 +1,1 @@
+"""Analyses of stored estimates: phases, seeds, differences, finished models, correlation with scores."""

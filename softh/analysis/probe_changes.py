@@ -1,0 +1,91 @@
+"""How a probe changed from one model to another on the same pairs, with errors paired over draws and folds of pairs."""
+
+import math
+import re
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import polars as pl
+
+_RANK = {"base": 0, "sft": 1, "instruct": 1, "dpo": 2}
+_SUFFIX = re.compile(r"(?i)-(?:sft|dpo|instruct|chat|it)(?=$|[ (.])")
+_SAME = ("settings", "width", "documents", "positions", "layers", "draws", "folds")
+"""What two probes must share for their draws and folds to be the same; settings hold seed, bins and frame."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """After less before, of one layer, or of the mean over layers (None)."""
+
+    layer: int | None
+    value: float
+    error: float
+    """Standard error, over draws and pairs together."""
+    low: float
+    high: float
+    """95 % interval."""
+
+
+def stages(probes: pl.DataFrame) -> dict[str, tuple[str, str]]:
+    """'NAME: base → dpo' → ids of the probe before and after, for every model probed before and after post-training.
+
+    probes: one row a model, as :func:`dashboard.data.queries.probes` gives; the longest way first.
+    """
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row in probes.to_dicts():
+        found.setdefault(_SUFFIX.sub("", row["model"]), []).append(row)
+    steps = [
+        (_rank(before) - _rank(after), f"{name}: {_stage(before)} → {_stage(after)}", before, after)
+        for name, rows in sorted(found.items())
+        for before, after in combinations(sorted(rows, key=_rank), 2)
+        if _rank(before) < _rank(after) and all(before[key] == after[key] for key in _SAME)
+    ]
+    steps.sort(key=lambda step: step[0])
+    return {name: (before["estimate_id"], after["estimate_id"]) for _, name, before, after in steps}
+
+
+def changes(before: pl.DataFrame, after: pl.DataFrame) -> list[Change]:
+    """Mean over layers first, then every layer; rows of :func:`queries.preferences` of one `what` and `subset`."""
+    pairs = zip(_by_layer(before), _by_layer(after), strict=True)
+    found = [_change(layer, old, new) for (layer, old), (_, new) in pairs]
+    return sorted(found, key=lambda change: -1 if change.layer is None else change.layer)
+
+
+def t_quantile(freedom: int) -> float:
+    """97.5 % quantile of Student's t by the expansion of Cornish and Fisher; 2.357 at 7 where 2.365 is exact."""
+    z = statistics.NormalDist().inv_cdf(0.975)
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+
+
+_Parts = tuple[float, Sequence[float], Sequence[float]]
+"""Corrected information: its value, of every draw, and without each fold."""
+
+
+def _by_layer(rows: pl.DataFrame) -> Iterator[tuple[int | None, _Parts]]:
+    rows = rows.filter(correction="corrected").sort("layer", nulls_last=False)
+    for (layer,), group in rows.group_by("layer", maintain_order=True):
+        parts = {row["quantity"]: row for row in group.to_dicts()}
+        yield layer, (parts["information"]["value"], parts["information"]["draws"], parts["folds"]["draws"])
+
+
+def _change(layer: Any, old: _Parts, new: _Parts) -> Change:
+    value = new[0] - old[0]
+    draws = [b - a for a, b in zip(old[1], new[1], strict=True)]
+    without = [b - a for a, b in zip(old[2], new[2], strict=True)]
+    of_draws = statistics.stdev(draws) / math.sqrt(len(draws)) if len(draws) > 1 else 0.0
+    folds, mean = len(without), statistics.fmean(without)
+    of_pairs = math.sqrt((folds - 1) / folds * math.fsum((one - mean) ** 2 for one in without))
+    error = math.hypot(of_draws, of_pairs)
+    reach = t_quantile(folds - 1) * error
+    return Change(layer, value, error, value - reach, value + reach)
+
+
+def _rank(row: Mapping[str, Any]) -> int:
+    return _RANK.get(row["stage"] or "base", 0)
+
+
+def _stage(row: Mapping[str, Any]) -> str:
+    return row["stage"] or "base"

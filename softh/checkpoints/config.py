@@ -1,0 +1,127 @@
+"""The shape of a model from its config alone, and whether its weights have that shape."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from softh.checkpoints import architectures
+from softh.checkpoints.safetensors_header import Tensor, short
+from softh.errors import InputError
+
+MOST_LAYERS, WIDEST, LARGEST_VOCABULARY = 1_000, 65_536, 2_000_000
+
+_LAYER = re.compile(r"^(.*?(?:^|\.)(?:layers|layer|h|blocks|block))\.(\d+)\.")
+_EMBEDDING = re.compile(
+    r"(?:^|\.)(?:embed_tokens|wte|word_embeddings?|embed_in|tok_embeddings|token_embedding|embeddings?|shared)\.weight$"
+)
+_HEAD = re.compile(r"(?:^|\.)(?:lm_head|embed_out|output|head)\.weight$")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a config says about a model."""
+
+    kind: str
+    """``model_type`` of the text model."""
+    architecture: str
+    """Name of the class, or the kind when the config names none."""
+    causal: bool
+    """Whether it predicts the next token."""
+    layers: int
+    width: int
+    vocabulary: int
+    longest_context: int | None
+    """Tokens it can read; None without a limit."""
+
+
+def read_shape(config: Mapping[str, Any], source: str) -> Shape:
+    """The shape that a config.json of a known architecture gives, sizes left out taken from the architecture's own.
+
+    Errors: InputError for an encoder with a decoder, and for sizes that are no whole numbers or absurd.
+    """
+    text = config.get("text_config")
+    text = {**config, **text} if isinstance(text, dict) else config
+    kind = text.get("model_type")
+    kind = kind if isinstance(kind, str) and kind in architectures.known() else str(config["model_type"])
+    known = architectures.architecture(kind)
+    if known.get(text, "is_encoder_decoder") is True:
+        raise InputError(
+            f"{source} is an encoder with a decoder ({kind}); expected one stack of layers: "
+            "choose a decoder or an encoder."
+        )
+    sizes = {
+        name: _size(known.get(text, name), name, most, source)
+        for name, most in (
+            ("num_hidden_layers", MOST_LAYERS),
+            ("hidden_size", WIDEST),
+            ("vocab_size", LARGEST_VOCABULARY),
+        )
+    }
+    names = config.get("architectures")
+    longest = known.get(text, "max_position_embeddings")
+    return Shape(
+        kind,
+        str(names[0]) if isinstance(names, list) and names else kind,
+        architectures.is_causal(config),
+        *sizes.values(),
+        longest if type(longest) is int and longest > 0 else None,
+    )
+
+
+def check_fit(shape: Shape, config: Mapping[str, Any], tensors: Mapping[str, Tensor], source: str) -> Tensor:
+    """The embedding, once it and the number of layers are what the config says.
+
+    Whatever else contradicts the config, transformers finds when it loads the weights. Errors: InputError.
+    """
+    if not tensors:
+        raise InputError(f"{source} has weight files without a tensor; expected those of a model: save it again.")
+    table = _embedding(shape, tensors, source)
+    if table.shape[0] != shape.vocabulary or table.shape[1] not in _widths(shape, config):
+        raise InputError(
+            f"{source} has an embedding of {table.shape[0]:,} × {table.shape[1]:,} and a config that says "
+            f"{shape.vocabulary:,} × {shape.width:,}; expected weights and config of one model: use its own config."
+        )
+    _check_layers(shape, config, tensors, source)
+    return table
+
+
+def _size(value: Any, name: str, most: int, source: str) -> int:
+    if type(value) is not int or not 1 <= value <= most:
+        raise InputError(
+            f"config.json of {source} gives {name} as {short(value)}; expected a whole number from 1 to {most:,}: "
+            "use the config of the model."
+        )
+    return value
+
+
+def _embedding(shape: Shape, tensors: Mapping[str, Tensor], source: str) -> Tensor:
+    tables = [tensor for name, tensor in tensors.items() if _EMBEDDING.search(name) and len(tensor.shape) == 2]
+    heads = [tensor for name, tensor in tensors.items() if _HEAD.search(name) and len(tensor.shape) == 2]
+    if not (tables or heads):
+        raise InputError(
+            f"{source} has no embedding among its {len(tensors):,} tensors; expected weights as transformers saves "
+            "them: save the model with save_pretrained."
+        )
+    # Position and segment tables have the same kind of name: the vocabulary is the longest.
+    return max(tables or heads, key=lambda tensor: (tensor.shape[0] == shape.vocabulary, tensor.shape[0]))
+
+
+def _widths(shape: Shape, config: Mapping[str, Any]) -> set[Any]:
+    """Width of the layers, and of an embedding that is projected to it where the config names one."""
+    return {shape.width, *(value for name, value in config.items() if "emb" in name and type(value) is int)}
+
+
+def _check_layers(shape: Shape, config: Mapping[str, Any], tensors: Mapping[str, Tensor], source: str) -> None:
+    stacks: dict[str, set[int]] = {}
+    for name in tensors:
+        if match := _LAYER.match(name):
+            stacks.setdefault(match[1], set()).add(int(match[2][:9]))
+    extra = config.get("num_nextn_predict_layers")
+    most = shape.layers + (extra if type(extra) is int else 0)
+    if stacks and not any(shape.layers <= len(stack) <= most for stack in stacks.values()):
+        found = max(map(len, stacks.values()))
+        raise InputError(
+            f"{source} has weights of {found:,} layers and a config that says {shape.layers:,}; "
+            "expected weights and config of one model: use its own config."
+        )

@@ -1,0 +1,164 @@
+"""``softh doctor``: what is installed, which GPU there is, what is damaged, and what to do about each."""
+
+import json
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from softh import settings
+from softh.errors import InputError
+from softh.jobs import client, records
+from softh.store import read, schema, write
+
+LEAST_FREE = 5e9
+"""Bytes of disk below which an estimate may well stop half-way."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    state: str
+    remedy: str = ""
+    """What to do, where something is to be done."""
+
+
+def doctor(
+    data: Annotated[Path | None, typer.Option(help="Folder of the tables; SOFTH_DATA or data/ by default.")] = None,
+) -> None:
+    """Look at the installation, the device, the folders and every stored file; exit code 2 when something is wrong."""
+    wrong = 0
+    for finding in examine(data or settings.data()):
+        wrong += bool(finding.remedy)
+        typer.echo(f"{'✗' if finding.remedy else '✓'} {finding.what}: {finding.state}")
+        if finding.remedy:
+            typer.echo(f"  → {finding.remedy}")
+    if wrong:
+        raise typer.Exit(2)
+
+
+def examine(data: Path) -> Iterator[Finding]:
+    """Everything that is looked at, in order; nothing is changed."""
+    yield Finding("Python", sys.version.split()[0])
+    yield _packages()
+    yield _device()
+    yield from _tables(data)
+    yield from _share(data)
+    yield from _others(data)
+    yield from (_folder(name, place) for name, place in (("data", data), ("cache", settings.cache())))
+    yield _browser()
+
+
+def _packages() -> Finding:
+    """Installed versions against those that softh is tested with."""
+    wrong = []
+    for line in (settings.ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        name, pinned, wanted = line.partition("==")
+        if pinned and (found := _version(name)) != wanted:
+            wrong.append(f"{name} {found or 'missing'} instead of {wanted}")
+    if wrong:
+        return Finding("packages", "; ".join(wrong), "say `pip install -r requirements.txt`.")
+    return Finding("packages", "all as pinned")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name).split("+")[0]
+    except PackageNotFoundError:
+        return None
+
+
+def _device() -> Finding:
+    if _version("torch") is None:
+        return Finding("device", "not known without torch", "say `pip install -r requirements.txt`.")
+    import torch  # takes seconds; the other commands do without
+
+    if not torch.cuda.is_available():
+        return Finding("device", f"no GPU that torch {torch.__version__} can use; estimates run on the CPU")
+    names = [torch.cuda.get_device_name(at) for at in range(torch.cuda.device_count())]
+    free = torch.cuda.mem_get_info()[0] / 1e9
+    return Finding("device", f"{', '.join(names)}; {free:.0f} GB free on the first")
+
+
+def _tables(data: Path) -> Iterator[Finding]:
+    try:
+        read.check(data)
+        estimates, problems, oldest = read.estimates(data), read.left_out(data), read.oldest(data)
+    except InputError as error:
+        yield Finding("tables", str(error), "move the file away, or restore a backup with `softh restore`.")
+        return
+    newest = schema.version()
+    older = f", some of schema {oldest}, which `softh pack` brings up to {newest}" if oldest < newest else ""
+    yield Finding("tables", f"{estimates.height} estimates of {estimates['model'].n_unique()} models{older}")
+    for problem in problems:
+        yield Finding("run", problem, "remove the file, and estimate again or restore a backup.")
+
+
+def _share(data: Path) -> Iterator[Finding]:
+    """The share of SOFTH_RUNS, if there is one: whether it answers, and what it has not got yet."""
+    if settings.runs() is None:
+        return
+    try:
+        read.refresh()
+    except InputError as error:
+        yield Finding("share", str(error), "check SOFTH_RUNS, the network and your access, then look again.")
+    else:
+        runs = len(read.run_files(data))
+        yield Finding(
+            "share", f"answers, {runs} runs" if runs else "answers, and has no run: check that it is the right one"
+        )
+    if waiting := read.waiting(data):
+        yield Finding(
+            "share", f"lacks {len(waiting)} run files of {data}", "say `python -m softh pack` when it answers."
+        )
+
+
+def _others(data: Path) -> Iterator[Finding]:
+    """Decks and the queue, where they are damaged."""
+    for deck in sorted((data / "decks").glob("*.json")):
+        try:
+            json.loads(deck.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            yield Finding("deck", f"{deck} cannot be read ({error})", "restore a backup, or remove the file.")
+    queue = client.folder(data) / records.FILE
+    if queue.exists() and (wrong := _damage(queue)):
+        yield Finding(
+            "queue", f"{queue} is damaged ({wrong})", "stop the worker and move the folder away; submit again."
+        )
+
+
+def _damage(queue: Path) -> str | None:
+    """What SQLite says of the file of the queue; None when it is sound."""
+    try:
+        with closing(sqlite3.connect(f"{queue.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            [(said,), *_] = connection.execute("PRAGMA quick_check").fetchall()
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None if said == "ok" else said
+
+
+def _folder(name: str, place: Path) -> Finding:
+    free = shutil.disk_usage(next(path for path in (place, *place.parents) if path.exists())).free
+    state = f"{place}, {free / 1e9:.0f} GB free"
+    if name == "data":
+        try:
+            write.check_writable(place)
+        except InputError as error:
+            return Finding(name, f"{place} cannot be written", str(error))
+    if free < LEAST_FREE:
+        return Finding(name, state, f"free some space there: below {LEAST_FREE / 1e9:.0f} GB an estimate may stop.")
+    return Finding(name, state)
+
+
+def _browser() -> Finding:
+    found = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome", "chromium-browser"))), None)
+    return Finding("browser", found or "none: PDF and PNG are not exported here, SVG and HTML are")

@@ -1,0 +1,113 @@
+"""A preference probe as a table for a terminal, and as JSON."""
+
+import json
+import math
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from softh.cli.tables import WIDTH
+from softh.store import read
+
+Row = dict[str, Any]
+Rows = dict[tuple[str, str, int | None, str, str], Row]
+"""(what, subset, layer, quantity, correction) → row of measures."""
+
+_POSITIONS = {"preference": "all tokens", "preference last": "last token", "preference mean": "mean state"}
+_UNITS = (
+    "Information about which answer was preferred, in thousandths of log n (× {nats:.3f} in thousandths of a nat; at "
+    "most {most:.0f}). ± is\nboth errors together, over draws of the directions and over pairs. Accuracy is that of a "
+    "linear model on the difference of the\nmean hidden states of two answers, cross-validated over prompts."
+)
+
+
+def show(folder: Path, probe: Row, *, as_json: bool) -> None:
+    """Print one stored probe; its row is one of :func:`softh.store.read.estimate`."""
+    if as_json:
+        record = read.record(folder, probe["estimate_id"])
+        for name in ("spec", "versions"):
+            record["estimate"][name] = json.loads(record["estimate"][name])
+        typer.echo(json.dumps(record, indent=1, ensure_ascii=False, default=datetime.isoformat, allow_nan=False))
+        return
+    console = Console(highlight=False)
+    console.width = max(console.width, WIDTH)
+    console.print(whole(probe, read.preferences(folder, [probe["estimate_id"]]).to_dicts()))
+
+
+def several(probes: list[Row]) -> Table:
+    """One line a probe; rows of :func:`softh.store.read.probes`."""
+    table = Table("probe", "model", "revision", "pairs", "context", "date", box=SIMPLE_HEAD)
+    for row in probes:
+        pairs = f"{row['corpus']}: {row['documents'] // 2:,}"
+        cells = (row["model"], row["revision"], pairs, str(row["context"]), f"{row['created_at']:%Y-%m-%d}")
+        table.add_row(row["estimate_id"][:8], *cells)
+    return table
+
+
+def whole(probe: Row, measures: list[Row]) -> Group:
+    """Every layer, then every part of the pairs, then what was set aside and where the numbers are from."""
+    rows: Rows = {(m["what"], m["subset"], m["layer"], m["quantity"], m["correction"]): m for m in measures}
+    return Group(_layers(rows, probe["bins"]), _parts(rows), Text("\n".join(_sentences(probe, measures)) + "\n"))
+
+
+def _layers(rows: Rows, bins: int) -> Table:
+    table = Table(box=SIMPLE_HEAD, title="All pairs, by layer", title_justify="left", caption_justify="left")
+    heads = [f"{name}\n{part}" for name in _POSITIONS.values() for part in ("raw", "null", "corrected")]
+    for head in ("\nlayer", *heads, "linear\naccuracy"):
+        table.add_column(head, justify="right", no_wrap=True)
+    layers = sorted({key[2] for key in rows if key[2] is not None})
+    for layer in (*layers, None):
+        cells = []
+        for what in _POSITIONS:
+            raw, null, corrected = (
+                rows.get((what, "all", layer, "information", correction)) for correction in ("raw", "null", "corrected")
+            )
+            cells += [_cell(raw).split()[0], _cell(null).split()[0], _cell(corrected)]
+        if layer is None:
+            table.add_section()
+        accuracy = rows.get(("linear", "all", layer, "accuracy", "raw"))
+        table.add_row("mean" if layer is None else str(layer), *cells, _cell(accuracy))
+    table.caption = _UNITS.format(nats=math.log(bins), most=1000 * math.log(2) / math.log(bins))
+    return table
+
+
+def _parts(rows: Rows) -> Table:
+    """One line a part of the pairs: the probe, corrected, and what else says it."""
+    table = Table(box=SIMPLE_HEAD, title="Mean over layers, by part of the pairs", title_justify="left")
+    for head in ("pairs", "n", *_POSITIONS.values(), "length", "words", "length acc.", "words acc."):
+        table.add_column(head, justify="left" if head == "pairs" else "right")
+    subsets = list(dict.fromkeys(key[1] for key in rows if key[0] == "preference"))
+    for subset in sorted(subsets, key=lambda name: (name != "all", name != "matched", name)):
+        probes = [_cell(rows.get((what, subset, None, "information", "corrected"))) for what in _POSITIONS]
+        said = [_cell(rows.get((what, subset, None, "information", "raw"))) for what in ("length", "words")]
+        right = [_cell(rows.get((what, subset, None, "accuracy", "raw"))) for what in ("length", "words")]
+        count = rows[("length", subset, None, "accuracy", "raw")]["positions"]
+        table.add_row(subset, f"{count:,}", *probes, *said, *right)
+    return table
+
+
+def _sentences(probe: Row, measures: list[Row]) -> list[str]:
+    counts = [f"{m['positions']:,} {m['variable']}" for m in measures if m["quantity"] == "pairs"]
+    return [
+        f"{probe['model']}, revision {probe['revision']} ({probe['digest'][:12]}), {probe['weights']}",
+        f"{probe['corpus']}: pairs {', '.join(counts)}; {probe['positions']:,} tokens of answers, context "
+        f"{probe['context']}",
+        f"n = {probe['bins']}, {probe['draws']} draws, {probe['frame']}; {probe['folds']} folds; seed {probe['seed']}; "
+        f"{probe['dtype']} on {probe['device']}, {probe['seconds']:.1f} s",
+        f"probe {probe['estimate_id']}, {probe['created_at']:%Y-%m-%d %H:%M} UTC",
+    ]
+
+
+def _cell(row: Row | None) -> str:
+    """A value and the root of the sum of its squared errors: a share, or thousandths of log n."""
+    if row is None or row["value"] is None:
+        return "–"
+    errors = [row[name] for name in ("se_draws", "se_documents") if row[name] is not None]
+    scale = 1000 if row["quantity"] == "information" else 1
+    return f"{scale * row['value']:.3f} ±{scale * math.hypot(*errors):.3f}"

@@ -1,0 +1,101 @@
+"""The commands ``softh scores import`` and ``softh scores list``: benchmark scores of others into your tables."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from softh import settings
+from softh.errors import InputError
+from softh.scores import load
+from softh.store import read, write
+
+app = typer.Typer(help="Benchmark scores: import them, and see which models have some.", no_args_is_help=True)
+_SHOWN = 12
+
+Data = Annotated[Path | None, typer.Option(help="Folder of the tables; SOFTH_DATA or data/ by default.")]
+
+
+@app.command("import")
+def import_(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE", help="results_….json of lm-evaluation-harness, .csv, .parquet, or a data set of the hub."
+        ),
+    ],
+    match: Annotated[
+        list[str] | None, typer.Option(help="THEIRS=OURS: scores of THEIRS belong to the model OURS.")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Take scores into the tables, each FILE as one file of its own beside your runs.
+
+    A score belongs to the model of the same name or hub id. Names without a model are listed with the nearest ones and
+    wait for a model of that name, or for --match.
+    """
+    folder = data or settings.data()
+    named = dict(_pair(text) for text in match or [])
+    known = models(folder)
+    if unknown := sorted(set(named.values()) - set(known)):
+        raise InputError(
+            f"--match names {unknown[0]!r}, which is no model of the tables: python -m softh list shows them."
+        )
+    found = [load.from_file(Path(f).name, Path(f).read_bytes()) if Path(f).is_file() else _elsewhere(f) for f in files]
+    here = {row["model"] for imported in found for row in imported.rows}
+    if absent := sorted(set(named) - here):
+        raise InputError(
+            f"--match names {absent[0]!r}, which no file has a score of: {', '.join(sorted(here)[:_SHOWN])}."
+        )
+    for imported in found:
+        own = {theirs: ours for theirs, ours in named.items() if theirs in {row["model"] for row in imported.rows}}
+        write.save_scores(load.renamed(imported.rows, own), folder)
+        for note in imported.notes:
+            typer.echo(note, err=True)
+    names = {named.get(row["model"], row["model"]) for imported in found for row in imported.rows}
+    typer.echo(f"{sum(len(i.rows) for i in found):,} scores of {len(names):,} models are in {folder / 'scores'}.")
+    _name_unmatched(load.unmatched(names, known))
+
+
+@app.command("list")
+def list_(data: Data = None) -> None:
+    """Show how many scores each source has, and of how many models."""
+    folder = data or settings.data()
+    rows = read.benchmarks(folder).to_dicts()
+    by_source = Counter(row["source"].split(",")[0] for row in rows)
+    for source, count in by_source.most_common():
+        held = {row["model"] for row in rows if row["source"].split(",")[0] == source}
+        typer.echo(f"{count:7,} scores of {len(held):4,} models  {source}")
+    if not rows:
+        typer.echo(f"No score is stored in {folder} yet: python -m softh scores import FILE takes some in.")
+
+
+def models(folder: Path) -> dict[str, str]:
+    """Model → where it comes from."""
+    return dict(read.models(folder).select("model", "source").iter_rows())
+
+
+def _elsewhere(name: str) -> load.Imported:
+    if name.count("/") == 1 and not Path(name).suffix and not name.startswith((".", "/")):
+        return load.from_hub(name)
+    raise InputError(f"{name} does not exist; expected a file, or a data set of the hub as owner/name: check the path.")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    theirs, equals, ours = text.partition("=")
+    if not equals or not theirs or not ours:
+        raise InputError(f"--match was {text!r}; expected THEIRS=OURS: put the name in the file before the sign.")
+    return theirs, ours
+
+
+def _name_unmatched(missing: dict[str, list[str]]) -> None:
+    if not missing:
+        return
+    typer.echo(f"{len(missing):,} of these names are no model of the tables, and nothing is guessed:", err=True)
+    near = sorted(missing.items(), key=lambda item: (not item[1], item[0]))
+    for name, candidates in near[:_SHOWN]:
+        typer.echo(f"  {name}{'; nearest: ' + ', '.join(candidates) if candidates else ''}", err=True)
+    if len(near) > _SHOWN:
+        typer.echo(f"  … and {len(near) - _SHOWN:,} more.", err=True)
+    typer.echo("Give --match THEIRS=OURS where a name means one of your models.", err=True)

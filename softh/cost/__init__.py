@@ -1,0 +1,1 @@
+"""What an estimate needs before it runs: sizes, time, memory, hardware."""

@@ -1,0 +1,1 @@
+"""The soft-entropy estimator: hidden states and labels to entropies and measures."""

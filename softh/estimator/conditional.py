@@ -1,0 +1,193 @@
+"""Soft assignments and labels to H(Z | label), of all positions and without each fold of documents.
+
+Positions are sorted once by the size of their label, by label and by fold; every sum over a label or over its part in
+one fold is then a sum over neighbours, without races, and the same to the bit every time. Nothing is kept per label:
+a piece of sums becomes entropies and is forgotten. A label seen once needs no sum: its conditional entropy is the
+entropy of its own assignment. At high n-gram orders nearly all labels are such.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from softh.estimator.labels import LabelSet
+from softh.spec import Weighting
+
+LEAST_SEEN = 5
+"""Under uniform label weighting, labels seen fewer times than this are left out (as the precursor code did)."""
+_PIECE = 2**19
+"""Sums whose entropies are taken at once: larger pieces leave the processor's cache, and on a CPU temporaries of more
+than 32 MB go back to the system after each use."""
+_RUN = 256
+"""Positions added in a row in the precision of the assignments; longer sums are put together in float64."""
+
+
+@dataclass(frozen=True)
+class Assignments:
+    """Soft assignments of one layer."""
+
+    p: Tensor  # [positions, draws, bins] float32 or float64; columns that fill up the bins are zero
+    entropy: Tensor  # [positions, draws], of each assignment, in nats
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Positions in the order in which they are added up; all tensors int32."""
+
+    members: Tensor  # [k] positions whose label is seen again, by size of the label, label and fold
+    row_begin: Tensor  # [rows] into members; a row is a label in one fold
+    row_size: Tensor  # [rows]
+    row_fold: Tensor  # [rows]
+    row_label: Tensor  # [rows] dense over the labels that have rows
+    label_begin: Tensor  # [labels] first row of each
+    label_size: Tensor  # [labels] positions, ascending
+    single: Tensor  # [m] positions whose label is seen once, by fold
+    single_fold: Tensor  # [m]
+    folds: int
+    distinct: int
+
+    def moved(self, place: Tensor) -> "Grouping":
+        """The same for assignments kept in another order: position i lies at place[i] [positions] int32."""
+        return dataclasses.replace(self, members=place[self.members], single=place[self.single])
+
+    def weights(self, weighting: Weighting) -> Tensor:
+        """[1 + folds] float64 sum of the weights of all labels: of all positions, then without each fold."""
+        size = self.label_size[self.row_label]
+        change = weight(size - self.row_size, weighting) - weight(size, weighting)
+        whole = weight(self.label_size, weighting).sum()
+        without = whole + torch.zeros(self.folds, dtype=torch.float64, device=size.device).index_add(
+            0, self.row_fold, change
+        )
+        ones = torch.bincount(self.single_fold, minlength=self.folds).double()
+        if weighting == "positions":
+            whole, without = whole + ones.sum(), without + ones.sum() - ones
+        return torch.cat([whole[None], without])
+
+
+def group(labels: LabelSet, fold: Tensor, folds: int) -> Grouping:
+    """Sort positions by label and fold. `fold` [positions] int64 numbers the fold of each position's document."""
+    ids = labels.labels
+    size = torch.bincount(ids, minlength=labels.distinct)[ids]
+    single, again = ((size == 1).nonzero()[:, 0], (size > 1).nonzero()[:, 0])
+    single_fold, order = fold[single].sort(stable=True)
+    single = single[order]
+    key, order = ((size[again] * labels.distinct + ids[again]) * folds + fold[again]).sort(stable=True)
+    rows, row_size = torch.unique_consecutive(key, return_counts=True)
+    _, row_label, rows_each = torch.unique_consecutive(rows // folds, return_inverse=True, return_counts=True)
+    row_begin, label_begin = row_size.cumsum(0) - row_size, rows_each.cumsum(0) - rows_each
+    label_size = size[again[order[row_begin[label_begin]]]]
+    tensors = (again[order], row_begin, row_size, rows % folds, row_label, label_begin, label_size, single, single_fold)
+    return Grouping(*(tensor.int() for tensor in tensors), folds=folds, distinct=labels.distinct)
+
+
+def together(fold: Tensor, folds: int) -> Grouping:
+    """All positions under one label, which makes H(Z | label) the plain H(Z)."""
+    return group(LabelSet("input", 0, False, torch.zeros_like(fold), 1), fold, folds)
+
+
+def weight(size: Tensor, weighting: Weighting) -> Tensor:
+    """Weight of labels of so many positions, float64."""
+    return (size if weighting == "positions" else size >= LEAST_SEEN).double()
+
+
+def conditional_entropy(found: Assignments, grouping: Grouping, weighting: Weighting) -> np.ndarray:
+    """H(Z | label) in nats, [1 + folds, draws]: of all positions, then without each fold.
+
+    Labels are weighted by how often they occur, or uniformly if seen at least five times (NaN if none was).
+    """
+    draws = found.p.shape[1]
+    sums = torch.zeros(1 + grouping.folds, draws, dtype=torch.float64)  # row 0 the whole, then what leaving out changes
+    if weighting == "positions":
+        once = _by_fold(grouping.single_fold, found.entropy[grouping.single].double(), grouping.folds)
+        sums += torch.cat([once.sum(0, keepdim=True), -once])
+    for whole, fold, change in _labels(found, grouping, weighting):
+        sums[0] += whole
+        sums[1:] += _by_fold(fold, change, grouping.folds)
+    sums[1:] += sums[0]
+    return (sums / grouping.weights(weighting)[:, None]).numpy()
+
+
+_Part = tuple[Tensor, Tensor, Tensor]
+"""Σ weight · h [draws] of some labels; fold [rows] and what leaving it out changes [rows, draws]."""
+
+
+def _labels(found: Assignments, g: Grouping, weighting: Weighting) -> Iterator[_Part]:
+    """All labels seen again, a piece at a time."""
+    enough, pairs = torch.searchsorted(g.label_size, torch.tensor([LEAST_SEEN, 3], dtype=torch.int32)).tolist()
+    first = pairs if weighting == "positions" else enough
+    step = max(1, _PIECE // found.p[0].numel())
+    if weighting == "positions" and pairs:
+        rows = slice(0, int(g.label_begin[pairs]) if pairs < len(g.label_begin) else None)
+        fold = g.row_fold[rows].repeat_interleave(g.row_size[rows]).view(-1, 2)
+        for some in torch.arange(pairs).split(step):
+            yield from _pairs(found, g.members[: 2 * pairs].view(-1, 2)[some], fold[some])
+    rows_end = torch.cat([g.label_begin[1:], g.label_begin.new_tensor([len(g.row_begin)])]).numpy()
+    while first < len(g.label_size):
+        last = max(first + 1, int(np.searchsorted(rows_end, int(g.label_begin[first]) + step, side="right")))
+        yield _several(
+            found, g, slice(first, last), slice(int(g.label_begin[first]), int(rows_end[last - 1])), weighting
+        )
+        first = last
+
+
+def _pairs(found: Assignments, members: Tensor, fold: Tensor) -> Iterator[_Part]:
+    """Labels seen twice [labels, 2]: without the fold of one, the other's own assignment remains."""
+    a, b = members.unbind(1)
+    h = _entropy(found.p[a] + found.p[b], torch.full_like(a, 2)).double()
+    apart = (fold[:, 0] != fold[:, 1])[:, None]
+    left = found.entropy[members].double()  # [labels, 2, draws]
+    yield 2 * h.sum(0), fold[:, 0], torch.where(apart, left[:, 1] - 2 * h, -2 * h)
+    yield torch.zeros_like(h[0]), fold[:, 1], torch.where(apart, left[:, 0] - 2 * h, 0.0)
+
+
+def _several(found: Assignments, g: Grouping, labels: slice, rows: slice, weighting: Weighting) -> _Part:
+    parts = _row_sums(found.p, g, rows)
+    row_label = g.row_label[rows] - labels.start
+    size, row_size = g.label_size[labels], g.row_size[rows]
+    whole = parts
+    if len(size) < len(row_size):
+        begin = (g.label_begin[labels] - rows.start).int()
+        whole = _bag(torch.arange(len(parts), dtype=torch.int32), parts, begin)
+    weighed = weight(size, weighting)[:, None] * _entropy(whole, size).double()
+    change = -weighed[row_label]
+    if g.folds > 1:
+        rest = size[row_label] - row_size
+        left = _entropy(whole[row_label] - parts, rest.clamp(min=1)).double()
+        change += weight(rest, weighting)[:, None] * left
+    return weighed.sum(0), g.row_fold[rows], change
+
+
+def _row_sums(p: Tensor, g: Grouping, rows: slice) -> Tensor:
+    """Summed assignments of every row [rows, draws, bins], float64 where a row is long."""
+    begin, size = g.row_begin[rows], g.row_size[rows]
+    members = g.members[int(begin[0]) : int(begin[-1] + size[-1])]
+    begin = begin - begin[0]
+    if int(size.max()) <= _RUN:
+        return _bag(members, p, begin)
+    runs = (size + _RUN - 1) // _RUN
+    first = runs.cumsum(0) - runs
+    within = torch.arange(int(runs.sum())) - first.repeat_interleave(runs)
+    partial = _bag(members, p, (begin.repeat_interleave(runs) + _RUN * within).int()).double()
+    return _bag(torch.arange(len(partial), dtype=torch.int32), partial, first.int())
+
+
+def _bag(members: Tensor, values: Tensor, begin: Tensor) -> Tensor:
+    """Sums of values [·, draws, bins] over consecutive segments of `members`, which begin at `begin`."""
+    # Gathers and adds in one pass, each segment by one worker: no races, and the same bits every time.
+    flat = torch.nn.functional.embedding_bag(members, values.flatten(1), begin, mode="sum")
+    return flat.view(-1, *values.shape[1:])
+
+
+def _by_fold(fold: Tensor, values: Tensor, folds: int) -> Tensor:
+    """[folds, draws] sums of values [rows, draws] by fold."""
+    return torch.zeros(folds, values.shape[1], dtype=torch.float64).index_add_(0, fold, values)
+
+
+def _entropy(sums: Tensor, size: Tensor) -> Tensor:
+    """Entropy in nats of sums of `size` assignments [..., draws, bins]; differences may be a rounding below zero."""
+    q = (sums / size[:, None, None]).clamp_(min=torch.finfo(sums.dtype).tiny)
+    return q.log().mul_(q).sum(-1).neg_()

@@ -1,0 +1,201 @@
+"""Sums over the labels of every label set at once on a GPU: what counts.py defines, by the kernels of sums.py."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from softh.estimator.conditional import LEAST_SEEN, Grouping
+from softh.estimator.gpu import entropy_kernels
+from softh.estimator.gpu.assignment_kernels import cover, power_of_two
+from softh.spec import Weighting
+
+_FEW = 32
+"""Labels seen at most so often are added up in registers; of the others, sums over runs are kept first."""
+_EACH = 8
+"""Draws that one program counts a label under."""
+_TILE = 2048
+"""Numbers that one program of a plain sum adds up at once."""
+_WIDE = 256
+"""Columns of it at most."""
+_RUN, _RUNS = 256, 64
+"""A row of many members is cut into runs of at least so many, and at most so many runs."""
+_TEMPORARY = 2 << 30
+"""Bytes of intermediate sums; more layers than fit are taken one group after another."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """All label sets one after another, as the kernels read them; tensors int32."""
+
+    folds: int
+    least: int  # labels seen less often have no weight; 0 where every position has the same
+    members: Tensor  # positions whose label is seen again, set after set
+    ends: Tensor  # [members] 0, or the positions of a row (a label in one fold) at its last member
+    few: tuple[Tensor, Tensor, Tensor, Tensor]  # begin, size, first row of each label seen a few times; bounds of sets
+    rows: tuple[Tensor, Tensor, Tensor, Tensor]  # their rows by (set, fold); begin and size of runs of them; bounds
+    runs: tuple[Tensor, Tensor, Tensor]  # begin and size of each run of the other labels; 0 or fold + folds · positions
+    many: tuple[Tensor, Tensor, Tensor, Tensor]  # first run, runs and size of the other labels; bounds of sets
+    single: tuple[Tensor, Tensor, Tensor, Tensor]  # members; begin and size of their runs; bounds of (set, fold)
+    total_rows: int
+    weights: np.ndarray  # [sets, 1 + folds]
+
+
+def index(groupings: Sequence[Grouping], weighting: Weighting) -> Index:
+    """The index of label sets over the same positions."""
+    folds = groupings[0].folds
+    offset = [0, 0, 0]
+    joint: list[list[Tensor]] = []
+    for number, g in enumerate(groupings):
+        members, rows, labels = offset
+        label_set = torch.full_like(g.label_size, number)
+        joint.append([g.row_begin + members, g.row_size, g.row_fold, g.row_label + labels,
+                      g.label_begin + rows, g.label_size, label_set])  # fmt: skip
+        offset = [members + len(g.members), rows + len(g.row_begin), labels + len(g.label_size)]
+    row_begin, row_size, row_fold, row_label, label_begin, label_size, label_set = (
+        torch.cat(parts) for parts in zip(*joint, strict=True)
+    )
+    row_end = row_fold + folds * row_size
+    members = torch.cat([g.members for g in groupings])
+    ends = torch.zeros_like(members)
+    ends[row_begin + row_size - 1] = row_size
+    begin, few = row_begin[label_begin], label_size <= _FEW
+    long = (~few)[row_label]
+    runs, row, last = _cut(
+        row_begin[long], row_size[long], torch.clamp((row_size[long] + _RUNS - 1) // _RUNS, min=_RUN)
+    )
+    run_label = row_label[long][row]
+    run_count = torch.bincount(run_label, minlength=len(label_size))[~few]
+    return Index(
+        folds,
+        LEAST_SEEN if weighting == "labels" else 0,
+        members,
+        ends,
+        (begin[few], label_size[few], label_begin[few], _bounds(label_set[few], len(groupings))),
+        _few_rows(label_set[row_label] * folds + row_fold, ~long, len(groupings) * folds),
+        (*runs, torch.where(last, row_end[long][row], 0).int()),
+        (_before(run_count), run_count.int(), label_size[~few], _bounds(label_set[~few], len(groupings))),
+        _singles(groupings, folds),
+        len(row_begin),
+        torch.stack([g.weights(weighting) for g in groupings]).cpu().numpy(),
+    )
+
+
+def _cut(begin: Tensor, size: Tensor, longest: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
+    """Rows cut into runs: (begin, size) of each, the row it is of, and whether it is the row's last."""
+    count = (size + longest - 1) // longest
+    row = torch.repeat_interleave(torch.arange(len(size), device=size.device), count)
+    within = torch.arange(len(row), device=size.device) - _before(count)[row]
+    start = within * longest[row]
+    length = torch.minimum(size[row] - start, longest[row])
+    return ((begin[row] + start).int(), length.int()), row, within == count[row] - 1
+
+
+def _few_rows(key: Tensor, few: Tensor, keys: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    numbers = few.nonzero()[:, 0]
+    key, order = key[numbers].sort(stable=True)
+    return numbers[order].int(), *_runs_of(torch.bincount(key, minlength=keys))
+
+
+def _singles(groupings: Sequence[Grouping], folds: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    count = torch.cat([torch.bincount(g.single_fold, minlength=folds) for g in groupings])
+    return torch.cat([g.single for g in groupings]), *_runs_of(count)
+
+
+def _runs_of(count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Begin and size of runs that make up groups of so many neighbours, and the bounds of the groups."""
+    runs, row, _ = _cut(_before(count), count, torch.full_like(count, 1024))
+    return *runs, _bounds(row, len(count))
+
+
+def _before(count: Tensor) -> Tensor:
+    return (count.cumsum(0) - count).int()
+
+
+def _upto(count: Tensor) -> Tensor:
+    return torch.cat([count.new_zeros(1), count.cumsum(0)]).int()
+
+
+def _bounds(of: Tensor, groups: int) -> Tensor:
+    return _upto(torch.bincount(of, minlength=groups))
+
+
+def conditional_entropies(p: Tensor, entropy: Tensor, at: Index) -> np.ndarray:
+    """H(Z | label) in nats of every layer and label set, [layers, sets, 1 + folds, draws].
+
+    Args:
+        p: [layers, positions, draws, stride], zero beyond the bins; float32 or half precision.
+        entropy: [layers, positions, draws] float32, of each assignment.
+    """
+    draws = p.shape[2]
+    a_layer = 4 * draws * (len(at.ends) + 2 * len(at.many[0]) * (1 + at.folds) + len(at.runs[0]) * p.shape[3])
+    step = max(1, _TEMPORARY // max(1, a_layer))
+    found = [
+        sums_of_labels(p[start : start + step], entropy[start : start + step], at) for start in range(0, len(p), step)
+    ]
+    total = torch.cat(found).cpu().numpy()
+    total[:, :, 1:] += total[:, :, :1]
+    return total / at.weights[:, :, None]
+
+
+def sums_of_labels(p: Tensor, entropy: Tensor, at: Index) -> Tensor:
+    """Σ weight · h of all labels, then what leaving out each fold changes, [layers, sets, 1 + folds, draws]."""
+    layers, _, draws, stride = p.shape
+    pad, fold_pad = power_of_two(stride), power_of_two(at.folds)
+
+    few = torch.empty(layers, len(at.few[0]), draws, device=p.device)
+    rows = torch.empty(layers, at.total_rows, draws, device=p.device)
+    if few.numel():
+        each = min(_EACH, power_of_two(draws), max(1, _TILE // pad))
+        entropy_kernels.few[(few.shape[1], cover(draws, each), layers)](
+            p, at.members, at.ends, *at.few[:3], few, rows, draws, p.stride(0), few.stride(0), rows.stride(0),
+            pad, stride, at.folds, at.least, each, num_warps=min(32, max(1, each * pad // 256)),
+        )  # fmt: skip
+    many = torch.empty(layers, len(at.many[0]), draws * (1 + fold_pad), dtype=torch.float64, device=p.device)
+    if many.numel():
+        runs = _run_sums(p.flatten(2), at.members, *at.runs[:2])
+        entropy_kernels.many[(many.shape[1], draws, layers)](
+            runs, at.runs[2], *at.many[:3], many, draws, runs.stride(0), many.stride(0),
+            pad, stride, at.folds, fold_pad, at.least, num_warps=1,
+        )  # fmt: skip
+    total = _totals(many, at.many[3]).view(layers, -1, draws, 1 + fold_pad)
+    total = total[..., : 1 + at.folds].transpose(2, 3).contiguous()
+    total[:, :, 0] += _totals(few, at.few[3])
+    if at.folds > 1:
+        total[:, :, 1:] += _by_fold(rows, at.rows, at.folds)
+    if not at.least:
+        once = _by_fold(entropy, at.single, at.folds)
+        total[:, :, 0] += once.sum(2)
+        total[:, :, 1:] -= once
+    return total
+
+
+def _by_fold(values: Tensor, runs: tuple[Tensor, Tensor, Tensor, Tensor], folds: int) -> Tensor:
+    """Sums of values [layers, ·, draws] by set and fold, [layers, sets, folds, draws] float64."""
+    layers, _, draws = values.shape
+    members, begin, size, bounds = runs
+    return _totals(_run_sums(values, members, begin, size), bounds).view(layers, -1, folds, draws)
+
+
+def _run_sums(values: Tensor, members: Tensor, begin: Tensor, size: Tensor) -> Tensor:
+    """Sums of values [layers, ·, columns] over runs of neighbours in `members`, [layers, runs, columns]."""
+    layers, _, columns = values.shape
+    out = torch.empty(layers, len(begin), columns, device=values.device)
+    if out.numel():
+        wide = min(_WIDE, power_of_two(columns))
+        entropy_kernels.run_sums[(len(begin), cover(columns, wide), layers)](
+            values, members, begin, size, out, columns, values.stride(0), out.stride(0), _TILE // wide, wide
+        )
+    return out
+
+
+def _totals(values: Tensor, bounds: Tensor) -> Tensor:
+    """Sums of values [layers, rows, columns] between consecutive bounds, [layers, groups, columns] float64."""
+    layers, _, columns = values.shape
+    out = torch.empty(layers, len(bounds) - 1, columns, dtype=torch.float64, device=values.device)
+    entropy_kernels.totals[(out.shape[1], cover(columns, 32), layers)](
+        values, bounds, out, columns, values.stride(0), out.stride(0), 64, 32
+    )
+    return out

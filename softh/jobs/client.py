@@ -1,0 +1,169 @@
+"""What the command line and the pages ask of the queue."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from softh import access
+from softh import settings as paths
+from softh.errors import InputError
+from softh.jobs import launcher, processes, records
+from softh.jobs.messages import open_queue
+from softh.jobs.records import Job
+from softh.spec import EstimateSpec, PreferenceSpec
+
+IDLE = 600.0
+"""Seconds without a job after which a worker that a page started ends."""
+_launched: dict[Path, subprocess.Popen[bytes]] = {}
+
+
+def folder(data: Path | None = None) -> Path:
+    """Where the records, the logs and the lock are: beside the results, for a queue cannot be made again."""
+    return (data or paths.data()) / "jobs"
+
+
+def submit(
+    kind: str, spec: str | Mapping[str, Any], *, title: str, options: Mapping[str, Any] | None = None,
+    data: Path | None = None,
+) -> tuple[Job, bool]:  # fmt: skip
+    """The job of a specification, and whether it is new: the same is never queued twice.
+
+    kind: what runs it, a key of :data:`softh.jobs.tasks.KINDS`.
+    spec: everything that decides what comes out; made canonical here.
+    options: what decides where it runs, such as ``device``.
+    Errors: InputError when the records cannot be written, and for a person who may not start it or has too many open.
+    """
+    with access.act("submit job", data, kind=kind, title=title) as facts:
+        job, new = _submitted(kind, spec, title, options or {}, data)
+        facts["job"], facts["new"] = job.id, new
+    return job, new
+
+
+def _submitted(
+    kind: str, spec: str | Mapping[str, Any], title: str, options: Mapping[str, Any], data: Path | None
+) -> tuple[Job, bool]:
+    person = access.at_work()
+    place = folder(data)
+    settings = json.loads(spec) if isinstance(spec, str) else dict(spec)
+    canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+    number, new = records.add(place, kind, canonical, title, options, person.name, person.jobs)
+    if new:
+        queue = open_queue(place)
+        queue.push(number)
+        queue.close()
+    return records.one(place, number), new
+
+
+def submit_estimate(
+    spec: EstimateSpec,
+    options: Mapping[str, Any] | None = None,
+    data: Path | None = None,
+    *,
+    commit: str | None = None,
+    name: str | None = None,
+) -> tuple[Job, bool]:
+    """:func:`submit` for an estimate; paths of this machine are made absolute, since the worker runs elsewhere.
+
+    commit: of a hub model; what is estimated then, wherever its branch has moved.
+    name: of the model, for people.
+    """
+    model, text = Path(spec.model).expanduser(), spec.corpus
+    revision = f" at {spec.revision}" if spec.revision else ""
+    shown, corpus = name or (model.name if model.exists() else spec.model), Path(text.removeprefix("file:")).name
+    title = f"{shown}{revision} on {corpus}, {spec.documents} × {spec.context} tokens"
+    if model.exists():
+        spec = replace(spec, model=str(model.resolve()))
+    if text.startswith("file:"):
+        spec = replace(spec, corpus=f"file:{Path(text.removeprefix('file:')).expanduser().resolve()}")
+    asked = json.loads(spec.canonical()) | ({"commit": commit} if commit else {})
+    return submit("estimate", asked, title=title, options=options, data=data)
+
+
+def submit_preference(
+    spec: PreferenceSpec, options: Mapping[str, Any] | None = None, data: Path | None = None
+) -> tuple[Job, bool]:
+    """The same for a preference probe."""
+    model, pairs = Path(spec.model).expanduser(), Path(spec.pairs.removeprefix("file:")).expanduser()
+    name = model.name if model.exists() else spec.model
+    title = f"{name}: preferences of {pairs.name if pairs.exists() else spec.pairs}"
+    if model.exists():
+        spec = replace(spec, model=str(model.resolve()))
+    if pairs.exists():
+        spec = replace(spec, pairs=str(pairs.resolve()))
+    return submit("preference", spec.canonical(), title=title, options=options, data=data)
+
+
+def submit_sweep(recipe: Path, options: Mapping[str, Any], data: Path | None = None) -> tuple[Job, bool]:
+    """The same for a recipe, whose paths mean here what they mean to whoever submits it."""
+    asked = {"recipe": str(recipe.expanduser().resolve()), "folder": str(Path.cwd())}
+    return submit("sweep", asked, title=f"sweep of {recipe.stem}", options=options, data=data)
+
+
+def listing(states: tuple[str, ...] = (*records.OPEN, *records.ENDED), data: Path | None = None) -> list[Job]:
+    """Jobs: the running, then the waiting in their order, then the ended, latest first."""
+    place = folder(data)
+    return records.rows(place, states) if (place / records.FILE).exists() else []
+
+
+def find(number: int, data: Path | None = None) -> Job:
+    """The job of a number. Errors: InputError when there is none."""
+    return records.one(folder(data), number)
+
+
+def cancel(number: int, data: Path | None = None) -> bool:
+    """Cancel a job; one that runs is stopped by its worker within seconds. False when it has ended already."""
+    place = folder(data)
+    with access.act("cancel job", data, job=number) as facts:
+        asked = facts["open"] = records.stop(place, number)
+        if asked and not launcher.lives(place):
+            records.drop(place, number)  # nobody else would; its process died with its worker
+    return asked
+
+
+def retry(number: int, data: Path | None = None) -> Job:
+    """The same once more, as a job of its own. Errors: InputError when it has not failed and was not cancelled."""
+    with access.act("retry job", data, job=number) as facts:
+        job = find(number, data)
+        if job.state not in {"failed", "cancelled"}:
+            raise InputError(f"Job {number} is {job.state}; expected one that failed or was cancelled: choose another.")
+        made, _ = _submitted(job.kind, job.spec, job.title, json.loads(job.options), data)
+        facts["as"] = made.id
+    return made
+
+
+def delete(number: int, data: Path | None = None) -> None:
+    """Forget a job and its log; its result stays. Errors: InputError when it has not ended."""
+    place = folder(data)
+    with access.act("dismiss job", data, job=number):
+        if not records.delete(place, number):
+            job = find(number, data)
+            raise InputError(f"Job {number} is {job.state}; expected one that has ended: cancel it first.")
+    processes.log_path(place, number).unlink(missing_ok=True)
+
+
+def log_tail(number: int, data: Path | None = None) -> str:
+    """The end of a job's log."""
+    return processes.tail(folder(data), number)
+
+
+def worker_lives(data: Path | None = None) -> bool:
+    """Whether a worker runs."""
+    return launcher.lives(folder(data))
+
+
+def ensure_worker(data: Path | None = None) -> None:
+    """Start a worker when jobs are open and none lives; two at once do no harm, for one finds the lock taken.
+
+    A reader who may start nothing starts none, and SOFTH_WORKER_IDLE=0 says that workers are started elsewhere.
+    """
+    place, idle = folder(data), float(os.environ.get("SOFTH_WORKER_IDLE", IDLE))
+    if idle == 0 or access.at_work().refusal:
+        return
+    if (last := _launched.get(place)) and last.poll() is None:
+        return
+    if not launcher.lives(place) and listing(records.OPEN, data):
+        _launched[place] = launcher.launch(place, idle)

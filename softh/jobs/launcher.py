@@ -1,0 +1,39 @@
+"""Starts a worker in a process of its own, and tells whether one runs. Imports no queue, so pages may use it."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from softh import settings
+
+LOCK = "worker.lock"
+
+
+def lives(folder: Path) -> bool:
+    """Whether a worker of this folder runs, on this machine."""
+    try:
+        with (folder / LOCK).open("rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def launch(folder: Path, idle: float) -> subprocess.Popen[bytes]:
+    """Start a worker that outlives this process; it ends by itself when another lives or when there is no work."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "softh", "worker", "--idle", str(idle), "--data", str(folder.parent.resolve())]
+    with (folder / "worker.log").open("ab") as log_file:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log_file,
+            stderr=log_file,
+            start_new_session=True,
+            env={**os.environ, "SOFTH_CACHE": str(settings.cache().resolve())},
+            cwd=settings.ROOT,
+        )

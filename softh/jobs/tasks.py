@@ -1,0 +1,185 @@
+"""What a job of each kind does, in the process of the job: the only module here that leads to torch."""
+
+import dataclasses
+import json
+import os
+import resource
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from softh import settings
+from softh.errors import InputError
+from softh.jobs import processes
+from softh.progress import Progress
+from softh.spec import EstimateSpec, PreferenceSpec
+from softh.uploads import sandbox, texts
+
+if TYPE_CHECKING:
+    from softh.checkpoints.resolve import Checkpoint
+    from softh.text.corpus import Corpus
+
+Options = Mapping[str, Any]
+Kind = Callable[[str, Options, Progress], str]
+"""(canonical JSON of what is asked, where it runs, progress) → id of what was stored, or of a sweep a sentence."""
+UPLOAD = "upload:"
+"""What the name of an uploaded model begins with."""
+HOURS = 24
+"""Of every core: the processor time that the estimate of an upload may take."""
+_MEMORY = 0.9
+"""Part of the machine's memory that it may take."""
+
+
+def run(kind: str, spec: str, options: Options, progress: Progress) -> str:
+    """Do a job; InputError for a kind that this version does not know, and for whatever its author can mend."""
+    if kind not in KINDS:
+        raise InputError(f"The kind of the job was {kind!r}; expected one of {', '.join(KINDS)}: upgrade softh.")
+    return KINDS[kind](spec, options, progress)
+
+
+def untrusted(spec: Mapping[str, Any]) -> bool:
+    """Whether a job opens what a stranger uploaded, so that it gets no token and no network."""
+    return str(spec.get("model", "")).startswith(UPLOAD) or texts.is_uploaded(str(spec.get("corpus", "")))
+
+
+def estimate(spec: str, options: Options, progress: Progress) -> str:
+    """Estimate a checkpoint and store it; what the job stored before it was interrupted is not computed again."""
+    fields = json.loads(spec)
+    commit = fields.pop("commit", None)
+    asked = EstimateSpec.from_json(json.dumps(fields))
+    checkpoint, text = _opened(asked, commit, progress)
+
+    from softh.estimator.pipeline import estimate_model
+    from softh.models import hidden_states
+    from softh.models.cache import open_cache, sweep
+    from softh.spec import identity
+    from softh.store import write
+
+    data = Path(options.get("data") or settings.data())
+    estimate_id = identity(asked.canonical(), checkpoint.digest, text.digest)
+    if not _stored_since(data, estimate_id, options.get("submitted")):
+        progress("loading", 0, 1)
+        model = hidden_states.load_model(checkpoint, asked.dtype, options.get("device", "auto"))
+        sweep(settings.cache())
+        with open_cache(settings.cache()) as cache:
+            made = estimate_model(asked, checkpoint, model, text, cache=cache, progress=progress)
+        write.save(made.record(), data)
+    return estimate_id
+
+
+def preference(spec: str, options: Options, progress: Progress) -> str:
+    """Probe a checkpoint with preference pairs and store the probe."""
+    asked = PreferenceSpec.from_json(spec)
+    if untrusted({"model": asked.model}):
+        _confine()
+    from softh.checkpoints import resolve
+    from softh.models import hidden_states
+    from softh.preference import pairs
+    from softh.preference.probe import estimate_model
+    from softh.spec import identity
+    from softh.store import write
+
+    data = Path(options.get("data") or settings.data())
+    progress("pairs", 0, 1)
+    found = pairs.load(asked.pairs, asked.limit, asked.seed)
+    progress("model", 0, 1)
+    checkpoint = resolve.resolve(asked.model, asked.revision)
+    estimate_id = identity(asked.canonical(), checkpoint.digest, found.digest)
+    if not _stored_since(data, estimate_id, options.get("submitted")):
+        progress("loading", 0, 1)
+        model = hidden_states.load_model(checkpoint, asked.dtype, options.get("device", "auto"))
+        write.save(estimate_model(asked, checkpoint, model, found, progress=progress).record(), data)
+    return estimate_id
+
+
+def sweep(spec: str, options: Options, progress: Progress) -> str:
+    """Estimate what a recipe asks for and the store lacks; what failed makes the job fail, and a retry goes on."""
+    from softh.sweeps import driver
+
+    asked = json.loads(spec)
+    os.chdir(asked["folder"])
+    names = {field.name for field in dataclasses.fields(driver.Way)}
+    way = driver.Way(**{name: value for name, value in options.items() if name in names})
+    tally = driver.carry_out(Path(asked["recipe"]), way, Path(options.get("data") or settings.data()), progress)
+    if tally.failures:
+        raise InputError(tally.sentence())
+    return tally.sentence()
+
+
+KINDS: dict[str, Kind] = {"estimate": estimate, "preference": preference, "sweep": sweep}
+
+
+def _opened(asked: EstimateSpec, commit: str | None, progress: Progress) -> "tuple[Checkpoint, Corpus]":
+    """Checkpoint and text; whatever was uploaded is opened last, when there is no network any more."""
+    strange_model, strange_text = asked.model.startswith(UPLOAD), texts.is_uploaded(asked.corpus)
+    if strange_model and (strange_text or asked.corpus != "c4"):
+        _confine()  # before torch and its threads, which keep the kernel from giving a network of its own
+    from softh.checkpoints import resolve
+    from softh.text import corpus
+
+    def model() -> "Checkpoint":
+        progress("model", 0, 1)
+        return resolve.resolve(asked.model, asked.revision) if commit is None else _pinned(asked, commit)
+
+    def text() -> "Corpus":
+        progress("text", 0, 1)
+        return corpus.load(asked.corpus, asked.documents, asked.seed)
+
+    if strange_text and not strange_model:
+        found = model()
+        _confine()
+        return found, text()
+    documents = text()
+    if strange_model:
+        _confine()
+    return model(), documents
+
+
+def _confine() -> None:
+    """No network, and bounds of memory and processor time, from here on; once is enough."""
+    global _confined  # noqa: PLW0603  (a process is confined for good)
+    if _confined:
+        return
+    _confined = True
+    on_gpu = bool(os.environ.get("CUDA_VISIBLE_DEVICES"))
+    memory = None if on_gpu else int(_MEMORY * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    seconds = HOURS * 3600 * (os.cpu_count() or 1)
+    sandbox.enter(sandbox.Limits(memory=memory, seconds=seconds))
+    processes.die_with(os.getppid())  # the kernel forgets it when a process changes what it may do
+    # A minute before the kernel kills it, the job says why.
+    signal.signal(signal.SIGXCPU, _out_of_time)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds - 60, seconds))
+
+
+_confined = False
+
+
+def _out_of_time(number: int, frame: FrameType | None) -> NoReturn:
+    raise InputError(
+        f"The estimate of an upload took more than {HOURS} hours of every core, the most it may: choose fewer "
+        "documents, or let whoever runs this server put the model in a folder."
+    )
+
+
+def _pinned(asked: EstimateSpec, commit: str) -> "Checkpoint":
+    """The checkpoint of a commit, under the name of the revision that stood for it when it was asked for."""
+    from softh.checkpoints import resolve
+    from softh.checkpoints.revisions import exact_tokens, parse_revision
+
+    made = resolve.resolve(asked.model, commit)
+    revision = asked.revision or "main"
+    parsed = parse_revision(revision)
+    tokens = exact_tokens(asked.model, parsed)
+    return replace(made, revision=revision, step=parsed.step if parsed else None, tokens=tokens)
+
+
+def _stored_since(data: Path, estimate_id: str, moment: float | None) -> bool:
+    """Whether the job itself stored this before it was interrupted."""
+    from softh.store import read
+
+    stored = read.query(data, "SELECT created_at FROM estimates WHERE estimate_id = $id", id=estimate_id)["created_at"]
+    return moment is not None and any(made.replace(tzinfo=UTC).timestamp() >= moment for made in stored)

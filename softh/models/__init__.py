@@ -1,0 +1,1 @@
+"""Models in memory, forward passes, hidden states and their cache."""

@@ -1,0 +1,298 @@
+"""A checkpoint becomes a model in memory, with what is recorded about it."""
+
+import logging
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import transformers
+from huggingface_hub.errors import StrictDataclassError
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+from softh.checkpoints.resolve import Checkpoint
+from softh.checkpoints.revisions import family
+from softh.cost import predict, preflight
+from softh.errors import InputError
+
+log = logging.getLogger(__name__)
+
+# A config of contradictions fails in as many ways as there are lines of code that read it.
+_UNLOADABLE = (
+    OSError, ValueError, LookupError, ArithmeticError, RuntimeError, ImportError, AttributeError, TypeError,
+    AssertionError, StrictDataclassError,
+)  # fmt: skip
+_WITHOUT_EMBEDDING = {"mamba", "mamba2", "falcon_mamba", "rwkv"}
+"""Of these transformers returns every layer and the last once more after the norm, but not the embedding."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model in memory, ready to run, and what is recorded about it."""
+
+    module: Any = field(repr=False)
+    """A PreTrainedModel; Any, because its library leaves most of its methods untyped."""
+    tokenizer: Any = field(repr=False)
+    layers: int
+    """Transformer layers; hidden states are one more."""
+    width: int
+    has_head: bool
+    """True when it predicts the next token."""
+    plain_head: bool
+    """True when the logits are the output embedding of the last hidden state and nothing more."""
+    dtype: str
+    """Number format that runs, e.g. ``bfloat16``."""
+    attention: str
+    device: str
+    architecture: str
+    family: str
+    parameters: int
+    """Weights, tied ones once."""
+    vocabulary: int
+    """Rows of the embedding."""
+    longest_context: int | None
+    """Tokens the model can read; None without a limit."""
+    streams: bool = False
+    """True when its hidden states can be had one after another while it runs."""
+
+
+def load_model(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> Model:
+    """The checkpoint in memory, for evaluation.
+
+    dtype: ``auto`` (bfloat16 on a GPU that has it, else float32), ``float32``, ``bfloat16`` or ``float16``.
+    device: ``auto`` (a GPU, all of them for a model that one cannot hold, else the CPU) or a name torch knows.
+    Errors: InputError for an architecture that is unknown or gives no hidden states, and for weights that do not fit.
+    """
+    place = _device(device)
+    form = _dtype(dtype, place)
+    where = "auto" if device == "auto" and _is_spread(checkpoint, form) else place
+    module, tokenizer, causal = _load(checkpoint, form, where)
+    if {"cpu", "disk"} & set((getattr(module, "hf_device_map", None) or {}).values()):
+        log.warning(
+            "%s is larger than its GPUs: part of it stays outside of them and is moved in for every batch, which is "
+            "slow. Use more GPUs.",
+            checkpoint.name,
+        )
+    return describe(module.eval().requires_grad_(requires_grad=False), tokenizer, checkpoint.name, causal=causal)
+
+
+def describe(module: Any, tokenizer: Any, name: str, *, causal: bool = True) -> Model:
+    """A module that is already in memory and in evaluation mode, with what is recorded about it."""
+    hidden, plain = _probe(module, name, causal=causal)
+    text = module.config.get_text_config()
+    return Model(
+        module=module,
+        tokenizer=tokenizer,
+        layers=len(hidden) - 1,
+        width=hidden[-1].shape[-1],
+        has_head=causal,
+        plain_head=plain,
+        dtype=str(hidden[-1].dtype).removeprefix("torch."),
+        attention=str(getattr(text, "_attn_implementation", None) or "none"),
+        device=str(module.get_input_embeddings().weight.device),
+        architecture=type(module).__name__,
+        family=family(name) or module.config.model_type,
+        parameters=sum(weight.numel() for weight in module.parameters()),
+        vocabulary=module.get_input_embeddings().weight.shape[0],
+        longest_context=_longest_context(module),
+        streams=_streams(module),
+    )
+
+
+def _device(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise InputError(f"device was {device!r}, which torch cannot use here; expected auto, cpu or cuda.") from None
+    return place
+
+
+def _is_spread(checkpoint: Checkpoint, dtype: torch.dtype) -> bool:
+    """Whether there are several GPUs and the checkpoint needs more than is free on the first, where it would be."""
+    count = torch.cuda.device_count()
+    if count < 2:
+        return False
+    room = [torch.cuda.mem_get_info(0)[0]] * count
+    return predict.cards(preflight.sizes_of(checkpoint), dtype.itemsize, room) > 1
+
+
+def _dtype(dtype: str, place: torch.device) -> torch.dtype:
+    if dtype == "auto":
+        return torch.bfloat16 if place.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+    return getattr(torch, dtype)
+
+
+def _load(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> tuple[Any, Any, bool]:
+    """Module, tokenizer, and whether the module predicts the next token."""
+    where: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    if checkpoint.gguf:
+        where["gguf_file"] = checkpoint.gguf
+    room = _room(device_map)
+    try:
+        config = AutoConfig.from_pretrained(checkpoint.path, **where)
+        causal = _is_causal(config, checkpoint)
+        loaded: Any = (AutoModelForCausalLM if causal else AutoModel).from_pretrained(
+            checkpoint.path,
+            config=config,
+            dtype=dtype,
+            device_map=device_map,
+            use_safetensors=None if checkpoint.gguf else True,
+            output_loading_info=True,
+            **where,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, **where)
+    except torch.OutOfMemoryError:
+        raise InputError(_no_room(checkpoint, dtype, room)) from None
+    except _UNLOADABLE as error:
+        raise InputError(
+            f"{checkpoint.name} cannot be loaded by transformers {transformers.__version__} ({_one_line(error)}); "
+            "expected an architecture it knows, with weights that fit its config: check the files."
+        ) from error
+    module, report = loaded
+    # A pooler sits after the last hidden state and never touches it.
+    if missing := sorted(name for name in report["missing_keys"] if "pooler" not in name):
+        raise InputError(
+            f"The weights of {checkpoint.name} lack {len(missing)} tensors of its config, {missing[0]} among them; "
+            "expected all of them: use weights and config of one model."
+        )
+    module.config.get_text_config().use_cache = False
+    return module, tokenizer, causal
+
+
+def _room(device_map: Any) -> list[tuple[int, int]]:
+    """Free and all bytes of the GPUs that a model is to go to: asked before it does, while what is free still is."""
+    if device_map == "auto":
+        return [torch.cuda.mem_get_info(number) for number in range(torch.cuda.device_count())]
+    on_gpu = isinstance(device_map, torch.device) and device_map.type == "cuda"
+    return [torch.cuda.mem_get_info(device_map)] if on_gpu else []
+
+
+def _no_room(checkpoint: Checkpoint, dtype: torch.dtype, room: list[tuple[int, int]]) -> str:
+    weights = preflight.sizes_of(checkpoint).parameters * dtype.itemsize
+    return (
+        f"The weights of {checkpoint.name} take {weights / 1e9:.3g} GB in {str(dtype).removeprefix('torch.')}, and "
+        f"{len(room)} GPU{'s have' if len(room) > 1 else ' has'} {sum(free for free, _ in room) / 1e9:.3g} GB free of "
+        f"{sum(total for _, total in room) / 1e9:.3g}; expected room for them: use more GPUs, or --device cpu."
+    )
+
+
+def _is_causal(config: Any, checkpoint: Checkpoint) -> bool:
+    if config.is_encoder_decoder:
+        raise InputError(
+            f"{checkpoint.name} is an encoder with a decoder ({config.model_type}); "
+            "expected one stack of layers: choose a decoder or an encoder."
+        )
+    known = {name for names in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values() for name in _several(names)}
+    return checkpoint.gguf is not None or bool(known.intersection(config.architectures or ()))
+
+
+def _several(names: str | Sequence[str]) -> Sequence[str]:
+    return (names,) if isinstance(names, str) else names
+
+
+def _one_line(error: Exception) -> str:
+    return (" ".join(str(error).split()) or type(error).__name__)[:200].rstrip(".")
+
+
+def _probe(module: Any, name: str, *, causal: bool) -> tuple[Sequence[Tensor], bool]:
+    """Hidden states of eight tokens, and whether the head alone gives the logits from the last of them."""
+    try:
+        hidden, plain = _try(module, causal=causal)
+    except (ValueError, TypeError, RuntimeError, AttributeError, NotImplementedError) as error:
+        raise InputError(
+            f"{name} does not run on text alone ({_one_line(error)}); expected a language model: choose one."
+        ) from error
+    if not hidden or any(states.shape != hidden[-1].shape for states in hidden):
+        widths = sorted({states.shape[-1] for states in hidden or ()})
+        raise InputError(f"{name} gives hidden states of widths {widths}; expected one width: choose another model.")
+    return hidden, plain
+
+
+@torch.inference_mode()
+def _try(module: Any, *, causal: bool) -> tuple[Sequence[Tensor], bool]:
+    table = module.get_input_embeddings().weight
+    ids = torch.arange(8, device=table.device)[None] % len(table)
+    mask = torch.ones_like(ids)
+    with _first_input(module) as first:
+        hidden = all_hidden(module, ids, mask)
+    if first and not _equal(hidden[0], first[0]):
+        raise ValueError("its hidden states do not begin with the embedding")
+    head = module.get_output_embeddings() if causal else None
+    # Some models scale or cap their logits: only a head that reproduces them to the bit is used alone.
+    return hidden, head is not None and _equal(head(hidden[-1]), module(input_ids=ids, attention_mask=mask).logits)
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    """Equal to the bit, on whatever GPUs of a model that is spread over several."""
+    return torch.equal(a, b.to(a.device))
+
+
+@contextmanager
+def _first_input(module: Any) -> Generator[list[Tensor]]:
+    """What enters the first layer while the block runs; nothing where the layers are no plain list."""
+    seen: list[Tensor] = []
+    with _inputs(_layers(module)[:1], lambda _, states: seen.append(states)):
+        yield seen
+
+
+def _layers(module: Any) -> Sequence[nn.Module]:
+    """The layers of a model in order; none where they are no plain list."""
+    count = module.config.get_text_config().num_hidden_layers
+    parts = module.base_model.modules()
+    lists = (list(part) for part in parts if isinstance(part, nn.ModuleList) and len(part) == count)
+    return next(lists, [])
+
+
+@contextmanager
+def _inputs(layers: Sequence[nn.Module], take: Callable[[int, Tensor], object]) -> Generator[None]:
+    """Call take(number, states) with what enters each of these layers while the block runs."""
+
+    def hook(number: int) -> Callable[..., None]:
+        return lambda _, args, kwargs: (take(number, args[0] if args else kwargs["hidden_states"]), None)[1]
+
+    with ExitStack() as hooks:
+        for number, layer in enumerate(layers):
+            hooks.callback(layer.register_forward_pre_hook(hook(number), with_kwargs=True).remove)
+        yield
+
+
+@torch.inference_mode()
+def _streams(module: Any) -> bool:
+    """Whether what enters the layers, and the output of the last, are the hidden states to the bit."""
+    table = module.get_input_embeddings().weight
+    ids = torch.arange(8, device=table.device)[None] % len(table)
+    mask, seen = torch.ones_like(ids), dict[int, Tensor]()
+    stream_hidden(module, ids, mask, seen.__setitem__)
+    hidden = all_hidden(module, ids, mask)
+    return len(seen) == len(hidden) and all(_equal(seen[n], states) for n, states in enumerate(hidden))
+
+
+def stream_hidden(module: Any, ids: Tensor, mask: Tensor, take: Callable[[int, Tensor], object]) -> Tensor:
+    """The hidden states of :func:`all_hidden` one after another, as take(layer, states); the last is returned too."""
+    layers = _layers(module)
+    with _inputs(layers, take):
+        last = module.base_model(input_ids=ids, attention_mask=mask)[0]
+    take(len(layers), last)
+    return last
+
+
+def all_hidden(module: Any, ids: Tensor, mask: Tensor) -> Sequence[Tensor]:
+    """Embedding, layers, and the last layer after the final norm, each [documents, tokens, width]; no head runs."""
+    hidden = module.base_model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+    if module.config.model_type in _WITHOUT_EMBEDDING:
+        return (module.get_input_embeddings()(ids), *hidden[:-2], hidden[-1])
+    return hidden
+
+
+def _longest_context(module: Any) -> int | None:
+    for name, part in module.named_modules():
+        # Position tables of the RoBERTa kind leave the rows up to the padding one unused.
+        if name.endswith("position_embeddings") and getattr(part, "padding_idx", None) is not None:
+            return part.num_embeddings - part.padding_idx - 1
+    return getattr(module.config.get_text_config(), "max_position_embeddings", None)

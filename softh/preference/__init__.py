@@ -1,0 +1,1 @@
+"""The preference probe: information about which of two answers was preferred."""

@@ -1,0 +1,1 @@
+"""Benchmark scores from tables, lm-evaluation-harness and the hub."""

@@ -1,0 +1,118 @@
+"""Tables, runs, scores and decks in one file, and back, checked by content."""
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from softh.errors import InputError
+from softh.store import read as tables
+from softh.store import schema
+
+MANIFEST = "softh-backup.json"
+KEPT = (schema.DATABASE, "runs/*.parquet", "scores/*.parquet", "decks/*.json")
+"""What a backup holds of the data folder; demo models and job records are not results."""
+_BLOCK = 1 << 20
+
+
+def write(data: Path, target: Path) -> int:
+    """Write a backup and return how many files it holds. Errors: InputError when there is nothing to keep."""
+    tables.refresh()
+    files = {path.relative_to(data).as_posix(): path for pattern in KEPT for path in sorted(data.glob(pattern))}
+    files |= {f"{schema.RUNS}/{path.name}": path for path in tables.run_files(data)}
+    if not files:
+        raise InputError(f"{data} holds no tables, runs or decks; expected some to back up: check --data.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file, tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as archive:
+            digests = {name: _add(archive, name, path) for name, path in files.items()}
+            manifest = {"schema_version": schema.version(), "files": digests}
+            _add_bytes(archive, MANIFEST, json.dumps(manifest, indent=1).encode())
+        Path(name).replace(target)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return len(files)
+
+
+def read(source: Path, data: Path, *, replace: bool = False) -> tuple[int, int, list[str]]:
+    """Restore a backup: files written, files that were the same, and names of those that differ and stay.
+
+    Everything is unpacked beside the folder and checked before anything of it is touched. Errors: InputError for a
+    file that is no backup, is damaged, or was written by a later version.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=data, prefix=".restore-") as folder:
+        digests = _unpack(source, Path(folder))
+        written, same, kept = 0, 0, []
+        for name, digest in digests.items():
+            place = data / name
+            if place.exists() and _digest(place) == digest:
+                same += 1
+            elif place.exists() and not replace:
+                kept.append(name)
+            else:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                (Path(folder) / name).replace(place)
+                written += 1
+    return written, same, kept
+
+
+def _unpack(source: Path, folder: Path) -> dict[str, str]:
+    """The checked files of a backup, in a folder, and their digests by name."""
+    try:
+        with tarfile.open(source, "r:gz") as archive:
+            found = dict(_members(archive, folder))
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise InputError(f"{source} is no backup ({error}); expected a file of `softh backup`: check it.") from None
+    if MANIFEST not in found:
+        raise InputError(f"{source} has no {MANIFEST}; expected a file of `softh backup`: check it.")
+    manifest = json.loads((folder / MANIFEST).read_text())
+    if manifest["schema_version"] > schema.version():
+        raise InputError(
+            f"{source} was written with schema {manifest['schema_version']}, this program knows {schema.version()}: "
+            "update softh first."
+        )
+    digests: dict[str, str] = manifest["files"]
+    for name, digest in digests.items():
+        if found.get(name) != digest:
+            raise InputError(f"{source} is damaged: {name} is not what was backed up; restore another backup.")
+    return digests
+
+
+def _members(archive: tarfile.TarFile, folder: Path) -> Iterator[tuple[str, str]]:
+    """Unpack the kinds of files that a backup holds, and nothing else; name and digest of each."""
+    for member in archive:
+        name = PurePosixPath(member.name)
+        fits = member.name == MANIFEST or any(name.match(pattern) and len(name.parts) <= 2 for pattern in KEPT)
+        stream = archive.extractfile(member) if member.isfile() and fits and ".." not in name.parts else None
+        if stream is None or name.is_absolute():
+            raise InputError(f"The backup holds {member.name!r}; expected tables, runs, scores and decks alone.")
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with stream, place.open("wb") as file:
+            while block := stream.read(_BLOCK):
+                file.write(block)
+        yield member.name, _digest(place)
+
+
+def _add(archive: tarfile.TarFile, name: str, path: Path) -> str:
+    """Add a file as it stands now, whole: runs never change, and a pack swaps the database by its name."""
+    content = path.read_bytes()
+    _add_bytes(archive, name, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _add_bytes(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    archive.addfile(entry, io.BytesIO(content))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

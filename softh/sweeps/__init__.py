@@ -1,0 +1,1 @@
+"""Sweeps: a recipe of models and revisions, run here, on Ray or through Slurm."""

@@ -1,0 +1,275 @@
+"""One sample in parts, for several machines: first documents are shared out to be assigned, then layers to be counted.
+
+All that the statistics need of hidden states is their soft assignments. A unit of the first kind runs the model over
+every n-th batch and gives the assignments of its positions; a unit of the second takes those of some layers from all
+parts and counts them under the labels of the whole text. Batches, products and the order of every sum are those of an
+estimate in one piece, and so are its numbers.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+
+from softh.checkpoints import resolve
+from softh.checkpoints.resolve import Checkpoint
+from softh.errors import InputError
+from softh.estimator.assignment import references
+from softh.estimator.buffers import Held
+from softh.estimator.calibration import temperature
+from softh.estimator.entropies import (
+    Labelling,
+    Progress,
+    Reader,
+    entropies,
+    full_precision,
+    gather,
+    hold,
+    label,
+    places,
+    plan,
+)
+from softh.estimator.measures import Key
+from softh.estimator.memory_plan import free_ram
+from softh.estimator.pipeline import Estimate, Made, assemble
+from softh.models import hidden_states
+from softh.models.hidden_states import HiddenStates
+from softh.spec import EstimateSpec
+from softh.text import corpus
+from softh.text.corpus import Corpus, Windows
+
+_PART = 0.6
+"""Part of the free main memory that the assignments of one part may take."""
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """Soft assignments of a part of the documents, and what else an estimate needs of its checkpoint."""
+
+    documents: np.ndarray  # [documents of the part] int64, their numbers, in the order of their positions
+    p: np.ndarray  # [layers, positions, draws, bins] float32
+    entropy: np.ndarray  # [layers, positions, draws] float32
+    checkpoint: Checkpoint
+    text: Corpus
+    """Without the texts."""
+    made: Made
+    """Of the whole text; nats of the documents of the part, in their order, and the model without its module."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """H(Z | labels) of some layers."""
+
+    found: np.ndarray  # [layers, groupings, 1 + folds, draws]
+    distinct: dict[Key, int]
+    positions: int
+
+
+@dataclass(frozen=True, eq=False)
+class Assign:
+    """The unit that assigns one part of the documents."""
+
+    spec: EstimateSpec
+    part: int
+    parts: int
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"documents {self.part + 1} of {self.parts}"
+
+    def run(self, device: str, progress: Progress | None) -> Assigned:
+        """Assign every `parts`-th batch. Errors: InputError for whatever the author of the specification can mend."""
+        spec = self.spec
+        checkpoint = resolve.resolve(spec.model, spec.revision)
+        text = corpus.load(spec.corpus, spec.documents, spec.seed)
+        model = hidden_states.load_model(checkpoint, spec.dtype, device)
+        windows = corpus.windows(text, model.tokenizer, spec.context, max(spec.orders))
+        documents = _share(windows, model.device, self.part, self.parts)
+        states = HiddenStates(model, _some(windows, documents), checkpoint.digest, cache=None)
+        labelling = label(states.windows.ids, spec, model.device, ())
+        epsilon = temperature(spec.bins, model.width, spec.calibration)
+        directions = references(spec.bins, model.width, spec.draws, spec.seed, spec.frame)
+        p, entropy = _assignments(states, labelling, directions.directions.to(labelling.fold.device), epsilon, spec)
+        about = Made(
+            replace(model, module=None, tokenizer=None), windows, epsilon, directions.digest, states.nats,
+            states.forward_passes,
+        )  # fmt: skip
+        return Assigned(documents, p, entropy, checkpoint, replace(text, texts=()), about)
+
+
+@dataclass(frozen=True, eq=False)
+class Count:
+    """The unit that counts some layers of all documents, on a CPU."""
+
+    spec: EstimateSpec
+    layers: slice
+    windows: Windows
+    documents: np.ndarray  # their numbers, part after part
+    p: Sequence[np.ndarray]  # of each part [layers, positions, draws, bins]
+    entropy: Sequence[np.ndarray]  # of each part [layers, positions, draws]
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"layers {self.layers.start} to {self.layers.stop - 1}"
+
+    def run(self, device: str, progress: Progress | None) -> Counted:
+        """Count one layer after another; each alone is in memory a second time."""
+        labelling = label(self.windows.ids, self.spec, "cpu")
+        _, place = places(self.documents, labelling.starts)
+        groupings = [grouping.moved(place) for grouping in (*labelling.groups.values(), labelling.whole)]
+        draws, bins = self.p[0].shape[2:]
+        held, found = Held([0], len(place), torch.empty(draws, bins, 0), 1.0), []
+        count = len(self.p[0])
+        with full_precision():
+            for layer in range(count):
+                np.concatenate([part[layer] for part in self.p], out=held.p[0].numpy())
+                np.concatenate([part[layer] for part in self.entropy], out=held.entropy[0].numpy())
+                found.append(entropies(held, groupings, self.spec.weighting))
+                if progress is not None:
+                    progress("statistics", layer + 1, count)
+        distinct = {key: grouping.distinct for key, grouping in labelling.groups.items()}
+        return Counted(np.concatenate(found), distinct, len(place))
+
+
+Unit = Assign | Count
+Kind = TypeVar("Kind", Assign, Count)
+
+
+class Run(Protocol):
+    """Runs units somewhere."""
+
+    def __call__(self, units: Sequence[Kind]) -> Iterable[tuple[Kind, Any]]:
+        """Each with what it came to, in any order. Errors: InputError when one could not be run."""
+        ...
+
+
+def estimate(spec: EstimateSpec, parts: int, run: Run, folder: Path) -> Estimate:
+    """Estimate a specification in so many parts; `folder` holds the assignments of all of them for a while.
+
+    In memory are here one part, in every unit of documents one part, in every unit of layers as much and one layer.
+    Errors: InputError when the specification cannot be estimated in parts.
+    """
+    if spec.centred:
+        raise InputError(
+            "centred was asked for in shards, whose documents never meet before they are assigned; "
+            "expected one of both: leave out --shards or the centring."
+        )
+    began = time.perf_counter()
+    with TemporaryDirectory(dir=folder, prefix="shards-") as scratch:
+        kept = [
+            _kept(unit.part, found, Path(scratch))
+            for unit, found in run([Assign(spec, n, parts) for n in range(parts)])
+        ]
+        first = _agreed(kept)
+        counted = {unit.layers.start: found for unit, found in run(_counts(spec, kept, parts))}
+    some = next(iter(counted.values()))
+    found = gather(
+        np.concatenate([counted[at].found for at in sorted(counted)]), some.distinct, spec.bins, some.positions
+    )
+    made = first.made._replace(nats=_nats(kept), forward_passes=sum(part.made.forward_passes for part in kept))
+    return assemble(spec, first.checkpoint, first.text, made, found, time.perf_counter() - began)
+
+
+def _share(windows: Windows, device: str, part: int, parts: int) -> np.ndarray:
+    """Numbers of the documents of a part, every `parts`-th batch: sorted by length, so that all parts take as long."""
+    every = hidden_states.batches(windows, device)
+    if len(every) < parts:
+        raise InputError(
+            f"{parts} shards were asked for and the {len(windows.ids):,} documents are {len(every)} batches; "
+            f"expected a batch for each: try --shards {len(every)}."
+        )
+    return np.concatenate(every[part::parts])
+
+
+def _some(windows: Windows, documents: np.ndarray) -> Windows:
+    ids, covered = tuple(windows.ids[document] for document in documents), windows.predicted_bytes[documents]
+    return replace(windows, ids=ids, predicted_bytes=covered)
+
+
+def _assignments(
+    states: HiddenStates, labelling: Labelling, directions: torch.Tensor, epsilon: float, spec: EstimateSpec
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of all layers and draws, from one forward pass on a CPU; positions follow one another as the documents do."""
+    shape = (states.layers, len(labelling.positions), spec.draws, spec.bins)
+    _check_room(shape)
+    reader, every = Reader(states, labelling, directions.device), list(range(states.layers))
+    with full_precision():
+        if directions.device.type == "cpu":
+            held = Held(every, shape[1], directions, epsilon)
+            reader.fill(held, every, {})
+            return held.p.numpy(), held.entropy.numpy()
+        return _from_gpu(reader, directions, epsilon, spec, shape)
+
+
+def _from_gpu(
+    reader: Reader, directions: torch.Tensor, epsilon: float, spec: EstimateSpec, shape: tuple[int, int, int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same, in as many readings as the GPU's memory asks for."""
+    p, entropy = np.empty(shape, dtype=np.float32), np.empty(shape[:3], dtype=np.float32)
+    cut = plan(reader.states, reader.labelling, spec)
+    for layers, draws in cut.readings():
+        held = hold(reader, directions[draws], epsilon, layers, spec, cut)
+        for row, layer in enumerate(layers):
+            p[layer, :, draws] = held.p[row][..., : spec.bins].float().cpu().numpy()
+            entropy[layer, :, draws] = held.entropy[row].cpu().numpy()
+    return p, entropy
+
+
+def _check_room(shape: Sequence[int]) -> None:
+    needed, room = 4 * int(np.prod(shape)), int(_PART * free_ram())
+    if needed > room:
+        raise InputError(
+            f"The assignments of one shard take {needed / 1e9:.1f} GB and {room / 1e9:.1f} GB may be used; "
+            "expected room for them: ask for more shards, or for fewer draws."
+        )
+
+
+def _kept(part: int, found: Assigned, folder: Path) -> Assigned:
+    """The same with its assignments in files, of which a reader takes what it reads."""
+    files = {name: folder / f"{name}-{part}.npy" for name in ("p", "entropy")}
+    for name, path in files.items():
+        np.save(path, getattr(found, name))
+    return replace(found, **{name: np.asarray(np.load(path, mmap_mode="r")) for name, path in files.items()})
+
+
+def _agreed(kept: Sequence[Assigned]) -> Assigned:
+    """The first part, once all are of the same weights, text and directions."""
+    seen = {
+        (part.checkpoint.digest, part.made.windows.digest, part.made.model, part.made.reference_digest) for part in kept
+    }
+    if len(seen) > 1:
+        raise InputError(
+            "The shards had different weights, texts, machines or versions (a branch may have moved meanwhile); "
+            "expected the same for all: name a commit as revision, and machines of one kind."
+        )
+    return kept[0]
+
+
+def _counts(spec: EstimateSpec, kept: Sequence[Assigned], parts: int) -> list[Count]:
+    """A unit for each group of layers, as many as parts where there are so many layers."""
+    documents = np.concatenate([part.documents for part in kept])
+    groups = [group for group in np.array_split(np.arange(len(kept[0].p)), parts) if len(group)]
+    slices = [slice(int(group[0]), int(group[-1]) + 1) for group in groups]
+    windows = kept[0].made.windows
+    return [
+        Count(spec, some, windows, documents, [part.p[some] for part in kept], [part.entropy[some] for part in kept])
+        for some in slices
+    ]
+
+
+def _nats(kept: Sequence[Assigned]) -> np.ndarray | None:
+    """[documents] in their own order."""
+    parts: Iterator[np.ndarray | None] = (part.made.nats for part in kept)
+    known = [nats for nats in parts if nats is not None]
+    if len(known) < len(kept):
+        return None
+    nats = np.empty(len(kept[0].made.windows.ids))
+    nats[np.concatenate([part.documents for part in kept])] = np.concatenate(known)
+    return nats

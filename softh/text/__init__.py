@@ -1,0 +1,1 @@
+"""Text and its tokenized documents."""

@@ -1,0 +1,1 @@
+"""Uploaded models and texts: received, checked in a sandbox, published by content."""

@@ -1,0 +1,134 @@
+"""Config and tokenizer settings of a stranger, rebuilt from what the architecture reads and nothing that loads code."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from softh.checkpoints import architectures
+from softh.checkpoints.safetensors_header import short
+from softh.errors import InputError
+
+_LOADS_CODE = re.compile(
+    r"auto_map|custom_\w*|trust_remote_code|code_revision|name_or_path|transformers_weights|use_kernels|\w*kernel_config"
+    r"|(?:attn|experts)_implementation|\w*backbone\w*|use_timm\w*|adapters|peft\w*|quantization_config"
+)
+"""Settings that name code, kernels, files or other models to fetch."""
+_IDLE = {
+    "id2label", "label2id", "num_labels", "problem_type", "task_specific_params", "torchscript", "return_dict",
+    "output_attentions", "output_hidden_states", "output_router_logits", "chunk_size_feed_forward", "use_cache",
+    "transformers_version",
+}  # fmt: skip
+"""Settings of other tasks and of how a model answers, none of its numbers."""
+_WORD = re.compile(r"[\w.+ -]{0,120}", re.ASCII)
+_BOUNDS = (
+    (re.compile(r"\w*(position|n_ctx|length|window)\w*"), 10**8),
+    (re.compile(r"(num|n)_(?!embd|inner|embed|positions)\w*|\w+_(layers|heads|experts)"), 10**5),
+    (re.compile(r"\w*(size|dim|width|embd|inner|rank)|d_\w+"), 10**7),
+)
+_DEEPEST, _LONGEST = 5, 20_000
+
+_TOKENIZER = {
+    "add_bos_token", "add_eos_token", "add_prefix_space", "added_tokens_decoder", "additional_special_tokens",
+    "bos_token", "clean_up_tokenization_spaces", "cls_token", "do_lower_case", "eos_token", "errors",
+    "extra_special_tokens", "fix_mistral_regex", "legacy", "mask_token", "model_input_names", "model_max_length",
+    "pad_token", "padding_side", "sep_token", "spaces_between_special_tokens", "split_special_tokens",
+    "strip_accents", "tokenize_chinese_chars", "tokenizer_class", "trim_offsets", "truncation_side", "unk_token",
+}  # fmt: skip
+_TOKEN = {"content", "lstrip", "normalized", "rstrip", "single_word", "special", "__type"}
+FAST = "PreTrainedTokenizerFast"
+"""Runs tokenizer.json as it is."""
+
+
+def clean_config(config: Mapping[str, Any], source: str) -> tuple[dict[str, Any], list[str]]:
+    """A config of the same model, and the settings that were left out because they load code or fetch something.
+
+    Kept is what the files of the architecture mention at all: nothing else can change the model. Errors: InputError
+    for an architecture that transformers does not know or that reads no text, for quantised weights, and for numbers
+    beyond any model.
+    """
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or kind not in architectures.language():
+        code = "and code that comes with a model is never run" if "auto_map" in config else "or no language model"
+        raise InputError(
+            f"{source} has architecture {short(kind)}, unknown to the installed transformers, {code}: "
+            "choose another model."
+        )
+    if config.get("quantization_config") is not None:
+        raise InputError(f"{source} has quantised weights; expected float32, float16 or bfloat16: upload the model "
+                         "before quantisation.")  # fmt: skip
+    left: list[str] = []
+    return {**_object(config, _words(kind), left, source, 0), "model_type": kind}, sorted(set(left))
+
+
+def clean_tokenizer(settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Settings of the fast tokenizer alone, and those left out because they are code or templates of code."""
+    kept = {name: _token(value) for name, value in settings.items() if name in _TOKENIZER}
+    if kept.get("tokenizer_class") not in architectures.tokenizer_classes():
+        kept["tokenizer_class"] = FAST
+    return kept, sorted({"auto_map", "chat_template"} & set(settings))
+
+
+def clean_tokens(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Content of special_tokens_map.json or added_tokens.json: tokens with their flags, or with their ids."""
+    return {name: _token(value) for name, value in settings.items()}
+
+
+def _words(kind: str) -> frozenset[str]:
+    return architectures.architecture(kind).words
+
+
+def _object(
+    value: Mapping[str, Any], words: frozenset[str], left: list[str], source: str, depth: int
+) -> dict[str, Any]:
+    kind = value.get("model_type")
+    if isinstance(kind, str) and kind in architectures.known():
+        words |= _words(kind)
+    kept = {}
+    for name, inner in value.items():
+        if _LOADS_CODE.fullmatch(name.removeprefix("_")):
+            left.append(name)
+        elif name.isdecimal() or name == "__float__" or (name in words - _IDLE and not name.startswith("_")):
+            _bound(name, inner, source)
+            plain = _plain(inner, words, left, source, depth + 1)
+            if plain is not _DROP:
+                kept[name] = plain
+    return kept
+
+
+_DROP = object()
+
+
+def _plain(value: Any, words: frozenset[str], left: list[str], source: str, depth: int) -> Any:
+    """A value without what cannot be a setting; ``_DROP`` for text that names a file or an address."""
+    if depth > _DEEPEST:
+        raise InputError(f"config.json of {source} is nested too deeply; expected plain settings: use the config of "
+                         "the model.")  # fmt: skip
+    if isinstance(value, dict):
+        return _object(value, words, left, source, depth)
+    if isinstance(value, list):
+        inner = [_plain(entry, words, left, source, depth + 1) for entry in value[:_LONGEST]]
+        return [entry for entry in inner if entry is not _DROP]
+    if isinstance(value, str):
+        return value if _WORD.fullmatch(value) else _DROP
+    if isinstance(value, float) and math.isnan(value):
+        raise InputError(f"config.json of {source} holds a value that is no number; expected numbers: use the config "
+                         "of the model.")  # fmt: skip
+    return value
+
+
+def _bound(name: str, value: Any, source: str) -> None:
+    if type(value) is not int:
+        return
+    most = next((bound for pattern, bound in _BOUNDS if pattern.fullmatch(name)), 2**53)
+    if abs(value) > most:
+        raise InputError(f"config.json of {source} gives {name} as {short(value)}; expected at most {most:,}: use the "
+                         "config of the model.")  # fmt: skip
+
+
+def _token(value: Any) -> Any:
+    """Texts, flags and numbers; of an object, only what describes a token."""
+    if isinstance(value, dict):
+        described = "content" in value
+        return {name: _token(inner) for name, inner in value.items() if not described or name in _TOKEN}
+    return [_token(inner) for inner in value] if isinstance(value, list) else value

@@ -1,0 +1,116 @@
+"""An upload in quarantine is examined and its settings rebuilt, in a process that may do nothing else.
+
+``python -m softh.uploads.examine FOLDER SOURCE`` prints what was found as JSON, or one sentence and exits with 2.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from softh.checkpoints.config import check_fit, read_shape
+from softh.checkpoints.files import INDEX, Weights, choose, digest, read_json
+from softh.checkpoints.safetensors_header import FLOATS, Tensor, check_finite, read_safetensors, short, unite
+from softh.errors import InputError
+from softh.uploads import config_filter
+from softh.uploads.quarantine import disk_in_sentences
+
+_SAMPLE = "What a model keeps, and what it forgets: 3.14 — naïve 日本語 \n\tdef f(x): return x"
+_LEAST_SHARE = 0.5
+"""Rows of the embedding that a tokenizer of the same model reaches at least."""
+
+
+def examine(folder: Path, source: str) -> dict[str, Any]:
+    """Check the files of a folder and rewrite its settings; what was found, as plain values.
+
+    Afterwards the folder holds nothing that loads code. Errors: InputError for whatever is missing, damaged, unsafe,
+    or contradicts another part.
+    """
+    names = {path.name for path in folder.iterdir()}
+    weights = _weights(names, source)
+    config, left = config_filter.clean_config(read_json(folder / "config.json"), source)
+    shape = read_shape(config, source)
+    files = {name: read_safetensors(folder / name) for name in weights.files if name != INDEX}
+    tensors = unite(files, read_json(folder / INDEX) if INDEX in names else None, source)
+    table = check_fit(shape, config, tensors, source)
+    _check_types(tensors, source)
+    left += _rewrite(folder, names, config)
+    _check_tokenizer(folder, table.shape[0], source)
+    for name, content in files.items():
+        check_finite(folder / name, content)
+    return {
+        "digest": digest(folder, weights),
+        "architecture": shape.architecture,
+        "parameters": sum(tensor.size for tensor in tensors.values()),
+        "layers": shape.layers,
+        "width": shape.width,
+        "left_out": left,
+    }
+
+
+def _weights(names: set[str], source: str) -> Weights:
+    weights = choose(names, source)
+    shards = {name for name in names if name.endswith(".safetensors")}
+    if "model.safetensors" in shards and len(shards) > 1:
+        raise InputError(f"{source} has both whole and split weights; expected one of them: remove the other.")
+    return weights
+
+
+def _check_types(tensors: Mapping[str, Tensor], source: str) -> None:
+    for name, tensor in tensors.items():
+        if name.endswith(".weight") and tensor.dtype not in FLOATS:
+            raise InputError(
+                f"{source} has weights of type {tensor.dtype} in {short(name)}; "
+                "expected float32, float16 or bfloat16: save the model in one of them."
+            )
+
+
+def _rewrite(folder: Path, names: set[str], config: dict[str, Any]) -> list[str]:
+    """Put the rebuilt settings in the place of those that came; names of the tokenizer's settings left out."""
+    given = read_json(folder / "tokenizer_config.json") if "tokenizer_config.json" in names else {}
+    tokenizer, left = config_filter.clean_tokenizer(given)
+    _write(folder / "config.json", config)
+    _write(folder / "tokenizer_config.json", tokenizer)
+    for name in names & {"special_tokens_map.json", "added_tokens.json"}:
+        _write(folder / name, config_filter.clean_tokens(read_json(folder / name)))
+    return left
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def _check_tokenizer(folder: Path, rows: int, source: str) -> None:
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        ids = tokenizer.encode(_SAMPLE, add_special_tokens=True).ids
+    except Exception as error:  # the library raises nothing more particular
+        raise InputError(
+            f"tokenizer.json of {source} cannot be used ({short(str(error))}); "
+            "expected a fast tokenizer: save it again."
+        ) from error
+    known = tokenizer.get_vocab(with_added_tokens=True)
+    largest = max([*known.values(), *ids], default=-1)
+    if largest >= rows or len(known) < _LEAST_SHARE * rows or not ids:
+        raise InputError(
+            f"{source} has a tokenizer of {len(known):,} tokens with ids up to {largest:,} and an embedding of "
+            f"{rows:,} rows; expected a tokenizer that belongs to the model: use its own."
+        )
+
+
+def main() -> None:
+    """Examine one folder."""
+    try:
+        with disk_in_sentences():
+            found = examine(Path(sys.argv[1]), sys.argv[2])
+    except InputError as error:
+        sys.stdout.write(str(error))
+        sys.exit(2)
+    sys.stdout.write(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""An upload becomes a checkpoint of this machine: archive or files → quarantine → examination → accepted folder.
+
+Everything here runs in the web process and opens nothing: bytes are judged by name, kind and size and written to a
+quarantine; a confined child process (:mod:`softh.uploads.examine`) then reads them.
+"""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, NamedTuple
+
+from softh import access, settings
+from softh.checkpoints.files import INDEX, NAMED, PICKLES, UPLOAD, choose, read_json, upload_folder
+from softh.errors import InputError
+from softh.uploads import archive, quota, sandbox
+from softh.uploads.quarantine import check_room, disk_in_sentences, keep, quarantine, remove, settle
+from softh.uploads.streams import Limits
+
+DEFAULT_GB = 20.0
+_MEGABYTE = 10**6
+_LONGEST = {
+    "config.json": _MEGABYTE,
+    "tokenizer.json": 64 * _MEGABYTE,
+    "tokenizer_config.json": 8 * _MEGABYTE,
+    "special_tokens_map.json": _MEGABYTE,
+    "added_tokens.json": 4 * _MEGABYTE,
+    INDEX: 8 * _MEGABYTE,
+}
+"""Settings that are kept, and their bytes at most. Everything else but weights is left in the archive."""
+_WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
+_MEMORY = 1 << 30
+_SECONDS, _BYTES_A_SECOND = 120, 20 * _MEGABYTE
+
+
+class Part(NamedTuple):
+    """One file of an upload; Streamlit's UploadedFile will do in its place, as it has a name and reads and seeks."""
+
+    name: str
+    file: BinaryIO
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A checkpoint that was uploaded and is kept."""
+
+    model: str
+    """``upload:DIGEST``, for `EstimateSpec.model`."""
+    name: str
+    """On the screen; of two uploads of the same content, the first one's."""
+    path: Path
+    architecture: str
+    parameters: int
+    """Numbers in the weight files."""
+    left_out: tuple[str, ...]
+    """Settings that load code or fetch something, and were therefore left out."""
+    known: bool
+    """True when the same content had been uploaded before."""
+
+
+def receive(parts: Sequence[Any], name: str | None = None, limits: Limits | None = None) -> Accepted:
+    """Take an upload in: one archive (.zip, .tar, .tar.gz), or config.json, tokenizer.json and safetensors files.
+
+    parts: objects with ``name`` and a binary stream that reads and seeks: :class:`Part`, or an UploadedFile itself.
+    name: what the model is to be called; the archive's or file's name by default. Memory does not grow with the
+    upload; on return or error nothing is left but accepted checkpoints. Errors: InputError, one sentence.
+    """
+    parts = [part if isinstance(part, Part) else Part(part.name, part) for part in parts]
+    with access.act("upload model", files=[part.name[-80:] for part in parts]) as facts:
+        if not parts:
+            raise InputError(
+                "Nothing was uploaded; expected an archive, or config, tokenizer and weights: choose files."
+            )
+        quota.check(1)
+        accepted = _received(parts, name_on_screen(name or parts[0].name), limits or default_limits())
+        facts["model"], facts["known"] = accepted.model, accepted.known
+    return accepted
+
+
+def _received(parts: Sequence[Part], source: str, limits: Limits) -> Accepted:
+    """From the quarantine, when all is well, to the place that is named by the content."""
+    with quarantine(settings.uploads()) as folder, disk_in_sentences():
+        files = folder / "files"
+        files.mkdir()
+        if len(parts) == 1 and not _wanted(parts[0].name):
+            _unpack(parts[0], files, source, limits)
+        else:
+            _copy(parts, files, source, limits)
+        found = _examine(files, source)
+        (files / NAMED).write_text(json.dumps({"name": source, **found}), encoding="utf-8")
+        quota.mark(files)
+        home = settings.uploads() / found["digest"]
+        if not home.exists():
+            quota.check(quota.size(files))
+        known = not settle(files, home)
+    return _accepted(home, known=known)
+
+
+def kept() -> tuple[Accepted, ...]:
+    """Every upload that is kept, newest first."""
+    folders = [path for path in settings.uploads().glob("*") if re.fullmatch(r"[0-9a-f]{64}", path.name)]
+    folders.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    return tuple(_accepted(path, known=True) for path in folders)
+
+
+def forget(model: str) -> None:
+    """Delete an upload, ``upload:DIGEST``; estimates made from it stay. Errors: InputError when it is not kept."""
+    with access.act("delete upload", model=model):
+        folder = upload_folder(model)
+        quota.check_owner(folder)
+        remove(folder)
+
+
+def default_limits() -> Limits:
+    """Limits of an upload; SOFTH_UPLOAD_GB (20) bounds what it unpacks to. Errors: InputError for no such number."""
+    bound = os.environ.get("SOFTH_UPLOAD_GB", str(DEFAULT_GB))
+    try:
+        total = int(float(bound) * 1e9)
+    except (ValueError, OverflowError):
+        total = 0
+    if total <= 0:
+        raise InputError(f"SOFTH_UPLOAD_GB was {bound!r}; expected gigabytes above zero: set it to 20, say.")
+    return Limits(total=total)
+
+
+def name_on_screen(name: str) -> str:
+    """A stranger's name for a model: one line of letters, digits and a few signs, without path and ending."""
+    stem = re.sub(r"\.(zip|tar|tgz|tar\.gz|safetensors|json)$", "", re.split(r"[/\\]", name)[-1], flags=re.IGNORECASE)
+    return re.sub(r"[^\w.+() -]+", "-", stem, flags=re.ASCII).strip(" .-")[:80] or "upload"
+
+
+def _wanted(name: str) -> bool:
+    return name in _LONGEST or _WEIGHTS.fullmatch(name) is not None
+
+
+def _unpack(part: Part, files: Path, source: str, limits: Limits) -> None:
+    """Twice through the archive: all of it is judged before anything is written."""
+    listed = {entry.path: entry.size for entry in archive.entries(part.file, source, limits)}
+    home = _home(set(listed), source)
+    _check_names({path.name for path in listed if path.parent == home}, source)
+    check_room(files, sum(size for path, size in listed.items() if path.parent == home and _wanted(path.name)))
+    for entry in archive.entries(part.file, source, limits):
+        if entry.path.parent == home and _wanted(entry.path.name):
+            keep(entry.content, files / entry.path.name, _most(entry.path.name, limits), entry.path.name)
+
+
+def _home(listed: set[PurePosixPath], source: str) -> PurePosixPath:
+    """The folder of the archive that holds the model."""
+    weights = {path.parent for path in listed if path.suffix in {".safetensors", *PICKLES}}
+    configs = {path.parent for path in listed if path.name == "config.json"}
+    homes = sorted(weights & configs)
+    if len(homes) > 1:
+        raise InputError(f"{source} holds {len(homes)} models, in {homes[0]} and {homes[1]}; expected one: pack one "
+                         "model's folder.")  # fmt: skip
+    # What is missing is told by the checks of a folder: any will do that holds a part.
+    return min(homes or sorted(configs) or sorted(weights) or [PurePosixPath()], key=lambda path: len(path.parts))
+
+
+def _copy(parts: Sequence[Part], files: Path, source: str, limits: Limits) -> None:
+    left = limits.total
+    names = [str(archive.check_name(part.name, source)) for part in parts]
+    if len(set(names)) < len(names):
+        raise InputError(f"{source} was given a file twice; expected every file once: choose each once.")
+    _check_names(set(names), source)
+    for part in parts:
+        part.file.seek(0)
+        if _wanted(part.name):
+            left -= keep(part.file, files / part.name, min(left, _most(part.name, limits)), part.name)
+
+
+def _check_names(names: set[str], source: str) -> None:
+    """Errors: InputError when a part of a model is missing, told before anything is written."""
+    ggufs = {name for name in names if name.endswith(".gguf")}
+    if ggufs and not any(map(_WEIGHTS.fullmatch, names)):
+        raise InputError(f"{source} is a GGUF file; expected safetensors weights: put it in a folder of the server and "
+                         "name the folder.")  # fmt: skip
+    choose(names - ggufs, source)
+
+
+def _most(name: str, limits: Limits) -> int:
+    return _LONGEST.get(name, limits.total)
+
+
+def _examine(files: Path, source: str) -> dict[str, Any]:
+    """What the confined child found. Errors: InputError with its sentence, or one of ours when it died."""
+    total = sum(path.stat().st_size for path in files.iterdir())
+    allowed = sandbox.Limits(memory=_MEMORY, seconds=_SECONDS + total // _BYTES_A_SECOND, file=64 * _MEGABYTE)
+    child = sandbox.start(
+        "softh.uploads.examine", [str(files.resolve()), source], allowed,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    said, _ = child.communicate()
+    if child.returncode == 2 and said:
+        raise InputError(said)
+    if child.returncode != 0:
+        raise InputError(f"{source} could not be examined within the memory and time that an upload may take; expected "
+                         "a model as transformers saves it: save and pack it again.")  # fmt: skip
+    return json.loads(said)
+
+
+def _accepted(path: Path, *, known: bool) -> Accepted:
+    found = read_json(path / NAMED)
+    return Accepted(
+        model=UPLOAD + path.name,
+        name=found["name"],
+        path=path,
+        architecture=found["architecture"],
+        parameters=found["parameters"],
+        left_out=tuple(found["left_out"]),
+        known=known,
+    )

@@ -1,0 +1,128 @@
+"""A child process without token and network, limited in memory and time: the only place where uploads are opened.
+
+``python -m softh.uploads.sandbox SETTINGS MODULE ARGUMENTS`` confines itself, then runs the module.
+"""
+
+import ctypes
+import dataclasses
+import json
+import os
+import resource
+import runpy
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from softh import settings as paths
+
+# Everything else of the environment stays behind: tokens and passwords have too many names to list.
+_KEPT = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "HF_HOME", "HF_HUB_CACHE")
+_FAMILIES = ("LC_", "SOFTH_", "PYTHON", "OMP_", "MKL_", "OPENBLAS_", "CUDA_", "NVIDIA_", "TORCH", "PYTORCH_", "TRITON_")
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+_ANONYMOUS = {"HF_TOKEN_PATH": os.devnull, "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+_USER, _NETWORK = 0x1000_0000, 0x4000_0000
+"""CLONE_NEWUSER and CLONE_NEWNET of linux/sched.h."""
+_CALLS = {"connect", "bind", "sendto", "sendmsg", "getaddrinfo", "gethostbyname", "gethostbyaddr"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a confined process may use; past it, the kernel refuses or ends it."""
+
+    memory: int | None = None
+    """Bytes of memory of its own, files it maps not counted; None for work on a GPU, whose driver reserves far more."""
+    seconds: int | None = None
+    """Of processor time, all threads together."""
+    file: int | None = None
+    """Bytes of the largest file it writes."""
+
+
+def environment(*, offline: bool = True) -> dict[str, str]:
+    """This process's environment without its secrets: what is not known to be harmless stays behind.
+
+    offline: the hub's libraries then answer from this machine alone.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _KEPT or (name.startswith(_FAMILIES) and not name.endswith("_TOKEN"))
+    }
+    kept.pop("SOFTH_RUNS", None)  # it may hold a password; what a confined job stores is handed over by its worker
+    return {**kept, **_ANONYMOUS, **(_OFFLINE if offline else {})}
+
+
+def start(module: str, arguments: Sequence[str], limits: Limits, **options: Any) -> subprocess.Popen[str]:
+    """Run ``python -m module arguments`` confined, in a process group of its own.
+
+    options: of subprocess.Popen, such as ``stdout``. The group's id is the process's: ``os.killpg(child.pid, …)``.
+    """
+    settings = json.dumps(dataclasses.asdict(limits))
+    command = [sys.executable, "-m", "softh.uploads.sandbox", settings, module, *arguments]
+    return subprocess.Popen(
+        command, cwd=paths.ROOT, env=environment(), start_new_session=True, text=True, **options
+    )  # fmt: skip
+
+
+def enter(limits: Limits) -> str:
+    """Confine this process for the rest of its life; says how its network was closed, see :func:`close_network`."""
+    for kind, bound in (
+        (resource.RLIMIT_DATA, limits.memory),
+        (resource.RLIMIT_CPU, limits.seconds),
+        (resource.RLIMIT_FSIZE, limits.file),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        if bound is not None:
+            _, hard = resource.getrlimit(kind)
+            least = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
+            resource.setrlimit(kind, (least, least))
+    return close_network()
+
+
+def close_network() -> str:
+    """``namespace`` where the kernel gives this process a network of its own, with nothing in it; else ``hook``.
+
+    The hook refuses every call of Python's sockets but those between processes of this machine; code that is not
+    Python could pass it by. It is there in both cases, because its error says what happened.
+    """
+    sys.addaudithook(_refuse)
+    return "namespace" if _leave_network() else "hook"
+
+
+def _leave_network() -> bool:
+    try:
+        unshare = ctypes.CDLL(None, use_errno=True).unshare
+    except AttributeError:  # no Linux
+        return False
+    if unshare(_NETWORK) == 0:
+        return True
+    user, group = os.getuid(), os.getgid()
+    if unshare(_USER | _NETWORK) != 0:  # forbidden, or there are threads already
+        return False
+    own = Path("/proc/self")
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+        (own / name).write_text(text)
+    return True
+
+
+def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
+    if not event.startswith("socket.") or event.removeprefix("socket.") not in _CALLS:
+        return
+    if isinstance(arguments[0], socket.socket) and arguments[0].family == socket.AF_UNIX:
+        return
+    raise PermissionError("A confined process has no network.")
+
+
+def main() -> None:
+    """Confine this process and run a module in it."""
+    settings, module, *arguments = sys.argv[1:]
+    sys.argv = [module, *arguments]
+    enter(Limits(**json.loads(settings)))
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

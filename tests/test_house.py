@@ -30,8 +30,8 @@ OURS = {"softh", "dashboard", "pages", "app", "server", "zoo", "benchmarks", "te
 # dashboard is a package of its own. A name allows everything below it.
 TABLE: dict[str, set[str]] = {
     "softh.errors": set(),
-    "softh.settings": set(),
-    "softh.logs": set(),
+    "softh.settings": {"softh.errors", "platformdirs"},
+    "softh.logs": {"softh.errors", "softh.settings"},
     "softh.progress": set(),
     "softh.spec": {"softh.errors"},
     "softh.access": {"softh.errors", "softh.settings"},
@@ -42,7 +42,9 @@ TABLE: dict[str, set[str]] = {
     "softh.store": {"duckdb", "polars", "pyarrow", "fsspec", "softh.access", "softh.errors", "softh.settings"},
     "softh.uploads": {"softh.access", "softh.checkpoints", "softh.errors", "softh.settings", *CORE},
     "softh.cost": {"softh.checkpoints", "softh.errors", "softh.settings", "softh.spec", *CORE},
-    "softh.models": {"softh.checkpoints", "softh.cost", "softh.errors", "softh.spec", "softh.text", *CORE},
+    "softh.models": {
+        "softh.checkpoints", "softh.cost", "softh.errors", "softh.settings", "softh.spec", "softh.text", *CORE,
+    },
     "softh.estimator": {"softh.checkpoints", "softh.errors", "softh.models", "softh.spec", "softh.text", *CORE},
     "softh.preference": {
         "softh.checkpoints", "softh.errors", "softh.estimator", "softh.models", "softh.spec", "softh.text", *CORE,

@@ -1,6 +1,5 @@
 """Who reads the pages: sign-in through Streamlit's own OpenID Connect, who may look, and who may start and change."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -9,12 +8,9 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dashboard.format import plain
-from softh import access
+from softh import access, settings
 from softh.access import Person
-from softh.errors import InputError
 
-JOBS, UPLOAD_GB = 40, 20.0
-"""Open jobs and gigabytes of uploads that one person has at most, unless the settings say otherwise."""
 _READ_ONLY = (
     "This server only shows: nothing is started or changed on its pages (SOFTH_READ_ONLY is set); whoever runs it can "
     "do so from the command line."
@@ -26,7 +22,7 @@ _VIEWER = (
 
 def signs_in() -> bool:
     """Whether people sign in here; also where the file of secrets cannot be read: a slip of the pen opens nothing."""
-    lists = os.environ.get("SOFTH_VIEWERS") or os.environ.get("SOFTH_STARTERS")
+    lists = settings.text("SOFTH_VIEWERS") or settings.text("SOFTH_STARTERS")
     if lists or not any(Path(file).exists() for file in st.get_option("secrets.files")):
         return bool(lists)
     return not st.secrets.load_if_toml_exists() or "auth" in st.secrets
@@ -45,7 +41,7 @@ def person(claims: Mapping[str, Any]) -> Person:
         refusal = _VIEWER.format(name=name)
     else:
         refusal = ""
-    jobs, kept = int(_setting("SOFTH_USER_JOBS", JOBS)), int(_setting("SOFTH_USER_UPLOAD_GB", UPLOAD_GB) * 1e9)
+    jobs, kept = int(settings.number("SOFTH_USER_JOBS")), int(settings.number("SOFTH_USER_UPLOAD_GB") * 1e9)
     return Person(name, "page", refusal, jobs, kept, audited=not read_only())
 
 
@@ -53,20 +49,20 @@ def may_view(claims: Mapping[str, Any]) -> bool:
     """Whether somebody may see the pages: viewers and starters, everybody signed in where no viewers are listed."""
     if not signs_in():
         return True
-    everybody = bool(_name(claims)) and not os.environ.get("SOFTH_VIEWERS")
+    everybody = bool(_name(claims)) and not settings.text("SOFTH_VIEWERS")
     return everybody or listed(claims, "SOFTH_VIEWERS") or listed(claims, "SOFTH_STARTERS")
 
 
 def listed(claims: Mapping[str, Any], setting: str) -> bool:
     """Whether a list of addresses and domains, such as `ada@example.org, @lab.example`, holds somebody's address."""
     address = _address(claims).casefold()
-    entries = {entry.strip().casefold() for entry in os.environ.get(setting, "").split(",")}
+    entries = {entry.strip().casefold() for entry in settings.text(setting).split(",")}
     return bool(address) and (address in entries or f"@{address.rpartition('@')[2]}" in entries)
 
 
 def read_only() -> bool:
     """Whether the pages only show."""
-    return os.environ.get("SOFTH_READ_ONLY", "") not in {"", "0"}
+    return settings.switch("SOFTH_READ_ONLY")
 
 
 def may_change() -> bool:
@@ -143,17 +139,6 @@ def _address(claims: Mapping[str, Any]) -> str:
     if claims.get("is_logged_in") is not True or claims.get("email_verified") is False:
         return ""
     return str(claims.get("email") or "")
-
-
-def _setting(name: str, usual: float) -> float:
-    said = os.environ.get(name) or str(usual)
-    try:
-        value = float(said)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise InputError(f"{name} was {said!r}; expected a number from zero: set it to {usual:g}, say.")
-    return value
 
 
 access.ask(lambda: person(claims()))

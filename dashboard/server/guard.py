@@ -2,7 +2,6 @@
 
 import hmac
 import json
-import os
 from typing import Any
 
 import streamlit as st
@@ -71,7 +70,7 @@ def _refusal(request: Request) -> str:
 
 def _counts_refusal(request: Request) -> str:
     """Where people sign in, and wherever there is a token, the metrics are for those who have it."""
-    token, said = os.environ.get("SOFTH_METRICS_TOKEN", ""), request.headers.get("authorization", "")
+    token, said = settings.text("SOFTH_METRICS_TOKEN"), request.headers.get("authorization", "")
     if token:
         known = hmac.compare_digest(said.encode(), f"Bearer {token}".encode())
         return "" if known else "The metrics were asked for without their token; expected that of SOFTH_METRICS_TOKEN."

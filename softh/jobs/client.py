@@ -1,7 +1,6 @@
 """What the command line and the pages ask of the queue."""
 
 import json
-import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,8 +15,6 @@ from softh.jobs.messages import open_queue
 from softh.jobs.records import Job
 from softh.spec import EstimateSpec, PreferenceSpec
 
-IDLE = 600.0
-"""Seconds without a job after which a worker that a page started ends."""
 _launched: dict[Path, subprocess.Popen[bytes]] = {}
 
 
@@ -160,7 +157,7 @@ def ensure_worker(data: Path | None = None) -> None:
 
     A reader who may start nothing starts none, and SOFTH_WORKER_IDLE=0 says that workers are started elsewhere.
     """
-    place, idle = folder(data), float(os.environ.get("SOFTH_WORKER_IDLE", IDLE))
+    place, idle = folder(data), paths.number("SOFTH_WORKER_IDLE")
     if idle == 0 or access.at_work().refusal:
         return
     if (last := _launched.get(place)) and last.poll() is None:

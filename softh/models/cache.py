@@ -14,9 +14,9 @@ from diskcache.core import MODE_PICKLE, UNKNOWN
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from softh import settings
 from softh.errors import InputError
 
-DEFAULT_GB = 16.0
 _PLAIN = (str, bytes, int)
 _TROUBLE = (OSError, sqlite3.Error, diskcache.Timeout)
 """Disk full, folder not ours, database damaged, or locked for a minute. Retrying for ever would hang instead."""
@@ -58,17 +58,11 @@ class SafeDisk(diskcache.Disk):
 
 
 def open_cache(folder: Path) -> Cache:
-    """The cache in ``folder``, at most SOFTH_CACHE_GB (16) gigabytes, least recently used entries leave first.
+    """The cache in ``folder``, at most SOFTH_CACHE_GB GiB, least recently used entries leave first.
 
-    Errors: InputError when the bound is no positive number or the folder cannot be used.
+    Errors: InputError when SOFTH_CACHE_GB is not a positive number or the folder cannot be used.
     """
-    bound = os.environ.get("SOFTH_CACHE_GB", str(DEFAULT_GB))
-    try:
-        size = int(float(bound) * 2**30)
-    except (ValueError, OverflowError):
-        size = 0
-    if size <= 0:
-        raise InputError(f"SOFTH_CACHE_GB was {bound!r}; expected gigabytes above zero: set it to 16, say.")
+    size = int(settings.number("SOFTH_CACHE_GB") * 2**30)
     try:
         return Cache(folder, disk=SafeDisk, size_limit=size, eviction_policy="least-recently-used")
     except _TROUBLE as error:

@@ -9,6 +9,7 @@ from threading import Lock
 import duckdb
 import polars as pl
 
+from softh import settings
 from softh.errors import InputError
 from softh.store import migrations, schema, score_files
 from softh.store import run_files as runs
@@ -28,9 +29,20 @@ def version(data: Path, *, runs: bool = True) -> str:
 
     Without `runs` one that changes whenever a benchmark score does.
     """
-    files = [data / schema.DATABASE, *(_files(data) if runs else _scores(data))]
+    files = [database(data), *(_files(data) if runs else _scores(data))]
     states = [(path.name, *state) for path in files if (state := _state(path))]
     return sha256(repr(states).encode()).hexdigest()[:16]
+
+
+def database(data: Path) -> Path:
+    """The packed database of a folder: its own, or the shipped one where the user's default folder has none yet.
+
+    The shipped one is only read. The first pack writes its rows into the user's own, which is read from then on.
+    """
+    own, shipped = data / schema.DATABASE, settings.shipped()
+    if shipped is None or own.exists() or data.absolute() != settings.data().absolute():
+        return own
+    return shipped / schema.DATABASE
 
 
 def problems(data: Path) -> list[str]:
@@ -105,7 +117,7 @@ def query(data: Path, sql: str, **parameters: object) -> pl.DataFrame:
             if "Corrupt database" not in str(error):
                 raise
             raise InputError(
-                f"{data / schema.DATABASE} is damaged ({str(error).splitlines()[0]}): restore a backup."
+                f"{database(data)} is damaged ({str(error).splitlines()[0]}): restore a backup."
             ) from error
 
 
@@ -131,7 +143,7 @@ def _connect(data: Path) -> duckdb.DuckDBPyConnection:
     found = {"run": sound_runs(data), "score": sound_scores(data)}
     connection = duckdb.connect()
     try:
-        _attach(connection, data / schema.DATABASE)
+        _attach(connection, database(data))
         connection.register("no_run", pl.DataFrame(schema=runs.types()))
         connection.register("no_score", pl.DataFrame(schema=score_files.types()))
         connection.execute("SET enable_progress_bar = false")

@@ -5,7 +5,6 @@ quarantine; a confined child process (:mod:`softh.uploads.examine`) then reads t
 """
 
 import json
-import os
 import re
 import subprocess
 from collections.abc import Sequence
@@ -20,7 +19,6 @@ from softh.uploads import archive, quota, sandbox
 from softh.uploads.quarantine import check_room, disk_in_sentences, keep, quarantine, remove, settle
 from softh.uploads.streams import Limits
 
-DEFAULT_GB = 20.0
 _MEGABYTE = 10**6
 _LONGEST = {
     "config.json": _MEGABYTE,
@@ -115,15 +113,8 @@ def forget(model: str) -> None:
 
 
 def default_limits() -> Limits:
-    """Limits of an upload; SOFTH_UPLOAD_GB (20) bounds what it unpacks to. Errors: InputError for no such number."""
-    bound = os.environ.get("SOFTH_UPLOAD_GB", str(DEFAULT_GB))
-    try:
-        total = int(float(bound) * 1e9)
-    except (ValueError, OverflowError):
-        total = 0
-    if total <= 0:
-        raise InputError(f"SOFTH_UPLOAD_GB was {bound!r}; expected gigabytes above zero: set it to 20, say.")
-    return Limits(total=total)
+    """Limits of an upload; SOFTH_UPLOAD_GB bounds its unpacked size. Errors: InputError when it is not a number."""
+    return Limits(total=int(settings.number("SOFTH_UPLOAD_GB") * 1e9))
 
 
 def name_on_screen(name: str) -> str:

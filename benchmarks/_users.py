@@ -18,9 +18,9 @@ from websockets.exceptions import WebSocketException
 
 from benchmarks._clients import Listener, Reader, reader
 from benchmarks.pages import spread
-from docs.screenshots.make import PATHS, browser
 from softh.jobs import processes
 from tests.browser.test_walk import PROBE, change, controls, settle, visit
+from tests.harness import PATHS, browser
 
 THINK = 15.0, 30.0
 """Seconds that a user looks at a page, at least and at most."""

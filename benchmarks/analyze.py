@@ -18,9 +18,9 @@ from unittest import mock
 import psutil
 from playwright.sync_api import Browser
 
-from docs.screenshots.make import PATHS, browser, serving, settled
 from softh import jobs
 from softh.jobs import processes, records
+from tests.harness import PATHS, browser, serving, settled
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "data" / "demo" / "zoo-olmo2-3m-seed0.tar.gz"

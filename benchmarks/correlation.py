@@ -18,9 +18,9 @@ from playwright.sync_api import Page
 
 from benchmarks._million import ARCHITECTURE, record
 from benchmarks.pages import spread
-from docs.screenshots.make import browser, serving
 from softh.analysis import correlation
 from softh.store import write
+from tests.harness import browser, serving
 
 RESULTS = Path(__file__).with_name("results") / "correlation.json"
 MODELS, SCORES, FAMILIES, LAYERS = 450, 10, 30, 2

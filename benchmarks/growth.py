@@ -18,10 +18,10 @@ import duckdb
 from benchmarks import _million
 from benchmarks._clients import reader
 from benchmarks.pages import READERS, serving_process, spread
-from docs.screenshots.make import serving
 from softh import settings
 from softh.store import connection as opening
 from softh.store import read, schema, write
+from tests.harness import serving
 
 RESULTS = Path(__file__).with_name("results") / "growth.json"
 TIMES = 10

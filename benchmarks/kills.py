@@ -80,8 +80,7 @@ def kill(pids: list[int]) -> int:
 
 def torture(rounds: int, scratch: Path, seed: int = 0) -> dict[str, object]:
     """What came of it; the lists must be empty."""
-    sys.path.insert(0, str(ROOT / "tests"))
-    from tiny import save_model, save_text  # ty: ignore[import-not-found]  (a module of the tests)
+    from tests.tiny import save_model, save_text  # brings torch, which the visitor's process does without
 
     os.environ |= {"SOFTH_DATA": str(scratch / "data"), "SOFTH_CACHE": str(scratch / "cache")}
     os.environ |= {"SOFTH_WORKER_IDLE": "20", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}

@@ -16,8 +16,8 @@ from typing import Any
 
 from benchmarks import _million
 from benchmarks._clients import Reader, changes, reader
-from docs.screenshots.make import DRAWN, browser, serving
 from softh.store import read
+from tests.harness import DRAWN, browser, serving
 
 RESULTS = Path(__file__).with_name("results") / "pages.json"
 REPEATS = 20

@@ -29,11 +29,11 @@ import psutil
 from benchmarks import kills
 from benchmarks._users import THINK, Visits, reruns, user, windows
 from benchmarks.pages import serving_process
-from docs.screenshots.make import free_port, serving, tables
 from softh import jobs, settings
 from softh.jobs import processes
 from softh.spec import EstimateSpec
 from softh.store import read
+from tests.harness import free_port, serving, tables
 from tests.tiny import save_model, save_text
 
 RESULTS = Path(__file__).with_name("results") / "soak.json"

@@ -1,6 +1,6 @@
 """A store as the first schema wrote it: what is in it, and how tests/fixtures/schema1 was made.
 
-``python tests/first_schema.py`` made it with the program at schema 1, and refuses with any later one: the files are to
+``python -m tests.first_schema`` made it with the program at schema 1, and refuses with any later one: the files are to
 stay what that program wrote.
 """
 
@@ -11,9 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from store_rows import record
-
 from softh.store import schema, write
+from tests.store_rows import record
 
 FOLDER = Path(__file__).parent / "fixtures" / "schema1"
 PACKED = [record("00aa"), record("00bb", model="other", shift=0.1)]

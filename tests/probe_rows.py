@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from store_rows import record
+
+from tests.store_rows import record
 
 SUBSETS = ("all", "matched", "source a", "source b")
 LAYERS = (None, 0, 1, 2)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import tiny
 import torch
 from tokenizers.processors import TemplateProcessing
 from transformers import (
@@ -17,6 +16,8 @@ from transformers import (
     PretrainedConfig,
     PreTrainedTokenizerFast,
 )
+
+from tests import tiny
 
 VOCABULARY = 304
 """Rows of the embedding: 300 of the text and a few special ones."""

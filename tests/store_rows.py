@@ -1,7 +1,68 @@
-"""Literal rows for tests of the store and of whatever reads it."""
+"""Literal estimates for tests of the store and of whatever reads it."""
 
+import json
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
+
+Shape = Callable[[float, int], tuple[float, float, float, float]]
+"""(depth 0 to 1, order) → H, raw I(X;Z), raw I(Y;Z), null I, each over log n."""
+
+
+def flat(depth: float, order: int) -> tuple[float, float, float, float]:
+    """Plausible numbers that differ between layers and orders."""
+    null = 0.02 * order
+    return 0.90 - 0.1 * depth, 0.20 + 0.02 * order + 0.05 * depth, 0.10 + 0.02 * order + 0.03 * depth, null
+
+
+def build_record(
+    model: str = "Tiny",
+    revision: str = "main",
+    *,
+    step: int | None = None,
+    tokens: int | None = None,
+    corpus: str = "python-docs",
+    documents: int = 64,
+    context: int = 128,
+    layers: int = 4,
+    orders: tuple[int, ...] = (1, 2, 3, 4),
+    draws: int = 16,
+    seed: int = 0,
+    dtype: str = "auto",
+    weights: str = "safetensors",
+    shape: Shape = flat,
+) -> dict[str, Any]:
+    """One whole record for `softh.store.write.save`: every column of every table, numbers made up by `shape`."""
+    spec = {
+        "bins": 100, "calibration": "bound", "centred": False, "context": context, "corpus": corpus,
+        "documents": documents, "draws": draws, "dtype": dtype, "folds": 8, "frame": "iid", "model": model,
+        "orders": list(orders), "revision": revision, "seed": seed, "weighting": "positions",
+    }  # fmt: skip
+    canonical = json.dumps(spec, sort_keys=True, separators=(",", ":"))
+    positions = documents * (context - 7)
+    rows = list(_measures(layers, orders, positions, shape))
+    rows.append(measure(None, "bits_per_byte", None, None, "raw", 1.21, (None, 0.01), positions=4 * positions))
+    return {
+        "model": {
+            "model": model, "family": "Tiny", "architecture": "LlamaForCausalLM", "stage": None,
+            "parameters": 1_000_000 * layers, "layers": layers, "width": 64, "vocabulary": 1_000,
+            "weights": weights, "source": f"example/{model}",
+        },
+        "checkpoint": {
+            "model": model, "revision": revision, "digest": _digest(model, revision), "step": step, "tokens": tokens,
+        },
+        "estimate": {
+            "estimate_id": _digest(canonical)[:16], "model": model, "revision": revision, "corpus": corpus,
+            "corpus_digest": _digest(corpus, str(documents), str(seed)), "documents": documents,
+            "positions": positions, "context": context, "bins": 100, "draws": draws, "frame": "iid",
+            "centred": False, "calibration": "bound", "temperature": 0.0362, "weighting": "positions", "folds": 8,
+            "seed": seed, "reference_digest": _digest("directions", str(seed)), "dtype": "float32",
+            "attention": "sdpa", "device": "cpu", "versions": '{"torch":"2.13.0"}', "seconds": 1.5,
+            "created_at": datetime(2026, 11, 20, 12, 0), "spec": canonical,
+        },
+        "measures": rows,
+    }  # fmt: skip
 
 
 def record(
@@ -14,64 +75,37 @@ def record(
     created_at: datetime = datetime(2026, 11, 1, 12),
     shift: float = 0.0,
 ) -> dict[str, Any]:
-    """One estimate of a model with two layers at orders 1 and 2: literal numbers, moved by shift."""
-    return {
-        "model": {
-            "model": model,
-            "family": "Tiny",
-            "architecture": "TinyForCausalLM",
-            "stage": None,
-            "parameters": 1_000_000,
-            "layers": 2,
-            "width": 64,
-            "vocabulary": 1_000,
-            "weights": "safetensors",
-            "source": f"example/{model}",
-        },
-        "checkpoint": {"model": model, "revision": revision, "digest": digest, "step": step, "tokens": None},
-        "estimate": {
-            "estimate_id": estimate_id,
-            "model": model,
-            "revision": revision,
-            "digest": digest,
-            "corpus": "python-docs",
-            "corpus_digest": "c1",
-            "documents": 8,
-            "positions": 1_000,
-            "context": 128,
-            "bins": 100,
-            "draws": 2,
-            "frame": "iid",
-            "centred": False,
-            "calibration": "bound",
-            "temperature": 0.036,
-            "weighting": "positions",
-            "folds": 8,
-            "seed": 0,
-            "reference_digest": "r1",
-            "dtype": "float32",
-            "attention": "sdpa",
-            "device": "cpu",
-            "versions": '{"torch":"2.13.0"}',
-            "seconds": 1.5,
-            "created_at": created_at,
-            "spec": f'{{"model":"{model}","revision":"{revision}","corpus":"python-docs","seed":0}}',
-        },
-        "measures": measures(shift),
-    }
+    """One estimate of a model with two layers at orders 1 and 2: literal numbers, moved by shift.
+
+    tests/fixtures/schema1 holds some of these as the first schema stored them.
+    """
+    made = build_record(model, revision, step=step, documents=8, layers=2, draws=2)
+    made["model"] |= {"architecture": "TinyForCausalLM", "parameters": 1_000_000}
+    made["checkpoint"]["digest"] = digest
+    made["estimate"] |= {
+        "estimate_id": estimate_id, "digest": digest, "corpus_digest": "c1", "positions": 1_000,
+        "temperature": 0.036, "reference_digest": "r1", "created_at": created_at,
+        "spec": f'{{"model":"{model}","revision":"{revision}","corpus":"python-docs","seed":0}}',
+    }  # fmt: skip
+    return {**made, "measures": measures(shift)}
 
 
 def measures(shift: float) -> list[dict[str, Any]]:
     """Rows of the mean over layers (None) and of layers 0, 1, 2."""
-    rows = [measure(None, "bits_per_byte", None, None, "raw", 1.25, se_draws=None)]
+    rows = [measure(None, "bits_per_byte", None, None, "raw", 1.25, (None, 0.02), draws=(1, 1))]
     for layer in (None, 0, 1, 2):
-        rows.append(measure(layer, "entropy", None, None, "raw", 0.9 + shift))
+        draws = (1, 1) if layer is None else ()
+        rows.append(measure(layer, "entropy", None, None, "raw", 0.9 + shift, draws=draws))
         for order in (1, 2):
             for variable, raw in (("input", 0.4), ("output", 0.2)):
                 for correction, base in (("raw", raw), ("null", 0.1), ("corrected", raw - 0.1)):
                     value = base + shift + order / 100 + (layer or 0) / 1000
-                    rows.append(measure(layer, "information", variable, order, correction, value, labels=50 * order))
-            rows.append(measure(layer, "optimality", None, order, "raw", 0.5))
+                    rows.append(
+                        measure(
+                            layer, "information", variable, order, correction, value, labels=50 * order, draws=draws
+                        )
+                    )
+            rows.append(measure(layer, "optimality", None, order, "raw", 0.5, draws=draws))
             rows.append(measure(layer, "optimality", None, order, "corrected", None))
     return rows
 
@@ -83,21 +117,43 @@ def measure(
     ngram: int | None,
     correction: str,
     value: float | None,
+    errors: tuple[float | None, float | None] = (0.01, 0.02),
     *,
+    positions: int = 1_000,
     labels: int | None = None,
-    se_draws: float | None = 0.01,
+    draws: tuple[float, ...] = (),
 ) -> dict[str, Any]:
-    """One row of measures, without the estimate it belongs to."""
+    """One row of measures, without the estimate it belongs to.
+
+    errors: over draws and over documents. draws: what each draw gives, in units of the value.
+    """
     return {
-        "layer": layer,
-        "quantity": quantity,
-        "variable": variable,
-        "ngram": ngram,
-        "correction": correction,
-        "value": value,
-        "se_draws": se_draws,
-        "se_documents": 0.02,
-        "positions": 1_000,
-        "labels": labels,
-        "draws": [value, value] if layer is None and value is not None else None,
-    }
+        "layer": layer, "quantity": quantity, "variable": variable, "ngram": ngram, "correction": correction,
+        "value": value, "se_draws": errors[0], "se_documents": errors[1], "positions": positions, "labels": labels,
+        "draws": [factor * value for factor in draws] if draws and value is not None else None,
+    }  # fmt: skip
+
+
+def _measures(layers: int, orders: tuple[int, ...], positions: int, shape: Shape) -> Iterator[dict[str, Any]]:
+    """Rows of every layer and of their mean, in which each of two draws has a value of its own."""
+    for layer in [None, *range(layers + 1)]:
+        depth = 0.5 if layer is None else layer / layers
+        shared = {"positions": positions, "draws": (1.0, 1.02) if layer is None else ()}
+        entropy = shape(depth, orders[0])[0]
+        yield measure(layer, "entropy", None, None, "raw", entropy, (0.012, 0.002), **shared)
+        for order in orders:
+            _, x, y, null = shape(depth, order)
+            values = {"raw": (x, y), "null": (null, null), "corrected": (x - null, y - null)}
+            for correction, pair in values.items():
+                error = 0.004 if correction == "raw" else 0.002
+                for variable, value in zip(("input", "output"), pair, strict=True):
+                    yield measure(
+                        layer, "information", variable, order, correction, value, (error, error / 2),
+                        labels=200 * order, **shared,
+                    )  # fmt: skip
+                ratio = pair[1] / pair[0] if pair[0] else None
+                yield measure(layer, "optimality", None, order, correction, ratio, (0.008, 0.003), **shared)
+
+
+def _digest(*parts: str) -> str:
+    return sha256("\x1f".join(parts).encode()).hexdigest()

@@ -13,10 +13,8 @@ from types import SimpleNamespace
 import diskcache
 import numpy as np
 import pytest
-import shapes
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import save_model, texts
 from torch import Tensor
 from transformers import AutoModel, T5Config, ViTConfig
 
@@ -26,6 +24,8 @@ from softh.models import cache as memo
 from softh.models import forward, hidden_states
 from softh.models.hidden_states import Cache, HiddenStates, Model, SafeDisk, load_model, open_cache
 from softh.text.corpus import Corpus, Windows, windows
+from tests import shapes
+from tests.tiny import save_model, texts
 
 KINDS = [*shapes.CAUSAL, "bert"]
 CLOSE = {"rtol": 1e-4, "atol": 2e-6}

@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny import save_model, save_text
 
 import softh
 from softh.errors import InputError
 from softh.store import read
+from tests.tiny import save_model, save_text
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from store_rows import record
 
 from softh.errors import InputError
 from softh.store import backup, read, write
+from tests.store_rows import record
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import llama, texts, tokenizer
 from torch.utils.data import Dataset
 from transformers import AutoModelForCausalLM, Trainer, TrainingArguments
 
 from softh.callback import InformationPlane, InformationPlaneCallback, digest, log_spaced
 from softh.store import read
 from softh.text import corpus
+from tests.tiny import llama, texts, tokenizer
 
 TEXT = corpus.sample("some", texts(12), 12, 0, "English of Python's help.")
 SETTINGS: dict[str, Any] = {"corpora": [TEXT], "documents": 12, "context": 32, "draws": 2, "orders": (1, 2)}

@@ -10,18 +10,18 @@ import huggingface_hub.constants
 import numpy as np
 import pytest
 import torch
-from hub import Hub, Repo, commit, files_of, serve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from tiny import save_model
 
 from softh.checkpoints.gguf_header import read_gguf
 from softh.checkpoints.resolve import Checkpoint, resolve
 from softh.checkpoints.revisions import family, parse_revision
 from softh.checkpoints.safetensors_header import read_safetensors
 from softh.errors import InputError
+from tests.hub import Hub, Repo, commit, files_of, serve
+from tests.tiny import save_model
 
 
 @pytest.fixture(scope="module")

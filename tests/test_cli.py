@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from store_rows import record
-from tiny import save_model, save_text
 
 from softh.cli.main import main
 from softh.store import read, write
+from tests.store_rows import record
+from tests.tiny import save_model, save_text
 
 ROOT = Path(__file__).parent.parent
 

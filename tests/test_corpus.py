@@ -13,16 +13,16 @@ import huggingface_hub.constants
 import numpy as np
 import polars as pl
 import pytest
-from hub import Hub, Repo, serve
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shapes import bert_tokenizer, bos_tokenizer
-from tiny import texts, tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from softh.errors import InputError
 from softh.text import sources
 from softh.text.corpus import Corpus, load, windows
+from tests.hub import Hub, Repo, serve
+from tests.shapes import bert_tokenizer, bos_tokenizer
+from tests.tiny import texts, tokenizer
 
 
 @pytest.fixture(scope="module")

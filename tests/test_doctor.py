@@ -3,14 +3,14 @@
 from contextlib import suppress
 from pathlib import Path
 
-import first_schema
 import pytest
-from store_rows import record
 
 from softh.cli import doctor
 from softh.errors import InputError
 from softh.jobs import client
 from softh.store import read, schema, write
+from tests import first_schema
+from tests.store_rows import record
 
 
 def remedies(data: Path) -> dict[str, str]:

@@ -10,12 +10,12 @@ from typing import Any
 
 import psutil
 import pytest
-from hub import Hub, Repo, commit, files_of, serve
-from tiny import save_model, save_text
 
 from softh.spec import EstimateSpec
 from softh.sweeps import clusters, local
 from softh.sweeps import engine as engines
+from tests.hub import Hub, Repo, commit, files_of, serve
+from tests.tiny import save_model, save_text
 
 
 class Scripted(engines.Engine):

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import save_model, save_text
 
 from softh.checkpoints.resolve import resolve
 from softh.errors import InputError
@@ -22,6 +21,7 @@ from softh.models.hidden_states import Cache, HiddenStates, load_model, open_cac
 from softh.spec import EstimateSpec
 from softh.store import read, write
 from softh.text import corpus as corpora
+from tests.tiny import save_model, save_text
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from probe_rows import probe
 
 from dashboard.figures.frontier import family_style, stage_symbol
 from dashboard.figures.template import LIGHT
 from dashboard.view import Empty
 from dashboard.views import registry
 from softh.store import write
+from tests.probe_rows import probe
 
 NAMES = ("zoo-a-3m", "zoo-a-20m", "zoo-a-20m-sft", "zoo-a-20m-dpo", "zoo-b-9m")
 

@@ -11,15 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import hostile
 import pytest
-import tiny
-from hostile import CANARY, HARMLESS, REFUSED, Case, Files, loose, raw, tar_bytes, zipped
-from hub import files_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
-from tiny import save_model
 
 from softh import settings as paths
 from softh.checkpoints import architectures
@@ -29,6 +24,10 @@ from softh.uploads import receive
 from softh.uploads.config_filter import clean_config
 from softh.uploads.examine import examine
 from softh.uploads.streams import Limits
+from tests import hostile, tiny
+from tests.hostile import CANARY, HARMLESS, REFUSED, Case, Files, loose, raw, tar_bytes, zipped
+from tests.hub import files_of
+from tests.tiny import save_model
 
 
 @pytest.fixture(scope="module")
@@ -215,8 +214,8 @@ def test_no_room_is_said_before_anything_is_written(home: Path, good: Files, mon
 
 def test_a_disk_that_fills_up_while_unpacking_leaves_nothing(home: Path, good: Files) -> None:
     code = (
-        "import resource, sys; sys.path.insert(0, 'tests')\n"
-        "from hostile import zipped; from softh.uploads import receive; from pathlib import Path\n"
+        "import resource, sys\n"
+        "from tests.hostile import zipped; from softh.uploads import receive; from pathlib import Path\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
         "files = {path.name: path.read_bytes() for path in Path(sys.argv[1]).iterdir()}\n"
         "try: receive.receive(zipped(files))\n"

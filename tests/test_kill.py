@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tiny import save_model, save_text
 
 from benchmarks import kills
 from softh.store import read
+from tests.tiny import save_model, save_text
 
 ROUNDS = 20
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 
-from docs.screenshots.make import free_port
 from softh import access, jobs
+from tests.harness import free_port
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,20 +1,19 @@
 """Years: what the first schema wrote is read by every later one, whose columns are worked out, and packed as theirs."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import duckdb
-import first_schema
 import pytest
-from first_schema import PACKED, RUNS
 
 from softh.errors import InputError
 from softh.store import read, schema, write
+from tests import first_schema
+from tests.first_schema import PACKED, RUNS
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 LATER = '''
 import sys
 from pathlib import Path
@@ -45,8 +44,8 @@ schema.ADDED = (
     schema.Added(3, "checkpoints", "billions", "NULL::DOUBLE"),
     schema.Added(3, "benchmarks", "shown", "old.task || ', ' || old.shots || ' shots'"),
 )
-import first_schema
-from store_rows import record
+from tests import first_schema
+from tests.store_rows import record
 from softh.store import read, write
 data = Path(sys.argv[1])
 
@@ -78,7 +77,7 @@ def later(data: Path, code: str) -> list[str]:
     """Lines that a program of schema 3 prints; schemas 2 and 3 add a column to every table, at the end or before it."""
     run = subprocess.run(
         [sys.executable, "-c", LATER + code, str(data)], text=True, capture_output=True, timeout=60, check=False,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])},
+        cwd=ROOT,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     return run.stdout.splitlines()

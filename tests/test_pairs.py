@@ -12,8 +12,6 @@ import huggingface_hub.constants
 import numpy as np
 import polars as pl
 import pytest
-from hub import Hub, Repo, serve
-from tiny import save_model
 
 from softh import jobs
 from softh.cli.main import main
@@ -22,6 +20,8 @@ from softh.jobs import tasks
 from softh.preference import pairs, sources
 from softh.preference.pairs import Pair, load
 from softh.store import read
+from tests.hub import Hub, Repo, serve
+from tests.tiny import save_model
 
 ROWS = [
     {

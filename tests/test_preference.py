@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import spearmanr
-from shapes import save
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from tiny import save_model, texts, tokenizer
 
 from softh.errors import InputError
 from softh.estimator.assignment import assign, normalise, references
@@ -23,6 +21,8 @@ from softh.preference.completions import completions, folds
 from softh.preference.pairs import Pair, Pairs
 from softh.preference.probe import ALL, MATCHED, estimate, variable
 from softh.spec import PreferenceSpec, identity
+from tests.shapes import save
+from tests.tiny import save_model, texts, tokenizer
 
 WIDTH, BINS, DRAWS, FOLDS = 24, 50, 4, 8
 

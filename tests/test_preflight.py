@@ -12,12 +12,6 @@ from pathlib import Path
 import huggingface_hub.constants
 import numpy as np
 import pytest
-from hostile import safetensors, tensors_of, zipped
-from hub import Hub, Repo, commit, files_of, serve
-from shapes import CAUSAL
-from shapes import save as save_shape
-from test_checkpoints import write_gguf
-from tiny import save_model
 
 from softh.checkpoints import hub as hub_client
 from softh.checkpoints.resolve import resolve
@@ -28,6 +22,12 @@ from softh.cost.preflight import Preflight, preflight
 from softh.errors import InputError
 from softh.spec import EstimateSpec
 from softh.uploads import receive
+from tests.hostile import safetensors, tensors_of, zipped
+from tests.hub import Hub, Repo, commit, files_of, serve
+from tests.shapes import CAUSAL
+from tests.shapes import save as save_shape
+from tests.test_checkpoints import write_gguf
+from tests.tiny import save_model
 
 SMALL = Machine(memory=16 << 30, disk=100 << 30, gpus=(), cores=2, flops=1e11)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from probe_rows import probe
 from streamlit.testing.v1 import AppTest
 
 from dashboard.data import queries
@@ -17,6 +16,7 @@ from dashboard.views.preference_summary import Findings, paragraph, rank_correla
 from dashboard.views.registry import build
 from softh.analysis.probe_changes import Change, changes, stages, t_quantile
 from softh.store import write
+from tests.probe_rows import probe
 
 APP = str(Path(__file__).parents[1] / "app.py")
 

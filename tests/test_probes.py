@@ -5,11 +5,11 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from probe_rows import probe
-from store_rows import record
 
 from dashboard.data import queries
 from softh.store import read, write
+from tests.probe_rows import probe
+from tests.store_rows import record
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from typing import Any
 import huggingface_hub.constants
 import polars as pl
 import pytest
-from hub import Hub, Repo, serve
 from typer.testing import CliRunner
 
 from softh.cli.main import app
 from softh.errors import InputError
 from softh.scores import load
 from softh.store import read, schema, write
+from tests.hub import Hub, Repo, serve
 
 TODAY: dict[str, Any] = {
     "results": {

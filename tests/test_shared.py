@@ -11,7 +11,6 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from store_rows import record
 from typer.testing import CliRunner
 
 from softh.cli.main import app
@@ -19,6 +18,7 @@ from softh.errors import InputError
 from softh.store import backup, connection, read, schema, write
 from softh.store import share as shared
 from softh.uploads import sandbox
+from tests.store_rows import record
 
 Desk = Callable[[str], Path]
 """Makes this process the machine of that name, with a cache and a data folder of its own; gives the latter."""

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import save_model, save_text
 
 from softh.errors import InputError
 from softh.estimator.pipeline import estimate
@@ -18,6 +17,7 @@ from softh.models import hidden_states
 from softh.spec import EstimateSpec
 from softh.sweeps import clusters, engine, local, sharding
 from softh.text.corpus import Windows
+from tests.tiny import save_model, save_text
 
 PASSING = {"seconds", "created_at"}
 

@@ -8,7 +8,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import llama, save_model
 
 from softh.checkpoints.resolve import resolve
 from softh.cost.predict import Sizes, cards
@@ -17,6 +16,7 @@ from softh.errors import InputError
 from softh.models import loading
 from softh.models.hidden_states import HiddenStates, load_model
 from softh.text.corpus import Corpus, windows
+from tests.tiny import llama, save_model
 
 GB = 10**9
 OLMO = {

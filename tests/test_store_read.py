@@ -9,11 +9,11 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
-from store_rows import record
 
 from softh.errors import InputError
 from softh.store import read, write
 from softh.store import run_files as runs
+from tests.store_rows import record
 
 QUESTIONS = {
     "models": read.models,

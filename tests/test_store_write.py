@@ -15,22 +15,21 @@ import duckdb
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from store_rows import record
 
 from softh.errors import InputError
 from softh.store import connection as opening
 from softh.store import read, run_files, write
+from tests.store_rows import record
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 
 
 def python(code: str, *arguments: object, **options: object) -> subprocess.Popen[str]:
     """A process of its own that knows the project and the rows of these tests."""
-    paths = {"PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=os.environ | paths, **options,
+        cwd=ROOT, **options,
     )  # fmt: skip
 
 
@@ -153,7 +152,7 @@ def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path: Path, step: str) 
     before = read.estimates(tmp_path)
     limit = 3 if "check" in step else 2_000
     code = (
-        "import sys, resource; from pathlib import Path; from store_rows import record\n"
+        "import sys, resource; from pathlib import Path; from tests.store_rows import record\n"
         "from softh.errors import InputError; from softh.store import write\n"
         "data = Path(sys.argv[1])\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
@@ -195,7 +194,7 @@ def test_an_open_reader_blocks_neither_a_save_nor_a_pack(tmp_path: Path) -> None
 
 def test_a_reader_during_packs_misses_no_estimate(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from store_rows import record; from softh.store import write\n"
+        "import sys; from pathlib import Path; from tests.store_rows import record; from softh.store import write\n"
         "for i in range(12): write.save(record(f'{i:04x}'), Path(sys.argv[1])); write.pack(Path(sys.argv[1]))"
     )
     packer = python(code, tmp_path)
@@ -209,7 +208,7 @@ def test_a_reader_during_packs_misses_no_estimate(tmp_path: Path) -> None:
 
 def test_a_killed_writer_leaves_whole_runs_only(tmp_path: Path) -> None:
     code = (
-        "import sys, itertools; from pathlib import Path; from store_rows import record\n"
+        "import sys, itertools; from pathlib import Path; from tests.store_rows import record\n"
         "from softh.store import run_files, write\n"
         "row = record(); row['measures'] *= 40; run_files.encode(row); print('ready', flush=True)\n"
         "for i in itertools.cycle(range(20)):\n"

@@ -8,14 +8,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hub import Hub, Repo, files_of, serve
-from tiny import save_model, save_text
 
 from softh.checkpoints.revisions import spaced
 from softh.errors import InputError
 from softh.spec import EstimateSpec
 from softh.store import read
 from softh.sweeps import recipe as sweep
+from tests.hub import Hub, Repo, files_of, serve
+from tests.tiny import save_model, save_text
 
 ROOT = Path(__file__).parent.parent
 PYTHIA = ["main", *(f"step{step}" for step in (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, *range(1000, 144_000, 1000)))]

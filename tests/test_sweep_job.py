@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny import save_model, save_text
 from typer.testing import CliRunner
 
 from softh import jobs
@@ -13,6 +12,7 @@ from softh.errors import InputError
 from softh.jobs import records, tasks
 from softh.jobs.format import progress
 from softh.store import read
+from tests.tiny import save_model, save_text
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-from conftest import flat
-from probe_rows import probe
 from streamlit.testing.v1 import AppTest
 
 from dashboard.controls import controls
@@ -16,6 +14,8 @@ from dashboard.view import Empty
 from dashboard.views import registry
 from softh.analysis import correlation
 from softh.store import write
+from tests.probe_rows import probe
+from tests.store_rows import flat
 
 ROOT = Path(__file__).parents[1]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import llama
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from softh.errors import InputError
+from tests.tiny import llama
 from zoo import posttrain, tokens
 from zoo.posttrain import dpo, dpo_loss, log_likelihood, margins, post_train, sft
 from zoo.recipe import PostTraining

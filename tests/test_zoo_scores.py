@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from tiny import llama
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from softh.text import corpus
+from tests.tiny import llama
 from zoo import cloze, grammar, scores, tokens
 from zoo.scores import Item, Scorer, batches, cloze_items, judge, proportion, ratio
 

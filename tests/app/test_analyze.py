@@ -7,10 +7,8 @@ from typing import Any
 
 import huggingface_hub
 import pytest
-from hub import Hub, Repo, commit, files_of, serve
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
-from tiny import save_model
 
 from dashboard.workspace import model_form, score_upload
 from softh import jobs
@@ -19,6 +17,8 @@ from softh.jobs import client, records
 from softh.scores import load
 from softh.store import read, write
 from softh.uploads import receive
+from tests.hub import Hub, Repo, commit, files_of, serve
+from tests.tiny import save_model
 
 APP = str(Path(__file__).parents[2] / "app.py")
 

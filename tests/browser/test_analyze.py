@@ -7,14 +7,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hub import Hub, Repo, files_of, serve
 from playwright.sync_api import Browser, Page, expect
-from tiny import save_model
 
-from docs.screenshots.make import DRAWN, browser, serving
 from softh import jobs
 from softh.jobs import processes
 from softh.store import read
+from tests.harness import DRAWN, browser, serving
+from tests.hub import Hub, Repo, files_of, serve
+from tests.tiny import save_model
 
 pytestmark = pytest.mark.browser
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from docs.screenshots.make import DRAWN, browser, serving, settled
 from softh.store import write
+from tests.harness import DRAWN, browser, serving, settled
 
 pytestmark = pytest.mark.browser
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from browser.pictures import TOLERANCE, difference, of_pdf, of_svg
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 from pptx import Presentation
 
-from docs.screenshots.make import DRAWN, browser, serving, settled
 from softh.store import write
+from tests.browser.pictures import TOLERANCE, difference, of_pdf, of_svg
+from tests.harness import DRAWN, browser, serving, settled
 
 pytestmark = pytest.mark.browser
 

@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from playwright.sync_api import Page
 
-from docs.screenshots.make import DRAWN, browser, serving, settled
 from softh.store import write
+from tests.harness import DRAWN, browser, serving, settled
 
 pytestmark = pytest.mark.browser
 

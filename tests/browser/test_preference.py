@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from probe_rows import probe
-from tiny import llama, save_model, texts
 
-from docs.screenshots.make import browser, serving
 from softh.store import read, write
+from tests.harness import browser, serving
+from tests.probe_rows import probe
+from tests.tiny import llama, save_model, texts
 
 pytestmark = pytest.mark.browser
 

@@ -12,13 +12,13 @@ import httpx
 import oidc_provider_mock
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from protocol import XSRF, Session, session
-from tiny import save_model
 
 from dashboard.decks import store
-from docs.screenshots.make import browser, free_port, serving
 from softh import access, jobs
 from softh.store import read
+from tests.harness import browser, free_port, serving
+from tests.protocol import XSRF, Session, session
+from tests.tiny import save_model
 
 pytestmark = pytest.mark.browser
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from docs.screenshots.make import QUIET, browser, serving
+from tests.harness import QUIET, browser, serving
 
 pytestmark = pytest.mark.browser
 

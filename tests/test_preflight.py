@@ -105,7 +105,7 @@ def test_nothing_but_heads_leaves_the_hub(hub: Hub, saved: Path) -> None:
 def test_a_hub_that_ignores_ranges_is_not_read_to_the_end(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     content = np.random.default_rng(0).bytes(8_000_000)
     hub.repos["models/a/b"] = Repo({"main": {"model.safetensors": content}})
-    monkeypatch.setattr("hub._Handler.file", lambda handler, body, sha: handler.send(body))
+    monkeypatch.setattr("tests.hub._Handler.file", lambda handler, body, sha: handler.send(body))
     sha = commit(hub.repos["models/a/b"].revisions["main"])
     assert hub_client.head("a/b", sha, "model.safetensors", 1000) == content[:1000]
 

@@ -1,4 +1,4 @@
-"""What this machine has to give: memory, GPUs, disk, and how fast it multiplies; asked without importing torch."""
+"""Hardware of this machine: free memory, GPUs, disk and processor speed, measured without importing torch."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from softh import settings
 
@@ -30,10 +31,10 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Machine:
-    """What can be had now."""
+    """What is available now."""
 
     memory: int
-    """Bytes of main memory that are free, within the container's bound."""
+    """Bytes of main memory, as :func:`free_memory`."""
     disk: int
     """Bytes free where downloads go."""
     gpus: tuple[Gpu, ...]
@@ -43,25 +44,26 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """This machine now; its speed is measured the first time, in well under a second, and remembered in the cache."""
+    """This machine now. Its speed is measured once, in well under a second, and kept in the cache folder."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Machine(_memory(), _disk(), _gpus(), cores, _flops(cores))
+    return Machine(free_memory(), _free_disk(), _gpus(), cores, _flops(cores))
 
 
-def _memory() -> int:
+def free_memory() -> int:
+    """Bytes of main memory that can be allocated without swapping, within the limit of the container if there is one.
+
+    >>> free_memory() > 0
+    True
+    """
+    free = psutil.virtual_memory().available
     try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):  # no Linux
-        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        bound, used = ((_CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
-    except OSError:
+        limit, used = ((_CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
+    except OSError:  # no Linux, or the root of all control groups, which has no limit
         return free
-    return free if bound == "max" else min(free, int(bound) - int(used))
+    return free if limit == "max" else min(free, int(limit) - int(used))
 
 
-def _disk() -> int:
+def _free_disk() -> int:
     from huggingface_hub.constants import HF_HUB_CACHE
 
     folder = Path(HF_HUB_CACHE)
@@ -73,10 +75,10 @@ def _disk() -> int:
 def _gpus() -> tuple[Gpu, ...]:
     query = ["nvidia-smi", "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"]
     try:
-        said = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout
+        output = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return ()
-    rows = [line.rsplit(",", 2) for line in said.splitlines() if line.count(",") >= 2]
+    rows = [line.rsplit(",", 2) for line in output.splitlines() if line.count(",") >= 2]
     return tuple(Gpu(name.strip(), int(total) << 20, int(free) << 20) for name, total, free in rows)
 
 

@@ -20,7 +20,7 @@ from softh.text.corpus import Corpus, Windows
 
 def _checkpoint() -> Checkpoint:
     return Checkpoint(
-        name="random", source="random weights", revision="main", digest="0", path=Path(), gguf=None,
+        name="random", source="random weights", revision="main", digest="0", path=Path(),
         weights="random", step=None, tokens=None,
     )  # fmt: skip
 

@@ -27,7 +27,7 @@ from transformers import AutoModelForCausalLM, Olmo2Config
 from benchmarks._report import DEVICE, LINES, RESULTS, SHORT, guard, say
 from benchmarks._synthetic import SHAPES, VOCABULARY, machine
 from softh.checkpoints import resolve
-from softh.checkpoints.files import INDEX
+from softh.checkpoints.safetensors_format import INDEX
 from softh.estimator.measures import Measure
 from softh.estimator.pipeline import estimate_model
 from softh.models import hidden_states, loading

@@ -53,7 +53,7 @@ def main(count: int, length: int) -> None:
     marks: dict[str, float] = {}
     began = time.perf_counter()
     made = probe.estimate_model(
-        spec, Checkpoint("random", "random", "main", "0", Path(), None, "random", None, None), model, found,
+        spec, Checkpoint("random", "random", "main", "0", Path(), "random", None, None), model, found,
         progress=lambda phase, done, total: marks.update({phase: time.perf_counter() - began}),
     )  # fmt: skip
     memory = torch.cuda.max_memory_allocated() / 2**30 if gpu else 0.0

@@ -159,7 +159,6 @@ class InformationPlane:
             revision="main" if step is None else f"step{step}",
             digest=digest(model),
             path=Path(),
-            gguf=None,
             weights="in training",
             step=step,
             tokens=None if step is None or each is None else step * each,

@@ -6,3 +6,14 @@ class InputError(ValueError):
 
     The command line prints it and exits with 2; a page shows it in place of a result.
     """
+
+
+def missing_extra(feature: str, package: str | None, extra: str) -> InputError:
+    """The error for a package that comes with an extra of softh and is not installed.
+
+    >>> print(missing_extra("The engine ray", "ray", "scale"))
+    The engine ray needs the package ray, which is not installed: run `pip install "softh[scale]"`.
+    """
+    return InputError(
+        f'{feature} needs the package {package}, which is not installed: run `pip install "softh[{extra}]"`.'
+    )

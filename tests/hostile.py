@@ -422,7 +422,7 @@ LAYOUT: dict[str, Case] = {
         with_file("model.safetensors", zip_bytes({"archive/data.pkl": PICKLE})), ("pickle",)
     ),
     "a pickle called tokenizer.json": Case(with_file("tokenizer.json", PICKLE), ("tokenizer.json", "cannot be used")),
-    "a pickle called config.json": Case(with_file("config.json", PICKLE), ("config.json is no JSON",)),
+    "a pickle called config.json": Case(with_file("config.json", PICKLE), ("config.json is not a JSON object",)),
     "a GGUF file": Case(lambda _: raw(zip_bytes({"model.gguf": b"GGUF"})), ("GGUF", "folder of the server")),
     "whole and split weights": Case(
         lambda files: zipped({**files, SHARD.format(1): files["model.safetensors"]}), ("both whole and split",)
@@ -446,11 +446,11 @@ HEADERS: dict[str, Case] = {
     for name, content, words in (
         ("a header longer than its file", (1 << 62).to_bytes(8, "little") + bytes(64), "announces a header"),
         ("a header of 9 MB", headed(b" " * 9_000_000), "are enough for any model"),
-        ("a header that is no JSON", headed(b"{" * 16), "no JSON"),
-        ("a header nested without end", headed(b"[" * 100_000), "no JSON"),
-        ("a header that is not UTF-8", headed(b'{"\xff": 1}'), "no JSON"),
-        ("a header that is a list", headed(b"[]"), "no JSON object"),
-        ("a header of numbers without end", headed(b'{"a": ' + b"9" * 10_000 + b"}"), "no JSON"),
+        ("a header that is no JSON", headed(b"{" * 16), "not JSON"),
+        ("a header nested without end", headed(b"[" * 100_000), "not JSON"),
+        ("a header that is not UTF-8", headed(b'{"\xff": 1}'), "not JSON"),
+        ("a header that is a list", headed(b"[]"), "not a JSON object"),
+        ("a header of numbers without end", headed(b'{"a": ' + b"9" * 10_000 + b"}"), "not JSON"),
         ("a name twice", headed(b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{}}'), "name twice"),
         ("metadata of numbers", safetensors({}, __metadata__={"n": 1}), "metadata"),
         ("tensors that overlap", safetensors({}, **{n: {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
@@ -514,8 +514,10 @@ CONFIGS: dict[str, Case] = {
     "a number beyond all numbers": Case(config(rms_norm_eps=10**300), ("rms_norm_eps",)),
     "not a number": Case(config(rope_theta=float("nan")), ("no number",)),
     "quantised weights": Case(config(quantization_config={"quant_method": "gptq"}), ("quantised weights",)),
-    "a config that is a list": Case(with_file("config.json", b"[]"), ("config.json is no JSON object",)),
-    "a config nested without end": Case(with_file("config.json", b"[" * 100_000), ("config.json is no JSON object",)),
+    "a config that is a list": Case(with_file("config.json", b"[]"), ("config.json is not a JSON object",)),
+    "a config nested without end": Case(
+        with_file("config.json", b"[" * 100_000), ("config.json is not a JSON object",)
+    ),
     "settings nested deeply": Case(
         config(rope_parameters=json.loads('{"rope_parameters":' * 20 + "1" + "}" * 20)), ("nested too deeply",)
     ),
@@ -539,7 +541,9 @@ TOKENIZERS: dict[str, Case] = {
         lambda files: raw(zip_bytes({**files, "tokenizer.json": b" " * 65_000_000}, zipfile.ZIP_STORED)),
         ("tokenizer.json has more than 64,000,000",),
     ),
-    "settings of the tokenizer that are no object": Case(with_file("tokenizer_config.json", b"3"), ("no JSON object",)),
+    "settings of the tokenizer that are no object": Case(
+        with_file("tokenizer_config.json", b"3"), ("not a JSON object",)
+    ),
 }
 
 FILES: dict[str, Case] = {

@@ -15,13 +15,16 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from softh.checkpoints.gguf_header import read_gguf
+from softh.checkpoints.files import LocalFiles
+from softh.checkpoints.formats import FORMATS, choose, digest
 from softh.checkpoints.resolve import Checkpoint, resolve
-from softh.checkpoints.revisions import family, parse_revision
+from softh.checkpoints.revisions import family_from_name, parse_revision
 from softh.checkpoints.safetensors_header import read_safetensors
 from softh.errors import InputError
 from tests.hub import Hub, Repo, commit, files_of, serve
 from tests.tiny import save_model
+
+GGUF = next(each for each in FORMATS if each.name == "GGUF")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +61,10 @@ def write_gguf(path: Path, *, quantised: bool = True) -> Path:
 
 def test_a_folder_is_known_by_name_and_by_what_it_holds(folder: Path) -> None:
     found = resolve(str(folder))
-    assert found == Checkpoint("tiny", str(folder), "local", found.digest, folder, None, "safetensors", None, None)
+    assert found == Checkpoint(
+        "tiny", str(folder), "local", found.digest, folder, "safetensors", None, None, found.files
+    )
+    assert found.files.names == ("model.safetensors",)
     moved = folder.rename(folder.with_name("moved"))
     assert resolve(str(moved)).digest == found.digest
     (moved / "README.md").write_text("words")
@@ -72,6 +78,31 @@ def test_the_digest_follows_every_file_that_decides_numbers(folder: Path, name: 
     content[-2:] = b"\n}" if name.endswith("json") else bytes(reversed(content[-2:]))
     (folder / name).write_bytes(content + (b"\n" if name.endswith("json") else b""))
     assert resolve(str(folder)).digest != before
+
+
+SINGLE = {"config.json": b"{}", "tokenizer.json": b"{}", "vocab.txt": b"a\n", "README.md": b"x",
+          "model.safetensors": b"weights"}  # fmt: skip
+SHARDED = {name: content for name, content in SINGLE.items() if name != "model.safetensors"} | {
+    "model-00001-of-00001.safetensors": b"weights", "model.safetensors.index.json": b"{}"
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (SINGLE, "7914a496ff7d220b2d2672dc0f88e8030c3434b633f8c2da6e05602c8cfac635"),
+        (SHARDED, "e96e55805774c01b64354365802d9bfb1ce3b283a3fedeeb0a9a97f25f6d9266"),
+        (
+            {"config.json": b"{}", "tokenizer.json": b"{}", "a.gguf": b"weights"},
+            "b7255bee388b2377d52fe3384e416cf88e24c3e40183632c2787ed6e06de8e81",
+        ),
+    ],
+    ids=["one file", "shards", "gguf"],
+)
+def test_the_digest_of_a_set_of_files_never_changes(tmp_path: Path, files: dict[str, bytes], expected: str) -> None:
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    assert digest(tmp_path, choose(set(files), "a")) == expected
 
 
 def test_a_folder_called_like_a_revision_is_a_step_of_its_parent(folder: Path) -> None:
@@ -106,7 +137,7 @@ def test_quantised_weights_are_always_called_so(tmp_path: Path) -> None:
     for source in (path, tmp_path):
         found = resolve(str(source))
         assert (found.name, found.weights) == ("Tiny-1B (dequantised Q4_1)", "dequantised GGUF Q4_1")
-        assert (found.path, found.gguf, found.revision) == (tmp_path, path.name, "local")
+        assert (found.path, found.files.names, found.revision) == (tmp_path, (path.name,), "local")
     plain = resolve(str(write_gguf(tmp_path / "other.f16.gguf", quantised=False)))
     assert (plain.name, plain.weights) == ("other (GGUF F16)", "GGUF F16")
 
@@ -156,6 +187,12 @@ def test_pickles_are_refused_with_the_reason(folder: Path, name: str) -> None:
     _refused(str(folder / name), "pickles, which can run code")
 
 
+@pytest.mark.parametrize("name", ["tf_model.h5", "flax_model.msgpack", "model.onnx"])
+def test_weights_of_other_libraries_are_refused_with_a_way_to_convert_them(folder: Path, name: str) -> None:
+    (folder / "model.safetensors").rename(folder / name)
+    _refused(str(folder), "TensorFlow, Flax or ONNX", "safetensors or GGUF", "save_pretrained")
+
+
 def test_a_lone_weight_file_asks_for_its_folder(folder: Path) -> None:
     _refused(str(folder / "model.safetensors"), "single file", "folder")
 
@@ -169,14 +206,14 @@ def test_code_that_comes_with_a_model_is_never_run(folder: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{", "\udcff", "[" * 100_000])
 def test_a_config_that_is_no_json_object_is_refused(folder: Path, text: str) -> None:
     (folder / "config.json").write_bytes(text.encode(errors="surrogateescape"))
-    _refused(str(folder), "config.json is no JSON object")
+    _refused(str(folder), "config.json is not a JSON object")
 
 
 def test_several_gguf_files_must_be_told_apart(tmp_path: Path) -> None:
     for name in ("a.gguf", "b.gguf"):
         write_gguf(tmp_path / name)
     _refused(str(tmp_path), "2 GGUF files (a.gguf, b.gguf)", "name the file")
-    assert resolve(str(tmp_path / "b.gguf")).gguf == "b.gguf"
+    assert resolve(str(tmp_path / "b.gguf")).files.names == ("b.gguf",)
 
 
 # Damaged weights
@@ -270,7 +307,7 @@ def test_a_mutated_gguf_file_never_crashes(tmp_path: Path, changes: list[Edit]) 
     path = tmp_path / "mutated.gguf"
     path.write_bytes(_mutate(whole.read_bytes(), changes))
     try:
-        read_gguf(path)
+        GGUF.read_header(LocalFiles(tmp_path, "mutated"), ["mutated.gguf"])
     except InputError as refusal:
         assert str(refusal).startswith("mutated.gguf")  # noqa: PT017
 
@@ -319,7 +356,7 @@ def test_other_names_are_no_training_revision(name: str) -> None:
     ],
 )
 def test_a_family_is_what_precedes_the_size(name: str, expected: str | None) -> None:
-    assert family(name) == expected
+    assert family_from_name(name) == expected
 
 
 # The hub

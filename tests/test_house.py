@@ -41,7 +41,7 @@ TABLE: dict[str, set[str]] = {
     "softh.checkpoints": {"softh.errors", "softh.settings", *CORE},
     "softh.store": {"duckdb", "polars", "pyarrow", "fsspec", "softh.access", "softh.errors", "softh.settings"},
     "softh.uploads": {"softh.access", "softh.checkpoints", "softh.errors", "softh.settings", *CORE},
-    "softh.cost": {"softh.checkpoints", "softh.errors", "softh.settings", "softh.spec", *CORE},
+    "softh.cost": {"softh.checkpoints", "softh.settings", "softh.spec", "psutil", *CORE},
     "softh.models": {
         "softh.checkpoints", "softh.cost", "softh.errors", "softh.settings", "softh.spec", "softh.text", *CORE,
     },

@@ -125,9 +125,9 @@ def test_an_upload_can_be_forgotten(home: Path, good: Files) -> None:
     model = receive.receive(zipped(good)).model
     receive.forget(model)
     assert kept() == []
-    with pytest.raises(InputError, match="no upload that is kept"):
+    with pytest.raises(InputError, match="not an upload of this server"):
         resolve(model)
-    with pytest.raises(InputError, match="no upload that is kept"):
+    with pytest.raises(InputError, match="not an upload of this server"):
         receive.forget("upload:../../data")
 
 

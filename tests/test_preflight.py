@@ -15,7 +15,8 @@ import pytest
 
 from softh.checkpoints import hub as hub_client
 from softh.checkpoints.resolve import resolve
-from softh.checkpoints.revisions import spaced
+from softh.checkpoints.revisions import log_spaced_revisions
+from softh.cost import hardware
 from softh.cost.hardware import Gpu, Machine, this_machine
 from softh.cost.predict import Sizes, cost
 from softh.cost.preflight import Preflight, preflight
@@ -203,6 +204,15 @@ def test_this_machine_is_measured_once(tmp_path: Path, monkeypatch: pytest.Monke
     assert this_machine().flops > 1e8
 
 
+def test_free_memory_is_bounded_by_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "_CGROUP", tmp_path)
+    (tmp_path / "memory.current").write_text("1000000\n")
+    (tmp_path / "memory.max").write_text("1500000\n")
+    assert hardware.free_memory() == 500_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert hardware.free_memory() > 1 << 28
+
+
 def test_the_key_is_that_of_the_estimate_that_is_stored(saved: Path) -> None:
     from softh.estimator.pipeline import estimate
 
@@ -230,7 +240,7 @@ def test_trouble_is_one_sentence(hub: Hub, saved: Path, tmp_path: Path) -> None:
     hub.repos["models/a/private"] = Repo({"main": files_of(saved)}, private=True)
     for model, words in (
         ("a/gated", "hf auth login"), ("a/private", "hf auth login"), ("a/none", "no model of the hub"),
-        ("/no/such", "does not exist"), ("upload:1", "no upload"),
+        ("/no/such", "does not exist"), ("upload:1", "is not an upload of this server"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=words):
             look(model)
@@ -273,7 +283,7 @@ def test_branches_and_tags_are_listed_with_their_commits(hub: Hub, saved: Path) 
 
 def test_a_trajectory_is_a_few_revisions_each_pinned_and_resolved(hub: Hub, saved: Path) -> None:
     _steps(saved, hub)
-    chosen = spaced(hub_client.revisions("EleutherAI/pythia-14m"), 4)
+    chosen = log_spaced_revisions(hub_client.revisions("EleutherAI/pythia-14m"), 4)
     assert chosen[0] == "step0"
     assert chosen[-1] == "step143000"
     digests = [look("EleutherAI/pythia-14m", revision=name).digest for name in chosen]

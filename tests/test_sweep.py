@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from softh.checkpoints.revisions import spaced
+from softh.checkpoints.revisions import log_spaced_revisions
 from softh.errors import InputError
 from softh.spec import EstimateSpec
 from softh.store import read
@@ -27,7 +27,7 @@ def recipe(path: Path, text: str) -> Path:
 
 
 def test_spaced_revisions_hold_both_ends_and_are_even_in_the_logarithm() -> None:
-    chosen = [int(name.removeprefix("step")) for name in spaced(PYTHIA, 12)]
+    chosen = [int(name.removeprefix("step")) for name in log_spaced_revisions(PYTHIA, 12)]
     assert (len(chosen), chosen[0], chosen[-1]) == (12, 0, 143_000)
     ratios = [(b + 1) / (a + 1) for a, b in pairwise(chosen)]
     assert max(ratios) / min(ratios) < 2.5
@@ -35,7 +35,7 @@ def test_spaced_revisions_hold_both_ends_and_are_even_in_the_logarithm() -> None
 
 @pytest.mark.parametrize("count", [1, 2, 12, 40, 154, 500])
 def test_spaced_revisions_are_as_many_as_asked_for_and_different(count: int) -> None:
-    chosen = spaced(PYTHIA, count)
+    chosen = log_spaced_revisions(PYTHIA, count)
     assert len(chosen) == len(set(chosen)) == min(count, 154)
 
 

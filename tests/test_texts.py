@@ -58,6 +58,6 @@ def test_roots_offer_models_and_follow_no_link(tmp_path: Path, monkeypatch: pyte
     (shared / "owner" / "linked").symlink_to(secret)
     (shared / "only-config").mkdir()
     (shared / "only-config" / "config.json").touch()
-    assert server_folders.models() == {}
+    assert server_folders.list_models() == {}
     monkeypatch.setenv("SOFTH_MODELS", f"{shared}:{tmp_path / 'nowhere'}")
-    assert set(server_folders.models()) == {"shared/owner/model", "shared/owner/small.gguf"}
+    assert set(server_folders.list_models()) == {"shared/owner/model", "shared/owner/small.gguf"}

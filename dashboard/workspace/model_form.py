@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard.controls import controls, file_upload
 from dashboard.controls.links import listed
 from softh.checkpoints import hub, server_folders
-from softh.checkpoints.revisions import parse_revision, spaced
+from softh.checkpoints.revisions import log_spaced_revisions, parse_revision
 from softh.errors import InputError
 from softh.spec import EstimateSpec
 from softh.uploads import receive, texts
@@ -102,7 +102,7 @@ def _trajectory(trained: list[str], where: Any) -> tuple[str, ...]:
     most = min(len(trained), 32)
     counts = [str(count) for count in range(2, most + 1)]
     count = controls.slider("How many, log-spaced", counts, "points", default=str(min(8, most)), where=where)
-    revisions = spaced(trained, int(count))
+    revisions = log_spaced_revisions(trained, int(count))
     where.caption(f"{listed(revisions)}, of {len(trained)}; each is a job of its own.")
     return tuple(revisions)
 
@@ -126,7 +126,7 @@ def _revisions(name: str) -> list[str]:
 
 
 def _from_folder() -> Model | None:
-    found = server_folders.models()
+    found = server_folders.list_models()
     if not found:
         st.info(
             "This server offers no folder. Whoever runs it names some in `SOFTH_MODELS`, several apart by `:`, and "

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from softh.checkpoints import architectures
-from softh.checkpoints.safetensors_header import Tensor, short
+from softh.checkpoints.safetensors_header import TensorInfo, short
 from softh.errors import InputError
 
 MOST_LAYERS, WIDEST, LARGEST_VOCABULARY = 1_000, 65_536, 2_000_000
@@ -33,6 +33,17 @@ class Shape:
     vocabulary: int
     longest_context: int | None
     """Tokens it can read; None without a limit."""
+
+
+def check_architecture(config: Mapping[str, Any], source: str) -> None:
+    """Errors: InputError for an architecture that the installed transformers does not know."""
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or kind not in architectures.known():
+        code = "and code that comes with a model is never run" if "auto_map" in config else "which may be too old"
+        raise InputError(
+            f"{source} has architecture {short(kind)}, unknown to the installed transformers, {code}: "
+            "choose another model."
+        )
 
 
 def read_shape(config: Mapping[str, Any], source: str) -> Shape:
@@ -69,7 +80,7 @@ def read_shape(config: Mapping[str, Any], source: str) -> Shape:
     )
 
 
-def check_fit(shape: Shape, config: Mapping[str, Any], tensors: Mapping[str, Tensor], source: str) -> Tensor:
+def check_fit(shape: Shape, config: Mapping[str, Any], tensors: Mapping[str, TensorInfo], source: str) -> TensorInfo:
     """The embedding, once it and the number of layers are what the config says.
 
     Whatever else contradicts the config, transformers finds when it loads the weights. Errors: InputError.
@@ -95,7 +106,7 @@ def _size(value: Any, name: str, most: int, source: str) -> int:
     return value
 
 
-def _embedding(shape: Shape, tensors: Mapping[str, Tensor], source: str) -> Tensor:
+def _embedding(shape: Shape, tensors: Mapping[str, TensorInfo], source: str) -> TensorInfo:
     tables = [tensor for name, tensor in tensors.items() if _EMBEDDING.search(name) and len(tensor.shape) == 2]
     heads = [tensor for name, tensor in tensors.items() if _HEAD.search(name) and len(tensor.shape) == 2]
     if not (tables or heads):
@@ -112,7 +123,7 @@ def _widths(shape: Shape, config: Mapping[str, Any]) -> set[Any]:
     return {shape.width, *(value for name, value in config.items() if "emb" in name and type(value) is int)}
 
 
-def _check_layers(shape: Shape, config: Mapping[str, Any], tensors: Mapping[str, Tensor], source: str) -> None:
+def _check_layers(shape: Shape, config: Mapping[str, Any], tensors: Mapping[str, TensorInfo], source: str) -> None:
     stacks: dict[str, set[int]] = {}
     for name in tensors:
         if match := _LAYER.match(name):

@@ -1,11 +1,9 @@
 """What a GGUF file says about itself, read from its head in milliseconds and checked before any library opens it."""
 
 import math
-import mmap
 import struct
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType, LlamaFileType
@@ -58,28 +56,11 @@ class GgufHeader:
     parameters: int
 
 
-def read_gguf(path: Path) -> GgufHeader:
-    """Metadata of a GGUF file, read in milliseconds because arrays are stepped over.
+def parse_gguf(data: bytes, size: int, name: str) -> GgufHeader | None:
+    """Metadata and tensors of a GGUF file from its first bytes; None when these end within the header.
 
-    Errors: InputError when the file is truncated or is no GGUF of version 2 or 3.
-    """
-    size = path.stat().st_size
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            header = parse_gguf(data, size, path.name)
-    except ValueError as error:  # mmap refuses an empty file
-        if isinstance(error, InputError):
-            raise
-        header = None
-    if header is None:
-        raise _refusal(path.name, "is truncated or damaged")
-    return header
-
-
-def parse_gguf(data: mmap.mmap | bytes, size: int, name: str) -> GgufHeader | None:
-    """The same from the first bytes of a file; None when these bytes end within the head, and more may be needed.
-
-    size: bytes of the whole file. Errors: InputError.
+    Arrays are stepped over, so that a vocabulary of 100,000 tokens takes milliseconds. size: bytes of the whole file.
+    Errors: InputError for a file that is truncated, damaged or not GGUF of version 2 or 3.
     """
     try:
         return _gguf_header(_Cursor(data), size)
@@ -94,9 +75,9 @@ def _refusal(name: str, reason: str) -> InputError:
 
 
 class _Cursor:
-    """Reads little-endian values from a mapped GGUF file, one after another."""
+    """Reads little-endian values from a GGUF file, one after another."""
 
-    def __init__(self, data: mmap.mmap | bytes) -> None:
+    def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
 

@@ -1,7 +1,7 @@
 """The Hugging Face hub: which files a model has, and those asked for on this machine."""
 
 import fcntl
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -140,6 +140,17 @@ def head(model: str, sha: str, name: str, count: int) -> bytes:
             if len(content) >= count:
                 break
     return bytes(content[:count])
+
+
+class HubFiles:
+    """The files of a commit of a hub model, of which only heads are fetched."""
+
+    def __init__(self, model: str, sha: str, sizes: Mapping[str, int]) -> None:
+        self.source, self.sha, self.sizes = model, sha, sizes
+
+    def head(self, name: str, count: int) -> bytes:
+        """The first `count` bytes of a file, by one range request unless it is on this machine. Errors: InputError."""
+        return head(self.source, self.sha, name, count)
 
 
 def absent(model: str, sha: str, names: Iterable[str]) -> set[str]:

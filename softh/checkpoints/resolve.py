@@ -1,29 +1,16 @@
 """A hub id, a folder, a GGUF file or an accepted upload becomes a verified checkpoint in a local folder."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from softh.checkpoints import architectures, hub
-from softh.checkpoints.files import (
-    INDEX,
-    NAMED,
-    PICKLES,
-    SETTINGS,
-    UPLOAD,
-    Weights,
-    choose,
-    digest,
-    names_in,
-    pickled,
-    read_json,
-    upload_folder,
-)
-from softh.checkpoints.gguf_header import read_gguf
+from softh.checkpoints import hub
+from softh.checkpoints.config import check_architecture
+from softh.checkpoints.files import NAMED, SETTINGS, UPLOAD, LocalFiles, names_in, read_json, upload_folder
+from softh.checkpoints.formats import choose, digest, file_format, is_checkpoint_file
 from softh.checkpoints.revisions import exact_tokens, parse_revision
-from softh.checkpoints.safetensors_header import read_safetensors, short, unite
+from softh.checkpoints.weights import WeightFiles, WeightsHeader
 from softh.errors import InputError
 
 _QUANTISATION = re.compile(r"[-_.](?:i?q\d\w*|b?f16|f32)$", re.IGNORECASE)
@@ -34,7 +21,7 @@ class Checkpoint:
     """One set of weights with its config and tokenizer, in a local folder, verified."""
 
     name: str
-    """Name on the screen; says so when the weights were quantised."""
+    """Display name; says so when the weights were quantised."""
     source: str
     """Hub id or path, as given."""
     revision: str
@@ -42,14 +29,14 @@ class Checkpoint:
     digest: str
     """Commit sha of the hub, or SHA-256 over weights, config and tokenizer."""
     path: Path
-    gguf: str | None
-    """Name of the GGUF file inside ``path``."""
     weights: str
     """``safetensors``, ``dequantised GGUF Q4_1`` …"""
     step: int | None
     """Optimiser steps, when the revision names them."""
     tokens: int | None
     """Training tokens seen, only when exactly known."""
+    files: WeightFiles | None = None
+    """The weight files inside ``path``; None for a model that exists in memory only."""
 
 
 def resolve(model: str, revision: str | None = None) -> Checkpoint:
@@ -70,14 +57,14 @@ def is_local(model: str) -> bool:
     """Whether this names a folder, file or upload of this machine, there or not, rather than a model of the hub."""
     if Path(model).expanduser().exists():
         return True
-    return model.startswith((".", "/", "~", UPLOAD)) or model.count("/") > 1 or model.endswith((".gguf", *PICKLES))
+    return model.startswith((".", "/", "~", UPLOAD)) or model.count("/") > 1 or is_checkpoint_file(model)
 
 
 class Located(NamedTuple):
     """A checkpoint of this machine before its weights have been looked at."""
 
     folder: Path
-    weights: Weights
+    weights: WeightFiles
     name: str
     revision: str
     """The folder's name when that is a training revision, else ``local``."""
@@ -99,23 +86,18 @@ def locate(model: str, revision: str | None = None) -> Located:
 
 
 def _file(path: Path, source: str) -> Located:
-    if path.suffix in PICKLES:
-        raise InputError(pickled(source))
-    if path.suffix != ".gguf":
-        raise InputError(
-            f"{source} is a single file; expected a folder or a .gguf file: name the folder that holds it."
-        )
+    format_ = file_format(path, source)
     stem = _QUANTISATION.sub("", path.stem)
     # Converters call their output "model": then only the folder tells models apart.
     name = path.resolve().parent.name if stem in {"model", "ggml-model"} else stem
-    return Located(path.parent, Weights((path.name,), path.name), name, "local")
+    return Located(path.parent, WeightFiles(format_, (path.name,)), name, "local")
 
 
 def _folder(path: Path, source: str) -> Located:
     """A folder called like a training revision is one step of the model its parent names."""
     weights = choose(names_in(path), source)
-    if weights.gguf:
-        return _file(path / weights.gguf, source)
+    if weights.format.self_contained:
+        return _file(path / weights.names[0], source)
     folder = path.resolve()
     if parse_revision(folder.name):
         return Located(path, weights, folder.parent.name, folder.name)
@@ -124,63 +106,42 @@ def _folder(path: Path, source: str) -> Located:
 
 def _from_here(source: str, found: Located) -> Checkpoint:
     path, weights, name, revision = found
-    if not weights.gguf:
-        check_config(read_json(path / "config.json"), source)
-    shown, label = _verify(path, source, name, weights)
+    header = weights.format.read_header(LocalFiles(path, source), weights.names)
     parsed = parse_revision(revision)
     return Checkpoint(
-        name=shown,
+        name=_display_name(name, header),
         source=source,
         revision=revision,
         digest=digest(path, weights),
         path=path,
-        gguf=weights.gguf,
-        weights=label,
+        weights=header.label,
         step=parsed.step if parsed else None,
         tokens=None,
+        files=weights,
     )
 
 
 def _from_hub(model: str, revision: str) -> Checkpoint:
     sha, sizes = hub.listing(model, revision)
     weights = choose(set(sizes), model)
-    if not weights.gguf:
+    if not weights.format.self_contained:
         # Settings first: nothing large is fetched for a model that cannot run.
-        check_config(read_json(hub.fetch(model, sha, set(sizes) & {*SETTINGS, INDEX}) / "config.json"), model)
-    path = hub.fetch(model, sha, weights.files)
-    shown, label = _verify(path, model, model, weights)
+        check_architecture(read_json(hub.fetch(model, sha, SETTINGS & set(sizes)) / "config.json"), model)
+    path = hub.fetch(model, sha, weights.names)
+    header = weights.format.read_header(LocalFiles(path, model), weights.names)
     parsed = parse_revision(revision)
     return Checkpoint(
-        name=shown,
+        name=_display_name(model, header),
         source=model,
         revision=revision,
         digest=sha,
         path=path,
-        gguf=weights.gguf,
-        weights=label,
+        weights=header.label,
         step=parsed.step if parsed else None,
         tokens=exact_tokens(model, parsed),
+        files=weights,
     )
 
 
-def check_config(config: Mapping[str, Any], source: str) -> None:
-    """Errors: InputError for an architecture that the installed transformers does not know."""
-    kind = config.get("model_type")
-    if not isinstance(kind, str) or kind not in architectures.known():
-        code = "and code that comes with a model is never run" if "auto_map" in config else "which may be too old"
-        raise InputError(
-            f"{source} has architecture {short(kind)}, unknown to the installed transformers, {code}: "
-            "choose another model."
-        )
-
-
-def _verify(path: Path, source: str, name: str, weights: Weights) -> tuple[str, str]:
-    """Name on the screen and kind of weights, once every weight file has been checked."""
-    if weights.gguf:
-        header = read_gguf(path / weights.gguf)
-        label = f"dequantised GGUF {header.quantisation}" if header.quantised else f"GGUF {header.quantisation}"
-        return f"{name} ({label.replace('dequantised GGUF', 'dequantised')})", label
-    tensors = {file: read_safetensors(path / file) for file in weights.files if file != INDEX}
-    unite(tensors, read_json(path / INDEX) if INDEX in weights.files else None, source)
-    method = (read_json(path / "config.json").get("quantization_config") or {}).get("quant_method")
-    return name, f"safetensors quantised by {method}" if method else "safetensors"
+def _display_name(name: str, header: WeightsHeader) -> str:
+    return f"{name} ({header.variant})" if header.variant else name

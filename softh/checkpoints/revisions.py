@@ -36,7 +36,7 @@ def parse_revision(name: str) -> Revision | None:
     return Revision(stage, ingredient, step, None if tokens is None else tokens * 10**9)
 
 
-def spaced(names: Iterable[str], count: int) -> list[str]:
+def log_spaced_revisions(names: Iterable[str], count: int) -> list[str]:
     """So many of the training revisions, evenly spaced in log(step + 1), the first and the last among them.
 
     In the order of their steps, one a step; names that are no training revision are left out, and all of them are
@@ -58,7 +58,7 @@ def spaced(names: Iterable[str], count: int) -> list[str]:
     return [steps[known[place]] for place in chosen]
 
 
-def family(name: str) -> str | None:
+def family_from_name(name: str) -> str | None:
     """The part of a model name before its size, ``pythia`` of ``EleutherAI/pythia-160m``; None without a size."""
     words = re.split(r"[-_ ]", name.rsplit("/", 1)[-1])
     for place, word in enumerate(words):

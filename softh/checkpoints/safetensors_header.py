@@ -39,7 +39,7 @@ class _BrokenError(ValueError):
     """What is wrong with a file, as the middle of a sentence."""
 
 
-class Tensor(NamedTuple):
+class TensorInfo(NamedTuple):
     """One tensor as the header of its file describes it."""
 
     dtype: str
@@ -55,7 +55,7 @@ class Tensor(NamedTuple):
         return math.prod(self.shape)
 
 
-def read_safetensors(path: Path) -> dict[str, Tensor]:
+def read_safetensors(path: Path) -> dict[str, TensorInfo]:
     """The tensors of a file by name, once its header and its size describe each other exactly.
 
     Nothing but the header is read. Errors: InputError for a truncated file, a header that is too long or no JSON, a
@@ -65,7 +65,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         return parse_safetensors(file, path.stat().st_size, path.name)
 
 
-def parse_safetensors(file: BinaryIO, size: int, name: str) -> dict[str, Tensor]:
+def parse_safetensors(file: BinaryIO, size: int, name: str) -> dict[str, TensorInfo]:
     """The same from the head of a file: 8 bytes, then the header. size: bytes of the whole file. Errors: InputError."""
     try:
         header, available = _header(file, size)
@@ -81,12 +81,14 @@ def header_length(head: bytes) -> int:
     return 8 + min(int.from_bytes(head[:8], "little"), LONGEST_HEADER)
 
 
-def unite(files: Mapping[str, Mapping[str, Tensor]], index: Mapping[str, Any] | None, source: str) -> dict[str, Tensor]:
+def merge_shards(
+    files: Mapping[str, Mapping[str, TensorInfo]], index: Mapping[str, Any] | None, source: str
+) -> dict[str, TensorInfo]:
     """All tensors of a model by name. files: name of a file → its tensors; index: the content of its index, if any.
 
     Errors: InputError for a tensor in two files, and for one that the index promises and its file does not hold.
     """
-    tensors: dict[str, Tensor] = {}
+    tensors: dict[str, TensorInfo] = {}
     for name, content in files.items():
         if twice := sorted(set(tensors) & set(content)):
             raise InputError(f"{source} has tensor {twice[0]!r} in two files, {name} one of them; expected it once: "
@@ -105,7 +107,7 @@ def unite(files: Mapping[str, Mapping[str, Tensor]], index: Mapping[str, Any] | 
     return tensors
 
 
-def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def check_finite(path: Path, tensors: Mapping[str, TensorInfo]) -> None:
     """Read every floating-point number once, in pieces. Errors: InputError when one is infinite or not a number."""
     with path.open("rb") as file:
         begin = 8 + int.from_bytes(file.read(8), "little")
@@ -129,7 +131,7 @@ def short(name: Any) -> str:
     return text if len(text) <= 80 else text[:79] + "…"
 
 
-def _finite(file: BinaryIO, begin: int, tensor: Tensor) -> bool:
+def _finite(file: BinaryIO, begin: int, tensor: TensorInfo) -> bool:
     kind, exponent = _EXPONENTS[tensor.dtype]
     file.seek(begin + tensor.start)
     for start in range(tensor.start, tensor.stop, _CHUNK):
@@ -152,10 +154,10 @@ def _header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
     try:
         header = json.loads(file.read(length).decode(), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        reason = error if isinstance(error, _BrokenError) else "has a header that is no JSON"
+        reason = error if isinstance(error, _BrokenError) else "has a header that is not JSON"
         raise _BrokenError(str(reason)) from None
     if not isinstance(header, dict):
-        raise _BrokenError("has a header that is no JSON object")
+        raise _BrokenError("has a header that is not a JSON object")
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise _BrokenError("has metadata that is not text")
@@ -169,7 +171,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _check_layout(tensors: Mapping[str, Tensor], available: int) -> None:
+def _check_layout(tensors: Mapping[str, TensorInfo], available: int) -> None:
     end = 0
     for start, stop, name in sorted((tensor.start, tensor.stop, name) for name, tensor in tensors.items()):
         if start != end:
@@ -179,7 +181,7 @@ def _check_layout(tensors: Mapping[str, Tensor], available: int) -> None:
         raise _BrokenError(f"holds {available:,} bytes of tensors where its header announces {end:,}")
 
 
-def _tensor(name: str, entry: Any) -> Tensor:
+def _tensor(name: str, entry: Any) -> TensorInfo:
     entry = entry if isinstance(entry, dict) else {}
     dtype: Any = entry.get("dtype")
     shape: Any = entry.get("shape")
@@ -191,7 +193,7 @@ def _tensor(name: str, entry: Any) -> Tensor:
     start, stop = offsets
     if (stop - start) * 8 != math.prod(shape) * _BITS[dtype]:
         raise _BrokenError(f"has tensor {short(name)} whose shape does not fill its bytes")
-    return Tensor(dtype, tuple(shape), start, stop)
+    return TensorInfo(dtype, tuple(shape), start, stop)
 
 
 def _naturals(value: Any) -> bool:

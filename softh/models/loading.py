@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokeni
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from softh.checkpoints.resolve import Checkpoint
-from softh.checkpoints.revisions import family
+from softh.checkpoints.revisions import family_from_name
 from softh.cost import predict, preflight
 from softh.errors import InputError
 
@@ -94,7 +94,7 @@ def describe(module: Any, tokenizer: Any, name: str, *, causal: bool = True) -> 
         attention=str(getattr(text, "_attn_implementation", None) or "none"),
         device=str(module.get_input_embeddings().weight.device),
         architecture=type(module).__name__,
-        family=family(name) or module.config.model_type,
+        family=family_from_name(name) or module.config.model_type,
         parameters=sum(weight.numel() for weight in module.parameters()),
         vocabulary=module.get_input_embeddings().weight.shape[0],
         longest_context=_longest_context(module),
@@ -130,19 +130,19 @@ def _dtype(dtype: str, place: torch.device) -> torch.dtype:
 
 def _load(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> tuple[Any, Any, bool]:
     """Module, tokenizer, and whether the module predicts the next token."""
-    where: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
-    if checkpoint.gguf:
-        where["gguf_file"] = checkpoint.gguf
+    weights = checkpoint.files
+    assert weights is not None, "a model that exists in memory only is never loaded"
+    where = {"trust_remote_code": False, "local_files_only": True, **weights.format.load_arguments(weights.names)}
     room = _room(device_map)
     try:
         config = AutoConfig.from_pretrained(checkpoint.path, **where)
-        causal = _is_causal(config, checkpoint)
+        causal = _is_causal(config, checkpoint.name) or weights.format.always_causal
         loaded: Any = (AutoModelForCausalLM if causal else AutoModel).from_pretrained(
             checkpoint.path,
             config=config,
             dtype=dtype,
             device_map=device_map,
-            use_safetensors=None if checkpoint.gguf else True,
+            use_safetensors=weights.format.use_safetensors,
             output_loading_info=True,
             **where,
         )
@@ -182,14 +182,14 @@ def _no_room(checkpoint: Checkpoint, dtype: torch.dtype, room: list[tuple[int, i
     )
 
 
-def _is_causal(config: Any, checkpoint: Checkpoint) -> bool:
+def _is_causal(config: Any, name: str) -> bool:
     if config.is_encoder_decoder:
         raise InputError(
-            f"{checkpoint.name} is an encoder with a decoder ({config.model_type}); "
+            f"{name} is an encoder with a decoder ({config.model_type}); "
             "expected one stack of layers: choose a decoder or an encoder."
         )
     known = {name for names in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values() for name in _several(names)}
-    return checkpoint.gguf is not None or bool(known.intersection(config.architectures or ()))
+    return bool(known.intersection(config.architectures or ()))
 
 
 def _several(names: str | Sequence[str]) -> Sequence[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from softh.checkpoints import hub
 from softh.checkpoints import resolve as checkpoints
-from softh.checkpoints.revisions import spaced
+from softh.checkpoints.revisions import log_spaced_revisions
 from softh.errors import InputError
 from softh.spec import EstimateSpec
 
@@ -112,7 +112,7 @@ def _revisions(entry: Entry, listed: Callable[[str], list[str]]) -> list[str | N
             )
         found += fitting
     names = list(dict.fromkeys(found))
-    return [*(names if entry.checkpoints is None else spaced(names, entry.checkpoints))]
+    return [*(names if entry.checkpoints is None else log_spaced_revisions(names, entry.checkpoints))]
 
 
 def _known(where: str, table: Any, allowed: Collection[str]) -> None:

@@ -12,8 +12,11 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from softh.checkpoints.config import check_fit, read_shape
-from softh.checkpoints.files import INDEX, Weights, choose, digest, read_json
-from softh.checkpoints.safetensors_header import FLOATS, Tensor, check_finite, read_safetensors, short, unite
+from softh.checkpoints.files import read_json
+from softh.checkpoints.formats import choose, digest
+from softh.checkpoints.safetensors_format import INDEX
+from softh.checkpoints.safetensors_header import FLOATS, TensorInfo, check_finite, merge_shards, read_safetensors, short
+from softh.checkpoints.weights import WeightFiles
 from softh.errors import InputError
 from softh.uploads import config_filter
 from softh.uploads.quarantine import disk_in_sentences
@@ -33,8 +36,8 @@ def examine(folder: Path, source: str) -> dict[str, Any]:
     weights = _weights(names, source)
     config, left = config_filter.clean_config(read_json(folder / "config.json"), source)
     shape = read_shape(config, source)
-    files = {name: read_safetensors(folder / name) for name in weights.files if name != INDEX}
-    tensors = unite(files, read_json(folder / INDEX) if INDEX in names else None, source)
+    files = {name: read_safetensors(folder / name) for name in weights.names if name != INDEX}
+    tensors = merge_shards(files, read_json(folder / INDEX) if INDEX in names else None, source)
     table = check_fit(shape, config, tensors, source)
     _check_types(tensors, source)
     left += _rewrite(folder, names, config)
@@ -51,7 +54,7 @@ def examine(folder: Path, source: str) -> dict[str, Any]:
     }
 
 
-def _weights(names: set[str], source: str) -> Weights:
+def _weights(names: set[str], source: str) -> WeightFiles:
     weights = choose(names, source)
     shards = {name for name in names if name.endswith(".safetensors")}
     if "model.safetensors" in shards and len(shards) > 1:
@@ -59,7 +62,7 @@ def _weights(names: set[str], source: str) -> Weights:
     return weights
 
 
-def _check_types(tensors: Mapping[str, Tensor], source: str) -> None:
+def _check_types(tensors: Mapping[str, TensorInfo], source: str) -> None:
     for name, tensor in tensors.items():
         if name.endswith(".weight") and tensor.dtype not in FLOATS:
             raise InputError(

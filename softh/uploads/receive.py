@@ -13,7 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
 from softh import access, settings
-from softh.checkpoints.files import INDEX, NAMED, PICKLES, UPLOAD, choose, read_json, upload_folder
+from softh.checkpoints.files import NAMED, UPLOAD, read_json, upload_folder
+from softh.checkpoints.formats import FORMATS, PICKLES, choose
+from softh.checkpoints.safetensors_format import INDEX
 from softh.errors import InputError
 from softh.uploads import archive, quota, sandbox
 from softh.uploads.quarantine import check_room, disk_in_sentences, keep, quarantine, remove, settle
@@ -29,7 +31,6 @@ _LONGEST = {
     INDEX: 8 * _MEGABYTE,
 }
 """Settings that are kept, and their bytes at most. Everything else but weights is left in the archive."""
-_WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
 _MEMORY = 1 << 30
 _SECONDS, _BYTES_A_SECOND = 120, 20 * _MEGABYTE
 
@@ -124,7 +125,11 @@ def name_on_screen(name: str) -> str:
 
 
 def _wanted(name: str) -> bool:
-    return name in _LONGEST or _WEIGHTS.fullmatch(name) is not None
+    return name in _LONGEST or _is_weights(name)
+
+
+def _is_weights(name: str) -> bool:
+    return any(pattern.fullmatch(name) for each in FORMATS if (pattern := each.upload_names))
 
 
 def _unpack(part: Part, files: Path, source: str, limits: Limits) -> None:
@@ -140,7 +145,8 @@ def _unpack(part: Part, files: Path, source: str, limits: Limits) -> None:
 
 def _home(listed: set[PurePosixPath], source: str) -> PurePosixPath:
     """The folder of the archive that holds the model."""
-    weights = {path.parent for path in listed if path.suffix in {".safetensors", *PICKLES}}
+    endings = (*(each.suffix for each in FORMATS if each.upload_names), *PICKLES)
+    weights = {path.parent for path in listed if path.suffix in endings}
     configs = {path.parent for path in listed if path.name == "config.json"}
     homes = sorted(weights & configs)
     if len(homes) > 1:
@@ -164,11 +170,15 @@ def _copy(parts: Sequence[Part], files: Path, source: str, limits: Limits) -> No
 
 def _check_names(names: set[str], source: str) -> None:
     """Errors: InputError when a part of a model is missing, told before anything is written."""
-    ggufs = {name for name in names if name.endswith(".gguf")}
-    if ggufs and not any(map(_WEIGHTS.fullmatch, names)):
-        raise InputError(f"{source} is a GGUF file; expected safetensors weights: put it in a folder of the server and "
-                         "name the folder.")  # fmt: skip
-    choose(names - ggufs, source)
+    for each in FORMATS:
+        if each.upload_names is None:
+            files = {name for name in names if name.endswith(each.suffix)}
+            if files and not any(map(_is_weights, names)):
+                readable = " or ".join(other.name for other in FORMATS if other.upload_names)
+                raise InputError(f"{source} is a {each.name} file; expected {readable} weights: put it in a folder of "
+                                 "the server and name the folder.")  # fmt: skip
+            names = names - files
+    choose(names, source)
 
 
 def _most(name: str, limits: Limits) -> int:

@@ -1,0 +1,101 @@
+"""The registry of weights formats, and what is chosen and identified through it."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from softh.checkpoints.files import SETTINGS, TOKENIZERS, names_in
+from softh.checkpoints.gguf_format import Gguf
+from softh.checkpoints.safetensors_format import Safetensors
+from softh.checkpoints.weights import WeightFiles, WeightsFormat
+from softh.errors import InputError
+
+FORMATS: tuple[WeightsFormat, ...] = (Safetensors(), Gguf())
+"""In order of preference, for a folder that holds several."""
+
+
+class RefusedFormat(NamedTuple):
+    """Weight files that are recognised and not read."""
+
+    suffixes: tuple[str, ...]
+    reason: str
+    """Follows the name of the model: ``has its weights only as …``."""
+    remedy: str
+
+
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+REFUSED = (
+    RefusedFormat(
+        PICKLES,
+        "has its weights only as pickles, which can run code",
+        "convert them",
+    ),
+    RefusedFormat(
+        (".h5", ".msgpack", ".onnx"),
+        "has its weights only in a format of TensorFlow, Flax or ONNX",
+        "load it there and save it as a PyTorch model with save_pretrained",
+    ),
+)
+
+
+def choose(names: set[str], source: str) -> WeightFiles:
+    """The weight files of a folder, from its file names alone.
+
+    Errors: InputError when weights, config or tokenizer are missing, and when it is ambiguous which weights to use.
+
+    >>> choose({"config.json", "tokenizer.json", "model.safetensors", "README.md"}, "mine").names
+    ('model.safetensors',)
+    """
+    chosen = next((WeightFiles(each, files) for each in FORMATS if (files := each.select(names, source))), None)
+    if chosen is not None and chosen.format.self_contained:
+        return chosen
+    if "config.json" not in names:
+        raise InputError(f"{source} has no config.json; expected a model as transformers saves it: add the file.")
+    if not any(tokenizer <= names for tokenizer in TOKENIZERS):
+        raise InputError(f"{source} has no tokenizer; expected tokenizer.json beside the config: add the file.")
+    if chosen is None:
+        check_not_refused(names, source)
+        raise InputError(f"{source} has no weights; expected model.safetensors, its shards or a .gguf: add them.")
+    return chosen
+
+
+def file_format(path: Path, source: str) -> WeightsFormat:
+    """The format of a single file that is a checkpoint by itself. Errors: InputError for any other file."""
+    check_not_refused({path.name}, source)
+    for each in FORMATS:
+        if each.self_contained and path.name.endswith(each.suffix):
+            return each
+    raise InputError(f"{source} is a single file; expected a folder or a .gguf file: name the folder that holds it.")
+
+
+def is_checkpoint_file(name: str) -> bool:
+    """Whether a name ends like a file that is a checkpoint by itself, or like a pickle, rather than like a hub id.
+
+    >>> is_checkpoint_file("SmolLM2-135M-Q4_1.gguf"), is_checkpoint_file("owner/model")
+    (True, False)
+    """
+    return name.endswith((*(each.suffix for each in FORMATS if each.self_contained), *PICKLES))
+
+
+def check_not_refused(names: set[str], source: str) -> None:
+    """Errors: InputError when one of the files has weights in a format that is refused."""
+    for refused in REFUSED:
+        if any(name.endswith(refused.suffixes) for name in names):
+            readable = " or ".join(each.name for each in FORMATS)
+            raise InputError(f"{source} {refused.reason}; expected {readable}: {refused.remedy}.")
+
+
+def digest(path: Path, weights: WeightFiles) -> str:
+    """SHA-256, in hexadecimal, over weights, config and tokenizer of a folder: everything that decides numbers."""
+    settings = set() if weights.format.self_contained else SETTINGS & names_in(path)
+    names = sorted({*settings, *weights.names})
+    with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock, so shards are read in parallel
+        contents = pool.map(_content, [path / name for name in names])
+        lines = "".join(f"{name} {content}\n" for name, content in zip(names, contents, strict=True))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _content(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

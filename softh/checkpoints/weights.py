@@ -1,0 +1,70 @@
+"""What a weights format is: how its files are recognised, what their headers say, how transformers loads them."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from softh.checkpoints.config import Shape
+from softh.checkpoints.files import CheckpointFiles
+
+
+class WeightsHeader(ABC):
+    """What the headers of all weight files of a checkpoint say, once they have been checked."""
+
+    label: str
+    """The column `weights` of the tables: ``safetensors``, ``dequantised GGUF Q4_1`` …"""
+    variant: str | None = None
+    """Appended in brackets to the model's name, ``dequantised Q4_1``; None where the files are the model itself."""
+    parameters: int
+    """Numbers in the files."""
+    dtype: str
+    """Number format of most weights: ``float32``, ``Q4_1`` …"""
+    bytes: int
+    """Bytes of all weight files."""
+
+    @abstractmethod
+    def shape(self) -> Shape:
+        """Architecture and sizes. Errors: InputError for a config that gives none."""
+
+
+class WeightsFormat(ABC):
+    """A file format of weights. Its instances hold no state and pickle by class."""
+
+    name: ClassVar[str]
+    """For people: ``safetensors``, ``GGUF``."""
+    suffix: ClassVar[str]
+    """Ending of the names of its files."""
+    self_contained: ClassVar[bool]
+    """Whether one file holds weights, config and tokenizer, so that its path alone names a checkpoint."""
+    upload_names: ClassVar[re.Pattern[str] | None] = None
+    """Names of the weight files of an upload; None when uploads of the format are refused."""
+    always_causal: ClassVar[bool] = False
+    """Whether every model in the format predicts the next token, whatever its config says."""
+    use_safetensors: ClassVar[bool | None] = None
+    """The argument of that name of transformers' ``from_pretrained``."""
+
+    @abstractmethod
+    def select(self, names: set[str], source: str) -> tuple[str, ...]:
+        """The weight files to use among the file names of a folder; empty when it holds none of this format.
+
+        Errors: InputError when it is ambiguous which to use.
+        """
+
+    @abstractmethod
+    def read_header(self, files: CheckpointFiles, names: Sequence[str]) -> WeightsHeader:
+        """Check the header of every selected file, reading only the first bytes.
+
+        Errors: InputError for a file that is truncated or damaged, and for files that do not belong together.
+        """
+
+    def load_arguments(self, names: Sequence[str]) -> dict[str, Any]:
+        """Arguments of ``from_pretrained`` of config, model and tokenizer, besides the folder."""
+        return {}
+
+
+class WeightFiles(NamedTuple):
+    """The weight files of a folder that are used, and their format."""
+
+    format: WeightsFormat
+    names: tuple[str, ...]

@@ -70,8 +70,13 @@ TABLE: dict[str, set[str]] = {
     "dashboard.format": {"softh.analysis"},
     "dashboard.data": {"dashboard.format", "softh.analysis", "softh.settings", "softh.store", *PAGES},
     "dashboard.figures": {"dashboard.data", "dashboard.format", "softh.analysis", "softh.settings", *PAGES},
-    "dashboard.export": {"dashboard.figures", "softh.errors", "choreographer", "fontTools", "pptx", "plotly", "polars"},
-    "dashboard.controls": {"dashboard.data", "dashboard.export", "dashboard.format", "dashboard.view", *PAGES},
+    "dashboard.export": {
+        "dashboard.figures", "dashboard.server", "softh.errors", "choreographer", "fontTools", "pptx", "plotly",
+        "polars",
+    },
+    "dashboard.controls": {
+        "dashboard.data", "dashboard.export", "dashboard.format", "dashboard.server", "dashboard.view", *PAGES,
+    },
     "dashboard.views": {
         "dashboard.controls", "dashboard.data", "dashboard.figures", "dashboard.format", "dashboard.view",
         "softh.analysis", *PAGES,
@@ -82,7 +87,7 @@ TABLE: dict[str, set[str]] = {
     },
     "dashboard.server": {
         "dashboard.format", "softh.access", "softh.errors", "softh.jobs", "softh.settings", "softh.store", "starlette",
-        "prometheus_client", "psutil", *PAGES,
+        "prometheus_client", *PAGES,
     },
     "dashboard.page": {
         "dashboard.controls", "dashboard.data", "dashboard.decks", "dashboard.export", "dashboard.figures",
@@ -183,7 +188,7 @@ def test_the_web_process_never_loads_torch_or_transformers(tmp_path: Path) -> No
 
 def requirements(name: str) -> list[str]:
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith(("#", "-r "))]
+    return [line.partition(";")[0] for line in lines if line and not line.startswith(("#", "-r "))]
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-scale.txt"])
@@ -205,8 +210,9 @@ def test_what_is_imported_is_required_and_what_is_required_is_imported() -> None
     }
     # Triton comes with every build of torch for a GPU, at the version torch pins; nothing imports it without a GPU.
     # transformers asks accelerate to place a model on several devices, fonttools asks brotli to read a web font,
-    # Streamlit asks Authlib and httpx to sign somebody in, fsspec asks s3fs for what is on S3; nobody imports them.
-    unnamed = {"accelerate", "brotli", "Authlib", "httpx", "s3fs"}
+    # Streamlit asks Authlib and httpx to sign somebody in and runs on uvloop where it is installed, fsspec asks s3fs
+    # for what is on S3; nobody imports them.
+    unnamed = {"accelerate", "brotli", "Authlib", "httpx", "s3fs", "uvloop"}
     packages = {SPELT.get(package, package) for package in packages - unnamed}
     assert packages == names - OURS - {"triton"} - set(sys.stdlib_module_names)
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import streamlit as st
 from streamlit.components.v1 import declare_component
 
-from dashboard.export import files, fonts
+from dashboard.export import files
+from dashboard.server.streamlit_internals import variable_font
 
 _ASSETS = Path(__file__).parents[1] / "assets"
 # A component of the older kind serves a folder, so that plotly.min.js has an address here. Streamlit 1.67 leaves the
@@ -21,7 +22,7 @@ def asset(*names: str) -> str:
 def places() -> dict[str, str | None]:
     """Where a script of ours finds Plotly and the page's font on this server."""
     base = st.get_option("server.baseUrlPath").strip("/")
-    font = fonts.variable()
+    font = variable_font()
     return {
         "base": f"/{base}/" if base else "/",
         "plotly": f"component/{__name__}.plotly/plotly.min.js",

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import streamlit as st
-from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from dashboard.server import streamlit_internals
 
 
 def choose(label: str, key: str, *, many: bool = False) -> list[Any]:
@@ -16,10 +16,7 @@ def choose(label: str, key: str, *, many: bool = False) -> list[Any]:
 
 def drop(key: str, files: Sequence[Any]) -> NoReturn:
     """Empty the control and run the page again; Streamlit would hold the bytes until the session ends."""
-    context = get_script_run_ctx()
-    if context and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
-        for file in files:
-            context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
+    streamlit_internals.delete_uploaded(files)
     st.session_state[f"{key}-turn"] = _turn(key) + 1
     st.rerun()
 

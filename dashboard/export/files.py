@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+import plotly
 import plotly.graph_objects as go
 import polars as pl
 
@@ -107,4 +108,4 @@ def stem(title: str) -> str:
 
 def plotly_folder() -> Path:
     """Where the installed package keeps plotly.min.js: the same version that writes the figures."""
-    return fonts.installed("plotly") / "package_data"
+    return Path(plotly.__file__).parent / "package_data"

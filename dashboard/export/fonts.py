@@ -3,38 +3,26 @@
 import base64
 import io
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
+
+from dashboard.server.streamlit_internals import variable_font
 
 _WEIGHTS = (400, 700)
 # Latin, Greek, punctuation, superscripts, arrows, operators, geometric shapes: all that figures and notes use.
 _CHARACTERS = ((0x20, 0x250), (0x370, 0x400), (0x2010, 0x20D0), (0x2190, 0x2300), (0x25A0, 0x2600))
 
 
-def variable() -> Path | None:
-    """The file of all weights that Streamlit ships; None where another version keeps it elsewhere."""
-    return next((installed("streamlit") / "static" / "static" / "media").glob("SourceSansVF-Upright*.woff2"), None)
-
-
 def for_screens() -> str:
     """CSS that brings the font of all weights along."""
-    found = variable()
+    found = variable_font()
     return _face("200 900", found.read_bytes()) if found else ""
 
 
 @cache
 def for_print() -> str:
     """CSS with one font a weight: Chromium writes a variable font into a PDF as Type 3, which journals refuse."""
-    found = variable()
+    found = variable_font()
     return "".join(_face(str(weight), static(found, weight)) for weight in _WEIGHTS) if found else ""
-
-
-def installed(package: str) -> Path:
-    """The folder of an installed package, without importing it."""
-    spec = find_spec(package)
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent
 
 
 def static(file: Path, weight: int, flavour: str | None = "woff2") -> bytes:

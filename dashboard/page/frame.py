@@ -8,7 +8,6 @@ import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 from streamlit.navigation.page import Page
-from streamlit.runtime.pages_manager import PagesManager
 
 from dashboard.controls import axis_ranges, theme
 from dashboard.controls import controls as selection
@@ -16,7 +15,7 @@ from dashboard.controls.point_selection import clicked, of_rows
 from dashboard.data import queries
 from dashboard.decks.store import HOME
 from dashboard.page import export_menu, intro
-from dashboard.server import auth, metrics
+from dashboard.server import auth, metrics, streamlit_internals
 from dashboard.view import Empty
 from softh.errors import InputError
 
@@ -32,13 +31,8 @@ _COMPACT, _GROUPED = (st.column_config.NumberColumn(format=name) for name in ("c
 
 
 def enter() -> None:
-    """Called first by every page: hands over to the router when Streamlit runs the page without it.
-
-    A folder named `pages` switches Streamlit to its older way of making pages until a router has run once, so the
-    first visitor of a fresh server who opens a page by its link would see it without its frame.
-    """
-    if PagesManager.uses_pages_directory:
-        PagesManager.uses_pages_directory = False
+    """Called first by every page: hands over to the router when Streamlit runs the page without it."""
+    if streamlit_internals.use_navigation():
         st.rerun()
     if not auth.may_view(auth.claims()):
         st.stop()

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dashboard.format import plain
+from dashboard.server import streamlit_internals
 from softh import access, settings
 from softh.access import Person
 
@@ -126,7 +126,7 @@ def _way_out(kind: Literal["secondary", "tertiary"]) -> None:
 
 def claims() -> Mapping[str, Any]:
     """Of the reader whose page runs; none outside of a page."""
-    return st.user.to_dict() if get_script_run_ctx(suppress_warning=True) else {}
+    return st.user.to_dict() if streamlit_internals.in_session() else {}
 
 
 def _name(claims: Mapping[str, Any]) -> str:

@@ -62,7 +62,7 @@ def _packages() -> Finding:
     """Installed versions against those that softh is tested with."""
     wrong = []
     for line in (settings.ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
-        name, pinned, wanted = line.partition("==")
+        name, pinned, wanted = line.partition(";")[0].partition("==")
         if pinned and (found := _version(name)) != wanted:
             wrong.append(f"{name} {found or 'missing'} instead of {wanted}")
     if wrong:

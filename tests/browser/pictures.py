@@ -10,6 +10,7 @@ from fontTools.ttLib import TTFont
 from PIL import Image, ImageFilter
 
 from dashboard.export import fonts
+from dashboard.server.streamlit_internals import variable_font
 
 TOLERANCE = 0.3
 """Mean difference of two pictures as a share of that from a blank sheet, both softened by two pixels: renderers place
@@ -44,7 +45,7 @@ def of_svg(file: Path, width: int, folder: Path) -> Image.Image:
 @cache
 def font(weight: int, name: str) -> bytes:
     """The page's font as TrueType named as the figures name it."""
-    found = fonts.variable()
+    found = variable_font()
     assert found is not None
     opened = TTFont(BytesIO(fonts.static(found, weight, None)))
     for number, text in ((1, "Source Sans"), (2, name), (4, f"Source Sans {name}"), (6, f"SourceSans-{name}")):

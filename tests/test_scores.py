@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from softh.cli.main import app
 from softh.errors import InputError
-from softh.scores import load
+from softh.scores import load, tables
 from softh.store import read, schema, write
 from tests.hub import Hub, Repo, serve
 
@@ -37,7 +37,7 @@ OLDER: dict[str, Any] = {
 
 
 def harness(content: dict[str, Any]) -> list[dict[str, Any]]:
-    return load.from_file("results.json", json.dumps(content).encode()).rows
+    return load.read_scores("results.json", json.dumps(content).encode()).rows
 
 
 def test_a_result_file_of_today_gives_every_metric_with_shots_and_precision() -> None:
@@ -67,7 +67,11 @@ def test_a_result_file_of_an_older_version_gives_the_same() -> None:
     [
         ({"config_general": {}, "results": {}}, "a result file of lighteval"),
         ({"instances": []}, "a result file of HELM"),
-        ({"scores": 1}, "has the keys scores; expected results and config"),
+        ([1, 2], "has no rows"),
+        (
+            {"scores": 1},
+            "has the keys scores; expected one of: results_….json of lm-evaluation-harness; a .parquet",
+        ),
         ({**OLDER, "config": {"model": "x", "model_args": None}}, "names no model"),
         ({**OLDER, "results": {"piqa": {"acc": float("nan")}}}, "no score that is a number"),
     ],
@@ -91,16 +95,16 @@ def test_results_of_another_tool_are_refused_in_a_sentence(content: dict[str, An
 )
 def test_a_bad_file_is_refused_in_a_sentence(content: bytes, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        load.from_file("file", content)
+        load.read_scores("file", content)
 
 
 def test_tables_are_long_or_wide() -> None:
-    long = load.from_file("t.csv", b"Model,Task,Score,metric,precision\na,t,1.5,accuracy,bfloat16\na,t,,accuracy,x\n")
+    long = load.read_scores("t.csv", b"Model,Task,Score,metric,precision\na,t,1.5,accuracy,bfloat16\na,t,,accuracy,x\n")
     assert [(r["task"], r["score"], r["metric"], r["source"]) for r in long.rows] == [
         ("t", 1.5, "accuracy", "t.csv, bfloat16")
     ]
     assert long.notes == ["1 of 2 rows of t.csv have no model, no task or no number: left out."]
-    wide = load.from_file("w.csv", b"model,MMLU,BBH,licence\na,1,2,MIT\nb,3,,MIT\n")
+    wide = load.read_scores("w.csv", b"model,MMLU,BBH,licence\na,1,2,MIT\nb,3,,MIT\n")
     assert {(r["model"], r["task"], r["score"]) for r in wide.rows} == {
         ("a", "MMLU", 1),
         ("a", "BBH", 2),
@@ -109,15 +113,22 @@ def test_tables_are_long_or_wide() -> None:
     assert any("licence" in note for note in wide.notes)
 
 
+def test_a_json_list_of_rows_is_a_table() -> None:
+    content = json.dumps([{"model": "a", "task": "t", "score": 0.5}, {"model": "b", "task": "t", "score": None}])
+    imported = load.read_scores("rows.json", content.encode())
+    assert [(row["model"], row["score"], row["source"]) for row in imported.rows] == [("a", 0.5, "rows.json")]
+    assert imported.notes == ["1 of 2 rows of rows.json have no model, no task or no number: left out."]
+
+
 def test_precisions_stay_apart_and_equal_rows_are_one() -> None:
     table = pl.DataFrame({"model": ["a", "a", "a"], "task": ["t"] * 3, "score": [1.0, 2.0, 2.0],
                           "precision": ["float16", "bfloat16", "bfloat16"]})  # fmt: skip
-    assert sorted(row["source"] for row in load.of_table(table, "t").rows) == ["t, bfloat16", "t, float16"]
+    assert sorted(row["source"] for row in tables.scores_of_table(table, "t").rows) == ["t, bfloat16", "t, float16"]
 
 
 def test_names_match_by_letter_and_the_nearest_are_named() -> None:
     known = {"pythia-160m": "EleutherAI/pythia-160m", "tiny (dequantised)": "tiny.gguf"}
-    found = load.unmatched(["EleutherAI/pythia-160m", "pythia-160m", "Pythia-160M-deduped", "zzz"], known)
+    found = load.unmatched_models(["EleutherAI/pythia-160m", "pythia-160m", "Pythia-160M-deduped", "zzz"], known)
     assert set(found) == {"Pythia-160M-deduped", "zzz"}
     assert found["Pythia-160M-deduped"] == ["pythia-160m"]
     assert found["zzz"] == []
@@ -125,7 +136,7 @@ def test_names_match_by_letter_and_the_nearest_are_named() -> None:
 
 def test_a_source_shared_by_several_models_names_none_of_them() -> None:
     known = {"zoo-a": "zoo/recipe.toml", "zoo-b": "zoo/recipe.toml"}
-    assert list(load.unmatched(["zoo/recipe.toml"], known)) == ["zoo/recipe.toml"]
+    assert list(load.unmatched_models(["zoo/recipe.toml"], known)) == ["zoo/recipe.toml"]
 
 
 @pytest.fixture
@@ -145,12 +156,12 @@ def test_the_leaderboard_is_read_from_the_hub(hub: Hub, tmp_path: Path) -> None:
     table = pl.DataFrame(
         {"fullname": ["org/a", "org/a", "org/b"], "Precision": ["float16", "bfloat16", "bfloat16"],
          "Model sha": ["0123456789abcdef", "0123456789abcdef", None], "Flagged": [False, False, True],
-         **{task: [1.0, 2.0, 3.0] for task in load.LEADERBOARD}}
+         **{task: [1.0, 2.0, 3.0] for task in tables.LEADERBOARD}}
     )  # fmt: skip
     table.write_parquet(tmp_path / "t.parquet")
     content = (tmp_path / "t.parquet").read_bytes()
     hub.repos["datasets/open-llm-leaderboard/contents"] = Repo({"main": {"data/train-00000-of-00001.parquet": content}})
-    rows = load.from_hub("open-llm-leaderboard/contents").rows
+    rows = load.read_scores("open-llm-leaderboard/contents").rows
     assert len(rows) == 18
     assert {row["source"] for row in rows} == {
         "Open LLM Leaderboard v2, float16, commit 0123456789ab",
@@ -158,7 +169,7 @@ def test_the_leaderboard_is_read_from_the_hub(hub: Hub, tmp_path: Path) -> None:
         "Open LLM Leaderboard v2, bfloat16",
     }
     with pytest.raises(InputError, match="could not be read from the hub"):
-        load.from_hub("no/such")
+        load.read_scores("no/such")
 
 
 def test_imported_scores_are_read_beside_packed_ones_and_the_newest_wins(tmp_path: Path) -> None:

@@ -30,17 +30,17 @@ def draw() -> None:
     if file is None:
         return
     try:
-        found = load.from_file(file.name, file.getvalue())
+        found = load.read_scores(file.name, file.getvalue())
     except InputError as error:
         st.error(str(error), icon=":material/error:")
         return
     known = dict(queries.estimates().select("model", "source").unique().iter_rows())
-    names = _names(load.unmatched({row["model"] for row in found.rows}, known), sorted(known))
+    names = _names(load.unmatched_models({row["model"] for row in found.rows}, known), sorted(known))
     for note in found.notes:
         st.caption(note)
     st.dataframe(pl.DataFrame(found.rows, infer_schema_length=None), hide_index=True, height=220)
     if st.button(f"Take in {len(found.rows):,} scores", icon=":material/add_chart:"):
-        write.save_scores(load.renamed(found.rows, names), settings.data())
+        write.save_scores(load.rename_models(found.rows, names), settings.data())
         st.rerun()
 
 
@@ -63,7 +63,7 @@ def attach(row: Mapping[str, Any]) -> None:
     """Let the reader give scores to the checkpoint of an estimate; they are stored beside the runs."""
     file = st.file_uploader("Results of lm-evaluation-harness (.json), or a table (.csv, .parquet)", key="score-file")
     if file and st.button("Attach the file", key="attach-file"):
-        imported = load.from_file(file.name, file.getvalue())
+        imported = load.read_scores(file.name, file.getvalue())
         _store(_of(row, imported.rows))
         for note in imported.notes:
             st.caption(note)

@@ -9,6 +9,7 @@ import typer
 from softh import settings
 from softh.errors import InputError
 from softh.scores import load
+from softh.scores.reader import ImportedScores
 from softh.store import read, write
 
 app = typer.Typer(help="Benchmark scores: import them, and see which models have some.", no_args_is_help=True)
@@ -42,7 +43,7 @@ def import_(
         raise InputError(
             f"--match names {unknown[0]!r}, which is no model of the tables: python -m softh list shows them."
         )
-    found = [load.from_file(Path(f).name, Path(f).read_bytes()) if Path(f).is_file() else _elsewhere(f) for f in files]
+    found = [_read(name) for name in files]
     here = {row["model"] for imported in found for row in imported.rows}
     if absent := sorted(set(named) - here):
         raise InputError(
@@ -50,12 +51,12 @@ def import_(
         )
     for imported in found:
         own = {theirs: ours for theirs, ours in named.items() if theirs in {row["model"] for row in imported.rows}}
-        write.save_scores(load.renamed(imported.rows, own), folder)
+        write.save_scores(load.rename_models(imported.rows, own), folder)
         for note in imported.notes:
             typer.echo(note, err=True)
     names = {named.get(row["model"], row["model"]) for imported in found for row in imported.rows}
     typer.echo(f"{sum(len(i.rows) for i in found):,} scores of {len(names):,} models are in {folder / 'scores'}.")
-    _name_unmatched(load.unmatched(names, known))
+    _name_unmatched(load.unmatched_models(names, known))
 
 
 @app.command("list")
@@ -76,9 +77,13 @@ def models(folder: Path) -> dict[str, str]:
     return dict(read.models(folder).select("model", "source").iter_rows())
 
 
-def _elsewhere(name: str) -> load.Imported:
-    if name.count("/") == 1 and not Path(name).suffix and not name.startswith((".", "/")):
-        return load.from_hub(name)
+def _read(name: str) -> ImportedScores:
+    """The scores of a file, or of a data set of the hub."""
+    path = Path(name)
+    if path.is_file():
+        return load.read_scores(path.name, path.read_bytes())
+    if name.count("/") == 1 and not path.suffix and not name.startswith((".", "/")):
+        return load.read_scores(name)
     raise InputError(f"{name} does not exist; expected a file, or a data set of the hub as owner/name: check the path.")
 
 

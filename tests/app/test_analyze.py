@@ -248,7 +248,7 @@ def test_a_score_typed_in_belongs_to_the_checkpoint(record: Callable, data: Path
 
 def test_scores_of_several_models_are_refused(record: Callable, data: Path) -> None:
     write.save(record("Mine"), data)
-    found = load.from_file("two.csv", b"model,task,score\na,t,0.1\nb,t,0.2\n").rows
+    found = load.read_scores("two.csv", b"model,task,score\na,t,0.1\nb,t,0.2\n").rows
     with pytest.raises(InputError, match="scores of 2 models"):
         score_upload._of({"model": "Mine", "revision": "main", "step": None}, found)
 

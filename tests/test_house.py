@@ -91,12 +91,13 @@ TABLE: dict[str, set[str]] = {
     },
     "dashboard.page": {
         "dashboard.controls", "dashboard.data", "dashboard.decks", "dashboard.export", "dashboard.figures",
-        "dashboard.format", "dashboard.server", "dashboard.view", "softh.access", "softh.errors", *PAGES,
+        "dashboard.format", "dashboard.server", "dashboard.view", "dashboard.views", "softh.access", "softh.errors",
+        *PAGES,
     },
     "dashboard.workspace": {
         "dashboard.controls", "dashboard.data", "dashboard.format", "dashboard.page", "dashboard.server",
-        "softh.access", "softh.checkpoints", "softh.cost", "softh.errors", "softh.jobs", "softh.preference",
-        "softh.scores", "softh.settings", "softh.spec", "softh.store", "softh.uploads", *PAGES,
+        "dashboard.views", "softh.access", "softh.checkpoints", "softh.cost", "softh.errors", "softh.jobs",
+        "softh.preference", "softh.scores", "softh.settings", "softh.spec", "softh.store", "softh.uploads", *PAGES,
     },
     "dashboard.__init__": {"dashboard.server"},
     "pages": {"dashboard", "streamlit"},

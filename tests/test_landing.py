@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from dashboard.data import neighbours, queries
+from dashboard.views import registry
 from softh.errors import InputError
 from softh.store import connection, read, write
 
@@ -53,12 +54,14 @@ def test_what_was_measured_otherwise_is_no_neighbour(data: Path, record: Callabl
 def test_links_name_setup_model_and_neighbours(data: Path, record: Callable) -> None:
     write.save(record("Other", documents=128), data)
     mine = stored(data, record, ("Near", "main", 0.3, 0.2), ("Mine", "step8", 0.3, 0.2))
-    links = neighbours.links(mine)
-    assert links["trajectory"] == {
-        "corpus": "python-docs", "settings": "64 documents × 128 tokens", "models": ["Mine", "Near"],
-        "points": ["Mine, step8"],
-    }  # fmt: skip
-    assert links["layers"]["revision"] == "step8"
+    place = neighbours.landed(mine)
+    links = {page.slug: page.link_to(place) for page in registry.PAGES if page.link_to}
+    setup = {"corpus": "python-docs", "settings": "64 documents × 128 tokens"}
+    assert links == {
+        "trajectory": {**setup, "models": ["Mine", "Near"], "points": ["Mine, step8"]},
+        "frontier": setup,
+        "layers": {**setup, "model": "Mine", "revision": "step8"},
+    }
 
 
 def test_answers_about_a_setup_outlive_estimates_of_others_and_nothing_else(
@@ -68,19 +71,19 @@ def test_answers_about_a_setup_outlive_estimates_of_others_and_nothing_else(
     ask = read.trajectory
     monkeypatch.setattr(read, "trajectory", lambda *given, **named: (asked.append(given), ask(*given, **named))[1])
     mine = stored(data, record, ("Near", "main", 0.31, 0.21), ("Mine", "one", 0.31, 0.22))
-    setup, (words, links) = neighbours.setup_of(mine), neighbours.landed(mine)
+    setup, place = neighbours.setup_of(mine), neighbours.landed(mine)
     before = queries.trajectory(setup, ("Mine",))
     times = len(asked)
     assert times > 0
     write.save(record("Other", documents=128), data)
     assert queries.trajectory(setup, ("Mine",)).equals(before)
-    assert neighbours.landed(mine)[0] == words
+    assert neighbours.landed(mine).sentence == place.sentence
     assert len(asked) == times
-    assert ("settings" in links["frontier"], "settings" in neighbours.landed(mine)[1]["frontier"]) == (False, True)
+    assert ("settings" in place.setup, "settings" in neighbours.landed(mine).setup) == (False, True)
     write.save(record("Mine", "two", shape=at(0.32, 0.22)), data)
     assert queries.trajectory(setup, ("Mine",))["revision"].unique().sort().to_list() == ["one", "two"]
     write.save(record("Closer", "main", shape=at(0.31, 0.22)), data)
-    assert "Nearest: Closer" in neighbours.landed(mine)[0]
+    assert "Nearest: Closer" in neighbours.landed(mine).sentence
 
 
 def test_own_are_runs_alone_and_a_deleted_one_is_gone(data: Path, record: Callable) -> None:

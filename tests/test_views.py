@@ -84,6 +84,16 @@ def on_page(page: str, params: Mapping[str, Sequence[str]]) -> list[dict]:
     return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
 
 
+def test_every_page_has_a_script_and_every_script_is_a_page() -> None:
+    scripts = [page.script for page in registry.PAGES]
+    assert sorted(scripts) == sorted(f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py"))
+
+
+def test_a_page_is_found_by_its_path_and_the_first_one_by_none() -> None:
+    assert [registry.page(page.slug) for page in registry.PAGES] == list(registry.PAGES)
+    assert registry.page("") is registry.PAGES[0]
+
+
 def test_every_view_has_links_to_be_tested_with() -> None:
     assert set(LINKS) == set(registry.VIEWS)
 

@@ -1,7 +1,8 @@
-"""Where an estimate of one's own landed: its neighbours on the plane, in a sentence, and the links that show it."""
+"""Where an estimate of one's own landed: its neighbours on the plane, in a sentence, and what links to it say."""
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -13,8 +14,23 @@ from dashboard.format import CORRECTIONS, checkpoint_name, order_name, plus_minu
 
 NEAREST = 3
 CORRECTION = "corrected"
-Links = dict[str, dict[str, str | list[str]]]
-"""Path of a page → parameters of a link to it."""
+Parameters = dict[str, str | list[str]]
+"""Parameters of a link, as Streamlit takes them."""
+
+
+@dataclass(frozen=True)
+class Landing:
+    """One estimate on the plane."""
+
+    model: str
+    revision: str
+    title: str | None
+    """Name of its point; None where it has no number on the plane, or a newer estimate replaces it."""
+    nearest: tuple[str, ...]
+    """Models of the nearest points, nearest first."""
+    setup: Parameters
+    """What a link says of the shared controls to show it."""
+    sentence: str
 
 
 def own() -> pl.DataFrame:
@@ -46,16 +62,24 @@ def neighbours(point: Mapping[str, Any], others: pl.DataFrame, count: int = NEAR
     return nearest.unique("model", keep="first", maintain_order=True).head(count)
 
 
-def landed(estimate: Mapping[str, Any]) -> tuple[str, Links]:
-    """:func:`sentence` and :func:`links`, remembered until something else is measured in the same setup."""
+def landed(estimate: Mapping[str, Any]) -> Landing:
+    """Where an estimate lies among the others of its setup; computed again when one of these changes."""
     setup = setup_of(estimate)
     return _landed(queries.version_of(setup), setup.label, _named(setup), estimate["estimate_id"], estimate)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _landed(version: str, label: str, named: bool, estimate_id: str, _row: Mapping[str, Any]) -> tuple[str, Links]:
+def _landed(version: str, label: str, named: bool, estimate_id: str, _row: Mapping[str, Any]) -> Landing:
     # What begins with _ is no part of the key.
-    return sentence(_row), links(_row)
+    setup, (point, others) = setup_of(_row), points_beside(_row)
+    return Landing(
+        model=_row["model"],
+        revision=_row["revision"],
+        title=title(_row) if point else None,
+        nearest=tuple(neighbours(point, others)["model"]) if point else (),
+        setup={"corpus": setup.corpus} | ({"settings": label} if named else {}),
+        sentence=sentence(_row),
+    )
 
 
 def sentence(estimate: Mapping[str, Any]) -> str:
@@ -75,21 +99,6 @@ def sentence(estimate: Mapping[str, Any]) -> str:
     listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
     error = math.hypot(*(standard_error(point, name) or 0.0 for name in ("input", "output")))
     return f"{words} Nearest: {listed}; its own standard error is {error:.4f}."
-
-
-def links(estimate: Mapping[str, Any]) -> Links:
-    """Path of a page → parameters of the link that shows an estimate there, its neighbours beside it."""
-    setup, (point, others) = setup_of(estimate), points_beside(estimate)
-    shared: dict[str, str | list[str]] = {"corpus": setup.corpus}
-    if _named(setup):
-        shared["settings"] = setup.label
-    near = neighbours(point, others)["model"].to_list() if point else []
-    stands_out: dict[str, str | list[str]] = {"points": [title(estimate)]} if point else {}
-    return {
-        "trajectory": {**shared, "models": [estimate["model"], *near], **stands_out},
-        "frontier": shared,
-        "layers": {**shared, "model": estimate["model"], "revision": estimate["revision"]},
-    }
 
 
 def _named(setup: queries.Setup) -> bool:

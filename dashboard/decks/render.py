@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard.decks.store import HOME, Slide
+from dashboard.decks.store import Slide
 from dashboard.export.deck import Shown
 from dashboard.view import View
 from dashboard.views import registry
@@ -22,7 +22,8 @@ def shown(slides: Sequence[Slide], *, dark: bool, site: str = "") -> list[Shown]
 
 def link(slide: Slide, site: str = "") -> str:
     """The address of the view on a slide."""
-    return f"{site}/{'' if slide.page == HOME else slide.page}?{urlencode(slide.query, doseq=True)}"
+    path = "" if slide.page == registry.PAGES[0].slug else slide.page
+    return f"{site}/{path}?{urlencode(slide.query, doseq=True)}"
 
 
 def query(page: str) -> dict[str, list[str]]:

@@ -14,8 +14,6 @@ from softh import access, settings
 from softh.errors import InputError
 
 VERSION = 1
-HOME = "trajectory"
-"""The page that the router opens at no path of its own."""
 LONGEST = 60
 """Characters of a name, and of a deck its slides: what fits a list and a talk."""
 

@@ -13,10 +13,10 @@ from dashboard.controls import axis_ranges, theme
 from dashboard.controls import controls as selection
 from dashboard.controls.point_selection import clicked, of_rows
 from dashboard.data import queries
-from dashboard.decks.store import HOME
 from dashboard.page import export_menu, intro
 from dashboard.server import auth, metrics, streamlit_internals
 from dashboard.view import Empty
+from dashboard.views import registry
 from softh.errors import InputError
 
 CONFIG = {
@@ -43,7 +43,7 @@ def run(page: Page, *, controls: bool) -> None:
 
     Says in a sentence which files are left out, or why there is nothing to show.
     """
-    st.session_state["page"] = page.url_path or HOME
+    st.session_state["page"] = registry.page(page.url_path).slug
     try:
         for problem in queries.problems():
             st.warning(problem, icon=":material/warning:")
@@ -114,5 +114,6 @@ def need_estimates() -> None:
         "A hub id, a folder with a model, or a GGUF file will do, on the text that Python itself ships unless "
         "`--corpus` names another. Reload this page when the command ends: the model is then a point here."
     )
-    st.page_link("pages/analyze.py", label="Or bring a checkpoint here", icon=":material/add_location_alt:")
+    analyze = registry.page("analyze")
+    st.page_link(analyze.script, label="Or bring a checkpoint here", icon=analyze.icon)
     st.stop()

@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard.controls import axis_ranges as axes
 from dashboard.controls import controls, point_selection
 from dashboard.data import quantities, queries, tables
+from dashboard.data.neighbours import Landing, Parameters
 from dashboard.data.quantities import PLANE, Axis
 from dashboard.figures import frontier as frontier_figure
 from dashboard.figures.frontier import Models
@@ -68,6 +69,11 @@ def view(where: Where | None = None) -> View:
         caption=_caption(models, x, y, chosen.view, chosen.setup),
         name="softh-frontier",
     )
+
+
+def link_to(landing: Landing) -> Parameters:
+    """The link that shows the finished models of an estimate's setup."""
+    return landing.setup
 
 
 def _introduction(x: Axis, y: Axis, *, null: bool) -> str:

@@ -6,6 +6,7 @@ import polars as pl
 
 from dashboard.controls import axis_ranges, controls
 from dashboard.data import queries, tables
+from dashboard.data.neighbours import Landing, Parameters
 from dashboard.figures import runs
 from dashboard.format import checkpoint_name, corpus_note, count
 from dashboard.view import View
@@ -30,6 +31,11 @@ def view() -> View:
         caption=_caption(row, shown.row(0, named=True)),
         name="softh-layers",
     )
+
+
+def link_to(landing: Landing) -> Parameters:
+    """The link that shows the layers of an estimate."""
+    return {**landing.setup, "model": landing.model, "revision": landing.revision}
 
 
 def _checkpoint(estimates: pl.DataFrame) -> dict[str, Any]:

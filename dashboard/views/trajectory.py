@@ -9,6 +9,7 @@ from dashboard.controls import axis_ranges, controls, point_selection
 from dashboard.data import phases as boundaries
 from dashboard.data import queries, tables
 from dashboard.data.histories import Runs, gathered, tasks
+from dashboard.data.neighbours import Landing, Parameters
 from dashboard.data.queries import Selection
 from dashboard.data.rows import Against, clock, title
 from dashboard.figures import runs as figures
@@ -76,6 +77,12 @@ def view() -> View:
         name="softh-trajectory",
         notes=(_NO_PHASES,) if phases and null else tuple(each.sentence for each in found),
     )
+
+
+def link_to(landing: Landing) -> Parameters:
+    """The link that shows an estimate beside its neighbours."""
+    point: Parameters = {"points": [landing.title]} if landing.title else {}
+    return {**landing.setup, "models": [landing.model, *landing.nearest], **point}
 
 
 def _runs(estimates: pl.DataFrame) -> Runs:

@@ -9,34 +9,30 @@ import streamlit as st
 from dashboard.controls import controls
 from dashboard.data import neighbours as landing
 from dashboard.data import queries
+from dashboard.data.neighbours import Landing
 from dashboard.format import checkpoint_name
 from dashboard.page import frame
+from dashboard.views import registry
 from dashboard.workspace import score_upload
 from softh import access, settings
 from softh.errors import InputError
 from softh.store import connection, write
 
-PAGES = {
-    "trajectory": ("Trajectory", "timeline"),
-    "frontier": ("Frontier", "scatter_plot"),
-    "layers": ("Layers", "layers"),
-}
-"""Path of a page that shows a point → its name and its icon."""
-
 
 def show(estimate_id: str, *, neighbours: bool = True) -> None:
     """Where one estimate landed, and the pages that show it."""
     if estimate_id in queries.probes()["estimate_id"].to_list():
-        st.page_link("pages/preference.py", label="Preference", icon=":material/thumbs_up_down:")
+        page = registry.page("preference")
+        st.page_link(page.script, label=page.title, icon=page.icon)
         return
     found = landing.own().filter(pl.col("estimate_id") == estimate_id).to_dicts()
     if not found:
         st.caption("Its estimate is no longer among yours: it was deleted, or packed into the database.")
         return
-    words, links = landing.landed(found[0])
+    place = landing.landed(found[0])
     if neighbours:
-        st.markdown(words)
-    _pages(links)
+        st.markdown(place.sentence)
+    _pages(place)
 
 
 def manage() -> None:
@@ -46,9 +42,9 @@ def manage() -> None:
         st.caption("Nothing yet: your estimates, from this page or the command line, are listed here.")
         return
     row = rows[controls.select("Estimate", list(rows), "estimate", where=st.container())]
-    words, links = landing.landed(row)
-    st.markdown(words)
-    _pages(links)
+    place = landing.landed(row)
+    st.markdown(place.sentence)
+    _pages(place)
     _take_away(row)
 
 
@@ -57,10 +53,12 @@ def _title(row: Mapping[str, Any]) -> str:
     return f"{row['model']}, {checkpoint_name(row)} on {row['corpus']} ({made})"
 
 
-def _pages(links: landing.Links) -> None:
+def _pages(place: Landing) -> None:
+    """Links to every page that shows the estimate."""
     with st.container(horizontal=True):
-        for name, (label, icon) in PAGES.items():
-            st.page_link(f"pages/{name}.py", label=label, icon=f":material/{icon}:", query_params=links[name])
+        for page in registry.PAGES:
+            if page.link_to:
+                st.page_link(page.script, label=page.title, icon=page.icon, query_params=page.link_to(place))
 
 
 def _take_away(row: Mapping[str, Any]) -> None:

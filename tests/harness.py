@@ -52,7 +52,7 @@ def serving(data: Path, *options: str, port: int | None = None, log: Path | None
         outputs = {"stdout": said or subprocess.DEVNULL, "stderr": said}
         server = opened.enter_context(subprocess.Popen(command, cwd=ROOT, env=environment, **outputs))
         try:
-            _wait_for(port)
+            wait_for(port)
             yield f"http://localhost:{port}"
         finally:
             server.terminate()
@@ -69,7 +69,8 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-def _wait_for(port: int, seconds: float = 60) -> None:
+def wait_for(port: int, seconds: float = 60) -> None:
+    """Return once something listens on a port of this machine."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         with socket.socket() as probe:

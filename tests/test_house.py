@@ -22,8 +22,6 @@ CORE = {
     "polars", "accelerate", "tokenizers", "statsmodels", "triton",
 }  # fmt: skip
 PAGES = {"plotly", "polars", "streamlit"}
-SPELT = {"python-pptx": "pptx", "fonttools": "fontTools", "prometheus-client": "prometheus_client"}
-"""Packages that are imported by another name."""
 OURS = {"softh", "dashboard", "pages", "app", "server", "zoo", "benchmarks", "tests"}
 
 # Package → what its files may import besides the standard library and each other. A file of the top level of softh or
@@ -200,22 +198,6 @@ def test_every_requirement_is_pinned_and_justified(name: str) -> None:
         assert equals, f"{line} is not pinned"
         assert re.fullmatch(r"\d[\w.]*", version), line
         assert f"`{package}`" in decisions, f"{package} has no line in docs/decisions.md"
-
-
-def test_what_is_imported_is_required_and_what_is_required_is_imported() -> None:
-    names = {name.split(".")[0] for path in source_files("softh", "dashboard", "pages") for name in imported(path)}
-    packages = {
-        line.partition("==")[0]
-        for name in ("requirements.txt", "requirements-scale.txt")
-        for line in requirements(name)
-    }
-    # Triton comes with every build of torch for a GPU, at the version torch pins; nothing imports it without a GPU.
-    # transformers asks accelerate to place a model on several devices, fonttools asks brotli to read a web font,
-    # Streamlit asks Authlib and httpx to sign somebody in and runs on uvloop where it is installed, fsspec asks s3fs
-    # for what is on S3; nobody imports them.
-    unnamed = {"accelerate", "brotli", "Authlib", "httpx", "s3fs", "uvloop"}
-    packages = {SPELT.get(package, package) for package in packages - unnamed}
-    assert packages == names - OURS - {"triton"} - set(sys.stdlib_module_names)
 
 
 def words_of_the_command_line() -> list[str]:

@@ -58,8 +58,8 @@ class Gguf(WeightsFormat):
         """Metadata and extents of the tensors. Errors: InputError, also where the package gguf is not installed."""
         try:
             from softh.checkpoints.gguf_header import parse_gguf
-        except ModuleNotFoundError as error:
-            raise missing_extra(f"The GGUF file of {files.source}", error.name, "gguf") from None
+        except ModuleNotFoundError:
+            raise missing_extra(f"The GGUF file of {files.source}", "gguf", "gguf") from None
         (name,) = names
         size = files.sizes[name]
         for count in _HEADS:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from softh import settings
 from softh.cli import backup, doctor, jobs, preference, preference_tables, scores, sweep, tables
+from softh.cli.app import serve
 from softh.cli.progress_bar import Bar
 from softh.errors import InputError
 from softh.spec import EstimateSpec
@@ -157,6 +158,7 @@ app.command("submit")(jobs.submitter(estimate, _spec))
 app.command("worker")(jobs.worker)
 app.command("jobs")(jobs.list_jobs)
 app.command("cancel")(jobs.cancel)
+app.command("app")(serve)
 
 
 def _compute(spec: EstimateSpec, device: str, *, loss: bool) -> dict[str, Any]:

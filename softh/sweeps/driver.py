@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from softh.checkpoints import hub
-from softh.errors import InputError
+from softh.errors import InputError, missing_extra
 from softh.progress import Progress
 from softh.spec import EstimateSpec
 from softh.store import read, write
@@ -117,10 +117,7 @@ def _engine(way: Way) -> engines.Engine:
         if way.engine == "slurm":
             return clusters.Slurm(way.device, way.partition, way.gpus, free=way.free)
     except ImportError as error:
-        raise InputError(
-            f"The engine {way.engine} needs the package {error.name}, which is not installed: "
-            "say `pip install -r requirements-scale.txt`."
-        ) from None
+        raise missing_extra(f"The engine {way.engine}", error.name, "scale") from None
     except ConnectionError as error:
         raise InputError(
             f"No Ray cluster answers at {way.address} ({error}): start one with `ray start --head`."

@@ -15,9 +15,9 @@ st.set_page_config(page_title="softh", page_icon=str(Path(dashboard.__file__).wi
 pages = [
     st.Page(page.script, title=page.title, icon=page.icon, default=page is registry.PAGES[0]) for page in registry.PAGES
 ]
-if not auth.welcome():
+if not auth.require_login():
     st.navigation(pages, position="hidden")
     st.stop()
 page = st.navigation(pages, expanded=True)
-job_panel.look()
+job_panel.poll()
 frame.run(page, controls=registry.page(page.url_path).shared_controls)

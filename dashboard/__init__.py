@@ -1,5 +1,18 @@
-"""What the pages share: selection, queries, figures and words. Never imports torch or transformers."""
+"""The application: data, views, figures, exports and pages of the dashboard. Never imports torch or transformers."""
 
-from dashboard.server import malloc
+import ctypes
+import sys
+from contextlib import suppress
 
-malloc.share()  # before the first of the libraries that start threads
+_M_ARENA_MAX = -8
+"""Of glibc's malloc.h."""
+
+
+def _limit_arenas() -> None:
+    """Limit glibc to two malloc arenas; otherwise each thread of a session may get its own and memory never shrinks."""
+    if sys.platform == "linux":
+        with suppress(AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+
+
+_limit_arenas()  # before the first of the libraries that start threads

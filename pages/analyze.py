@@ -13,17 +13,17 @@ st.markdown(
     "measured on a text, in a process of its own; minutes later it is a point on every page, among its neighbours."
 )
 
-with frame.sentences():
+with frame.errors_in_place():
     if auth.may_change():
         estimate_form.form()
 
 if not auth.read_only():
     st.subheader("Jobs")
-    with frame.sentences():
+    with frame.errors_in_place():
         job_panel.panel(my_estimates.show)
 
 st.subheader("Your estimates")
-with frame.sentences():
+with frame.errors_in_place():
     my_estimates.manage()
-with frame.sentences():
+with frame.errors_in_place():
     my_uploads.manage()

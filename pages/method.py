@@ -2,15 +2,15 @@
 
 import streamlit as st
 
-from dashboard.controls import browser, theme
+from dashboard.controls import browser
 from dashboard.data import queries, tables
 from dashboard.figures import sensitivity
 from dashboard.format import CORPORA
-from dashboard.page import frame, intro
+from dashboard.page import frame
 
 frame.enter()
 st.title("What is measured, and where do the numbers come from?")
-intro.draw(always=True)
+frame.introduction(always=True)
 
 st.header("Definitions")
 st.markdown(browser.asset("method/definitions.md"))
@@ -30,7 +30,7 @@ if found := sensitivity.results():
         "Complexity less its null, which is dotted; bars are one standard error over draws."
     )
     for setting, meaning in sensitivity.SWEPT.items():
-        frame.picture(sensitivity.curves(found, setting, "input", dark=theme.dark()), f"sweep {setting}")
+        frame.picture(sensitivity.curves(found, setting, "input", dark=browser.dark()), f"sweep {setting}")
         st.caption(meaning)
     agreement = sensitivity.agreement(found)
     st.markdown("Kendall's tau between the order at each setting and at the base one; three models are few.")

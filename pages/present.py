@@ -10,7 +10,7 @@ frame.enter()
 st.title("Which figures tell your story?")
 
 may_change = auth.may_change()
-name = controls.choose()
+name = controls.choose_deck()
 if name is None:
     frame.need_estimates()
     st.info("There is no deck yet.", icon=":material/flag:")
@@ -22,26 +22,25 @@ if name is None:
     )
     st.stop()
 
-content = store.load(name)
-st.markdown(f"**{name}**, {len(content)} {'slide' if len(content) == 1 else 'slides'}")
-if not content:
-    controls.show(name, content, 0)
+slides = store.load(name)
+st.markdown(f"**{name}**, {len(slides)} {'slide' if len(slides) == 1 else 'slides'}")
+if not slides:
+    controls.deck_bar(name, slides, 0)
     st.info("This deck is empty: above a figure take **Export → Add this figure**.", icon=":material/flag:")
     st.stop()
 
 bar = st.container()
 left, right = st.columns([3, 8], gap="medium")
 with left:
-    at = controls.place(content)
+    number = controls.choose_slide(slides)
 with bar:
-    controls.show(name, content, at)
+    controls.deck_bar(name, slides, number)
 with right:
-    slide = content[at]
-    controls.words(name, at, slide)
-    shown = controls.rebuilt(slide)
-    controls.order(name, at, len(content), shown.link)
-    if shown.problem:
-        st.warning(shown.problem, icon=":material/link_off:")
-    for number, figure in enumerate(shown.figures):
-        frame.picture(figure, f"slide-{number}")
-    st.caption(shown.caption)
+    controls.edit_text(name, number, slides[number])
+    slide = controls.rendered(slides[number])
+    controls.edit_order(name, number, len(slides), slide.link)
+    if slide.problem:
+        st.warning(slide.problem, icon=":material/link_off:")
+    for position, figure in enumerate(slide.figures):
+        frame.picture(figure, f"slide-{position}")
+    st.caption(slide.caption)

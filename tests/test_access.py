@@ -121,9 +121,9 @@ def test_read_only_refuses_every_change_and_writes_nothing(
         lambda: write.save_scores([SCORE], data),
         lambda: write.remove(data, run.stem),
         lambda: write.pack(data),
-        lambda: store.add("other", store.Slide("layers", {})),
+        lambda: store.add_slide("other", store.Slide("layers", {})),
         lambda: store.save(deck, []),
-        lambda: store.remove(deck),
+        lambda: store.delete(deck),
     ):
         with pytest.raises(InputError, match="This server only shows"):
             attempt()

@@ -41,7 +41,7 @@ def test_a_deck_comes_back_as_it_was_written(data: Path) -> None:
 
 
 def test_a_deck_holds_links_and_no_numbers(data: Path) -> None:
-    store.add("talk", HERE)
+    store.add_slide("talk", HERE)
     content = json.loads((data / "decks" / "talk.json").read_text(encoding="utf-8"))
     [slide] = content["slides"]
     assert set(slide) == {"page", "query", "figure", "title", "note"}
@@ -51,31 +51,31 @@ def test_a_deck_holds_links_and_no_numbers(data: Path) -> None:
 @pytest.mark.parametrize("name", ["../../evil", "/etc/passwd", "a\x00b", "..", "C:\\deck", "talk.json", "über uns"])
 def test_no_name_leads_out_of_the_folder(name: str, data: Path) -> None:
     with suppress(InputError):  # a name without a letter or digit is refused
-        store.add(name, HERE)
+        store.add_slide(name, HERE)
     assert {path.parent for path in data.rglob("*") if path.is_file()} <= {data / "decks"}
     assert list(data.parent.glob("*.json")) == []
 
 
 def test_a_name_without_letters_is_refused_in_a_sentence(data: Path) -> None:
     with pytest.raises(InputError, match="needs a name with letters"):
-        store.add("///", HERE)
+        store.add_slide("///", HERE)
 
 
 def test_slides_move_change_and_go(data: Path) -> None:
     for title in "abc":
-        store.add("talk", Slide("layers", {}, title=title))
-    assert store.move("talk", 2, -1) == 1
-    assert store.move("talk", 0, -1) == 0
-    store.put("talk", 0, Slide("layers", {}, title="A"))
-    store.drop("talk", 2)
+        store.add_slide("talk", Slide("layers", {}, title=title))
+    assert store.move_slide("talk", 2, -1) == 1
+    assert store.move_slide("talk", 0, -1) == 0
+    store.replace_slide("talk", 0, Slide("layers", {}, title="A"))
+    store.remove_slide("talk", 2)
     assert [slide.title for slide in store.load("talk")] == ["A", "c"]
-    store.remove("talk")
+    store.delete("talk")
     assert store.names() == []
 
 
 def test_readers_who_add_at_once_lose_nothing(data: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda i: store.add("talk", Slide("layers", {}, title=str(i))), range(24)))
+        list(pool.map(lambda i: store.add_slide("talk", Slide("layers", {}, title=str(i))), range(24)))
     assert sorted(int(slide.title) for slide in store.load("talk")) == list(range(24))
     assert not list((data / "decks").glob(".*"))
 
@@ -83,11 +83,11 @@ def test_readers_who_add_at_once_lose_nothing(data: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("no json", "is no deck that can be read"),
-        ("[]", "is no deck that can be read"),
+        ("no json", "is not a deck that can be read"),
+        ("[]", "is not a deck that can be read"),
         ('{"version": 99, "slides": []}', "upgrade softh"),
-        ('{"version": 1, "slides": [{"page": "layers"}]}', "is no link to a view"),
-        ('{"version": 1, "slides": [7]}', "is no link to a view"),
+        ('{"version": 1, "slides": [{"page": "layers"}]}', "is not a link to a view"),
+        ('{"version": 1, "slides": [7]}', "is not a link to a view"),
     ],
 )
 def test_a_damaged_deck_is_a_sentence(text: str, words: str, data: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_deck_that_is_not_there_is_a_sentence(data: Path) -> None:
 
 
 def test_a_slide_shows_what_its_link_says(run: Path) -> None:
-    one, whole = render.shown([HERE, Slide("trajectory", HERE.query, None, "Mine", "note")], dark=False)
+    one, whole = render.render([HERE, Slide("trajectory", HERE.query, None, "Mine", "note")], dark=False)
     assert (len(one.figures), len(whole.figures)) == (1, 2)
     assert "order 2" in one.figures[0].layout.meta["alt"]
     assert (whole.title, whole.note) == ("Mine", "note")
@@ -115,7 +115,7 @@ def test_a_figure_that_has_a_title_of_its_own_gives_it_to_its_slide(monkeypatch:
     view = View("One", {"named": named, "other": other}, rows=nothing, data=nothing, caption="", name="x")
     monkeypatch.setattr(registry, "build", lambda *_, **__: (view, []))
     wanted = [Slide("layers", {}, figure) for figure in ("named", "other", None)]
-    found = render.shown([*wanted, Slide("layers", {}, "named", "Mine")], dark=False)
+    found = render.render([*wanted, Slide("layers", {}, "named", "Mine")], dark=False)
     assert [shown.title for shown in found] == ["All", "One", "One", "Mine"]
 
 
@@ -130,12 +130,12 @@ def test_a_figure_that_has_a_title_of_its_own_gives_it_to_its_slide(monkeypatch:
     ],
 )
 def test_what_is_gone_is_a_sentence_and_the_rest_works(slide: Slide, words: str, run: Path) -> None:
-    gone, there = render.shown([slide, HERE], dark=False)
+    gone, there = render.render([slide, HERE], dark=False)
     assert words in gone.problem
     assert not gone.figures
     assert there.figures
 
 
 def test_without_tables_every_slide_says_so(data: Path) -> None:
-    [shown] = render.shown([HERE], dark=False)
+    [shown] = render.render([HERE], dark=False)
     assert "no estimates yet" in shown.problem

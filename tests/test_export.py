@@ -12,12 +12,11 @@ import pytest
 from pptx import Presentation
 
 from dashboard.data.rows import View
-from dashboard.export import deck, files, pdf
-from dashboard.export.deck import Shown
+from dashboard.export import html, pdf, powerpoint, tables
+from dashboard.export.contents import PRESETS, DeckExport, FigureExport, RenderedSlide, Size, as_seen
+from dashboard.export.formats import FORMATS, file_stem
 from dashboard.export.from_plotly import charts
-from dashboard.export.powerpoint import pptx
-from dashboard.export.pptx_axes import nice
-from dashboard.export.sizes import PRESETS, Size
+from dashboard.export.pptx_chart import round_limits
 from dashboard.figures import runs
 from dashboard.figures.curves import Along, trajectory_curves
 from dashboard.figures.template import DARK, LIGHT
@@ -51,6 +50,10 @@ def curves(rows: pl.DataFrame) -> go.Figure:
     return trajectory_curves(rows, SHOWN, NAMES, Along("tokens"))
 
 
+def exported(figure: go.Figure, rows: pl.DataFrame | None = None, title: str = "title") -> FigureExport:
+    return FigureExport(figure, Size(700, 560), LIGHT, title, rows)
+
+
 def wanted(rows: pl.DataFrame, model: str) -> pl.DataFrame:
     return SHOWN.of(rows).filter(pl.col("model") == model).sort("tokens")
 
@@ -59,29 +62,29 @@ def test_a_column_of_a_journal_is_as_wide_as_it_says_and_its_text_legible() -> N
     for name, width in (("Single column", 85), ("Double column", 180)):
         size = PRESETS[name].size(Size(640, 560))
         assert size.inches[0] * 25.4 == pytest.approx(width)
-        smallest = min(map(float, re.findall(r"text ([\d.]+)–", PRESETS[name].words(Size(640, 560)))))
+        smallest = min(map(float, re.findall(r"text ([\d.]+)–", PRESETS[name].describe(Size(640, 560)))))
         assert smallest >= 5
     assert PRESETS["As seen"].size(Size(640, 560)) == Size(640, 560)
     assert PRESETS["Slide 16:9"].size(Size(1, 1)).inches == pytest.approx((40 / 3, 7.5))
 
 
 def test_the_data_behind_a_figure_are_its_points(plane: go.Figure, rows: pl.DataFrame) -> None:
-    behind = files.behind(plane, None)
+    behind = tables.rows_behind(exported(plane))
     run = behind.filter(pl.col("series") == "Run")
     assert run["x"].to_list() == wanted(rows, "Run")["input"].to_list()
     assert run["estimate_id"].to_list() == wanted(rows, "Run")["estimate_id"].to_list()
-    assert files.behind(plane, rows) is rows
+    assert tables.rows_behind(exported(plane, rows)) is rows
 
 
-def test_csv_and_parquet_hold_the_same_rows(rows: pl.DataFrame) -> None:
+def test_csv_and_parquet_hold_the_same_rows(plane: go.Figure, rows: pl.DataFrame) -> None:
     flat = rows.select(pl.exclude([name for name, kind in rows.schema.items() if kind.is_nested()]))
-    back = pl.read_csv(files.csv(rows), infer_schema_length=None)
+    back = pl.read_csv(tables.csv(exported(plane, rows)), infer_schema_length=None)
     assert back["input"].to_list() == rows["input"].to_list()
-    assert pl.read_parquet(io.BytesIO(files.parquet(flat))).equals(flat)
+    assert pl.read_parquet(io.BytesIO(tables.parquet(exported(plane, flat)))).equals(flat)
 
 
 def test_a_page_has_all_it_needs_inside_and_may_ask_no_network(plane: go.Figure) -> None:
-    page = files.html(plane, "#FFFFFF", "a </title> & more").decode()
+    page = html.figure(exported(plane, title="a </title> & more")).decode()
     assert "default-src 'none'" in page
     assert "a &lt;/title&gt; &amp; more" in page
     assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=", page[:2_000])
@@ -91,33 +94,43 @@ def test_a_page_has_all_it_needs_inside_and_may_ask_no_network(plane: go.Figure)
 
 def test_words_in_a_figure_cannot_end_its_script(plane: go.Figure) -> None:
     plane.update_layout(meta={"alt": "</script><script>alert(1)</script>"})
-    assert "<script>alert" not in files.html(plane, "#FFFFFF", "title").decode()
+    assert "<script>alert" not in html.figure(exported(plane)).decode()
 
 
 def test_what_was_zoomed_and_hidden_is_exported_so(plane: go.Figure) -> None:
     seen = {"ranges": {"xaxis": [0.1, 0.2], "paper_bgcolor": "red"}, "hidden": [0]}
-    shown = files.as_seen(plane, seen)
+    shown = as_seen(plane, seen)
     assert list(shown.layout.xaxis.range) == [0.1, 0.2]
     assert shown.layout.paper_bgcolor is None
     assert shown.data[0].visible == "legendonly"
     assert plane.data[0].visible is None
 
 
-def test_a_still_has_no_buttons(plane: go.Figure) -> None:
+def test_what_is_printed_has_no_buttons(plane: go.Figure) -> None:
     plane.update_layout(sliders=[{}], updatemenus=[{}])
-    assert not {"sliders", "updatemenus"} & set(files.still(plane)["layout"])
+    assert not {"sliders", "updatemenus"} & set(html.without_controls(plane)["layout"])
 
 
-def test_without_a_browser_pdf_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_browser_pdf_says_what_to_install(plane: go.Figure, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("BROWSER_PATH", raising=False)
+    assert "apt install chromium" in pdf.missing()
     with pytest.raises(InputError, match="apt install chromium"):
-        pdf.pdf(b"", (1, 1))
+        pdf.figure(exported(plane))
+
+
+def test_every_format_has_one_writer_and_an_ending_of_its_own() -> None:
+    for target in FORMATS:
+        assert (target.browser_scale is None) != (target.figure is None and target.deck is None), target.label
+    for kind in ("figure", "deck"):
+        endings = [target.suffix for target in FORMATS if getattr(target, kind)]
+        assert len(set(endings)) == len(endings)
+        assert {"pdf", "html"} < set(endings)
 
 
 @pytest.mark.parametrize("text", ["../../etc/passwd", "a/b", "C:\\x", "Plane, order 1!"])
 def test_a_file_name_has_no_path_in_it(text: str) -> None:
-    assert re.fullmatch(r"[a-z0-9-]+", files.stem(text))
+    assert re.fullmatch(r"[a-z0-9-]+", file_stem(text))
 
 
 def test_a_plane_is_read_back_with_its_errors_labels_and_bound(plane: go.Figure, rows: pl.DataFrame) -> None:
@@ -145,8 +158,8 @@ def test_curves_are_read_back_as_counts_with_bands_as_errors(curves: go.Figure, 
     assert run.y_error == pytest.approx(errors)
 
 
-def deck_of(*shown: Shown) -> Presentation:
-    return Presentation(io.BytesIO(pptx("talk", shown, LIGHT)))
+def deck_of(*slides: RenderedSlide) -> Presentation:
+    return Presentation(io.BytesIO(powerpoint.deck(DeckExport("talk", slides, LIGHT))))
 
 
 def native(slide) -> list:
@@ -156,7 +169,7 @@ def native(slide) -> list:
 def test_powerpoint_has_native_charts_whose_values_equal_the_rows(
     plane: go.Figure, curves: go.Figure, rows: pl.DataFrame
 ) -> None:
-    opened = deck_of(Shown("Both", "note", (plane, curves)))
+    opened = deck_of(RenderedSlide("Both", "note", (plane, curves)))
     charts_of = native(opened.slides[0])
     assert len(charts_of) == 5
     run = next(series for series in charts_of[0].plots[0].series if series.name == "Run")
@@ -169,7 +182,7 @@ def test_powerpoint_has_native_charts_whose_values_equal_the_rows(
 
 
 def test_powerpoint_keeps_colours_and_alt_text(plane: go.Figure) -> None:
-    opened = deck_of(Shown("Plane", "", (plane,)))
+    opened = deck_of(RenderedSlide("Plane", "", (plane,)))
     [frame] = [shape for shape in opened.slides[0].shapes if shape.has_chart]
     done = next(series for series in frame.chart.plots[0].series if series.name == "Done")
     colour, _ = runs.style("Done", NAMES, LIGHT)
@@ -178,7 +191,7 @@ def test_powerpoint_keeps_colours_and_alt_text(plane: go.Figure) -> None:
 
 
 def test_a_logarithmic_axis_stays_one_in_powerpoint(curves: go.Figure) -> None:
-    last = native(deck_of(Shown("", "", (curves,))).slides[0])[-1]
+    last = native(deck_of(RenderedSlide("", "", (curves,))).slides[0])[-1]
     assert last.category_axis._element.find("{*}scaling/{*}logBase").get("val") == "10"
     assert "0 stands at" in last.category_axis.axis_title.text_frame.text
 
@@ -188,7 +201,7 @@ def test_words_along_an_axis_are_labels_and_a_falling_axis_falls() -> None:
     rows.update_layout(
         meta={"alt": "rows"}, yaxis={"range": [1.5, -0.5], "tickvals": [0, 1], "ticktext": ["one", "two"]}
     )
-    [drawn] = native(deck_of(Shown("", "", (rows,))).slides[0])
+    [drawn] = native(deck_of(RenderedSlide("", "", (rows,))).slides[0])
     named = next(series for series in drawn.plots[0].series if series.name == "rows")
     assert [named.points[i].data_label.text_frame.text for i in (0, 1)] == ["one", "two"]
     assert drawn.value_axis.reverse_order
@@ -202,7 +215,7 @@ def test_words_as_positions_are_numbers_with_names() -> None:
     [chart] = charts(rows)
     assert chart.data[0].y == (0.0, 1.0)
     assert chart.y.names == ((0, "one"), (1, "two"))
-    assert chart.y.falling
+    assert chart.y.reversed
 
 
 def test_an_interval_that_leans_keeps_both_of_its_lengths() -> None:
@@ -210,14 +223,14 @@ def test_an_interval_that_leans_keeps_both_of_its_lengths() -> None:
     rows = go.Figure(
         go.Scatter(x=[0.0, 1.0], y=[0.0, 1.0], name="a", error_x=leaning), layout={"meta": {"alt": "rows"}}
     )
-    [drawn] = native(deck_of(Shown("", "", (rows,))).slides[0])
+    [drawn] = native(deck_of(RenderedSlide("", "", (rows,))).slides[0])
     [bars] = drawn.plots[0].series[0]._element.findall("{*}errBars")
     lengths = {name: [float(v.text) for v in bars.findall(f"{{*}}{name}//{{*}}v")] for name in ("plus", "minus")}
     assert lengths == {"plus": [0.2, 0.1], "minus": [0.4, 0.3]}
 
 
 def test_what_is_gone_is_a_sentence_on_its_slide(plane: go.Figure) -> None:
-    opened = deck_of(Shown("Gone", "", (), problem="The model is gone."), Shown("There", "", (plane,)))
+    opened = deck_of(RenderedSlide("Gone", "", (), problem="The model is gone."), RenderedSlide("There", "", (plane,)))
     assert "The model is gone." in [shape.text_frame.text for shape in opened.slides[0].shapes if shape.has_text_frame]
     assert len(native(opened.slides[1])) == 1
 
@@ -228,7 +241,7 @@ def test_a_row_without_an_interval_has_no_error_bar_and_no_word_that_is_no_numbe
         go.Scatter(x=[0.5, 1.0], y=["a", "b"], name="a", error_x=missing, error_y={"array": [np.nan, np.nan]}),
         layout={"meta": {"alt": "rows"}},
     )
-    [drawn] = native(deck_of(Shown("", "", (rows,))).slides[0])
+    [drawn] = native(deck_of(RenderedSlide("", "", (rows,))).slides[0])
     assert b"nan" not in drawn.part.blob.lower()
     [bars] = next(s for s in drawn.plots[0].series if s.name == "a")._element.findall("{*}errBars")
     assert [float(v.text) for v in bars.findall("{*}plus//{*}v")] == [0.2, 0.0]
@@ -251,7 +264,9 @@ def test_lines_across_a_whole_axis_and_the_edges_of_an_area_are_drawn() -> None:
 
 
 def test_the_deck_of_html_holds_every_slide_in_the_inks_of_its_theme(plane: go.Figure) -> None:
-    page = deck.html("talk", [Shown("One", "first", (plane,)), Shown("Two", "", ())], DARK).decode()
+    page = html.deck(
+        DeckExport("talk", [RenderedSlide("One", "first", (plane,)), RenderedSlide("Two", "", ())], DARK)
+    ).decode()
     drawing = json.loads(re.search(r"^const deck = (.*)$", page, re.MULTILINE)[1])
     assert [slide["title"] for slide in drawing["slides"]] == ["One", "Two"]
     assert drawing["inks"]["ground"] == DARK.background
@@ -260,8 +275,8 @@ def test_the_deck_of_html_holds_every_slide_in_the_inks_of_its_theme(plane: go.F
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 0.347), (-0.02, 0.33), (0.0, 0.0), (3.0, 3.1), (0, 31)])
 def test_round_limits_hold_all_and_are_few_steps_apart(low: float, high: float) -> None:
-    first, last, step = nice(low, high)
+    first, last, step = round_limits(low, high)
     assert first <= low + 1e-9
     assert last >= high - 1e-9
-    assert nice(low, high, slack=0.25)[1] >= high - 0.25 * step
+    assert round_limits(low, high, slack=0.25)[1] >= high - 0.25 * step
     assert 1 <= round((last - first) / step) <= 7

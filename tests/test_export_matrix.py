@@ -7,14 +7,14 @@ import pytest
 from pptx import Presentation
 from pptx.util import Inches, Pt
 
-from dashboard.export.deck import Shown
-from dashboard.export.powerpoint import pptx
+from dashboard.export import powerpoint
+from dashboard.export.contents import DeckExport, RenderedSlide
 from dashboard.figures.template import LIGHT
 
 
 def opened(*figures: go.Figure) -> Presentation:
     """A deck of one slide, read again."""
-    return Presentation(io.BytesIO(pptx("talk", [Shown("", "", figures)], LIGHT)))
+    return Presentation(io.BytesIO(powerpoint.deck(DeckExport("talk", [RenderedSlide("", "", figures)], LIGHT))))
 
 
 def matrix(columns: int = 2) -> go.Figure:

@@ -81,7 +81,7 @@ TABLE: dict[str, set[str]] = {
     },
     "dashboard.decks": {
         "dashboard.controls", "dashboard.export", "dashboard.figures", "dashboard.view", "dashboard.views",
-        "softh.access", "softh.errors", "softh.settings", *PAGES,
+        "softh.access", "softh.errors", "softh.settings", "softh.store", *PAGES,
     },
     "dashboard.server": {
         "dashboard.format", "softh.access", "softh.errors", "softh.jobs", "softh.settings", "softh.store", "starlette",
@@ -97,7 +97,7 @@ TABLE: dict[str, set[str]] = {
         "dashboard.views", "softh.access", "softh.checkpoints", "softh.cost", "softh.errors", "softh.jobs",
         "softh.preference", "softh.scores", "softh.settings", "softh.spec", "softh.store", "softh.uploads", *PAGES,
     },
-    "dashboard.__init__": {"dashboard.server"},
+    "dashboard.__init__": set(),
     "pages": {"dashboard", "streamlit"},
     "app": {"dashboard", "streamlit"},
     "server": {"dashboard", "softh.logs", "starlette", "streamlit"},

@@ -292,7 +292,7 @@ def test_a_click_chooses_and_lets_go(monkeypatch):
     monkeypatch.setattr(st, "session_state", state)
     for identity, expected in (("id2", ["A, step 1", "A, step 2"]), ("id1", ["A, step 2"]), ("else", ["A, step 2"])):
         state["plane"] = {"selection": {"points": [{"customdata": [identity, "card"]}]}}
-        points.clicked("plane")
+        points.toggle_clicked("plane")
         assert state["points"] == expected
 
 

@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard.controls import controls
+from dashboard.controls import controls, links, session
 from dashboard.data import phases
 from dashboard.view import Empty
 from dashboard.views import registry
@@ -181,7 +181,7 @@ def test_every_kind_of_control_reads_a_link_and_falls_back() -> None:
         "high": ["7"],
         "find": ["x y "],
     }
-    with controls.from_link(params) as link:
+    with links.from_link(params) as link:
         assert controls.segments("Few", ["a", "b"], "few") == "b"
         assert controls.slider("Scale", ["a", "b"], "scale", default="b") == "b"
         assert controls.toggle("On", "on") is True
@@ -228,14 +228,20 @@ def test_a_control_on_a_page_reads_a_link_as_a_view_does(params: dict[str, list[
         app.query_params[key] = value
     app.run()
     assert not app.exception
-    with controls.from_link(params) as link:
-        expected = [
-            controls.segments("Few", ["a", "b"], "few"),
-            controls.slider("Scale", ["a", "b", "c"], "scale", default="c"),
-            controls.toggle("On", "on"),
-            controls.number("Low", "low", low=0, high=1),
-            controls.text("Find", "find"),
-            controls.several("Many", ["a", "b", "c"], "many", default=["a"]),
-        ]
-    assert app.markdown[0].value == repr(expected)
+    with links.from_link(params) as link:
+        assert app.markdown[0].value == repr(values())
     assert [note.value for note in app.info] == link.notes
+    with links.from_link(app.session_state[session.PARAMETERS.key]) as link:  # the link that the page makes of itself
+        assert app.markdown[0].value == repr(values())
+    assert link.notes == []
+
+
+def values() -> list:
+    return [
+        controls.segments("Few", ["a", "b"], "few"),
+        controls.slider("Scale", ["a", "b", "c"], "scale", default="c"),
+        controls.toggle("On", "on"),
+        controls.number("Low", "low", low=0, high=1),
+        controls.text("Find", "find"),
+        controls.several("Many", ["a", "b", "c"], "many", default=["a"]),
+    ]

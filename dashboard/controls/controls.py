@@ -2,34 +2,30 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.controls import theme
-from dashboard.controls.links import asked, current, from_link, listed, note
+from dashboard.controls import links, session
+from dashboard.controls.links import current, note, requested, shortened
 from dashboard.data import queries
 from dashboard.data.queries import Selection
 from dashboard.data.rows import View
 from dashboard.format import CORRECTIONS, ORDERS
 from dashboard.view import Empty
 
-__all__ = [
-    "draw", "from_link", "group", "number", "radio", "segments", "select", "several", "shared", "slider",
-    "text",
-    "toggle",
-]  # fmt: skip
+T = TypeVar("T", str, bool, float | None, list[str])
 
 
 def draw() -> None:
     """The shared controls, in the sidebar: corpus, settings, n-gram order and correction."""
-    st.session_state["selection"] = _shared()
+    session.SELECTION.set(_shared())
 
 
 def shared() -> Selection:
     """What the shared controls say."""
-    return _shared() if current() else st.session_state["selection"]
+    return (None if current() else session.SELECTION.get()) or _shared()
 
 
 def _shared() -> Selection:
@@ -44,8 +40,7 @@ def _shared() -> Selection:
     setup = of_corpus[label]
     order = segments("n-gram order", [str(order) for order in setup.orders], "order", help=_ORDERS_HELP)
     correction = segments("Correction", list(CORRECTIONS), "correction", help=_CORRECTIONS_HELP)
-    link = current()
-    return Selection(setup, View(int(order), correction, link.dark if link else theme.dark()))
+    return Selection(setup, View(int(order), correction, links.dark()))
 
 
 def select(
@@ -62,7 +57,7 @@ def select(
     if current():
         return value
     # Without an index of its own the control writes every value into the URL, so that a link outlives new tables.
-    return _at(where).selectbox(label, options, None, key=key, bind="query-params", help=help) or value
+    return _drawn(key, _at(where).selectbox(label, options, None, key=key, bind="query-params", help=help) or value)
 
 
 def segments(
@@ -78,8 +73,9 @@ def segments(
     value = _one(key, options, default or options[0])
     if current():
         return value
-    of = _at(where)
-    return of.segmented_control(label, options, key=key, bind="query-params", required=True, help=help) or value
+    place = _at(where)
+    chosen = place.segmented_control(label, options, key=key, bind="query-params", required=True, help=help)
+    return _drawn(key, chosen or value)
 
 
 def radio(
@@ -89,7 +85,8 @@ def radio(
     value = _one(key, options, options[0])
     if current():
         return value
-    return _at(where).radio(label, options, key=key, bind="query-params", captions=captions) or value
+    chosen = _at(where).radio(label, options, key=key, bind="query-params", captions=captions)
+    return _drawn(key, chosen or value)
 
 
 def slider(
@@ -103,11 +100,11 @@ def slider(
 ) -> str:
     """One of several options in their order; its default stands for itself in a link."""
     usual = default or options[0]
-    value = _one(key, options, usual, hold=False)
+    value = _one(key, options, usual, set_control=False)
     if current():
         return value
     # This control leaves the URL at its default, so that the default has to be its own.
-    return _at(where).select_slider(label, options, usual, key=key, bind="query-params", help=help)
+    return _drawn(key, _at(where).select_slider(label, options, usual, key=key, bind="query-params", help=help))
 
 
 def several(
@@ -123,7 +120,7 @@ def several(
     value = _many(key, options, default)
     if current():
         return value
-    return _at(where).multiselect(label, options, key=key, bind="query-params", help=help)
+    return _drawn(key, _at(where).multiselect(label, options, key=key, bind="query-params", help=help))
 
 
 def toggle(
@@ -135,16 +132,16 @@ def toggle(
     where: DeltaGenerator | None = None,
 ) -> bool:
     """Yes or no; in a link `true` or `false`."""
-    words = {"true": True, "false": False}
-    wanted = asked(key)
-    if unknown := [word for word in wanted if word not in words]:
-        note(key, unknown, list(words), str(default).lower())
-    value = words.get(wanted[-1], default) if wanted else default
+    meanings = {"true": True, "false": False}
+    wanted = requested(key)
+    if unknown := [word for word in wanted if word not in meanings]:
+        note(key, unknown, list(meanings), str(default).lower())
+    value = meanings.get(wanted[-1], default) if wanted else default
     if current():
         return value
     if not default:
         st.session_state[key] = st.session_state.get(key, value)  # as in `text`
-    return _at(where).toggle(label, default, key=key, bind="query-params", help=help)
+    return _drawn(key, _at(where).toggle(label, default, key=key, bind="query-params", help=help))
 
 
 def number(
@@ -158,7 +155,7 @@ def number(
     where: DeltaGenerator | None = None,
 ) -> float | None:
     """A number of low to high, or None where nothing was written."""
-    wanted = asked(key)
+    wanted = requested(key)
     value = _number(wanted[-1] if wanted else None, low, high)
     if wanted and value is None:
         note(key, wanted, [f"numbers of {low:g} to {high:g}"], "none")
@@ -167,7 +164,8 @@ def number(
     least, most = (float(end) if math.isfinite(end) else None for end in (low, high))
     # A number out of bounds never reaches the control, which would refuse it with a traceback.
     st.session_state[key] = value if wanted else _number(st.session_state.get(key), low, high)
-    return _at(where).number_input(label, least, most, None, step, key=key, bind="query-params", help=help)
+    written = _at(where).number_input(label, least, most, None, step, key=key, bind="query-params", help=help)
+    return _drawn(key, written)
 
 
 def text(
@@ -179,13 +177,14 @@ def text(
     where: DeltaGenerator | None = None,
 ) -> str:
     """Free words, such as those of a search; '' where nothing was written."""
-    wanted = (asked(key) or [""])[-1]
+    wanted = (requested(key) or [""])[-1]
     if current():
         return wanted.strip()
     # A control that is moved by another's coming or going no longer writes into the URL, unless it is given its value.
     st.session_state[key] = st.session_state.get(key, wanted)
-    of = _at(where)
-    return of.text_input(label, key=key, bind="query-params", placeholder=placeholder, help=help).strip()
+    place = _at(where)
+    written = place.text_input(label, key=key, bind="query-params", placeholder=placeholder, help=help)
+    return _drawn(key, written.strip())
 
 
 def group(label: str) -> DeltaGenerator | None:
@@ -197,32 +196,43 @@ def _at(where: DeltaGenerator | None) -> DeltaGenerator:
     return st.sidebar if where is None else where
 
 
-def _one(key: str, options: Sequence[str], default: str, *, hold: bool = True) -> str:
+def _drawn(key: str, value: T) -> T:
+    """Register in the link of the page what a control says that was drawn on it; nothing is no parameter."""
+    if isinstance(value, list):
+        links.register(key, value or [""])
+    elif isinstance(value, bool):
+        links.register(key, [str(value).lower()])
+    elif value is not None and value != "":
+        links.register(key, [str(value)])
+    return value
+
+
+def _one(key: str, options: Sequence[str], default: str, *, set_control: bool = True) -> str:
     """The option to show: what a link asks for, else the control's own while that is on offer, else the default.
 
-    What a link asks for in vain is said. With hold, the control has this value when it is drawn.
+    What a link asks for in vain is said. With set_control, the control has this value when it is drawn.
     """
-    wanted, link = asked(key), current()
-    held: Any = next(iter(wanted), None) if link else st.session_state.get(key)
-    value: str = held if held in options else default
+    wanted, link = requested(key), current()
+    current_value: Any = next(iter(wanted), None) if link else st.session_state.get(key)
+    value: str = current_value if current_value in options else default
     if unknown := [name for name in wanted if name not in options]:
         note(key, unknown, options, value)
-    if hold and not link:
+    if set_control and not link:
         st.session_state[key] = value
     return value
 
 
 def _many(key: str, options: Sequence[str], default: Sequence[str]) -> list[str]:
     """The same for a control of several options."""
-    wanted = asked(key)
+    wanted = requested(key)
     link = current()
-    held = [name for name in wanted if name] if wanted or link else st.session_state.get(key)
-    kept = [name for name in held or [] if name in options]
+    chosen = [name for name in wanted if name] if wanted or link else st.session_state.get(key)
+    valid = [name for name in chosen or [] if name in options]
     # `?models=` is a link to nothing chosen.
-    empty = wanted == [""] or (not wanted and held == [] and not link)
-    value = kept if kept or empty else list(default)
+    empty = wanted == [""] or (not wanted and chosen == [] and not link)
+    value = valid if valid or empty else list(default)
     if unknown := [name for name in wanted if name and name not in options]:
-        note(key, unknown, options, listed(value))
+        note(key, unknown, options, shortened(value))
     if not link:
         st.session_state[key] = value
     return value
@@ -230,10 +240,10 @@ def _many(key: str, options: Sequence[str], default: Sequence[str]) -> list[str]
 
 def _number(value: Any, low: float, high: float) -> float | None:
     try:
-        found = float(value)
+        number = float(value)
     except (TypeError, ValueError):
         return None
-    return found if math.isfinite(found) and low <= found <= high else None
+    return number if math.isfinite(number) and low <= number <= high else None
 
 
 _ORDERS_HELP = "Labels are n-grams of tokens: " + ", ".join(f"{order} {name}" for order, name in ORDERS.items()) + "."

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
+from dashboard.controls import browser, session
+
 
 @dataclass(frozen=True)
 class Link:
@@ -40,22 +42,44 @@ def current() -> Link | None:
     return _link.get()
 
 
-def asked(key: str) -> list[str]:
+def dark() -> bool:
+    """Whether figures are drawn for a dark page: as the link asks, or as the reader's page is."""
+    link = current()
+    return link.dark if link else browser.dark()
+
+
+def requested(key: str) -> list[str]:
     """What a link says about a control that has not been drawn yet."""
     if link := current():
         return list(link.params.get(key, ()))
     return [] if key in st.session_state else st.query_params.get_all(key)
 
 
+def register(key: str, values: Sequence[str]) -> None:
+    """Add to the link of the page what a control says that was drawn on it."""
+    session.PARAMETERS.set({**session.PARAMETERS.get(), key: values})
+
+
+def page_parameters() -> dict[str, Sequence[str]]:
+    """The link to the page as it is: what each of its controls says that was drawn in this run.
+
+    The address in the browser leaves out what nobody has touched, and defaults change with the tables.
+    """
+    address = {name: st.query_params.get_all(name) for name in st.query_params}
+    return {**address, **session.PARAMETERS.get()}
+
+
 def note(key: str, unknown: Sequence[str], options: Sequence[str], shown: str) -> None:
-    """Say what a link asks for in vain: on the page, or to whoever builds a view from the link."""
-    words = f"The link asks for {key} {listed(unknown)}, which is not among {listed(options)}: showing {shown}."
+    """Say what a link asks for in vain: on the page, or in the notes of a view that is built from the link."""
+    sentence = (
+        f"The link asks for {key} {shortened(unknown)}, which is not among {shortened(options)}: showing {shown}."
+    )
     if link := current():
-        link.notes.append(words)
+        link.notes.append(sentence)
     else:
-        st.info(words, icon=":material/link_off:")
+        st.info(sentence, icon=":material/link_off:")
 
 
-def listed(names: Sequence[str]) -> str:
+def shortened(names: Sequence[str]) -> str:
     """The first six names, and how many more there are."""
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")

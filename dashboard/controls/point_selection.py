@@ -3,44 +3,42 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.controls import controls
+from dashboard.controls import controls, session
 from dashboard.controls.links import current
+from dashboard.controls.session import POINT_NAMES, POINT_ROWS, POINTS
 
-KEY = "points"
 _HELP = "Click a point in the figure to choose it, and again to let it go; the table then shows the chosen ones."
 
 
 def chosen(names: Mapping[str, str], label: str = "Checkpoints", where: DeltaGenerator | None = None) -> set[str]:
     """Ids of the chosen points; names: id → what the reader calls it, unique."""
-    ids = {name: found for found, name in names.items()}
+    ids = {name: point for point, name in names.items()}
     if not current():
-        st.session_state[f"{KEY}-names"] = dict(names)
-    return {ids[name] for name in controls.several(label, sorted(ids), KEY, default=[], help=_HELP, where=where)}
+        POINT_NAMES.set(dict(names))
+    return {ids[name] for name in controls.several(label, sorted(ids), POINTS.key, default=[], help=_HELP, where=where)}
 
 
-def clicked(chart: str) -> None:
+def toggle_clicked(figure: str) -> None:
     """Take a click into the control: a point that was chosen is let go, another joins; customdata has ids."""
-    names: dict[str, str] = st.session_state.get(f"{KEY}-names", {})
-    held: list[str] = list(st.session_state.get(KEY, []))
-    for point in st.session_state[chart]["selection"]["points"]:
+    names, selected = POINT_NAMES.get(), list(POINTS.get())
+    for point in session.figure(figure).get()["selection"]["points"]:
         if (name := names.get(_id(point))) is not None:
-            held = [other for other in held if other != name] if name in held else [*held, name]
-    st.session_state[KEY] = held
+            selected = [other for other in selected if other != name] if name in selected else [*selected, name]
+    POINTS.set(selected)
 
 
-def of_rows(names: Sequence[str]) -> dict[str, Any]:
-    """What makes the rows of a table, by what the reader calls their points, the same choice."""
-    key, held = f"{KEY}-rows", st.session_state.get(KEY) or []
-    st.session_state[key] = {"selection": {"rows": [place for place, name in enumerate(names) if name in held]}}
+def selectable_rows(names: Sequence[str]) -> dict[str, Any]:
+    """Arguments of st.dataframe that make its rows, by the names of their points, the same choice."""
+    selected = POINTS.get() or ()
+    POINT_ROWS.set({"selection": {"rows": [row for row, name in enumerate(names) if name in selected]}})
 
-    def marked() -> None:
-        rows = st.session_state[key]["selection"]["rows"]
-        st.session_state[KEY] = [names[row] for row in rows if row < len(names)]
+    def take() -> None:
+        rows = POINT_ROWS.get()["selection"]["rows"]
+        POINTS.set([names[row] for row in rows if row < len(names)])
 
-    return {"on_select": marked, "selection_mode": "multi-row", "key": key}
+    return {"on_select": take, "selection_mode": "multi-row", "key": POINT_ROWS.key}
 
 
 def _id(point: Mapping[str, Any]) -> str:

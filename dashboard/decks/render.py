@@ -1,23 +1,20 @@
-"""A deck with its views rebuilt from their links; what is gone is a sentence on its slide."""
+"""A deck with its views rebuilt from their links; where a view is gone, its slide says so in a sentence."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from typing import Any
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 import plotly.graph_objects as go
-import streamlit as st
 
 from dashboard.decks.store import Slide
-from dashboard.export.deck import Shown
+from dashboard.export.contents import RenderedSlide
 from dashboard.view import View
 from dashboard.views import registry
 from softh.errors import InputError
 
 
-def shown(slides: Sequence[Slide], *, dark: bool, site: str = "") -> list[Shown]:
-    """Every slide with its figures as the tables have them now; site is the address that links are followed from."""
-    return [_shown(slide, dark, site) for slide in slides]
+def render(slides: Sequence[Slide], *, dark: bool, site: str = "") -> list[RenderedSlide]:
+    """Every slide with its figures from the tables as they are; site is the address that links begin with."""
+    return [_render(slide, dark, site) for slide in slides]
 
 
 def link(slide: Slide, site: str = "") -> str:
@@ -26,64 +23,31 @@ def link(slide: Slide, site: str = "") -> str:
     return f"{site}/{path}?{urlencode(slide.query, doseq=True)}"
 
 
-def query(page: str) -> dict[str, list[str]]:
-    """What the controls of a page say, as its whole link.
-
-    The address in the browser leaves out what nobody has touched, and what goes without saying changes with the tables.
-    """
-    held = _Held()
-    if page in registry.VIEWS:
-        with suppress(InputError):  # a choice of nothing is a link too
-            registry.build(page, held)
-    return {**held.asked, **{name: st.query_params.get_all(name) for name in st.query_params}}
-
-
-class _Held(Mapping[str, Sequence[str]]):
-    """The session's controls read like a link; remembers which of them a view asks for."""
-
-    def __init__(self) -> None:
-        self.asked: dict[str, list[str]] = {}
-
-    def __getitem__(self, key: str) -> list[str]:
-        value: Any = st.session_state.get(key)
-        if value is None or value == "":
-            raise KeyError(key)
-        values = list(value) or [""] if isinstance(value, (list, tuple)) else [value]
-        said = [str(one).lower() if isinstance(one, bool) else str(one) for one in values]
-        self.asked[key] = said
-        return said
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.asked)
-
-    def __len__(self) -> int:
-        return len(self.asked)
-
-
-def _shown(slide: Slide, dark: bool, site: str) -> Shown:
+def _render(slide: Slide, dark: bool, site: str) -> RenderedSlide:
     address = link(slide, site)
     if slide.page not in registry.VIEWS:
         problem = (
             f"This slide shows the page {slide.page!r}, which is not among {', '.join(registry.VIEWS)}: remove it."
         )
-        return Shown(slide.title or "A page that is gone", slide.note, (), link=address, problem=problem)
+        return RenderedSlide(slide.title or "A page that is gone", slide.note, (), link=address, problem=problem)
     try:
         view, notes = registry.build(slide.page, slide.query, dark=dark)
     except InputError as error:
-        return Shown(slide.title or slide.page, slide.note, (), link=address, problem=str(error))
+        return RenderedSlide(slide.title or slide.page, slide.note, (), link=address, problem=str(error))
     if notes or (slide.figure is not None and slide.figure not in view.figures):
-        # What the link names is gone: another model's numbers under the reader's title would be a lie.
+        # Another model's numbers under the reader's title would mislead.
         gone = notes or [f"This slide shows the figure {slide.figure!r}, which the page has no more: remove it."]
-        return Shown(slide.title or view.title, slide.note, (), link=address, problem=_said(gone))
+        return RenderedSlide(slide.title or view.title, slide.note, (), link=address, problem=_sentences(gone))
     figures = tuple(view.figures.values()) if slide.figure is None else (view.figures[slide.figure],)
-    return Shown(slide.title or _title(view, figures), slide.note, figures, view.caption, address)
+    return RenderedSlide(slide.title or _title(view, figures), slide.note, figures, view.caption, address)
 
 
 def _title(view: View, figures: Sequence[go.Figure]) -> str:
-    """What the view is called, or its one figure where that shows more or less than the view says."""
-    own = figures[0].layout.meta.get("title") if len(figures) == 1 else None
-    return own or view.title
+    """The title of the view, or of its one figure where that shows more or less than the view's title says."""
+    figure_title = figures[0].layout.meta.get("title") if len(figures) == 1 else None
+    return figure_title or view.title
 
 
-def _said(notes: Sequence[str]) -> str:
+def _sentences(notes: Sequence[str]) -> str:
+    """The notes of a view, without what it shows instead."""
     return " ".join(note.partition(": showing ")[0].rstrip(".") + "." for note in notes)

@@ -1,4 +1,4 @@
-"""Decks: small files in data/decks that hold links to views, never their numbers. The only place that writes them."""
+"""Decks: small files in data/decks that hold links to views, never their numbers; written here only."""
 
 import fcntl
 import json
@@ -12,10 +12,13 @@ from typing import Any
 
 from softh import access, settings
 from softh.errors import InputError
+from softh.store import atomic
 
 VERSION = 1
-LONGEST = 60
-"""Characters of a name, and of a deck its slides: what fits a list and a talk."""
+MAX_NAME = 60
+"""Characters of the name of a deck."""
+MAX_SLIDES = 60
+"""Slides of a deck: as many as fit a talk."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Slide:
 
 def names() -> list[str]:
     """Every deck, by name."""
-    return sorted(path.stem for path in _folder().glob("*.json") if path.stem == _safe(path.stem))
+    return sorted(path.stem for path in _folder().glob("*.json") if path.stem == _safe_name(path.stem))
 
 
 def load(name: str) -> list[Slide]:
@@ -49,70 +52,65 @@ def load(name: str) -> list[Slide]:
     except FileNotFoundError:
         raise InputError(f"There is no deck {name!r}: add a figure to it by the menu under the figure.") from None
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{file.name} is no deck that can be read ({error}): mend or remove {file}.") from None
+        raise InputError(f"{file.name} is not a deck that can be read ({error}): repair or remove {file}.") from None
     if version != VERSION:
         raise InputError(f"{file.name} is a deck of version {version}, this is version {VERSION}: upgrade softh.")
     try:
         return [_slide(slide) for slide in slides]
     except (TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"{file.name} has a slide that is no link to a view ({error!r}): mend {file}.") from None
+        raise InputError(f"{file.name} has a slide that is not a link to a view ({error!r}): repair {file}.") from None
 
 
 def save(name: str, slides: Sequence[Slide]) -> str:
-    """Write a deck whole or not at all; returns the name it got, of letters, digits and hyphens."""
+    """Write a deck whole or not at all; returns its name, of letters, digits and hyphens."""
     access.check()
-    folder, safe = _folder(), _named(name)
-    if len(slides) > LONGEST:
-        raise InputError(f"A deck holds at most {LONGEST} slides, this one has {len(slides)}: begin another.")
+    folder, safe = _folder(), _checked_name(name)
+    if len(slides) > MAX_SLIDES:
+        raise InputError(f"A deck holds at most {MAX_SLIDES} slides, this one has {len(slides)}: begin another.")
     content = {"version": VERSION, "slides": [asdict(slide) for slide in slides]}
     text = json.dumps(content, ensure_ascii=False, indent=1)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        new = folder / f".{safe}.{os.getpid()}.new"
-        with new.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(folder / f"{safe}.json")
+        atomic.replace(folder / f"{safe}.json", text.encode())
     except OSError as error:
         raise InputError(f"The deck cannot be written to {folder} ({error.strerror}): make it writable.") from None
     return safe
 
 
-def add(name: str, slide: Slide) -> int:
+def add_slide(name: str, slide: Slide) -> int:
     """Append a slide, to a new deck if there is none of this name; returns its number."""
-    safe = _named(name)
-    with _alone():
+    safe = _checked_name(name)
+    with _locked():
         slides = [*(load(safe) if safe in names() else []), slide]
         save(safe, slides)
     return len(slides)
 
 
-def put(name: str, place: int, slide: Slide) -> None:
-    """Change the words of a slide; counted from 0."""
-    with _alone():
+def replace_slide(name: str, number: int, slide: Slide) -> None:
+    """Replace a slide; counted from 0."""
+    with _locked():
         slides = load(name)
-        save(name, [*slides[:place], slide, *slides[place + 1 :]])
+        save(name, [*slides[:number], slide, *slides[number + 1 :]])
 
 
-def move(name: str, place: int, by: int) -> int:
+def move_slide(name: str, number: int, by: int) -> int:
     """Move a slide towards the end (by 1) or the beginning (by -1); returns where it is then."""
-    with _alone():
+    with _locked():
         slides = load(name)
-        to = min(max(place + by, 0), len(slides) - 1)
-        slides.insert(to, slides.pop(place))
+        to = min(max(number + by, 0), len(slides) - 1)
+        slides.insert(to, slides.pop(number))
         save(name, slides)
     return to
 
 
-def drop(name: str, place: int) -> None:
-    """Take a slide out."""
-    with _alone():
+def remove_slide(name: str, number: int) -> None:
+    """Remove a slide; counted from 0."""
+    with _locked():
         slides = load(name)
-        save(name, [*slides[:place], *slides[place + 1 :]])
+        save(name, [*slides[:number], *slides[number + 1 :]])
 
 
-def remove(name: str) -> None:
+def delete(name: str) -> None:
     """Delete a deck."""
     access.check()
     _file(name).unlink(missing_ok=True)
@@ -130,23 +128,23 @@ def _folder() -> Path:
 
 
 def _file(name: str) -> Path:
-    return _folder() / f"{_named(name)}.json"
+    return _folder() / f"{_checked_name(name)}.json"
 
 
-def _named(name: str) -> str:
-    """The safe form of a name; what is typed chooses no path."""
-    if not (safe := _safe(name)):
+def _checked_name(name: str) -> str:
+    """The safe form of a name, so that no name is a path. Raises InputError where nothing of it is left."""
+    if not (safe := _safe_name(name)):
         raise InputError(f"A deck needs a name with letters or digits, not {name!r}: type another.")
     return safe
 
 
-def _safe(name: str) -> str:
-    return re.sub(r"[\W_]+", "-", name).strip("-")[:LONGEST].strip("-")
+def _safe_name(name: str) -> str:
+    return re.sub(r"[\W_]+", "-", name).strip("-")[:MAX_NAME].strip("-")
 
 
 @contextmanager
-def _alone() -> Generator[None]:
-    """One change at a time, of all processes: two readers who add a slide at once both find it there."""
+def _locked() -> Generator[None]:
+    """A lock on all decks, across processes: of two readers who add a slide at once neither is lost."""
     access.check()
     folder = _folder()
     try:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Axis:
+class ChartAxis:
     """One axis; a logarithmic one has its limits as values, not as exponents."""
 
     title: str
@@ -16,7 +16,7 @@ class Axis:
     """First and second of evenly spaced ticks."""
     names: tuple[tuple[float, str], ...] = ()
     """Places that have words in place of numbers."""
-    falling: bool = False
+    reversed: bool = False
     """Whether the largest is at the left or at the bottom."""
 
 
@@ -31,7 +31,7 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Series:
+class ChartSeries:
     """Points in their order; what is no data (a bound, a ray, a fit) is a guide."""
 
     name: str
@@ -60,11 +60,11 @@ class Chart:
     title: str
     place: tuple[float, float, float, float]
     """left, bottom, right, top."""
-    x: Axis
-    y: Axis
-    series: list[Series]
+    x: ChartAxis
+    y: ChartAxis
+    series: list[ChartSeries]
 
     @property
-    def data(self) -> list[Series]:
+    def data(self) -> list[ChartSeries]:
         """The series that hold data."""
         return [series for series in self.series if not series.guide]

@@ -1,4 +1,4 @@
-"""A page of ours printed to PDF by the Chromium of this machine, which runs only while it prints."""
+"""Figures and decks as PDF, printed by the Chromium of this machine, which runs only while it prints."""
 
 import asyncio
 import base64
@@ -8,9 +8,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from dashboard.export import html
+from dashboard.export.contents import DeckExport, FigureExport
 from softh.errors import InputError
 
-MISSING = (
+SLIDE = (40 / 3, 7.5)
+"""Inches, 16:9."""
+_MISSING = (
     "PDF is printed by Chromium, which this machine lacks: install it (`apt install chromium`), or name one in "
     "BROWSER_PATH, and try again; SVG, PNG and HTML need nothing."
 )
@@ -18,20 +22,35 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 _SECONDS = 60
 
 
-def chromium() -> str | None:
+def figure(export: FigureExport) -> bytes:
+    """A sheet of the size of the figure. Raises InputError where there is no Chromium."""
+    return print_page(html.printable_figure(export), export.size.inches, export.size.scale)
+
+
+def deck(export: DeckExport) -> bytes:
+    """One sheet a slide. Raises InputError where there is no Chromium."""
+    return print_page(html.printable_deck(export), SLIDE)
+
+
+def missing() -> str:
+    """What to install where there is no Chromium; empty where there is one."""
+    return "" if _chromium() else _MISSING
+
+
+def _chromium() -> str | None:
     """The browser that would print, or None."""
     named = os.environ.get("BROWSER_PATH")
     return named if named and Path(named).is_file() else next(filter(None, map(shutil.which, _NAMES)), None)
 
 
-def pdf(page: bytes, inches: tuple[float, float], scale: float = 1.0) -> bytes:
-    """A page of :mod:`dashboard.export.files` as PDF with sheets of this size, drawn larger or smaller by scale.
+def print_page(page: bytes, inches: tuple[float, float], scale: float = 1.0) -> bytes:
+    """A page of :mod:`dashboard.export.html` as PDF with sheets of this size, drawn larger or smaller by scale.
 
     Raises InputError where there is no Chromium, or it does not answer within a minute.
     """
-    path = chromium()
+    path = _chromium()
     if path is None:
-        raise InputError(MISSING)
+        raise InputError(_MISSING)
     with tempfile.TemporaryDirectory(prefix="softh-print-") as folder:
         file = Path(folder) / "page.html"
         file.write_bytes(page)

@@ -1,13 +1,17 @@
 """One chart of series as a native XY chart of PowerPoint: colours, markers, error bars, labels, axes."""
 
+import math
 from typing import Any
 
 from pptx.chart.data import XyChartData
+from pptx.dml.color import RGBColor
 from pptx.enum.chart import (
+    XL_AXIS_CROSSES,
     XL_CHART_TYPE,
     XL_LABEL_POSITION,
     XL_LEGEND_POSITION,
     XL_MARKER_STYLE,
+    XL_TICK_LABEL_POSITION,
 )
 from pptx.enum.dml import MSO_LINE
 from pptx.oxml import parse_xml
@@ -15,11 +19,11 @@ from pptx.oxml.ns import nsdecls
 from pptx.slide import Slide
 from pptx.util import Emu, Pt
 
-from dashboard.export import pptx_axes
-from dashboard.export.chart_model import Chart, Label, Series
-from dashboard.export.pptx_axes import FONT, rgb, styled
+from dashboard.export.chart_model import Chart, ChartAxis, ChartSeries, Label
 from dashboard.figures.template import Look
 
+FONT = "Arial"
+"""On every machine that opens the file; a presentation cannot name others to fall back on."""
 _MARKERS = {
     "circle": XL_MARKER_STYLE.CIRCLE, "square": XL_MARKER_STYLE.SQUARE, "diamond": XL_MARKER_STYLE.DIAMOND,
     "triangle-up": XL_MARKER_STYLE.TRIANGLE, "triangle-down": XL_MARKER_STYLE.TRIANGLE, "star": XL_MARKER_STYLE.STAR,
@@ -34,13 +38,28 @@ _MOST_COLOURED = 200
 """Points of one series that get a colour each; more would make a file that opens slowly."""
 
 
-def draw(
+def rgb(colour: str, ground: str = "#FFFFFF") -> RGBColor:
+    """'#0072B2' or 'rgba(0,114,178,0.2)' over a ground, as PowerPoint has it."""
+    if colour.startswith("#"):
+        return RGBColor.from_string(colour[1:7])
+    numbers = [float(part) for part in colour[colour.index("(") + 1 : -1].split(",")]
+    share = numbers[3] if len(numbers) > 3 else 1.0
+    under = [int(ground[i : i + 2], 16) for i in (1, 3, 5)]
+    return RGBColor(*(round(share * a + (1 - share) * b) for a, b in zip(numbers[:3], under, strict=True)))
+
+
+def set_font(font: Any, size: float, colour: str, *, bold: bool = False) -> None:
+    """Set the font of all slides, at a size in points."""
+    font.name, font.size, font.bold, font.color.rgb = FONT, Pt(size), bold, rgb(colour)
+
+
+def add_chart(
     slide: Slide, chart: Chart, box: tuple[int, int, int, int], look: Look, alt: str, *, first: bool, last: bool
 ) -> None:
     """Put one chart into a box (left, top, width, height in EMU); of several above each other, the last names x."""
-    x_limits, y_limits = pptx_axes.limits(chart.x, *_reach(chart, "x")), pptx_axes.limits(chart.y, *_reach(chart, "y"))
+    x_limits, y_limits = _limits(chart.x, *_data_range(chart, "x")), _limits(chart.y, *_data_range(chart, "y"))
     # LibreOffice drops what is longer than the first series.
-    named = _names(chart, x_limits, y_limits, look)
+    named = _axis_words(chart, x_limits, y_limits, look)
     ordered = sorted([*chart.series, *named], key=lambda series: -len(series.x))
     data = XyChartData(number_format="General")
     for series in ordered:
@@ -57,17 +76,17 @@ def draw(
     if chart.title:
         native.chart_title.text_frame.text = chart.title
         native.chart_title.include_in_layout = False
-        styled(native.chart_title.text_frame.paragraphs[0].font, 12, look.ink, bold=True)
-    pptx_axes.dress(native.category_axis, chart.x, x_limits, look, title=last, texts=last)
-    pptx_axes.dress(native.value_axis, chart.y, y_limits, look, title=alone, texts=True)
+        set_font(native.chart_title.text_frame.paragraphs[0].font, 12, look.ink, bold=True)
+    _style_axis(native.category_axis, chart.x, x_limits, look, title=last, texts=last)
+    _style_axis(native.value_axis, chart.y, y_limits, look, title=alone, texts=True)
     for shape, series in zip(native.plots[0].series, ordered, strict=True):
-        _dress(shape, series, look)
+        _style_series(shape, series, look)
     _legend(native, ordered, look)
     if not alone or named:
-        _place(native, first=first, last=last, height=box[3], left=0.24 if chart.y.names else 0.08)
+        _lay_out(native, first=first, last=last, height=box[3], left=0.24 if chart.y.names else 0.08)
 
 
-def _reach(chart: Chart, name: str) -> tuple[float, float]:
+def _data_range(chart: Chart, name: str) -> tuple[float, float]:
     """Least and largest of the data, with their errors."""
     ends: list[float] = []
     for series in chart.data:
@@ -79,38 +98,41 @@ def _reach(chart: Chart, name: str) -> tuple[float, float]:
     return min(ends), max(ends)
 
 
-def _names(chart: Chart, x: tuple[float, float, float], y: tuple[float, float, float], look: Look) -> list[Series]:
+def _axis_words(
+    chart: Chart, x: tuple[float, float, float], y: tuple[float, float, float], look: Look
+) -> list[ChartSeries]:
     """Words along an axis, which such charts have numbers for only: labels of points without a marker."""
-    corner = x[1] if chart.x.falling else x[0], y[1] if chart.y.falling else y[0]
-    found = []
+    corner = x[1] if chart.x.reversed else x[0], y[1] if chart.y.reversed else y[0]
+    series = []
     if chart.y.names:
         places = tuple(place for place, _ in chart.y.names)
         labels = {i: Label(text, "left", look.muted) for i, (_, text) in enumerate(chart.y.names)}
-        found.append(Series("rows", (corner[0],) * len(places), places, guide=True, labels=labels))
+        series.append(ChartSeries("rows", (corner[0],) * len(places), places, guide=True, labels=labels))
     if chart.x.names:
         places = tuple(place for place, _ in chart.x.names)
         labels = {i: Label(text, "below", look.muted) for i, (_, text) in enumerate(chart.x.names)}
-        found.append(Series("columns", places, (corner[1],) * len(places), guide=True, labels=labels))
-    return found
+        series.append(ChartSeries("columns", places, (corner[1],) * len(places), guide=True, labels=labels))
+    return series
 
 
-def _place(native: Any, *, first: bool, last: bool, height: int, left: float) -> None:
+def _lay_out(native: Any, *, first: bool, last: bool, height: int, left: float) -> None:
     """Charts above each other begin and end at the same x: the plot area in shares of the chart, without its texts."""
     line = Pt(18) / height
-    top = line * (1.2 + (1.6 if first else 0))
+    legend = 1.6 * line if first else 0.0
+    top = legend + 1.2 * line
     bottom = line * (2.6 if last else 0.4)
     places = {
         "plotArea": (left, top, 0.98 - left, 1 - top - bottom),
-        "title": (0.0, 1.6 * line * first, 0, 0),
+        "title": (0.0, legend, 0, 0),
         "legend": (0.07, 0.0, 0.92, 1.5 * line),
     }
     for area, place in places.items():
-        found = native._chartSpace.chart.find(f"{{*}}{area}")
-        if found is not None:
-            pptx_axes.put(found, place, inner=area == "plotArea")
+        element = native._chartSpace.chart.find(f"{{*}}{area}")
+        if element is not None:
+            _place_element(element, place, inner=area == "plotArea")
 
 
-def _dress(shape: Any, series: Series, look: Look) -> None:
+def _style_series(shape: Any, series: ChartSeries, look: Look) -> None:
     shape.smooth = False
     if series.line:
         colour, width, dash = series.line
@@ -133,7 +155,7 @@ def _dress(shape: Any, series: Series, look: Look) -> None:
             shape._element.find("{*}xVal").addprevious(bars)
 
 
-def _markers(shape: Any, series: Series, look: Look) -> None:
+def _markers(shape: Any, series: ChartSeries, look: Look) -> None:
     style = _MARKERS.get((series.symbol or "").removesuffix("-open"), XL_MARKER_STYLE.CIRCLE)
     shape.marker.style, shape.marker.size = style, _points(series.sizes[0])
     _fill(shape.marker.format, series.colours[-1], look, hollow=(series.symbol or "").endswith("-open"))
@@ -165,7 +187,7 @@ def _fill(target: Any, colour: str, look: Look, *, hollow: bool = False) -> None
 def _label(target: Any, label: Label, look: Look) -> None:
     target.text_frame.text = label.text
     target.position = _SIDES[label.side]
-    styled(target.text_frame.paragraphs[0].font, 12, label.colour or look.ink)
+    set_font(target.text_frame.paragraphs[0].font, 12, label.colour or look.ink)
 
 
 def _error_bars(direction: str, above: tuple[float, ...], below: tuple[float, ...], colour: str) -> Any:
@@ -184,15 +206,84 @@ def _error_bars(direction: str, above: tuple[float, ...], below: tuple[float, ..
     )
 
 
-def _legend(native: Any, series: list[Series], look: Look) -> None:
+def _legend(native: Any, series: list[ChartSeries], look: Look) -> None:
     """Names of the series that have one on the screen, each once."""
     native.has_legend = sum(one.legend for one in series) > 0
     if not native.has_legend:
         return
     native.legend.position, native.legend.include_in_layout = XL_LEGEND_POSITION.TOP, False
-    styled(native.legend.font, 11, look.ink)
+    set_font(native.legend.font, 11, look.ink)
     place = native.legend._element.find("{*}legendPos")
     for number, one in reversed(list(enumerate(series))):
         if not one.legend:
             entry = f'<c:legendEntry {nsdecls("c")}><c:idx val="{number}"/><c:delete val="1"/></c:legendEntry>'
             place.addnext(parse_xml(entry))
+
+
+def _style_axis(
+    native: Any, axis: ChartAxis, limits: tuple[float, float, float], look: Look, *, title: bool, texts: bool
+) -> None:
+    """Title, limits (with the step between two ticks), ticks and lines of one axis."""
+    native.has_title = title and bool(axis.title)
+    if native.has_title:
+        zero = f" (0 stands at {axis.zero:,.0f})" if axis.zero is not None else ""
+        native.axis_title.text_frame.text = axis.title + zero
+        set_font(native.axis_title.text_frame.paragraphs[0].font, 12, look.ink)
+    native.has_major_gridlines = True
+    native.major_gridlines.format.line.color.rgb = rgb(look.grid)
+    native.format.line.color.rgb = rgb(look.grid)
+    shown = texts and not axis.names
+    native.tick_label_position = XL_TICK_LABEL_POSITION.NEXT_TO_AXIS if shown else XL_TICK_LABEL_POSITION.NONE
+    native.tick_labels.number_format_is_linked = False
+    # Counts as 10k and 1M, as on the screen; everything else as it is.
+    native.tick_labels.number_format = '[>=1000000]0.##,,"M";[>=1000]0.##,"k";0' if axis.log else "General"
+    native.minimum_scale, native.maximum_scale = limits[:2]
+    native.reverse_order = axis.reversed
+    # Where the other axis crosses: at the corner, wherever zero is.
+    native.crosses = XL_AXIS_CROSSES.MAXIMUM if axis.reversed else XL_AXIS_CROSSES.MINIMUM
+    if axis.log:
+        scaling = native._element.find("{*}scaling")
+        scaling.insert(0, parse_xml(f'<c:logBase {nsdecls("c")} val="10"/>'))
+    else:
+        native.major_unit = limits[2]
+
+
+def _limits(axis: ChartAxis, low: float, high: float) -> tuple[float, float, float]:
+    """Ends of an axis whose data reach from low to high, and the step between its ticks."""
+    if axis.log:
+        first, last = axis.limits or (low, high)
+        return 10.0 ** math.floor(math.log10(first) + 1e-9), 10.0 ** math.ceil(math.log10(last) - 1e-9), 1.0
+    if axis.limits and axis.names:
+        return *axis.limits, 1.0
+    step = axis.ticks[1] - axis.ticks[0] if axis.ticks else None
+    # Limits of the screen have room around the data already.
+    return round_limits(*axis.limits, step, slack=0.25) if axis.limits else round_limits(low, high, step)
+
+
+def round_limits(low: float, high: float, step: float | None = None, slack: float = 0.0) -> tuple[float, float, float]:
+    """Round limits that hold both but for a share of a step (slack), and a step of 1, 2 or 5 times a power of ten."""
+    if step is None:
+        rough = (high - low or 1.0) / 4
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = next(power * times for times in (1, 2, 5, 10) if power * times >= 0.999 * rough)
+    first, last = math.floor(low / step + slack + 1e-9), math.ceil(high / step - slack - 1e-9)
+    return round(first * step, 10), round(max(last, first + 1) * step, 10), step
+
+
+def _place_element(element: Any, place: tuple[float, float, float, float], *, inner: bool) -> None:
+    """Give a title or a plot area its place: left, top, width and height in shares of the chart."""
+    for old in element.findall("{*}layout"):
+        element.remove(old)
+    left, top, width, height = place
+    edges = '<c:xMode val="edge"/><c:yMode val="edge"/>'
+    size = f'<c:w val="{width:.4f}"/><c:h val="{height:.4f}"/>' if width else ""
+    target = '<c:layoutTarget val="inner"/>' if inner else ""
+    layout = parse_xml(
+        f'<c:layout {nsdecls("c")}><c:manualLayout>{target}{edges}<c:x val="{left:.4f}"/><c:y val="{top:.4f}"/>{size}'
+        "</c:manualLayout></c:layout>"
+    )
+    before = [child for name in ("tx", "legendPos", "legendEntry") for child in element.findall(f"{{*}}{name}")]
+    if before:
+        before[-1].addnext(layout)
+    else:
+        element.insert(0, layout)

@@ -9,15 +9,15 @@ from pptx.enum.text import MSO_ANCHOR, PP_ALIGN
 from pptx.slide import Slide
 from pptx.util import Emu, Pt
 
-from dashboard.export.plotly_traces import plain
-from dashboard.export.pptx_axes import rgb, styled
+from dashboard.export.from_plotly import without_tags
+from dashboard.export.pptx_chart import rgb, set_font
 from dashboard.figures.template import Look, along
 
 _LARGEST = 12.0
 """Points of text where there is room."""
 _CHARACTER, _NARROW, _LINE, _MARGIN = 0.56, 0.39, 1.2, 0.3
 """Width of a character and of a mark, height of a line and margin of a cell, in sizes of the font."""
-_MARKS = frozenset(" .,:;*()-")
+_NARROW_CHARACTERS = frozenset(" .,:;*()-")
 _TALLEST = 2.6
 """Height of a row of cells in sizes of the font, at most."""
 
@@ -35,11 +35,11 @@ class _Fit:
     row: float
 
 
-def table(slide: Slide, trace: Any, place: tuple[int, int, int, int], look: Look, alt: str) -> None:
+def add_table(slide: Slide, trace: Any, place: tuple[int, int, int, int], look: Look, alt: str) -> None:
     """Put a heat map into a place (left, top, width, height in EMU); the corner says what the numbers are."""
-    names, headings = [[plain(str(value)) for value in values] for values in (trace.y, trace.x)]
-    entries = [[plain(text) for text in line] for line in trace.text]
-    lines = [[plain(trace.colorbar.title.text), *headings]]
+    names, headings = [[without_tags(str(value)) for value in values] for values in (trace.y, trace.x)]
+    entries = [[without_tags(text) for text in line] for line in trace.text]
+    lines = [[without_tags(trace.colorbar.title.text), *headings]]
     lines += [[name, *line] for name, line in zip(names, entries, strict=True)]
     left, top, width, height = place
     fit = _fit(lines, Emu(width).pt, Emu(height).pt)
@@ -47,18 +47,18 @@ def table(slide: Slide, trace: Any, place: tuple[int, int, int, int], look: Look
     box = (left, top, int(Pt(sum(widths))), int(Pt(sum(heights))))
     frame = slide.shapes.add_table(len(heights), len(widths), *map(Emu, box))
     frame._element.nvGraphicFramePr.cNvPr.set("descr", alt)
-    made: Any = frame.table
-    for row, points in zip(made.rows, heights, strict=True):
+    native: Any = frame.table
+    for row, points in zip(native.rows, heights, strict=True):
         row.height = Pt(points)
-    for column, points in zip(made.columns, widths, strict=True):
+    for column, points in zip(native.columns, widths, strict=True):
         column.width = Pt(points)
     for i, line in enumerate(lines):
         for j, text in enumerate(line):
             value = trace.z[i - 1][j - 1] if i and j else None
-            _write(made.cell(i, j), text, fit.size, _colour(value, trace, look), look)
-            made.cell(i, j).text_frame.paragraphs[0].alignment = PP_ALIGN.CENTER if j else PP_ALIGN.RIGHT
+            _write_cell(native.cell(i, j), text, fit.size, _colour(value, trace, look), look)
+            native.cell(i, j).text_frame.paragraphs[0].alignment = PP_ALIGN.CENTER if j else PP_ALIGN.RIGHT
     for j in range(len(widths)):
-        cell = made.cell(0, j)
+        cell = native.cell(0, j)
         if fit.turned and j:
             cell._tc.get_or_add_tcPr().set("vert", "vert270")
             cell.text_frame.paragraphs[0].alignment = PP_ALIGN.LEFT
@@ -70,13 +70,13 @@ def _fit(lines: Sequence[Sequence[str]], width: float, height: float) -> _Fit:
     """The largest text with which no word breaks and no row grows: a table does not shrink what it holds."""
     headings, below = lines[0][1:], lines[1:]
     line = _LINE + 2 * _MARGIN
-    first = _wide(line[0] for line in lines)
-    entry = max(line, _wide(text for line in below for text in line[1:]))
-    word = _wide(word for text in headings for word in text.split())
+    first = _width(line[0] for line in lines)
+    entry = max(line, _width(text for line in below for text in line[1:]))
+    word = _width(word for text in headings for word in text.split())
     column = max(entry, word)
     turned = width < _LARGEST * (first + len(headings) * column)
     if turned:
-        column, heading = entry, _wide(headings)
+        column, heading = entry, _width(headings)
     else:
         letters = int(((width / _LARGEST - first) / len(headings) - 2 * _MARGIN) / _CHARACTER)
         heading = _LINE * max(len(textwrap.wrap(text, letters)) for text in headings) + 2 * _MARGIN
@@ -86,9 +86,10 @@ def _fit(lines: Sequence[Sequence[str]], width: float, height: float) -> _Fit:
     return _Fit(size, turned, first * size, (width - first * size) / len(headings), heading * size, row)
 
 
-def _wide(texts: Iterable[str]) -> float:
+def _width(texts: Iterable[str]) -> float:
     """Width of a cell that holds any of them on one line, in sizes of the font."""
-    return max(sum(_NARROW if letter in _MARKS else _CHARACTER for letter in text) for text in texts) + 2 * _MARGIN
+    characters = max(sum(_NARROW if c in _NARROW_CHARACTERS else _CHARACTER for c in text) for text in texts)
+    return characters + 2 * _MARGIN
 
 
 def _colour(value: float | None, trace: Any, look: Look) -> str:
@@ -98,7 +99,7 @@ def _colour(value: float | None, trace: Any, look: Look) -> str:
     return along(tuple(colour for _, colour in trace.colorscale), (value - trace.zmin) / (trace.zmax - trace.zmin))
 
 
-def _write(cell: Any, text: str, size: float, colour: str, look: Look) -> None:
+def _write_cell(cell: Any, text: str, size: float, colour: str, look: Look) -> None:
     margin = Pt(_MARGIN * size)
     cell.margin_left = cell.margin_right = cell.margin_top = cell.margin_bottom = margin
     cell.vertical_anchor = MSO_ANCHOR.MIDDLE
@@ -106,4 +107,4 @@ def _write(cell: Any, text: str, size: float, colour: str, look: Look) -> None:
     cell.fill.fore_color.rgb = rgb(colour)
     run = cell.text_frame.paragraphs[0].add_run()
     run.text = text or "\u00a0"  # an empty cell would be as high as 18 points
-    styled(run.font, size, look.ink)
+    set_font(run.font, size, look.ink)

@@ -1,6 +1,7 @@
-"""The menu under every figure: files in the size of the reader's choice, the link, and a place in a deck."""
+"""The menu above every figure: files in the size of the reader's choice, the link, and a place in a deck."""
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -8,25 +9,28 @@ import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
-from dashboard.controls import browser, theme
-from dashboard.decks import render, store
-from dashboard.export import files, pdf
-from dashboard.export.sizes import PRESETS, Size
+from dashboard.controls import browser, session
+from dashboard.decks import store
+from dashboard.export.contents import PRESETS, FigureExport, Preset, Size, as_seen
+from dashboard.export.formats import FORMATS, file_stem
 from dashboard.figures.template import look
 from dashboard.format import plain
 from softh import access
 from softh.errors import InputError
 
-_SEEN = Size(700, 560)
+_UNKNOWN_SIZE = Size(700, 560)
 """Until the browser says how large a figure is."""
-_buttons = st.components.v2.component(
-    "softh_menu", js=browser.asset("load.js", "menu.js"), css=browser.asset("menu.css"), html="<div class='menu'></div>"
+_browser_files = st.components.v2.component(
+    "softh_menu",
+    js=browser.asset("load.js", "export_menu.js"),
+    css=browser.asset("export_menu.css"),
+    html="<div class='menu'></div>",
 )
 
 
 @st.fragment
-def draw(figure: go.Figure, key: str, rows: pl.DataFrame | None) -> None:
-    """A button that opens the menu; its content is made, and Plotly loaded a second time, only then."""
+def draw(figure: go.Figure, key: str, rows: pl.DataFrame | None, parameters: Mapping[str, Sequence[str]]) -> None:
+    """A button that opens the menu, whose content is made only then; parameters are those of the link to the view."""
     with st.container(horizontal=True, horizontal_alignment="right"):
         menu = st.popover(
             "Export", type="tertiary", icon=":material/ios_share:", key=f"{key}-menu", on_change="rerun",
@@ -34,73 +38,61 @@ def draw(figure: go.Figure, key: str, rows: pl.DataFrame | None) -> None:
         )  # fmt: skip
     if menu.open:
         with menu:
-            _files(figure, key, rows)
+            _files(figure, key, rows, parameters)
             if refusal := access.at_work().refusal:
                 st.caption(plain(refusal))
             else:
-                _deck(key)
+                _deck(key, parameters)
 
 
-def stem(key: str) -> str:
-    """The name of a figure's files, without their ending."""
-    return files.stem(f"softh {st.session_state.get('page', '')} {key}")
-
-
-def _files(figure: go.Figure, key: str, rows: pl.DataFrame | None) -> None:
+def _files(figure: go.Figure, key: str, rows: pl.DataFrame | None, parameters: Mapping[str, Sequence[str]]) -> None:
+    """The buttons of all formats: those that the browser writes, then those that the server does."""
     preset = PRESETS[
         st.segmented_control("Size", list(PRESETS), default="As seen", key=f"{key}-size", required=True) or "As seen"
     ]
-    words = st.empty()
-    seen = _in_the_browser(key, preset.name)
-    held = Size(float(seen["width"]), float(seen["height"])) if seen else _SEEN
-    words.caption(f"{preset.words(held)}.")
-    size, ground, name = preset.size(held), look(theme.dark()).background, stem(key)
-    shown = files.as_seen(figure, seen)
-    kinds: dict[str, tuple[str, Callable[[], bytes], bool]] = {
-        "PDF": (
-            "application/pdf",
-            lambda: pdf.pdf(files.printable(shown, size, ground), size.inches, size.scale),
-            pdf.chromium() is None,
-        ),
-        "HTML": ("text/html", lambda: files.html(shown, ground, name), False),
-        "CSV": ("text/csv", lambda: files.csv(files.behind(figure, rows)), False),
-        "Parquet": ("application/vnd.apache.parquet", lambda: files.parquet(files.behind(figure, rows)), False),
-    }
+    description = st.empty()
+    name = file_stem(f"softh {session.PAGE.get()} {key}")
+    seen = _in_browser(key, name, preset, parameters)
+    on_screen = Size(float(seen["width"]), float(seen["height"])) if seen else _UNKNOWN_SIZE
+    description.caption(f"{preset.describe(on_screen)}.")
+    export = FigureExport(as_seen(figure, seen), preset.size(on_screen), look(browser.dark()), name, rows)
+    formats = [(target, target.figure) for target in FORMATS if target.figure]
     with st.grid(4, min_column_width=60, gap="xsmall"):
-        for kind, (mime, made, missing) in kinds.items():
+        for target, write in formats:
             st.download_button(
-                kind, made, f"{name}.{kind.lower()}", mime, key=f"{key}-{kind}", on_click="ignore", disabled=missing,
-                width="stretch",
+                target.label, partial(write, export), f"{name}.{target.suffix}", target.mime,
+                key=f"{key}-{target.label}", on_click="ignore", disabled=bool(target.missing()), width="stretch",
             )  # fmt: skip
-    if kinds["PDF"][2]:
-        st.caption(pdf.MISSING)
+    for sentence in filter(None, (target.missing() for target, _ in formats)):
+        st.caption(sentence)
 
 
-def _in_the_browser(key: str, preset: str) -> dict[str, Any] | None:
+def _in_browser(key: str, name: str, preset: Preset, parameters: Mapping[str, Sequence[str]]) -> dict[str, Any] | None:
     """The files that the reader's browser draws, and how large the figure is there, with its ranges."""
     data = {
-        "chart": key, "name": stem(key), "ground": look(theme.dark()).background,
-        "inches": PRESETS[preset].inches, "scale": PRESETS[preset].scale, **browser.places(),
-        "link": urlencode(render.query(st.session_state["page"]), doseq=True),
+        "chart": key, "name": name, "ground": look(browser.dark()).background, "inches": preset.inches,
+        "scale": preset.scale, **browser.asset_urls(), "link": urlencode(parameters, doseq=True),
+        "formats": [
+            {"label": target.label, "suffix": target.suffix, "mime": target.mime, "scale": target.browser_scale}
+            for target in FORMATS if target.browser_scale
+        ],
     }  # fmt: skip
-    return _buttons(key=f"{key}-files", data=data, on_seen_change=lambda: None).seen
+    return _browser_files(key=f"{key}-files", data=data, on_seen_change=lambda: None).seen
 
 
-def _deck(key: str) -> None:
+def _deck(key: str, parameters: Mapping[str, Sequence[str]]) -> None:
     """Put this figure, or the page with all its figures, on a slide of a deck."""
-    known = store.names()
     deck = st.selectbox(
-        "Deck", known or ["talk"], key=f"{key}-deck", accept_new_options=True, help="Type a name to begin another deck."
-    )
+        "Deck", store.names() or ["talk"], key=f"{key}-deck", accept_new_options=True,
+        help="Type a name to begin another deck.",
+    )  # fmt: skip
     with st.container(horizontal=True, gap="small"):
-        one = st.button("Add this figure", key=f"{key}-add", icon=":material/add_to_photos:", width="stretch")
-        whole = st.button("Add whole page", key=f"{key}-add-page", width="stretch")
-    if not (one or whole):
+        figure = st.button("Add this figure", key=f"{key}-add", icon=":material/add_to_photos:", width="stretch")
+        page = st.button("Add whole page", key=f"{key}-add-page", width="stretch")
+    if not (figure or page):
         return
-    page = st.session_state["page"]
     try:
-        slide = store.Slide(page, render.query(page), key if one else None)
-        number = store.add(deck or "", slide)
+        number = store.add_slide(deck or "", store.Slide(session.PAGE.get(), parameters, key if figure else None))
     except InputError as error:
         st.error(str(error), icon=":material/error:")
     else:

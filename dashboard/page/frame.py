@@ -9,24 +9,27 @@ import polars as pl
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from dashboard.controls import axis_ranges, theme
-from dashboard.controls import controls as selection
-from dashboard.controls.point_selection import clicked, of_rows
+from dashboard.controls import axis_ranges, browser, links, point_selection, session
+from dashboard.controls import controls as shared_controls
 from dashboard.data import queries
-from dashboard.page import export_menu, intro
+from dashboard.page import export_menu
 from dashboard.server import auth, metrics, streamlit_internals
 from dashboard.view import Empty
 from dashboard.views import registry
 from softh.errors import InputError
 
-CONFIG = {
+_CONFIG = {
     "displaylogo": False,
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
     "toImageButtonOptions": {"format": "svg", "filename": "softh"},
 }
-
-
 DOWNLOAD = ":material/download:"
+_introduction = st.components.v2.component(
+    "softh_intro",
+    html=browser.asset("intro.html"),
+    css=browser.asset("intro.css"),
+    js=browser.asset("intro.js"),
+)
 _COMPACT, _GROUPED = (st.column_config.NumberColumn(format=name) for name in ("compact", "localized"))
 
 
@@ -43,18 +46,19 @@ def run(page: Page, *, controls: bool) -> None:
 
     Says in a sentence which files are left out, or why there is nothing to show.
     """
-    st.session_state["page"] = registry.page(page.url_path).slug
+    session.PAGE.set(registry.page(page.url_path).slug)
+    session.PARAMETERS.set({})
     try:
         for problem in queries.problems():
             st.warning(problem, icon=":material/warning:")
         if controls and not queries.estimates().is_empty():
             # By the entry point: what a page draws itself leaves the URL with the page.
-            selection.draw()
+            shared_controls.draw()
         if controls:
-            intro.draw()
-        with metrics.timed(st.session_state["page"]):
+            introduction()
+        with metrics.timed(session.PAGE.get()):
             page.run()
-        theme.watch()
+        browser.watch_theme()
         axis_ranges.watch()
     except Empty as nothing:
         st.info(str(nothing), icon=":material/touch_app:")
@@ -62,9 +66,14 @@ def run(page: Page, *, controls: bool) -> None:
         st.error(str(error), icon=":material/error:")
 
 
+def introduction(*, always: bool = False) -> None:
+    """What the plane shows, in three sentences and a picture, until the reader has put it away; or always."""
+    _introduction(key="intro", data={"always": always})
+
+
 @contextmanager
-def sentences() -> Generator[None]:
-    """Show what a person can mend where it came up, and go on with the rest of the page."""
+def errors_in_place() -> Generator[None]:
+    """Show an error that a person can mend where it occurred, and go on with the rest of the page."""
     try:
         yield
     except InputError as error:
@@ -72,34 +81,31 @@ def sentences() -> Generator[None]:
 
 
 def chart(figure: go.Figure, key: str, rows: pl.DataFrame | None = None, *, points: bool = False) -> None:
-    """A figure of dashboard.figures.runs as it is, with its alt text and its menu; rows are the data behind it.
-
-    With points a click in it chooses one.
-    """
+    """A figure with its alt text and its menu; rows are the data behind it. With points a click in it chooses one."""
     with st.container(gap="xxsmall"):
         # Above: a menu below a figure would have no room to open in.
-        export_menu.draw(figure, key, rows)
+        export_menu.draw(figure, key, rows, links.page_parameters())
         picture(figure, key, points=points)
 
 
 def picture(figure: go.Figure, key: str, *, points: bool = False) -> None:
-    """The same without the menu."""
+    """A figure with its alt text, without the menu."""
     alt = figure.layout.meta["alt"]
     if not points:
-        st.plotly_chart(figure, theme=None, key=key, alt=alt, config=CONFIG)
+        st.plotly_chart(figure, theme=None, key=key, alt=alt, config=_CONFIG)
         return
-    take = partial(clicked, key)
-    st.plotly_chart(figure, theme=None, key=key, alt=alt, config=CONFIG, on_select=take, selection_mode="points")
+    take = partial(point_selection.toggle_clicked, key)
+    st.plotly_chart(figure, theme=None, key=key, alt=alt, config=_CONFIG, on_select=take, selection_mode="points")
 
 
 def table(
     rows: pl.DataFrame, data: pl.DataFrame, name: str, *, points: bool = False, height: int | None = None
 ) -> None:
     """A table to read, and its data as a file to take away; with points its rows are models, and choose them."""
-    more = of_rows(rows["Model"].to_list()) if points else {}
+    selection = point_selection.selectable_rows(rows["Model"].to_list()) if points else {}
     model = st.column_config.TextColumn(width=215 if points else 275, pinned=points)
     config = {"Model": model, "Parameters": _COMPACT, "Positions": _GROUPED}
-    st.dataframe(rows, hide_index=True, column_config=config, height=height or "auto", **more)
+    st.dataframe(rows, hide_index=True, column_config=config, height=height or "auto", **selection)
     # Made when it is asked for, and the page does not run for it: a run would replace the file that is on its way.
     st.download_button("Download as CSV", data.write_csv, name, "text/csv", icon=DOWNLOAD, on_click="ignore")
 

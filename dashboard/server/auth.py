@@ -73,8 +73,8 @@ def may_change() -> bool:
     return not refusal
 
 
-def welcome() -> bool:
-    """Whether the reader may see the pages; where not, the page to sign in on is drawn instead."""
+def require_login() -> bool:
+    """Whether the reader may see the pages; where not, a page to sign in is drawn instead."""
     if not signs_in():
         return True
     found = claims()
@@ -87,14 +87,14 @@ def welcome() -> bool:
             plain(f"{name} may not see this server: ask whoever runs it for a place in SOFTH_VIEWERS."),
             icon=":material/block:",
         )
-        _way_out("secondary")
+        _logout_button("secondary")
     else:
         st.markdown("Where language models lie on the information plane. This server asks who you are first.")
-        _ways_in()
+        _login_buttons()
     return False
 
 
-def _ways_in() -> None:
+def _login_buttons() -> None:
     """A button for every provider that the secrets name."""
     section = st.secrets["auth"] if st.secrets.load_if_toml_exists() and "auth" in st.secrets else {}
     if not section:
@@ -114,10 +114,10 @@ def _ways_in() -> None:
 def _signed_in(name: str) -> None:
     with st.sidebar.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"Signed in as {plain(name)}")
-        _way_out("tertiary")
+        _logout_button("tertiary")
 
 
-def _way_out(kind: Literal["secondary", "tertiary"]) -> None:
+def _logout_button(kind: Literal["secondary", "tertiary"]) -> None:
     if st.button("Sign out", type=kind, icon=":material/logout:"):
         st.logout()
         # What would follow may run again, and the browser would never hear of this.

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 from plotly.graph_objects import Figure
 
-from dashboard.controls import axis_ranges, controls, theme
-from dashboard.controls.links import current
+from dashboard.controls import axis_ranges, controls, links
 from dashboard.data import queries
 from dashboard.figures import preference
 from dashboard.figures.preference import Dot, Probe
@@ -31,7 +30,7 @@ def view() -> View:
     probes = queries.probes()
     if probes.is_empty():
         raise Empty("There are no probes yet: make one with `python -m softh preference MODEL --pairs FILE`, or below.")
-    of = look(link.dark if (link := current()) else theme.dark())
+    of = look(links.dark())
     probes = _of_pairs(probes)
     steps = stages(probes)
     step = controls.select("Change", list(steps), "change", help=_CHANGE_HELP) if steps else None

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dashboard.controls import controls
+from dashboard.controls.links import from_link
 from dashboard.data.neighbours import Landing, Parameters
 from dashboard.view import View
 from dashboard.views import benchmarks, frontier, layers, preference, trajectory
@@ -59,5 +59,5 @@ def page(slug: str) -> Page:
 
 def build(slug: str, params: Mapping[str, Sequence[str]], *, dark: bool = False) -> tuple[View, list[str]]:
     """The view that a link opens, and a note for each part of the link that does not fit; no control is drawn."""
-    with controls.from_link(params, dark=dark) as link:
+    with from_link(params, dark=dark) as link:
         return VIEWS[slug](), link.notes

@@ -19,7 +19,7 @@ from softh.spec import EstimateSpec
 
 def form() -> None:
     """Which checkpoint, on which text, with which settings; and what that takes, once all is named."""
-    with st.container(border=True), frame.sentences():
+    with st.container(border=True), frame.errors_in_place():
         model = model_form.model()
         left, right = st.columns([1, 2], gap="medium")
         with left:

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import streamlit as st
 
-from dashboard.controls import controls, file_upload
-from dashboard.controls.links import listed
+from dashboard.controls import controls, session
+from dashboard.controls.links import shortened
+from dashboard.server import streamlit_internals
 from softh.checkpoints import hub, server_folders
 from softh.checkpoints.revisions import log_spaced_revisions, parse_revision
 from softh.errors import InputError
@@ -28,7 +28,7 @@ _LEAST = 3
 
 
 @dataclass(frozen=True)
-class Model:
+class ChosenModel:
     """One model and its revisions."""
 
     name: str
@@ -38,13 +38,13 @@ class Model:
     """For people, where the name is a digest."""
 
 
-def model() -> Model | None:
+def model() -> ChosenModel | None:
     """The model that the reader names, in one of three ways; None while nothing is named."""
     way = controls.segments("Where is the checkpoint?", [HUB, FOLDER, UPLOAD], "way", where=st.container())
     return {HUB: _from_hub, FOLDER: _from_folder, UPLOAD: _from_upload}[way]()
 
 
-def specs(chosen: Model, corpus: str, settings: dict[str, Any]) -> list[EstimateSpec]:
+def specs(chosen: ChosenModel, corpus: str, settings: dict[str, Any]) -> list[EstimateSpec]:
     """One specification a revision. Errors: InputError for settings out of bounds."""
     return [
         EstimateSpec(model=chosen.name, revision=revision, corpus=corpus, **settings) for revision in chosen.revisions
@@ -80,22 +80,22 @@ def _power(label: str, name: str, options: Sequence[int], where: Any) -> int:
     return int(controls.slider(label, words, name, default=str(USUAL[name]), where=where))
 
 
-def _from_hub() -> Model | None:
+def _from_hub() -> ChosenModel | None:
     named = controls.text("Model of the hub", "hub", placeholder="EleutherAI/pythia-14m", where=st.container())
     if not named:
         st.caption("A gated or private model needs a login on this server: `hf auth login`, or `HF_TOKEN`.")
         return None
     name, _, commit = named.partition("@")
     if commit:
-        return Model(name, (commit,))
+        return ChosenModel(name, (commit,))
     names = _revisions(name)
     trained = _training(names)
     ways = [_ONE, _SEVERAL] if len(trained) >= _LEAST else [_ONE]
     left, right = st.columns([1, 2])
     if len(ways) > 1 and controls.segments("Checkpoints", ways, "checkpoints", where=left) == _SEVERAL:
-        return Model(name, _trajectory(trained, right))
+        return ChosenModel(name, _trajectory(trained, right))
     usual = "main" if "main" in names else names[0]
-    return Model(name, (controls.select("Branch or tag", names, "at", default=usual, where=right),))
+    return ChosenModel(name, (controls.select("Branch or tag", names, "at", default=usual, where=right),))
 
 
 def _trajectory(trained: list[str], where: Any) -> tuple[str, ...]:
@@ -103,7 +103,7 @@ def _trajectory(trained: list[str], where: Any) -> tuple[str, ...]:
     counts = [str(count) for count in range(2, most + 1)]
     count = controls.slider("How many, log-spaced", counts, "points", default=str(min(8, most)), where=where)
     revisions = log_spaced_revisions(trained, int(count))
-    where.caption(f"{listed(revisions)}, of {len(trained)}; each is a job of its own.")
+    where.caption(f"{shortened(revisions)}, of {len(trained)}; each is a job of its own.")
     return tuple(revisions)
 
 
@@ -125,7 +125,7 @@ def _revisions(name: str) -> list[str]:
     return found
 
 
-def _from_folder() -> Model | None:
+def _from_folder() -> ChosenModel | None:
     found = server_folders.list_models()
     if not found:
         st.info(
@@ -135,11 +135,11 @@ def _from_folder() -> Model | None:
         )
         return None
     name = controls.select("Model in a folder of this server", list(found), "folder", where=st.container())
-    return Model(str(found[name]))
+    return ChosenModel(str(found[name]))
 
 
-def _from_upload() -> Model | None:
-    files = file_upload.choose(
+def _from_upload() -> ChosenModel | None:
+    files = _upload(
         "One archive (.zip, .tar, .tar.gz), or config.json, tokenizer.json and the safetensors files",
         "upload",
         many=True,
@@ -151,7 +151,9 @@ def _from_upload() -> Model | None:
     if not kept:
         return None
     none = "–"
-    name = controls.select("Checkpoint among those uploaded", [none, *kept], "kept", where=st.container())
+    name = controls.select(
+        "Checkpoint among those uploaded", [none, *kept], session.UPLOADED_MODEL.key, where=st.container()
+    )
     return None if name == none else _chosen(kept[name])
 
 
@@ -159,25 +161,26 @@ def _titled(accepted: receive.Accepted) -> str:
     return f"{accepted.name} ({accepted.model[-6:]})"
 
 
-def _chosen(accepted: receive.Accepted) -> Model:
+def _chosen(accepted: receive.Accepted) -> ChosenModel:
     if accepted.left_out:
-        st.caption(f"Left out of its settings, because they load or fetch something: {listed(accepted.left_out)}.")
-    return Model(accepted.model, title=accepted.name)
+        st.caption(f"Left out of its settings, because they load or fetch something: {shortened(accepted.left_out)}.")
+    return ChosenModel(accepted.model, title=accepted.name)
 
 
 def _take_in(files: Sequence[Any]) -> None:
     """Accept an upload and choose it. Errors: InputError, said once more as long as the same files are there."""
     ids = [file.file_id for file in files]
-    refused = st.session_state.get("refused", ([], ""))
+    refused = session.REFUSED_UPLOAD.get()
     if refused[0] != ids:
         with st.spinner("Checking every file …"):
             try:
                 accepted = receive.receive(files)
             except InputError as error:
-                refused = st.session_state["refused"] = ids, str(error)
+                refused = ids, str(error)
+                session.REFUSED_UPLOAD.set(refused)
             else:
-                st.session_state["kept"] = _titled(accepted)
-                file_upload.drop("upload", files)
+                session.UPLOADED_MODEL.set(_titled(accepted))
+                _clear_upload("upload", files)
     raise InputError(refused[1])
 
 
@@ -187,15 +190,30 @@ def text() -> str | None:
     st.caption(TEXTS[name])
     if name != "a file":
         return name
-    files = file_upload.choose("Text file, one document a row or paragraph", "text-file")
+    files = _upload("Text file, one document a row or paragraph", "text-file")
     if files:
-        st.session_state["own_text"] = texts.keep(files[0].name, files[0].getvalue()).resolve()
-        file_upload.drop("text-file", files)
-    own: Path | None = st.session_state.get("own_text")
-    if own is None or not own.exists():
+        session.UPLOADED_TEXT.set(texts.keep(files[0].name, files[0].getvalue()).resolve())
+        _clear_upload("text-file", files)
+    path = session.UPLOADED_TEXT.get()
+    if path is None or not path.exists():
         return None
-    st.caption(f"Chosen: {own.name}, {own.stat().st_size / 1e6:.3g} MB.")
-    return f"file:{own}"
+    st.caption(f"Chosen: {path.name}, {path.stat().st_size / 1e6:.3g} MB.")
+    return f"file:{path}"
+
+
+def _upload(label: str, key: str, *, many: bool = False) -> list[Any]:
+    """The files that were sent and not cleared yet."""
+    number = session.upload_round(key).get()
+    files = st.file_uploader(label, accept_multiple_files=many, key=f"{key}-{number}")
+    return list(files) if isinstance(files, list) else [files] if files else []
+
+
+def _clear_upload(key: str, files: Sequence[Any]) -> NoReturn:
+    """Empty an upload control, free the bytes of its files, and run the page again."""
+    streamlit_internals.delete_uploaded(files)
+    round_number = session.upload_round(key)
+    round_number.set(round_number.get() + 1)
+    st.rerun()
 
 
 _TEXT_HELP = "Only estimates on the same documents compare."

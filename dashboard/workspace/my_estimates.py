@@ -71,7 +71,7 @@ def _take_away(row: Mapping[str, Any]) -> None:
             )  # fmt: skip
         if access.at_work().refusal:
             return
-        with st.popover("Attach scores …", icon=":material/add_chart:"), frame.sentences():
+        with st.popover("Attach scores …", icon=":material/add_chart:"), frame.errors_in_place():
             score_upload.attach(row)
         with st.popover("Delete …", icon=":material/delete:"):
             st.markdown("It leaves every page, and its links show what is left. Hidden states stay remembered.")

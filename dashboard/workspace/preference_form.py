@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import streamlit as st
 
-from dashboard.controls.links import listed
+from dashboard.controls.links import shortened
 from dashboard.data import queries
 from dashboard.page import frame
 from dashboard.server import auth
@@ -21,7 +21,7 @@ LIMITS, CONTEXTS = (100, 300, 1000, 2000, 10_000), (128, 256, 512, 1024)
 
 def panel() -> None:
     """Upload, settings, what was found, and the jobs."""
-    with frame.sentences():
+    with frame.errors_in_place():
         if auth.may_change():
             _form()
     if not auth.read_only() and any(job.kind == "preference" for job in jobs.listing()):
@@ -29,7 +29,7 @@ def panel() -> None:
 
 
 def _form() -> None:
-    with st.container(border=True), frame.sentences():
+    with st.container(border=True), frame.errors_in_place():
         left, right = st.columns(2, gap="medium")
         with left:
             file = st.file_uploader("Preference pairs", type=["jsonl", "parquet", "gz", "xz"], key="pairs-file")
@@ -71,7 +71,7 @@ def _found(found: Pairs) -> str:
     """What a file holds, before anything heavy."""
     aside = ", ".join(f"{reason} ({count:,})" for reason, count in found.set_aside.items())
     sources = [pair.source for pair in found.pairs if pair.source]
-    named = f" Sources: {listed(sorted(set(sources)))}." if sources else ""
+    named = f" Sources: {shortened(sorted(set(sources)))}." if sources else ""
     prompts = sum(bool(pair.prompt) for pair in found.pairs)
     return (
         f"**{len(found.pairs):,} pairs** of {Path(found.name).name}, {prompts:,} with a prompt; "

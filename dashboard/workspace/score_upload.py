@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard.controls.links import listed
+from dashboard.controls.links import shortened
 from dashboard.data import queries
 from dashboard.server import auth
 from softh import settings
@@ -82,7 +82,7 @@ def _of(row: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> list[dict
     names = sorted({str(one["model"]) for one in found})
     if len(names) > 1:
         raise InputError(
-            f"The file has scores of {len(names)} models ({listed(names)}); expected those of one: "
+            f"The file has scores of {len(names)} models ({shortened(names)}); expected those of one: "
             "use `python -m softh scores import` for several."
         )
     if not found:

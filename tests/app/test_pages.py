@@ -8,6 +8,8 @@ import duckdb
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.controls import session
+from dashboard.views import registry
 from softh.store import schema, share, write
 
 APP = str(Path(__file__).parents[2] / "app.py")
@@ -254,3 +256,12 @@ def test_dark_and_light_draw_in_their_own_ink(finished: Path) -> None:
         app.context = {"theme": theme}
         inks[theme] = figures(app.run())[0]["layout"]["template"]["layout"]["font"]["color"]
     assert inks["light"] != inks["dark"]
+
+
+def test_the_link_that_a_page_makes_of_itself_shows_the_same_figures(run: Path) -> None:
+    app = opened("pages/trajectory.py", models=["Run-4M"], order="2", along="step")
+    app = app.get_by_key("correction").set_value("raw").run()
+    view, notes = registry.build("trajectory", app.session_state[session.PARAMETERS.key])
+    assert notes == []
+    shown = [json.loads(str(figure.to_json())) for figure in view.figures.values()]
+    assert [spec["data"] for spec in shown] == [spec["data"] for spec in figures(app)]

@@ -81,7 +81,7 @@ def test_removing_the_last_slide_leaves_an_empty_deck_that_says_so(data: Path) -
     ("content", "words"),
     [
         ('{"version": 99, "slides": []}', "upgrade softh"),
-        ("nothing", "is no deck that can be read"),
+        ("nothing", "is not a deck that can be read"),
         ('{"version": 1, "slides": [{"page": "layers", "query": {"model": ["Gone"]}}]}', "model Gone"),
         ('{"version": 1, "slides": [{"page": "attic", "query": {}}]}', "the page 'attic'"),
     ],

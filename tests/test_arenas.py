@@ -1,4 +1,4 @@
-"""The web process hands its memory out from a few pools, however many threads there are."""
+"""The web process has at most two malloc arenas, however many threads there are."""
 
 import platform
 import subprocess
@@ -13,7 +13,7 @@ import ctypes, sys, threading
 together = threading.Barrier(24)
 def take():
     together.wait()
-    held = [ctypes.create_string_buffer(1000) for _ in range(1000)]
+    blocks = [ctypes.create_string_buffer(1000) for _ in range(1000)]
     together.wait()
 threads = [threading.Thread(target=take) for _ in range(24)]
 for thread in threads: thread.start()
@@ -26,10 +26,10 @@ libc.fflush(None)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
-def test_many_threads_share_a_few_pools() -> None:
-    def pools(first: str) -> int:
+def test_many_threads_share_two_arenas() -> None:
+    def arenas(first: str) -> int:
         run = [sys.executable, "-c", f"{first}; {THREADS.strip()}".replace("; \n", "\n")]
         said = subprocess.run(run, cwd=settings.ROOT, capture_output=True, text=True, check=True).stdout
         return said.count("<heap nr=")
 
-    assert pools("import dashboard") <= 2 < pools("import json")
+    assert arenas("import dashboard") <= 2 < arenas("import json")

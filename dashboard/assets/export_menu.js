@@ -7,11 +7,13 @@ export default function ({ parentElement, data, setStateValue }) {
   menu.softh = data
   report()
   if (menu.childElementCount) return
-  for (const [label, kind, times] of [["SVG", "svg"], ["PNG 2×", "png", 2], ["PNG 4×", "png", 4], ["Link", "link"]]) {
+  const add = (label, act) => {
     const button = menu.appendChild(document.createElement("button"))
     button.textContent = label
-    button.addEventListener("click", () => run(button, () => (kind === "link" ? link() : file(kind, times))))
+    button.addEventListener("click", () => run(button, act))
   }
+  for (const format of data.formats) add(format.label, () => file(format))
+  add("Link", link)
   const status = menu.appendChild(document.createElement("output"))
   const watched = plot()
   watched?.on?.("plotly_relayout", report)
@@ -72,19 +74,20 @@ export default function ({ parentElement, data, setStateValue }) {
     }
   }
 
-  async function file(kind, times) {
+  // A format is vector graphics (SVG) or a picture of so many pixels for each of the screen.
+  async function file(format) {
     const { inches, scale, name } = menu.softh
     const shown = plot()
     const seen = shown._fullLayout
     const width = inches ? (inches[0] * 96) / scale : seen.width
     const height = inches ? (inches[1] * 96) / scale : seen.height
     const drawing = await vector(shown, width, height)
-    if (kind === "svg") {
+    if (format.suffix === "svg") {
       const sized = inches ? [`${inches[0]}in`, `${inches[1]}in`] : [width, height]
-      return save(new Blob([written(drawing, sized)], { type: "image/svg+xml" }), `${name}.svg`)
+      return save(new Blob([written(drawing, sized)], { type: format.mime }), `${name}.svg`)
     }
-    const pixels = [width, height].map(side => Math.round(side * scale * times))
-    return save(await picture(written(drawing, pixels), pixels), `${name}@${times}x.png`)
+    const pixels = [width, height].map(side => Math.round(side * scale * format.scale))
+    return save(await picture(written(drawing, pixels), pixels, format.mime), `${name}@${format.scale}x.${format.suffix}`)
   }
 
   async function vector(shown, width, height) {
@@ -113,14 +116,14 @@ export default function ({ parentElement, data, setStateValue }) {
     return new XMLSerializer().serializeToString(drawing)
   }
 
-  async function picture(svg, [width, height]) {
+  async function picture(svg, [width, height], mime) {
     const image = new Image()
     image.src = `data:image/svg+xml,${encodeURIComponent(svg)}`
     await image.decode()
     const canvas = document.createElement("canvas")
     Object.assign(canvas, { width, height })
     canvas.getContext("2d").drawImage(image, 0, 0, width, height)
-    const blob = await new Promise(done => canvas.toBlob(done, "image/png"))
+    const blob = await new Promise(done => canvas.toBlob(done, mime))
     if (!blob) throw new Error(`it cannot hold a picture of ${width} × ${height} pixels`)
     return blob
   }

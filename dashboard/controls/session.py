@@ -1,0 +1,110 @@
+"""Every key of st.session_state that the pages read or write by name, with the type of its value.
+
+A control whose value nothing else sets is known by its name in the URL alone (dashboard/controls/controls.py).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import streamlit as st
+
+from dashboard.data.queries import Selection
+
+T = TypeVar("T")
+Ranges = Mapping[str, tuple[float, float]]
+"""Name of an axis in Plotly's layout → its ends."""
+
+
+@dataclass(frozen=True)
+class Value(Generic[T]):
+    """One value of the reader's session."""
+
+    key: str
+    default: T
+
+    def get(self) -> T:
+        """The value, or its default where nothing has set it."""
+        return st.session_state.get(self.key, self.default)
+
+    def set(self, value: T) -> None:
+        """Set the value; that of a control only before the control is drawn, or in a callback."""
+        st.session_state[self.key] = value
+
+    def pop(self) -> T:
+        """The value, which is then forgotten."""
+        return st.session_state.pop(self.key, self.default)
+
+
+PAGE = Value[str]("page", "")
+"""Path of the page that runs."""
+SELECTION = Value[Selection | None]("selection", None)
+"""What the shared controls say."""
+PARAMETERS = Value[Mapping[str, Sequence[str]]]("parameters", {})
+"""What every control of this run of the page says, as a link would."""
+
+POINTS = Value[Sequence[str]]("points", ())
+"""Control: names of the chosen points."""
+POINT_NAMES = Value[Mapping[str, str]]("points-names", {})
+"""Id → name of the points that can be chosen."""
+POINT_ROWS = Value[Any]("points-rows", None)
+"""Control: the table whose rows are the points."""
+
+AXES = Value[Any]("axes", None)
+"""Component that listens to the axes of all figures."""
+
+DECK_SLIDE = Value[str]("slide", "1")
+"""Control: number of the chosen slide, from 1."""
+PRESENTING = Value[bool]("presenting", False)
+STAGE = Value[Any]("stage", None)
+"""Component that presents a deck."""
+
+UPLOADED_MODEL = Value[str | None]("kept", None)
+"""Control: the chosen upload."""
+REFUSED_UPLOAD = Value[tuple[Sequence[str], str]]("refused", ((), ""))
+"""Ids of the files that were refused last, and why."""
+UPLOADED_TEXT = Value[Path | None]("own_text", None)
+ENDED_JOBS = Value[frozenset[int] | None]("ended_jobs", None)
+"""Jobs that this session has said the end of."""
+JOB_ERROR = Value[str]("said", "")
+
+
+def figure(key: str) -> Value[Any]:
+    """Control: a figure, whose value has the points that were clicked."""
+    return Value(key, None)
+
+
+def axis_ranges(figure: str) -> Value[str]:
+    """Control: ranges of the axes of a figure, as written in the link."""
+    return Value(f"{figure}-axes", "")
+
+
+def full_ranges(figure: str) -> Value[Ranges]:
+    """Ranges of a figure that shows all of its data."""
+    return Value(f"home-{figure}", {})
+
+
+def drawn_ranges(figure: str) -> Value[Ranges]:
+    """Ranges that a figure was drawn with last."""
+    return Value(f"drawn-{figure}", {})
+
+
+def zoomed(figure: str) -> Value[bool]:
+    """Whether the reader has just zoomed in a figure, so that the browser shows the new ranges already."""
+    return Value(f"zooming-{figure}", False)
+
+
+def upload_round(control: str) -> Value[int]:
+    """How often an upload control was emptied: a control under a new key begins empty."""
+    return Value(f"{control}-turn", 0)
+
+
+def slide_title(deck: str, number: int) -> Value[str]:
+    """Control: title of a slide, counted from 0."""
+    return Value(f"title-{deck}-{number}", "")
+
+
+def slide_note(deck: str, number: int) -> Value[str]:
+    """Control: note of a slide, counted from 0."""
+    return Value(f"note-{deck}-{number}", "")

@@ -34,7 +34,7 @@ def main(model: str = "", corpus: str = "python-docs", documents: int = 330, con
             context=context,
             orders=(1,),
             draws=DRAWS,
-            frame=frame,
+            directions=frame,
         )
         found = estimate(spec, cache=cache)
         print(f"{found.checkpoint.name}, {found.corpus.name}, {found.positions:,} positions, {frame} directions")

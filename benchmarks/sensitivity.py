@@ -68,8 +68,8 @@ class Text:
         """All measures under one setting."""
         width = self.states.model.width
         labelling = label(self.windows.ids, spec, "cpu")
-        epsilon = temperature(spec.bins, width, spec.calibration)
-        drawn = references(spec.bins, width, spec.draws, spec.seed, spec.frame)
+        epsilon = temperature(spec.bins, width, spec.temperature_rule)
+        drawn = references(spec.bins, width, spec.draws, spec.seed, spec.directions)
         return measure(measure_entropies(self.states, labelling, drawn, epsilon, spec, lambda *_: None))
 
 
@@ -99,10 +99,10 @@ def sweep(source: str, name: str, cache: Any) -> Iterator[dict[str, Any]]:
         yield from layer_rows(made.name, base.measured(BASE))
         for field, values in SWEEPS.items():
             for value in values:
-                spec = dataclasses.replace(BASE, **{field: value})
+                spec = EstimateSpec.from_options(BASE.stored() | {field: value})
                 yield from rows(made.name, field, value, base.measured(spec))
         for frame in ("iid", "orthonormal"):
-            found = base.measured(dataclasses.replace(BASE, frame=frame, draws=DRAWS))
+            found = base.measured(dataclasses.replace(BASE, directions=frame, draws=DRAWS))
             yield from draw_rows(made.name, f"draws, {frame}", found)
         many = read(model, made.digest, name, MANY, cache)
         for documents in DOCUMENTS:

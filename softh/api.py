@@ -29,7 +29,7 @@ def estimate(
     settings: fields of :class:`softh.spec.EstimateSpec`, such as ``revision``, ``corpus``, ``documents``, ``context``.
     Errors: InputError for whatever its author can mend, before anything is computed where that can be told.
     """
-    spec = EstimateSpec(model=model, **settings)
+    spec = EstimateSpec.from_options({"model": model, **settings})
     folder = Path(data or paths.data())
     if save:
         write.check_writable(folder)

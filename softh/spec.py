@@ -1,150 +1,242 @@
-"""What is asked of an estimate: frozen specifications, their canonical JSON and their hash."""
+"""Specifications of estimates: frozen dataclasses, their canonical JSON and their identity.
+
+A field's metadata (:func:`about`) is what the command line, the forms and the documentation know of it, so that a new
+setting is one field here. A specification may grow: a field that is added later writes nothing into the canonical JSON
+while it has the value that earlier estimates were made with, so stored ids never change.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self, get_args
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field
+from functools import cache
+from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
 
 from softh.errors import InputError
 
-Frame = Literal["iid", "orthonormal"]
-Calibration = Literal["bound", "leading", "exact"]
+Directions = Literal["iid", "orthonormal"]
+TemperatureRule = Literal["bound", "leading", "exact"]
 Weighting = Literal["positions", "labels"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 HIGHEST_ORDER = 4
 
 
+def about(
+    text: str, *, least: int | None = None, former: str | None = None, as_before: Any = MISSING
+) -> dict[str, Any]:
+    """Metadata of a field of a specification.
+
+    text: help for the command line, the forms and the documentation.
+    least: the least value of a whole number.
+    former: the former name of a renamed field. It remains the name in stored JSON and in the tables, and is accepted
+        wherever options are named.
+    as_before: of every field that is added later: the value that means what was done before there was such a field.
+    """
+    return {"help": text, "least": least, "former": former, "as_before": as_before}
+
+
 @dataclass(frozen=True, kw_only=True)
-class _Spec:
-    """What every specification can do."""
+class Spec:
+    """Base of the specifications: canonical JSON, checks and names of the fields."""
+
+    def __post_init__(self) -> None:
+        types = types_of(type(self))
+        for each in dataclasses.fields(self):
+            value, least = getattr(self, each.name), each.metadata["least"]
+            if least is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+                raise InputError(
+                    f"{each.name} was {value!r}; expected a whole number of at least {least}: "
+                    f"try --{option_name(each.name)} {max(least, 1)}."
+                )
+            if (choices := choices_of(types[each.name])) and value not in choices:
+                raise InputError(f"{each.name} was {value!r}; expected one of {', '.join(choices)}: choose one.")
+
+    def stored(self) -> dict[str, Any]:
+        """Value of every field by its name in stored JSON and in the tables."""
+        return {stored_name(each): getattr(self, each.name) for each in dataclasses.fields(self)}
 
     def canonical(self) -> str:
-        """Canonical JSON: keys sorted, no spaces, every field present."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
+        """Canonical JSON: keys sorted, no spaces; a later field only where it differs from what was done before."""
+        values = self.stored()
+        for each in dataclasses.fields(self):
+            if values[stored_name(each)] == each.metadata["as_before"]:
+                del values[stored_name(each)]
+        return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The specification that :meth:`canonical` wrote; unknown keys are refused."""
-        fields: dict[str, Any] = json.loads(text)
-        unknown = set(fields) - {field.name for field in dataclasses.fields(cls)}
-        if unknown:
+        """The specification that :meth:`canonical` wrote, by this version or an earlier one. Errors: InputError."""
+        stored: dict[str, Any] = json.loads(text)
+        names = {stored_name(each): each for each in dataclasses.fields(cls)}
+        if unknown := set(stored) - set(names):
             raise InputError(
-                f"The specification has unknown keys {', '.join(sorted(unknown))}; expected those of this version "
-                "alone: remove them."
+                f"The specification has unknown keys {', '.join(sorted(unknown))}; expected some of "
+                f"{', '.join(sorted(names))}: upgrade softh, or remove them."
             )
-        return cls(**fields)
+        before = {each.name: each.metadata["as_before"] for each in names.values()}
+        later = {name: value for name, value in before.items() if value is not MISSING}
+        return cls(**later | {names[key].name: value for key, value in stored.items()})
 
-    def _check(self, least: dict[str, int], choices: dict[str, Any]) -> None:
-        for name, value in least.items():
-            _at_least(name, getattr(self, name), value)
-        for name, literal in choices.items():
-            if getattr(self, name) not in get_args(literal):
-                raise InputError(
-                    f"{name} was {getattr(self, name)!r}; expected one of {', '.join(get_args(literal))}: choose one."
-                )
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Self:
+        """The specification of options by name, each field's or its former one. Errors: InputError.
+
+        Example:
+            >>> EstimateSpec.from_options({"model": "gpt2", "frame": "orthonormal"}).directions
+            'orthonormal'
+        """
+        names = {each.name: each.name for each in dataclasses.fields(cls)}
+        former = {stored_name(each): each.name for each in dataclasses.fields(cls)}
+        values: dict[str, Any] = {}
+        for key, value in options.items():
+            name = names.get(key) or former.get(key)
+            if name is None:
+                raise InputError(f"{key} is not a setting; expected one of {', '.join(sorted(names))}: correct it.")
+            if name in values:
+                raise InputError(f"{key} is another name of a setting that was given twice: give {name} once.")
+            values[name] = value
+        return cls(**values)
+
+    @classmethod
+    def unusual(cls, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Of stored settings those that differ from the defaults, by stored name in the order of the fields.
+
+        stored: the values of canonical JSON, or some of them.
+
+        Example:
+            >>> EstimateSpec.unusual({"bins": 100, "frame": "orthonormal", "seed": 1})
+            {'frame': 'orthonormal', 'seed': 1}
+        """
+        before = {stored_name(each): each.metadata["as_before"] for each in dataclasses.fields(cls)}
+        values = {name: value for name, value in before.items() if value is not MISSING} | dict(stored)
+        usual = {stored_name(each): each.default for each in dataclasses.fields(cls) if each.default is not MISSING}
+        usual = json.loads(json.dumps(usual))  # a tuple is a list in JSON
+        return {name: values[name] for name in usual if name in values and values[name] != usual[name]}
 
 
 @dataclass(frozen=True, kw_only=True)
-class EstimateSpec(_Spec):
+class EstimateSpec(Spec):
     """Everything that decides the numbers of one estimate, and nothing else.
 
     Device, batch size and cache change how long an estimate takes, never what it means:
     they are arguments of :func:`softh.estimator.pipeline.estimate`, not part of the specification.
     """
 
-    model: str
-    """Hub id, folder, or ``.gguf`` file."""
-    revision: str | None = None
-    """Branch, tag or commit of a hub model; ``None`` is the default branch."""
-    corpus: str = "python-docs"
-    """``python-docs``, ``c4`` or ``file:PATH``."""
-    documents: int = 256
-    """Documents sampled from the corpus at most."""
-    context: int = 256
-    """Tokens a document is truncated to, a leading BOS included."""
-    orders: tuple[int, ...] = (1, 2, 3, 4)
-    """n-gram orders of the labels, each from 1 to 4."""
-    bins: int = 100
-    """Reference directions a draw, n."""
-    draws: int = 32
-    """Independent draws of the reference directions, R."""
-    frame: Frame = "iid"
-    """Directions drawn independently, or as orthonormal frames."""
-    centred: bool = False
-    """Subtract the mean normalised hidden state first; another quantity, off by default."""
-    calibration: Calibration = "bound"
-    """Rule for the temperature: lower bound (as published), leading order, or exact."""
-    weighting: Weighting = "positions"
-    """Labels weighted by P(x), or uniformly over labels seen at least five times."""
-    folds: int = 8
-    """Folds of documents for the jackknife."""
-    seed: int = 0
-    """Seed of the document sample, the reference directions and the permutation null."""
-    dtype: Dtype = "auto"
-    """Number format of the forward pass; auto is bfloat16 on a GPU that has it, else float32."""
+    model: str = field(metadata=about("Hub id, folder with safetensors weights, or .gguf file."))
+    revision: str | None = field(default=None, metadata=about("Branch, tag or commit of a hub model."))
+    corpus: str = field(default="python-docs", metadata=about("python-docs, c4 or file:PATH."))
+    documents: int = field(default=256, metadata=about("Documents sampled from the corpus at most.", least=1))
+    context: int = field(
+        default=256, metadata=about("Tokens a document is truncated to, a leading BOS included.", least=2)
+    )
+    bins: int = field(default=100, metadata=about("Reference directions a draw, n.", least=2))
+    draws: int = field(default=32, metadata=about("Independent draws of the reference directions, R.", least=1))
+    directions: Directions = field(
+        default="iid",
+        metadata=about("Reference directions drawn independently, or as orthonormal frames.", former="frame"),
+    )
+    center: bool = field(
+        default=False,
+        metadata=about("Subtract the mean normalised hidden state first; another quantity.", former="centred"),
+    )
+    temperature_rule: TemperatureRule = field(
+        default="bound",
+        metadata=about(
+            "Rule for the temperature: lower bound (as published), leading order, or exact.", former="calibration"
+        ),
+    )
+    label_weighting: Weighting = field(
+        default="positions",
+        metadata=about(
+            "Labels weighted by P(x), or uniformly over labels seen at least five times.", former="weighting"
+        ),
+    )
+    folds: int = field(default=8, metadata=about("Folds of documents for the jackknife.", least=2))
+    seed: int = field(
+        default=0,
+        metadata=about("Seed of the document sample, the reference directions and the permutation null.", least=0),
+    )
+    dtype: Dtype = field(
+        default="auto",
+        metadata=about("Number format of the forward pass; auto is bfloat16 on a GPU that has it, else float32."),
+    )
+    orders: tuple[int, ...] = field(default=(1, 2, 3, 4), metadata=about("n-gram orders of the labels, from 1 to 4."))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "orders", tuple(sorted(set(self.orders))))
-        least = {"documents": 1, "context": 2, "bins": 2, "draws": 1, "folds": 2, "seed": 0}
-        self._check(least, {})
         if not self.orders or not set(self.orders) <= set(range(1, HIGHEST_ORDER + 1)):
             given = ",".join(map(str, self.orders)) or "none"
             raise InputError(f"orders was {given}; expected numbers from 1 to {HIGHEST_ORDER}: try --orders 1,2,3,4.")
-        self._check({}, {"frame": Frame, "calibration": Calibration, "weighting": Weighting, "dtype": Dtype})
+        super().__post_init__()
 
 
 @dataclass(frozen=True, kw_only=True)
-class PreferenceSpec(_Spec):
+class PreferenceSpec(Spec):
     """Everything that decides the numbers of one preference probe, and nothing else."""
 
-    model: str
-    """Hub id, folder, or ``.gguf`` file."""
-    revision: str | None = None
-    """Branch, tag or commit of a hub model; ``None`` is the default branch."""
-    pairs: str
-    """A .jsonl or .parquet file, or the id of a data set of the hub, with ``@SPLIT`` if need be."""
-    limit: int = 2000
-    """Pairs sampled at most."""
-    context: int = 512
-    """Tokens of prompt and answer together; longer pairs are set aside."""
-    bins: int = 100
-    """Reference directions a draw, n."""
-    draws: int = 32
-    """Independent draws of the reference directions, R."""
-    frame: Frame = "iid"
-    """Directions drawn independently, or as orthonormal frames."""
-    calibration: Calibration = "bound"
-    """Rule for the temperature."""
-    folds: int = 8
-    """Folds of prompts for the jackknife, and for the cross-validation of the second opinion."""
-    swaps: int = 100
-    """Random swaps of the labels within pairs: the null."""
-    seed: int = 0
-    """Seed of the sample of pairs, the folds, the reference directions and the swaps."""
-    dtype: Dtype = "auto"
-    """Number format of the forward pass; auto is bfloat16 on a GPU that has it, else float32."""
-    labels: Literal["preference"] = "preference"
-    """What the labels are; tells a probe from an estimate of the information plane."""
-    centred: ClassVar[bool] = False
-    weighting: ClassVar[Weighting] = "positions"
-
-    def __post_init__(self) -> None:
-        least = {"limit": 2, "context": 8, "bins": 2, "draws": 1, "folds": 3, "swaps": 10, "seed": 0}
-        choices = {"frame": Frame, "calibration": Calibration, "dtype": Dtype, "labels": Literal["preference"]}
-        self._check(least, choices)
+    model: str = field(metadata=about("Hub id, folder with safetensors weights, or .gguf file."))
+    revision: str | None = field(default=None, metadata=about("Branch, tag or commit of a hub model."))
+    pairs: str = field(metadata=about("A .jsonl or .parquet file, or a data set of the hub, with @SPLIT if need be."))
+    limit: int = field(default=2000, metadata=about("Pairs sampled at most.", least=2))
+    context: int = field(
+        default=512, metadata=about("Tokens of prompt and answer together; longer pairs are excluded.", least=8)
+    )
+    bins: int = field(default=100, metadata=about("Reference directions a draw, n.", least=2))
+    draws: int = field(default=32, metadata=about("Independent draws of the reference directions, R.", least=1))
+    directions: Directions = field(
+        default="iid",
+        metadata=about("Reference directions drawn independently, or as orthonormal frames.", former="frame"),
+    )
+    temperature_rule: TemperatureRule = field(
+        default="bound",
+        metadata=about(
+            "Rule for the temperature: lower bound (as published), leading order, or exact.", former="calibration"
+        ),
+    )
+    folds: int = field(
+        default=8, metadata=about("Folds of prompts for the jackknife and the cross-validated linear model.", least=3)
+    )
+    swaps: int = field(default=100, metadata=about("Random swaps of the labels within pairs: the null.", least=10))
+    seed: int = field(
+        default=0,
+        metadata=about("Seed of the sample of pairs, the folds, the reference directions and the swaps.", least=0),
+    )
+    dtype: Dtype = field(
+        default="auto",
+        metadata=about("Number format of the forward pass; auto is bfloat16 on a GPU that has it, else float32."),
+    )
+    labels: Literal["preference"] = field(
+        default="preference", metadata=about("Kind of labels; tells a probe from an estimate of the information plane.")
+    )
+    center: ClassVar[bool] = False
+    label_weighting: ClassVar[Weighting] = "positions"
 
 
 def identity(*parts: str) -> str:
-    """Sixteen hexadecimal digits of the SHA-256 of the parts, each kept apart from the next."""
+    """Sixteen hexadecimal digits of the SHA-256 of the parts, separated so that no two lists of parts coincide."""
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
 
 
-def _at_least(name: str, value: int, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InputError(
-            f"{name} was {value!r}; expected a whole number of at least {least}: try --{name} {max(least, 1)}."
-        )
+def stored_name(each: dataclasses.Field[Any]) -> str:
+    """The name of a field in stored JSON and in the tables: its former name where it was renamed."""
+    return each.metadata["former"] or each.name
+
+
+def option_name(name: str) -> str:
+    """The name of a field as an option of the command line, without the dashes before it."""
+    return name.replace("_", "-")
+
+
+@cache
+def types_of(spec: type[Spec]) -> dict[str, Any]:
+    """Type of every field of a specification."""
+    return get_type_hints(spec)
+
+
+def choices_of(annotation: Any) -> tuple[str, ...]:
+    """The values that a type allows: those of a Literal, none for other types."""
+    return get_args(annotation) if get_origin(annotation) is Literal else ()

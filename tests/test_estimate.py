@@ -65,7 +65,14 @@ def test_same_estimate_twice_is_bit_equal_and_runs_no_second_forward_pass(spec: 
 
 @pytest.mark.parametrize(
     "change",
-    [{"bins": 7}, {"draws": 5}, {"orders": (1,)}, {"weighting": "labels"}, {"frame": "orthonormal"}, {"centred": True}],
+    [
+        {"bins": 7},
+        {"draws": 5},
+        {"orders": (1,)},
+        {"label_weighting": "labels"},
+        {"directions": "orthonormal"},
+        {"center": True},
+    ],
 )
 def test_another_question_about_the_same_states_runs_no_forward_pass(
     spec: EstimateSpec, cache: Cache, change: dict
@@ -163,7 +170,7 @@ def test_record_goes_through_the_store_and_back(spec: EstimateSpec, tmp_path: Pa
         ({"draws": 0}, "draws was 0"),
         ({"orders": (1, 5)}, "orders was 1,5"),
         ({"orders": ()}, "orders was none"),
-        ({"frame": "square"}, "frame was 'square'"),
+        ({"directions": "square"}, "directions was 'square'"),
         ({"context": True}, "context was True"),
     ],
 )
@@ -173,7 +180,7 @@ def test_a_bad_specification_is_one_sentence(change: dict, sentence: str) -> Non
 
 
 def test_a_specification_survives_its_canonical_form() -> None:
-    spec = EstimateSpec(model="m", orders=(3, 1, 1), centred=True)
+    spec = EstimateSpec(model="m", orders=(3, 1, 1), center=True)
     assert spec.orders == (1, 3)
     assert EstimateSpec.from_json(spec.canonical()) == spec
     with pytest.raises(InputError, match="unknown keys"):
@@ -183,7 +190,7 @@ def test_a_specification_survives_its_canonical_form() -> None:
 def test_centring_states_that_all_agree_is_refused(spec: EstimateSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "normalise", lambda hidden: torch.ones_like(hidden) / math.sqrt(hidden.shape[-1]))
     with pytest.raises(InputError, match="layer 0 all point the same way"):
-        estimate(dataclasses.replace(spec, centred=True))
+        estimate(dataclasses.replace(spec, center=True))
 
 
 def test_an_interrupted_estimate_counts_only_what_is_missing(

@@ -27,7 +27,7 @@ def test_every_gpu_gives_the_same_numbers(tmp_path: Path, centred: bool) -> None
 
     model = save_model(tmp_path / "tiny", llama(hidden_size=64, num_attention_heads=4))
     spec = EstimateSpec(
-        model=str(model), corpus=f"file:{save_text(tmp_path / 'text.jsonl')}", context=64, draws=9, centred=centred
+        model=str(model), corpus=f"file:{save_text(tmp_path / 'text.jsonl')}", context=64, draws=9, center=centred
     )
     one, other = (estimate(spec, device=f"cuda:{number}").measures for number in (0, 1))
     assert one == other

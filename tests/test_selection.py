@@ -1,6 +1,5 @@
 """The controls: what they offer, what they put into the URL, and how they give way."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.data import queries
 from dashboard.views.trajectory import MOST_MODELS
-from softh.spec import EstimateSpec
 from softh.store import read, write
 
 APP = str(Path(__file__).parents[1] / "app.py")
@@ -116,9 +114,3 @@ def test_settings_beyond_the_usual_are_named_and_twins_told_apart(app):
 def test_more_draws_change_the_error_and_not_the_company(app):
     test = app({"model": "A"}, {"model": "B", "draws": 64})
     assert test.multiselect(key="models").options == ["A", "B"]
-
-
-def test_what_goes_without_saying_is_what_an_estimate_does_unasked():
-    spec = json.loads(EstimateSpec(model="any").canonical())
-    assert {name: spec[name] for name in queries.USUAL} == queries.USUAL
-    assert set(spec) - set(queries.USUAL) == {"model", "revision", "corpus", "documents", "context"}

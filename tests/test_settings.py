@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from docs import reference
 from softh import logs, settings
 from softh.errors import InputError
 
@@ -27,10 +26,6 @@ def test_only_settings_reads_the_variables() -> None:
     files = [path for folder in ("softh", "dashboard") for path in (ROOT / folder).rglob("*.py")]
     reading = [path.name for path in files if re.search(r"environ(\.get\(|\[)\s*\"SOFTH_", path.read_text("utf-8"))]
     assert reading == []
-
-
-def test_the_documentation_of_the_settings_is_generated() -> None:
-    assert (ROOT / "docs" / "settings.md").read_text("utf-8") == reference.settings(), "run `make docs`"
 
 
 @pytest.mark.parametrize("setting", NUMBERS, ids=lambda setting: setting.name)

@@ -47,7 +47,7 @@ def rows(record: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("small_batches")
-@pytest.mark.parametrize("change", [{}, {"weighting": "labels"}, {"frame": "orthonormal", "orders": (2,)}])
+@pytest.mark.parametrize("change", [{}, {"label_weighting": "labels"}, {"directions": "orthonormal", "orders": (2,)}])
 @pytest.mark.parametrize("parts", [1, 8])
 def test_parts_give_the_rows_of_one_piece_to_the_bit(
     spec: EstimateSpec, tmp_path: Path, change: dict, parts: int
@@ -75,7 +75,7 @@ def test_what_cannot_be_split_is_refused_with_a_remedy(spec: EstimateSpec, tmp_p
     with pytest.raises(InputError, match=r"are 1 batches; expected a batch for each: try --shards 1"):
         sharding.estimate(spec, 2, here, tmp_path)
     with pytest.raises(InputError, match="leave out --shards or the centring"):
-        sharding.estimate(dataclasses.replace(spec, centred=True), 2, here, tmp_path)
+        sharding.estimate(dataclasses.replace(spec, center=True), 2, here, tmp_path)
 
 
 @pytest.mark.usefixtures("small_batches")

@@ -11,21 +11,8 @@ from dashboard.data import quantities
 from dashboard.data.rows import View
 from softh import settings as paths
 from softh.analysis import finished_models
+from softh.spec import EstimateSpec
 from softh.store import read
-
-USUAL = {
-    "bins": 100,
-    "draws": 32,
-    "frame": "iid",
-    "centred": False,
-    "calibration": "bound",
-    "weighting": "positions",
-    "folds": 8,
-    "seed": 0,
-    "dtype": "auto",
-    "orders": [1, 2, 3, 4],
-}
-"""Settings that go without saying: the defaults of an estimate."""
 
 
 @dataclass(frozen=True)
@@ -288,7 +275,8 @@ def _origins(version: str) -> dict[str, str]:
 def _label(settings: str, context: int) -> str:
     spec = json.loads(settings)
     parts = [f"{spec.get('documents', '?')} documents × {context} tokens"]
-    parts += [f"{name} {spec[name]}" for name, usual in USUAL.items() if name in spec and spec[name] != usual]
+    apart = {"corpus", "documents", "context"}  # the text is chosen apart, and its size is named first
+    parts += [f"{name} {value}" for name, value in EstimateSpec.unusual(spec).items() if name not in apart]
     return ", ".join(parts)
 
 

@@ -12,11 +12,11 @@ from dashboard.server import streamlit_internals
 from softh.checkpoints import hub, server_folders
 from softh.checkpoints.revisions import log_spaced_revisions, parse_revision
 from softh.errors import InputError
-from softh.spec import EstimateSpec
+from softh.spec import EstimateSpec, choices_of, stored_name, types_of
 from softh.uploads import receive, texts
 
 HUB, FOLDER, UPLOAD = "Hub", "Server folder", "Upload"
-USUAL = {field.name: field.default for field in fields(EstimateSpec)}
+FIELDS = {field.name: field for field in fields(EstimateSpec)}
 TEXTS = {
     "python-docs": "CPython's own documentation, which every machine has.",
     "c4": "Web text, streamed from allenai/c4 on the hub.",
@@ -47,12 +47,14 @@ def model() -> ChosenModel | None:
 def specs(chosen: ChosenModel, corpus: str, settings: dict[str, Any]) -> list[EstimateSpec]:
     """One specification a revision. Errors: InputError for settings out of bounds."""
     return [
-        EstimateSpec(model=chosen.name, revision=revision, corpus=corpus, **settings) for revision in chosen.revisions
+        EstimateSpec.from_options({**settings, "model": chosen.name, "revision": revision, "corpus": corpus})
+        for revision in chosen.revisions
     ]
 
 
 def settings() -> dict[str, Any]:
     """Settings of the estimate: how much text stands open, the rest is folded away."""
+    types = types_of(EstimateSpec)
     left, right = st.columns(2)
     asked: dict[str, Any] = {
         "documents": _power("Documents", "documents", (16, 32, 64, 128, 256, 512, 1024), left),
@@ -63,21 +65,28 @@ def settings() -> dict[str, Any]:
         left, right = st.columns(2)
         asked["draws"] = _power("Draws of the reference directions", "draws", (2, 4, 8, 16, 32, 64), left)
         asked["bins"] = _power("Directions in a draw", "bins", (25, 50, 100, 200, 400), right)
-        for name, options, place in (
-            ("frame", ("iid", "orthonormal"), left),
-            ("calibration", ("bound", "leading", "exact"), right),
-            ("weighting", ("positions", "labels"), left),
-            ("dtype", ("auto", "float32", "bfloat16", "float16"), right),
+        # The keys are in links, so a renamed setting has its former name there.
+        for name, place in (
+            ("directions", left),
+            ("temperature_rule", right),
+            ("label_weighting", left),
+            ("dtype", right),
         ):
-            asked[name] = controls.select(name.capitalize(), options, name, where=place)
-        asked["centred"] = controls.toggle("Subtract the mean state first", "centred", where=left)
+            label, key, options = (
+                name.replace("_", " ").capitalize(),
+                stored_name(FIELDS[name]),
+                choices_of(types[name]),
+            )
+            asked[name] = controls.select(label, options, key, default=str(FIELDS[name].default), where=place)
+        asked["center"] = controls.toggle("Subtract the mean state first", "centred", where=left)
         asked["seed"] = int(controls.number("Seed (0)", "seed", low=0, high=2**31, step=1.0, where=right) or 0)
     return asked
 
 
 def _power(label: str, name: str, options: Sequence[int], where: Any) -> int:
-    words = [str(option) for option in options]
-    return int(controls.slider(label, words, name, default=str(USUAL[name]), where=where))
+    usual: Any = FIELDS[name].default
+    words = [str(option) for option in sorted({*options, usual})]
+    return int(controls.slider(label, words, name, default=str(usual), where=where))
 
 
 def _from_hub() -> ChosenModel | None:

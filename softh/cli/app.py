@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from softh import settings
+from softh.cli.options import Data, folder
 from softh.errors import InputError, missing_extra
 from softh.store import write
 
@@ -23,7 +24,7 @@ def serve(
     address: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 is every one of this machine.")
     ] = "localhost",
-    data: Annotated[Path | None, typer.Option(help="Folder of the tables; SOFTH_DATA or data/ by default.")] = None,
+    data: Data = None,
 ) -> None:
     """Serve the dashboard at http://ADDRESS:PORT until Ctrl-C.
 
@@ -37,7 +38,7 @@ def serve(
         environment["SOFTH_DATA"] = str(data.absolute())
     if not settings.switch("SOFTH_READ_ONLY"):
         try:
-            write.check_writable(data or settings.data())
+            write.check_writable(folder(data))
         except InputError as error:
             typer.echo(f"{error} Until then the pages only show.", err=True)
             environment["SOFTH_READ_ONLY"] = "1"

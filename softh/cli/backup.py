@@ -5,10 +5,8 @@ from typing import Annotated
 
 import typer
 
-from softh import settings
+from softh.cli.options import Data, folder
 from softh.store import backup as store
-
-Data = Annotated[Path | None, typer.Option(help="Folder of the tables; SOFTH_DATA or data/ by default.")]
 
 
 def backup(
@@ -19,7 +17,7 @@ def backup(
 
     FILE appears whole or not at all. Restore it with softh restore.
     """
-    count = store.write(data or settings.data(), target)
+    count = store.write(folder(data), target)
     typer.echo(f"{count} files are in {target} ({target.stat().st_size / 1e6:.1f} MB).")
 
 
@@ -29,7 +27,7 @@ def restore(
     replace: Annotated[bool, typer.Option("--replace", help="Take the place of what differs.")] = False,
 ) -> None:
     """Put back what FILE holds. Files that are here already and differ stay, unless --replace."""
-    written, same, kept = store.read(source, data or settings.data(), replace=replace)
+    written, same, kept = store.read(source, folder(data), replace=replace)
     typer.echo(f"{written} files restored, {same} were here already, {len(kept)} differ and stay{_names(kept)}.")
     if kept:
         raise typer.Exit(2)

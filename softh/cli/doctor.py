@@ -9,11 +9,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from softh import settings
+from softh.cli.options import Data, folder
 from softh.errors import InputError
 from softh.jobs import client, records
 from softh.store import read, schema, write
@@ -33,11 +33,11 @@ class Finding:
 
 
 def doctor(
-    data: Annotated[Path | None, typer.Option(help="Folder of the tables; SOFTH_DATA or data/ by default.")] = None,
+    data: Data = None,
 ) -> None:
     """Look at the installation, the device, the folders and every stored file; exit code 2 when something is wrong."""
     wrong = 0
-    for finding in examine(data or settings.data()):
+    for finding in examine(folder(data)):
         wrong += bool(finding.remedy)
         typer.echo(f"{'✗' if finding.remedy else '✓'} {finding.what}: {finding.state}")
         if finding.remedy:

@@ -1,19 +1,12 @@
-"""A preference probe as a table for a terminal, and as JSON."""
+"""Preference probes as tables for a terminal."""
 
-import json
 import math
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
-
-from softh.cli.tables import WIDTH
-from softh.store import read
 
 Row = dict[str, Any]
 Rows = dict[tuple[str, str, int | None, str, str], Row]
@@ -25,19 +18,6 @@ _UNITS = (
     "most {most:.0f}). ± is\nboth errors together, over draws of the directions and over pairs. Accuracy is that of a "
     "linear model on the difference of the\nmean hidden states of two answers, cross-validated over prompts."
 )
-
-
-def show(folder: Path, probe: Row, *, as_json: bool) -> None:
-    """Print one stored probe; its row is one of :func:`softh.store.read.estimate`."""
-    if as_json:
-        record = read.record(folder, probe["estimate_id"])
-        for name in ("spec", "versions"):
-            record["estimate"][name] = json.loads(record["estimate"][name])
-        typer.echo(json.dumps(record, indent=1, ensure_ascii=False, default=datetime.isoformat, allow_nan=False))
-        return
-    console = Console(highlight=False)
-    console.width = max(console.width, WIDTH)
-    console.print(whole(probe, read.preferences(folder, [probe["estimate_id"]]).to_dicts()))
 
 
 def several(probes: list[Row]) -> Table:

@@ -6,16 +6,16 @@ from typing import Annotated
 
 import typer
 
-from softh import settings
+from softh.cli.options import Data, folder
+from softh.cli.output import say
 from softh.errors import InputError
+from softh.format import and_more
 from softh.scores import load
 from softh.scores.reader import ImportedScores
 from softh.store import read, write
 
 app = typer.Typer(help="Benchmark scores: import them, and see which models have some.", no_args_is_help=True)
 _SHOWN = 12
-
-Data = Annotated[Path | None, typer.Option(help="Folder of the tables; SOFTH_DATA or data/ by default.")]
 
 
 @app.command("import")
@@ -31,50 +31,46 @@ def import_(
     ] = None,
     data: Data = None,
 ) -> None:
-    """Take scores into the tables, each FILE as one file of its own beside your runs.
+    """Store scores beside your runs, each FILE as one file of its own.
 
     A score belongs to the model of the same name or hub id. Names without a model are listed with the nearest ones and
-    wait for a model of that name, or for --match.
+    are stored for a model of that name, or for --match.
     """
-    folder = data or settings.data()
+    place = folder(data)
     named = dict(_pair(text) for text in match or [])
-    known = models(folder)
+    known = dict(read.models(place).select("model", "source").iter_rows())
     if unknown := sorted(set(named.values()) - set(known)):
         raise InputError(
-            f"--match names {unknown[0]!r}, which is no model of the tables: python -m softh list shows them."
+            f"--match names {unknown[0]!r}, which is not a model of the tables; expected one of "
+            f"{and_more(sorted(known), _SHOWN) or 'none'}: run `python -m softh list`."
         )
-    found = [_read(name) for name in files]
-    here = {row["model"] for imported in found for row in imported.rows}
+    files_read = [_read(name) for name in files]
+    here = {row["model"] for imported in files_read for row in imported.rows}
     if absent := sorted(set(named) - here):
         raise InputError(
-            f"--match names {absent[0]!r}, which no file has a score of: {', '.join(sorted(here)[:_SHOWN])}."
+            f"--match names {absent[0]!r}, which no file has a score of: {and_more(sorted(here), _SHOWN)}."
         )
-    for imported in found:
+    for imported in files_read:
         own = {theirs: ours for theirs, ours in named.items() if theirs in {row["model"] for row in imported.rows}}
-        write.save_scores(load.rename_models(imported.rows, own), folder)
+        write.save_scores(load.rename_models(imported.rows, own), place)
         for note in imported.notes:
-            typer.echo(note, err=True)
-    names = {named.get(row["model"], row["model"]) for imported in found for row in imported.rows}
-    typer.echo(f"{sum(len(i.rows) for i in found):,} scores of {len(names):,} models are in {folder / 'scores'}.")
+            say(note)
+    names = {named.get(row["model"], row["model"]) for imported in files_read for row in imported.rows}
+    typer.echo(f"{sum(len(i.rows) for i in files_read):,} scores of {len(names):,} models are in {place / 'scores'}.")
     _name_unmatched(load.unmatched_models(names, known))
 
 
 @app.command("list")
 def list_(data: Data = None) -> None:
     """Show how many scores each source has, and of how many models."""
-    folder = data or settings.data()
-    rows = read.benchmarks(folder).to_dicts()
+    place = folder(data)
+    rows = read.benchmarks(place).to_dicts()
     by_source = Counter(row["source"].split(",")[0] for row in rows)
     for source, count in by_source.most_common():
-        held = {row["model"] for row in rows if row["source"].split(",")[0] == source}
-        typer.echo(f"{count:7,} scores of {len(held):4,} models  {source}")
+        scored = {row["model"] for row in rows if row["source"].split(",")[0] == source}
+        typer.echo(f"{count:7,} scores of {len(scored):4,} models  {source}")
     if not rows:
-        typer.echo(f"No score is stored in {folder} yet: python -m softh scores import FILE takes some in.")
-
-
-def models(folder: Path) -> dict[str, str]:
-    """Model → where it comes from."""
-    return dict(read.models(folder).select("model", "source").iter_rows())
+        typer.echo(f"No score is stored in {place} yet: run `python -m softh scores import FILE`.")
 
 
 def _read(name: str) -> ImportedScores:
@@ -97,10 +93,10 @@ def _pair(text: str) -> tuple[str, str]:
 def _name_unmatched(missing: dict[str, list[str]]) -> None:
     if not missing:
         return
-    typer.echo(f"{len(missing):,} of these names are no model of the tables, and nothing is guessed:", err=True)
+    say(f"{len(missing):,} of these names are not models of the tables, and nothing is guessed:")
     near = sorted(missing.items(), key=lambda item: (not item[1], item[0]))
     for name, candidates in near[:_SHOWN]:
-        typer.echo(f"  {name}{'; nearest: ' + ', '.join(candidates) if candidates else ''}", err=True)
+        say(f"  {name}{'; nearest: ' + ', '.join(candidates) if candidates else ''}")
     if len(near) > _SHOWN:
-        typer.echo(f"  … and {len(near) - _SHOWN:,} more.", err=True)
-    typer.echo("Give --match THEIRS=OURS where a name means one of your models.", err=True)
+        say(f"  … and {len(near) - _SHOWN:,} more.")
+    typer.echo("Give --match THEIRS=OURS where a name means one of your models.")

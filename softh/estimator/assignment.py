@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from softh.spec import Frame
+from softh.spec import Directions
 
 _PIECE = 2**18
 """Scores held at once, so that they stay in the processor's cache."""
@@ -26,7 +26,7 @@ class References:
         return self.directions.shape[0]
 
 
-def references(bins: int, dimension: int, draws: int, seed: int, frame: Frame = "iid") -> References:
+def references(bins: int, dimension: int, draws: int, seed: int, frame: Directions = "iid") -> References:
     """Directions for every draw, made on the CPU so that one seed means the same numbers on every device.
 
     Draw r depends on (seed, r) alone: fewer draws are a prefix of more, and all models of one width share them.
@@ -39,7 +39,7 @@ def references(bins: int, dimension: int, draws: int, seed: int, frame: Frame = 
     return References(rounded, hashlib.sha256(rounded.numpy().tobytes()).hexdigest())
 
 
-def one_draw(bins: int, dimension: int, seed: np.random.SeedSequence, frame: Frame) -> np.ndarray:
+def one_draw(bins: int, dimension: int, seed: np.random.SeedSequence, frame: Directions) -> np.ndarray:
     """Directions [bins, dimension] of one draw in float32, before they are rounded."""
     generator = np.random.Generator(np.random.PCG64(seed))
     if frame == "iid":

@@ -12,13 +12,13 @@ from scipy.optimize import brentq
 from scipy.special import gammaln, ive
 
 from softh.errors import InputError
-from softh.spec import Calibration
+from softh.spec import TemperatureRule
 
 # Above this order Debye's expansion to the fifth term is better than 1e-9; below it `ive` cannot underflow.
 _DEBYE_FROM = 30.0
 
 
-def temperature(bins: int, dimension: int, rule: Calibration = "bound") -> float:
+def temperature(bins: int, dimension: int, rule: TemperatureRule = "bound") -> float:
     """ε for `bins` reference directions in `dimension` dimensions.
 
     ``bound`` solves KL = log n on Amos' lower bound of KL (as published numbers do), ``leading`` is its leading

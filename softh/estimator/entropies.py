@@ -107,7 +107,9 @@ def measure_entropies(
             known = {layer: values for layer in layers if (values := shards.recall(layer, draws)) is not None}
             if missing := [layer for layer in layers if layer not in known]:
                 # What is held has no name here: it is free before the next is.
-                counted = entropies(hold(reader, every[draws], epsilon, missing, spec, cut), groupings, spec.weighting)
+                counted = entropies(
+                    hold(reader, every[draws], epsilon, missing, spec, cut), groupings, spec.label_weighting
+                )
                 for layer, values in zip(missing, counted, strict=True):
                     known[layer] = values
                     shards.keep(layer, draws, values)
@@ -129,7 +131,7 @@ def hold(
 ) -> Held | HeldOnGpu:
     """Assignments of some layers under some draws of `directions`, from one reading."""
     positions = len(reader.labelling.positions)
-    centre = _centres(reader, layers) if spec.centred else {}
+    centre = _centres(reader, layers) if spec.center else {}
     held: Held | HeldOnGpu = (
         Held(layers, positions, directions, epsilon)
         if reader.device.type == "cpu"

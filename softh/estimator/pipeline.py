@@ -64,7 +64,6 @@ class Estimate:
             "source": made.source,
         }
         checkpoint = {"model": made.name, **{n: getattr(made, n) for n in ("revision", "digest", "step", "tokens")}}
-        asked = ("context", "bins", "draws", "frame", "centred", "calibration", "weighting", "folds", "seed")
         estimate = {
             "estimate_id": self.id,
             "model": made.name,
@@ -73,7 +72,15 @@ class Estimate:
             "corpus_digest": self.corpus.digest,
             "documents": self.documents,
             "positions": self.positions,
-            **{name: getattr(self.spec, name) for name in asked},
+            "context": self.spec.context,
+            "bins": self.spec.bins,
+            "draws": self.spec.draws,
+            "frame": self.spec.directions,
+            "centred": self.spec.center,
+            "calibration": self.spec.temperature_rule,
+            "weighting": self.spec.label_weighting,
+            "folds": self.spec.folds,
+            "seed": self.spec.seed,
             "temperature": self.temperature,
             "reference_digest": self.reference_digest,
             "dtype": self.model.dtype,
@@ -149,8 +156,8 @@ def estimate_model(
     if say is not None:
         say(cut.sentence())
     progress = progress or (lambda phase, done, total: None)
-    epsilon = temperature(spec.bins, model.width, spec.calibration)
-    directions = references(spec.bins, model.width, spec.draws, spec.seed, spec.frame)
+    epsilon = temperature(spec.bins, model.width, spec.temperature_rule)
+    directions = references(spec.bins, model.width, spec.draws, spec.seed, spec.directions)
     if states.remembered:
         states.fill(progress)
     elif cache is not None and not cut.need.gpu:

@@ -82,8 +82,8 @@ def estimate_model(
     answers = completions(found, model.tokenizer, spec.context)
     # The head is not needed: what an answer is worth to the model itself is another question.
     states = HiddenStates(dataclasses.replace(model, has_head=False), answers.windows, checkpoint.digest, cache=None)
-    epsilon = temperature(spec.bins, model.width, spec.calibration)
-    directions = references(spec.bins, model.width, spec.draws, spec.seed, spec.frame)
+    epsilon = temperature(spec.bins, model.width, spec.temperature_rule)
+    directions = references(spec.bins, model.width, spec.draws, spec.seed, spec.directions)
     fold = folds(answers.group, spec.folds, spec.seed)
     asked = paired.design(fold, spec.folds, spec.swaps, spec.seed)
     with full_precision():

@@ -12,9 +12,12 @@ from softh.checkpoints import hub
 from softh.checkpoints import resolve as checkpoints
 from softh.checkpoints.revisions import log_spaced_revisions
 from softh.errors import InputError
-from softh.spec import EstimateSpec
+from softh.spec import EstimateSpec, stored_name
 
-_ESTIMATE = {field.name for field in dataclasses.fields(EstimateSpec)} - {"model", "revision"}
+_ESTIMATE = {name for field in dataclasses.fields(EstimateSpec) for name in (field.name, stored_name(field))} - {
+    "model",
+    "revision",
+}
 _MODEL = {"id", "revisions", "checkpoints"}
 
 
@@ -45,7 +48,7 @@ class Recipe:
         """
         for entry in self.models:
             for revision in _revisions(entry, listed):
-                yield EstimateSpec(model=entry.id, revision=revision, **self.settings)
+                yield EstimateSpec.from_options({**self.settings, "model": entry.id, "revision": revision})
 
 
 def load(path: Path) -> Recipe:
@@ -61,7 +64,7 @@ def load(path: Path) -> Recipe:
     _known(f"[estimate] of {path}", settings, _ESTIMATE)
     if "orders" in settings:
         settings["orders"] = tuple(settings["orders"])
-    EstimateSpec(model="", **settings)
+    EstimateSpec.from_options({**settings, "model": ""})
     entries = content.get("model", [])
     if not isinstance(entries, list) or not entries:
         raise InputError(f"{path} names no model; expected [[model]] with an id: add one.")

@@ -93,8 +93,8 @@ class Assign:
         documents = _share(windows, model.device, self.part, self.parts)
         states = HiddenStates(model, _some(windows, documents), checkpoint.digest, cache=None)
         labelling = label(states.windows.ids, spec, model.device, ())
-        epsilon = temperature(spec.bins, model.width, spec.calibration)
-        directions = references(spec.bins, model.width, spec.draws, spec.seed, spec.frame)
+        epsilon = temperature(spec.bins, model.width, spec.temperature_rule)
+        directions = references(spec.bins, model.width, spec.draws, spec.seed, spec.directions)
         p, entropy = _assignments(states, labelling, directions.directions.to(labelling.fold.device), epsilon, spec)
         about = Made(
             replace(model, module=None, tokenizer=None), windows, epsilon, directions.digest, states.nats,
@@ -131,7 +131,7 @@ class Count:
             for layer in range(count):
                 np.concatenate([part[layer] for part in self.p], out=held.p[0].numpy())
                 np.concatenate([part[layer] for part in self.entropy], out=held.entropy[0].numpy())
-                found.append(entropies(held, groupings, self.spec.weighting))
+                found.append(entropies(held, groupings, self.spec.label_weighting))
                 if progress is not None:
                     progress("statistics", layer + 1, count)
         distinct = {key: grouping.distinct for key, grouping in labelling.groups.items()}
@@ -156,7 +156,7 @@ def estimate(spec: EstimateSpec, parts: int, run: Run, folder: Path) -> Estimate
     In memory are here one part, in every unit of documents one part, in every unit of layers as much and one layer.
     Errors: InputError when the specification cannot be estimated in parts.
     """
-    if spec.centred:
+    if spec.center:
         raise InputError(
             "centred was asked for in shards, whose documents never meet before they are assigned; "
             "expected one of both: leave out --shards or the centring."

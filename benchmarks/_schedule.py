@@ -17,7 +17,7 @@ SPREAD = 0.1
 
 
 class Simulated(engines.Engine):
-    """GPUs that go away at random, each with the unit it runs; time passes only in :meth:`done`."""
+    """GPUs that go away at random, each with the unit it runs; time passes only in :meth:`poll`."""
 
     def __init__(self, seconds: Mapping[str, float], gpus: int, failures: float, seed: int) -> None:
         """`seconds` by model; `failures` an hour of a GPU that works."""
@@ -28,25 +28,25 @@ class Simulated(engines.Engine):
         self._units: dict[int, tuple[float, bool]] = {}
         self._count = 0
 
-    def room(self, unit: engines.Unit) -> bool:
+    def has_capacity(self, task: engines.Task) -> bool:
         """Whether a GPU stands idle."""
         return len(self._units) < self.places
 
-    def start(self, unit: engines.Unit) -> int:
+    def submit(self, task: engines.Task) -> int:
         """A unit that ends in time, or when its GPU goes away."""
-        assert isinstance(unit, EstimateSpec)
-        whole = self.seconds[unit.model] * self.chance.uniform(1 - SPREAD, 1 + SPREAD)
+        assert isinstance(task, EstimateSpec)
+        whole = self.seconds[task.model] * self.chance.uniform(1 - SPREAD, 1 + SPREAD)
         until = self.chance.expovariate(self.failures) if self.failures else whole
         self._count += 1
         self._units[self._count] = min(whole, until), until < whole
         heapq.heappush(self._ends, (self.now + min(whole, until), self._count))
         return self._count
 
-    def stop(self, running: int) -> None:
+    def cancel(self, handle: int) -> None:
         """Its GPU is free again."""
-        self._units.pop(running)
+        self._units.pop(handle)
 
-    def done(self, running: Sequence[Any]) -> Sequence[int]:
+    def poll(self, handles: Sequence[Any]) -> Sequence[int]:
         """The next that ends, or none when all that happens next is a GPU that comes back."""
         self.now, unit = heapq.heappop(self._ends)
         if unit in self._units:
@@ -54,16 +54,16 @@ class Simulated(engines.Engine):
         self.places += 1
         return []
 
-    def answer(self, running: int) -> engines.Answer:
+    def result(self, handle: int) -> engines.TaskResult:
         """An empty record, or that the GPU is gone, and for how long."""
-        spent, failed = self._units.pop(running)
+        spent, failed = self._units.pop(handle)
         if not failed:
             self.useful += spent
-            return {"record": {}}
+            return engines.TaskResult(record={})
         self.lost += spent
         self.places -= 1
-        heapq.heappush(self._ends, (self.now + REPAIR, running))
-        return {"lost": "Its machine went away."}
+        heapq.heappush(self._ends, (self.now + REPAIR, handle))
+        return engines.TaskResult(crashed="Its machine went away.")
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from softh.estimator.pipeline import estimate_model
 from softh.models import hidden_states, loading
 from softh.spec import EstimateSpec
 from softh.sweeps import engine as engines
-from softh.sweeps.local import Local
+from softh.sweeps.local import LocalEngine
 from softh.text import corpus
 from zoo.tokens import load_tokenizer
 
@@ -90,7 +90,7 @@ def text(path: Path) -> str:
 def ran(specs: Sequence[EstimateSpec], gpus: str, asked: int | None = None) -> tuple[list[Any], float]:
     """The outcomes in the order of the specifications, and seconds from first to last."""
     os.environ["CUDA_VISIBLE_DEVICES"] = gpus
-    engine = Local("auto", asked)
+    engine = LocalEngine("auto", asked)
     engine.gpus = engine.gpus and gpus.split(",")  # torch counted before
     began, before = time.perf_counter(), list[str]()
 
@@ -120,7 +120,7 @@ def sweep(room: Path) -> None:
     seconds, kept = dict[str, list[float]](), list[Any]()
     for gpus in ("0,1", "0", "0,1"):
         outcomes, spent = ran(specs, gpus)
-        assert all(outcome.record for outcome in outcomes), [outcome.why for outcome in outcomes]
+        assert all(outcome.record for outcome in outcomes), [outcome.failure for outcome in outcomes]
         seconds.setdefault(gpus, []).append(spent)
         kept.append([measures(outcome.record) for outcome in outcomes])
         each = [round(outcome.record["estimate"]["seconds"], 1) for outcome in outcomes]
@@ -179,7 +179,7 @@ def large(room: Path) -> None:
         (outcome,), spent = ran([spec], gpus, asked)
         about = f"GPUs {gpus}: {spent:.0f} s in all"
         if outcome.record is None:
-            say(f"{about}; set aside: {outcome.why}")
+            say(f"{about}; failed: {outcome.failure}")
         else:
             row, rows = outcome.record["estimate"], measures(outcome.record)
             model = outcome.record["model"]
@@ -188,7 +188,7 @@ def large(room: Path) -> None:
                 f"documents, {row['positions']:,} positions, {model['layers'] + 1} hidden states, {spec.draws} draws: "
                 f"{row['seconds']:.0f} s, {len(rows)} values, all finite: {bool(np.isfinite(rows[:, 0]).all())}"
             )
-        RESULTS[f"large {gpus}"] = {"seconds": spent, "weights": size, "why": outcome.why}
+        RESULTS[f"large {gpus}"] = {"seconds": spent, "weights": size, "why": outcome.failure}
 
 
 def memory() -> list[int]:

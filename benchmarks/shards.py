@@ -37,9 +37,9 @@ def main(shards: int = 8, documents: int = 160, draws: int = 4) -> None:
         model = next((scratch / "demo").rglob("config.json")).parent
         spec = EstimateSpec(model=str(model), documents=documents, draws=draws)
         began = time.monotonic()
-        whole = only(engine.run([spec], local.Local("cpu")))
+        whole = only(engine.run([spec], local.LocalEngine("cpu")))
         middle = time.monotonic()
-        split = only(engine.run_split([spec], clusters.Ray("cpu"), shards))
+        split = only(engine.run_sharded([spec], clusters.RayEngine("cpu"), shards))
         ended = time.monotonic()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

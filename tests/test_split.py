@@ -106,7 +106,7 @@ def assert_equal(found: dict[str, Any] | None, whole: dict[str, Any]) -> None:
 
 @pytest.mark.real
 def test_eight_shards_on_ray_equal_one_piece_to_1e_9(eight: EstimateSpec) -> None:
-    [outcome] = engine.run_split([eight], clusters.Ray("cpu"), 8)
+    [outcome] = engine.run_sharded([eight], clusters.RayEngine("cpu"), 8)
     assert_equal(outcome.record, estimate(eight).record())
 
 
@@ -115,7 +115,7 @@ def test_a_shard_that_cannot_be_run_sets_its_estimate_aside_and_the_next_goes_on
     eight: EstimateSpec, tmp_path: Path
 ) -> None:
     bad = dataclasses.replace(eight, model=str(tmp_path / "nothing"))
-    first, second = engine.run_split([bad, eight], local.Local("cpu"), 2)
+    first, second = engine.run_sharded([bad, eight], local.LocalEngine("cpu"), 2)
     assert first.record is None
-    assert "does not exist" in first.why
+    assert "does not exist" in first.failure
     assert_equal(second.record, estimate(eight).record())

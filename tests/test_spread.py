@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softh.checkpoints.resolve import resolve
-from softh.cost.predict import Sizes, cards
+from softh.cost.predict import Sizes, gpus_needed
 from softh.cost.preflight import sizes_of
 from softh.errors import InputError
 from softh.models import loading
@@ -34,16 +34,16 @@ OLMO = {
     ],
 )  # fmt: skip
 def test_a_model_takes_as_few_gpus_as_hold_it(size: str, gpus: list[int], expected: int) -> None:
-    assert cards(OLMO[size], 2, gpus) == expected
+    assert gpus_needed(OLMO[size], 2, gpus) == expected
 
 
 @given(st.integers(10**6, 10**12), st.lists(st.integers(8 * GB, 200 * GB), min_size=1, max_size=8))
 def test_larger_models_never_take_fewer_gpus_and_all_there_are_at_most(parameters: int, gpus: list[int]) -> None:
     small = Sizes(parameters, 32, 4096, 32_000)
-    found = cards(small, 2, gpus)
+    found = gpus_needed(small, 2, gpus)
     assert 1 <= found <= len(gpus)
-    assert found <= cards(dataclasses.replace(small, parameters=2 * parameters), 2, gpus)
-    assert found <= cards(small, 4, gpus)
+    assert found <= gpus_needed(dataclasses.replace(small, parameters=2 * parameters), 2, gpus)
+    assert found <= gpus_needed(small, 4, gpus)
 
 
 def test_the_sizes_that_decide_are_those_of_the_files(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_patterns_choose_among_the_revisions_of_the_hub(tmp_path: Path) -> None:
         ("[[model]]\nrevisions = ['x']", "expected a hub id"),
         ("[[model]]\nid = 'a/b'\ncheckpoints = 0", "checkpoints of"),
         ("[[model]]\nid = 'a/b'\nrevisions = [1]", "quote them"),
-        ("[[model", "no TOML"),
+        ("[[model", "not valid TOML"),
     ],
 )
 def test_a_recipe_with_a_mistake_is_refused_in_one_sentence(tmp_path: Path, text: str, words: str) -> None:
@@ -131,6 +131,6 @@ def test_what_is_stored_is_told_by_its_weights(tmp_path: Path) -> None:
     folder = save_model(tmp_path / "model")
     spec = EstimateSpec(model=str(folder))
     stored = {(spec.canonical(), sweep.digest(spec))}
-    assert not sweep.missing(spec, stored)
-    assert sweep.missing(EstimateSpec(model=str(folder), draws=2), stored)
-    assert sweep.missing(spec, {(spec.canonical(), "other")})
+    assert not sweep.is_missing(spec, stored)
+    assert sweep.is_missing(EstimateSpec(model=str(folder), draws=2), stored)
+    assert sweep.is_missing(spec, {(spec.canonical(), "other")})

@@ -29,7 +29,7 @@ class WeightsHeader(ABC):
 
 
 class WeightsFormat(ABC):
-    """A file format of weights. Its instances hold no state and pickle by class."""
+    """A file format of weights. Instances hold no state: two of one class are equal, also after pickling."""
 
     name: ClassVar[str]
     """For people: ``safetensors``, ``GGUF``."""
@@ -57,6 +57,12 @@ class WeightsFormat(ABC):
 
         Errors: InputError for a file that is truncated or damaged, and for files that do not belong together.
         """
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
 
     def load_arguments(self, names: Sequence[str]) -> dict[str, Any]:
         """Arguments of ``from_pretrained`` of config, model and tokenizer, besides the folder."""

@@ -10,7 +10,7 @@ from softh import jobs
 from softh.cli.options import Data, Device, Queue, folder
 from softh.cli.output import show_queued
 from softh.cli.progress_bar import Bar
-from softh.sweeps.driver import Way, carry_out, listed
+from softh.sweeps.driver import SweepOptions, list_missing, run_sweep
 
 
 def sweep(
@@ -31,16 +31,16 @@ def sweep(
     Each result is stored as soon as it is computed, so a sweep that was stopped continues where it was. A checkpoint
     that fails is tried once more, then named with its reason, and the others continue; the exit code is then 2.
     """
-    way = Way(engine, address, partition, device, gpus, shards, free)
+    options = SweepOptions(engine, address, partition, device, gpus, shards, free)
     if queue:
-        job, new = jobs.submit_sweep(recipe, asdict(way), data)
+        job, new = jobs.submit_sweep(recipe, asdict(options), data)
         show_queued(job, new=new)
         return
     if dry:
-        tally = listed(recipe, folder(data))
+        summary = list_missing(recipe, folder(data))
     else:
         with Bar() as bar:
-            tally = carry_out(recipe, way, folder(data), bar)
-    typer.echo(tally.sentence("to estimate" if dry else "estimated"))
-    if tally.failures:
+            summary = run_sweep(recipe, options, folder(data), bar)
+    typer.echo(summary.sentence("to estimate" if dry else "estimated"))
+    if summary.failures:
         raise typer.Exit(2)

@@ -84,16 +84,16 @@ def cost(spec: EstimateSpec, sizes: Sizes, machine: Machine, history: Iterable[M
     )
 
 
-def cards(sizes: Sizes, itemsize: int, room: Sequence[int]) -> int:
-    """How many GPUs one estimate takes: one where it fits, else the fewest that hold equal shares of the weights.
+def gpus_needed(sizes: Sizes, itemsize: int, memory: Sequence[int]) -> int:
+    """GPUs that one estimate needs: one where it fits, else the fewest that hold equal shares of the weights.
 
-    itemsize: bytes of a weight as it runs. room: bytes of each GPU. All of them where even that is too little.
+    itemsize: bytes of a weight as it runs. memory: bytes of each GPU. All of them where even that is too little.
     """
-    if not room:
+    if not memory:
         return 1
     weights, beside = sizes.parameters * itemsize * _LOADING, _block(sizes) + _GPU_TABLES
-    enough = (count for count in range(1, len(room)) if weights / count + beside <= min(room))
-    return next(enough, len(room))
+    enough = (count for count in range(1, len(memory)) if weights / count + beside <= min(memory))
+    return next(enough, len(memory))
 
 
 def _block(sizes: Sizes) -> int:

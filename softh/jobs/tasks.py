@@ -102,12 +102,13 @@ def sweep(spec: str, options: Options, progress: Progress) -> str:
 
     asked = json.loads(spec)
     os.chdir(asked["folder"])
-    names = {field.name for field in dataclasses.fields(driver.Way)}
-    way = driver.Way(**{name: value for name, value in options.items() if name in names})
-    tally = driver.carry_out(Path(asked["recipe"]), way, Path(options.get("data") or settings.data()), progress)
-    if tally.failures:
-        raise InputError(tally.sentence())
-    return tally.sentence()
+    names = {field.name for field in dataclasses.fields(driver.SweepOptions)}
+    sweep_options = driver.SweepOptions(**{name: value for name, value in options.items() if name in names})
+    data = Path(options.get("data") or settings.data())
+    summary = driver.run_sweep(Path(asked["recipe"]), sweep_options, data, progress)
+    if summary.failures:
+        raise InputError(summary.sentence())
+    return summary.sentence()
 
 
 KINDS: dict[str, Kind] = {"estimate": estimate, "preference": preference, "sweep": sweep}

@@ -119,7 +119,7 @@ def _is_spread(checkpoint: Checkpoint, dtype: torch.dtype) -> bool:
     if count < 2:
         return False
     room = [torch.cuda.mem_get_info(0)[0]] * count
-    return predict.cards(preflight.sizes_of(checkpoint), dtype.itemsize, room) > 1
+    return predict.gpus_needed(preflight.sizes_of(checkpoint), dtype.itemsize, room) > 1
 
 
 def _dtype(dtype: str, place: torch.device) -> torch.dtype:

@@ -1,9 +1,8 @@
-"""Runs what a recipe asks for and the store lacks on an engine, and stores each result."""
+"""Runs the estimates that a recipe names and the store lacks on an engine, and stores each result."""
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import typer
 
@@ -14,22 +13,27 @@ from softh.spec import EstimateSpec
 from softh.store import read, write
 from softh.sweeps import engine as engines
 
-ENGINES = ("local", "ray", "slurm")
 _NAMED = 3
-"""Units named while they run; more are counted."""
+"""Tasks named while they run; more are counted."""
 
 
 @dataclass(frozen=True)
-class Way:
+class SweepOptions:
     """Where and how a sweep runs, which changes no number."""
 
     engine: str = "local"
+    """One of :data:`ENGINES`."""
     address: str | None = None
+    """Of a Ray cluster; None starts Ray on this machine."""
     partition: str | None = None
+    """Of Slurm."""
     device: str = "auto"
     gpus: int | None = None
+    """GPUs of each estimate; None is as many as it needs on this machine, else 1."""
     shards: int = 1
+    """Tasks that share the documents of one estimate."""
     free: bool = False
+    """Remove a hub checkpoint once it is estimated."""
 
     def __post_init__(self) -> None:
         if self.engine not in ENGINES:
@@ -39,103 +43,127 @@ class Way:
                 raise InputError(f"{name} was {value}; expected a whole number of at least 1: try --{name} 1.")
 
 
-class Tally:
-    """What became of the units of a recipe."""
+def _local(options: SweepOptions) -> engines.Engine:
+    from softh.sweeps.local import LocalEngine
 
-    def __init__(self) -> None:
-        self.done = self.kept = 0
-        self.failures: list[str] = []
+    return LocalEngine(options.device, options.gpus, free=options.free)
 
-    def failed(self, spec: EstimateSpec, why: str) -> None:
-        """Name a unit that is set aside, and say why."""
-        typer.echo(f"{_name(spec)}: {why}", err=True)
+
+def _ray(options: SweepOptions) -> engines.Engine:
+    from softh.sweeps.clusters import RayEngine
+
+    try:
+        return RayEngine(options.device, options.address, options.gpus, free=options.free)
+    except ConnectionError as error:
+        raise InputError(
+            f"No Ray cluster answers at {options.address} ({error}): start one with `ray start --head`."
+        ) from None
+
+
+def _slurm(options: SweepOptions) -> engines.Engine:
+    from softh.sweeps.clusters import SlurmEngine
+
+    return SlurmEngine(options.device, options.partition, options.gpus, free=options.free)
+
+
+ENGINES: Mapping[str, Callable[[SweepOptions], engines.Engine]] = {"local": _local, "ray": _ray, "slurm": _slurm}
+"""Name of an engine → how it is made; its packages are imported only then."""
+
+
+@dataclass
+class SweepSummary:
+    """Numbers of the estimates of a sweep, and which of them failed."""
+
+    done: int = 0
+    """Estimated now, or missing where they are only listed."""
+    stored_before: int = 0
+    failures: list[str] = field(default_factory=list)
+    """Names of the estimates that failed."""
+
+    def add_failure(self, spec: EstimateSpec, reason: str) -> None:
+        """Count an estimate that failed, and write its name and the reason to standard error."""
+        typer.echo(f"{_name(spec)}: {reason}", err=True)
         self.failures.append(_name(spec))
 
     def sentence(self, verb: str = "estimated") -> str:
-        """'2 estimated, 1 stored before, 0 failed.'"""
+        """The numbers in a sentence.
+
+        >>> SweepSummary(done=2, stored_before=1).sentence()
+        '2 estimated, 1 stored before, 0 failed.'
+        """
         failed = f"{len(self.failures)} failed" + (f": {', '.join(self.failures)}" if self.failures else "")
-        return f"{self.done} {verb}, {self.kept} stored before, {failed}."
+        return f"{self.done} {verb}, {self.stored_before} stored before, {failed}."
 
 
-def listed(recipe: Path, folder: Path) -> Tally:
-    """Name what a recipe asks for and the store lacks."""
-    tally = Tally()
-    for spec in _missing(recipe, folder, tally):
+def list_missing(recipe: Path, folder: Path) -> SweepSummary:
+    """Write the names of the estimates that a recipe names and the store lacks to standard output."""
+    summary = SweepSummary()
+    for spec in _missing(recipe, folder, summary):
         typer.echo(_name(spec))
-        tally.done += 1
-    return tally
+        summary.done += 1
+    return summary
 
 
-def carry_out(recipe: Path, way: Way, folder: Path, progress: Progress) -> Tally:
-    """Estimate it and store it in a folder, by this process alone. Errors: InputError before anything has begun."""
-    tally = Tally()
-    wanted = list(_missing(recipe, folder, tally))
-    if not wanted:
-        return tally
-    before = len(tally.failures)
+def run_sweep(recipe: Path, options: SweepOptions, folder: Path, progress: Progress) -> SweepSummary:
+    """Estimate what a recipe names and the store lacks, and store each result in `folder`, from this process alone.
 
-    def tell(running: Sequence[str]) -> None:
-        more = f" and {len(running) - _NAMED} more" * (len(running) > _NAMED)
-        ended = tally.done + len(tally.failures) - before
-        progress("checkpoints", ended, len(wanted), "; ".join(running[:_NAMED]) + more)
+    Errors: InputError before anything has begun; an estimate that fails afterwards is counted in the summary.
+    """
+    summary = SweepSummary()
+    missing = list(_missing(recipe, folder, summary))
+    if not missing:
+        return summary
+    failed_before = len(summary.failures)
+
+    def report(running: Sequence[str]) -> None:
+        more = f" and {len(running) - _NAMED} more" if len(running) > _NAMED else ""
+        ended = summary.done + len(summary.failures) - failed_before
+        progress("checkpoints", ended, len(missing), "; ".join(running[:_NAMED]) + more)
 
     write.check_writable(folder)
-    engine = _engine(way)
+    engine = _make_engine(options)
     outcomes = (
-        engines.run(wanted, engine, watch=tell)
-        if way.shards == 1
-        else engines.run_split(wanted, engine, way.shards, watch=tell)
+        engines.run(missing, engine, watch=report)
+        if options.shards == 1
+        else engines.run_sharded(missing, engine, options.shards, watch=report)
     )
     for outcome in outcomes:
-        _store(outcome, folder, tally, free=way.free)
-        tell(())
-    return tally
+        _store(outcome, folder, summary, free=options.free)
+        report(())
+    return summary
 
 
-def _missing(recipe: Path, folder: Path, tally: Tally) -> Iterator[EstimateSpec]:
-    """What the recipe asks for and the store lacks."""
-    from softh.sweeps import recipe as recipes  # brings transformers, which takes seconds to import
+def _missing(recipe: Path, folder: Path, summary: SweepSummary) -> Iterator[EstimateSpec]:
+    from softh.sweeps import recipe as recipes  # imports the hub client, which takes a second
 
     read.refresh()
     stored: Collection[tuple[str, str]] = set(read.estimates(folder).select("spec", "digest").iter_rows())
     for spec in recipes.load(recipe).specs():
         try:
-            if recipes.missing(spec, stored):
+            if recipes.is_missing(spec, stored):
                 yield spec
             else:
-                tally.kept += 1
+                summary.stored_before += 1
         except InputError as error:
-            tally.failed(spec, str(error))
+            summary.add_failure(spec, str(error))
 
 
-def _engine(way: Way) -> engines.Engine:
-    from softh.sweeps import clusters, local  # with torch
-
+def _make_engine(options: SweepOptions) -> engines.Engine:
     try:
-        if way.engine == "ray":
-            return clusters.Ray(way.device, way.address, way.gpus, free=way.free)
-        if way.engine == "slurm":
-            return clusters.Slurm(way.device, way.partition, way.gpus, free=way.free)
+        return ENGINES[options.engine](options)
     except ImportError as error:
-        raise missing_extra(f"The engine {way.engine}", error.name, "scale") from None
-    except ConnectionError as error:
-        raise InputError(
-            f"No Ray cluster answers at {way.address} ({error}): start one with `ray start --head`."
-        ) from None
-    return local.Local(way.device, way.gpus, free=way.free)
+        raise missing_extra(f"The engine {options.engine}", error.name, "scale") from None
 
 
-def _store(outcome: engines.Outcome, folder: Path, tally: Tally, *, free: bool) -> None:
-    """Keep a result, by the driver alone, and say so."""
-    record: dict[str, Any] | None = outcome.record
-    if record is None:
-        tally.failed(outcome.spec, outcome.why)
+def _store(outcome: engines.Outcome, folder: Path, summary: SweepSummary, *, free: bool) -> None:
+    if outcome.record is None:
+        summary.add_failure(outcome.spec, outcome.failure or "It gave no result.")
         return
-    write.save(record, folder)
-    tally.done += 1
+    write.save(outcome.record, folder)
+    summary.done += 1
     typer.echo(_name(outcome.spec))
     if free:
-        hub.forget(outcome.spec.model, record["checkpoint"]["digest"])
+        hub.forget(outcome.spec.model, outcome.record["checkpoint"]["digest"])
 
 
 def _name(spec: EstimateSpec) -> str:

@@ -1,4 +1,4 @@
-"""What runs the units of a sweep, wherever that is: each ends once, and one that is lost is tried again."""
+"""Engines run the tasks of a sweep somewhere: each task ends once, and one that fails is tried again."""
 
 from abc import ABC, abstractmethod
 from collections import deque
@@ -15,143 +15,173 @@ from softh.spec import EstimateSpec
 if TYPE_CHECKING:
     from softh.sweeps import sharding
 
-TRIES = 2
-"""A unit that failed is tried once more, on another machine where there is one; then it is set aside."""
+MAX_ATTEMPTS = 2
+"""A task that failed is tried once more, on another machine where there is one."""
 
-Unit: TypeAlias = "EstimateSpec | sharding.Unit"
-"""One estimate, or a part of one."""
-Answer = dict[str, Any]
-"""What a unit came to: the rows of its estimate under ``record``, what a part found under ``part``, or one sentence
-under ``refused`` or ``lost``."""
+Task: TypeAlias = "EstimateSpec | sharding.ShardTask"
+"""One estimate, or a shard of one."""
 Watch = Callable[[Sequence[str]], None]
-"""Told about once a second which units run now."""
+"""Called about once a second with the titles and states of the tasks that run."""
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """Result of a task: exactly one of the four is given."""
+
+    record: dict[str, Any] | None = None
+    """Rows of an estimate, for :func:`softh.store.write.save`."""
+    partial: Any = None
+    """What a shard computed."""
+    error: str | None = None
+    """Why the task cannot be done, in one sentence for its author: the message of an InputError."""
+    crashed: str | None = None
+    """How its process or machine went away, in one sentence."""
+
+    def __post_init__(self) -> None:
+        given = [name for name, value in vars(self).items() if value is not None]
+        if len(given) != 1:
+            raise ValueError(f"A task result was given {given or 'nothing'}; expected exactly one of {[*vars(self)]}.")
+
+    @property
+    def failure(self) -> str | None:
+        """Why there is no result, in one sentence; None for a task that succeeded."""
+        return self.error if self.crashed is None else self.crashed
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of one estimate."""
+    """The end of one estimate of a sweep."""
 
     spec: EstimateSpec
-    record: dict[str, Any] | None
-    """Rows for :func:`softh.store.write.save`; None when it is set aside."""
-    why: str
-    """Why it is set aside, in one sentence."""
+    record: dict[str, Any] | None = None
+    """Rows for :func:`softh.store.write.save`; None when it failed."""
+    failure: str | None = None
+    """Why it failed, in one sentence."""
 
 
 class Engine(ABC):
-    """A place where units run; it knows nothing of the store."""
+    """A place where tasks run. A handle, whatever :meth:`submit` returns, names a submitted task."""
 
     @abstractmethod
-    def room(self, unit: Unit) -> bool:
-        """Whether this unit is worth starting now; True when none runs."""
+    def has_capacity(self, task: Task) -> bool:
+        """Whether this task is worth submitting now; True when none runs."""
 
     @abstractmethod
-    def start(self, unit: Unit) -> Any:
-        """Start a unit; what it returns names the unit to the other methods."""
+    def submit(self, task: Task) -> Any:
+        """Start a task, and return its handle."""
 
     @abstractmethod
-    def done(self, running: Sequence[Any]) -> Sequence[Any]:
-        """Those that have ended; returns within about a second, also with none."""
+    def poll(self, handles: Sequence[Any]) -> Sequence[Any]:
+        """Handles of the tasks that have ended; returns within about a second, also when none has."""
 
     @abstractmethod
-    def answer(self, running: Any) -> Answer:
-        """What an ended unit came to."""
+    def result(self, handle: Any) -> TaskResult:
+        """Result of a task that has ended."""
 
     @abstractmethod
-    def stop(self, running: Any) -> None:
-        """End a unit that nobody waits for any more."""
+    def cancel(self, handle: Any) -> None:
+        """End a task whose result is not needed any more."""
 
-    def told(self, running: Any) -> str:
-        """What a unit last said of itself, where that can be heard."""
+    def status(self, handle: Any) -> str:
+        """The last progress that a task reported, where the engine can know; else empty."""
         return ""
 
-    def prepare(self, unit: Unit, waiting: int) -> None:
-        """Make ready what the next of so many waiting units will need, while others run; by default nothing."""
+    def prepare(self, task: Task, waiting: int) -> None:
+        """Prepare for the next of `waiting` tasks while others run, such as by fetching; by default nothing."""
         return
 
     def close(self) -> None:
-        """Leave the place as it was, when no unit runs any more."""
+        """Release what the engine took, when no task runs any more."""
         return
 
 
 def run(
-    specs: Iterable[EstimateSpec], engine: Engine, tries: int = TRIES, watch: Watch | None = None
+    specs: Iterable[EstimateSpec], engine: Engine, attempts: int = MAX_ATTEMPTS, watch: Watch | None = None
 ) -> Iterator[Outcome]:
-    """Every estimate once, as it ends, in no order."""
+    """The outcome of every estimate once, in completion order."""
     try:
-        with closing(attempts(specs, engine, tries, watch)) as ended:
-            for spec, answer in ended:
+        with closing(run_tasks(specs, engine, attempts, watch)) as results:
+            for spec, result in results:
                 assert isinstance(spec, EstimateSpec)
-                yield Outcome(spec, answer.get("record"), _why(answer))
+                yield Outcome(spec, result.record, result.failure)
     finally:
         engine.close()
 
 
-def run_split(
-    specs: Iterable[EstimateSpec], engine: Engine, parts: int, tries: int = TRIES, watch: Watch | None = None
+def run_sharded(
+    specs: Iterable[EstimateSpec], engine: Engine, shards: int, attempts: int = MAX_ATTEMPTS, watch: Watch | None = None
 ) -> Iterator[Outcome]:
-    """One estimate after another, the units of each in so many parts."""
-    from softh.sweeps import sharding  # with torch, which a command that only lists does without
+    """The outcome of one estimate after another, the tasks of each in so many shards."""
+    from softh.sweeps import sharding  # imports torch, which a command that only lists does without
 
-    def parts_of(units: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
-        with closing(attempts(units, engine, tries, watch)) as ended:
-            for unit, answer in ended:
-                if "part" not in answer:
-                    raise InputError(_why(answer))
-                yield unit, answer["part"]
+    def run_shards(tasks: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+        with closing(run_tasks(tasks, engine, attempts, watch)) as results:
+            for task, result in results:
+                if result.failure is not None:
+                    raise InputError(result.failure)
+                yield task, result.partial
 
     settings.cache().mkdir(parents=True, exist_ok=True)
     try:
         for spec in specs:
             try:
-                yield Outcome(spec, sharding.estimate(spec, parts, parts_of, settings.cache()).record(), "")
+                yield Outcome(spec, sharding.estimate(spec, shards, run_shards, settings.cache()).record())
             except InputError as error:
-                yield Outcome(spec, None, str(error))
+                yield Outcome(spec, failure=str(error))
     finally:
         engine.close()
 
 
-def attempts(
-    units: Iterable[Unit], engine: Engine, tries: int = TRIES, watch: Watch | None = None
-) -> Generator[tuple[Unit, Answer]]:
-    """Every unit with its answer, as it ends, in no order; one whose process or machine goes away is tried again.
+def run_tasks(
+    tasks: Iterable[Task], engine: Engine, attempts: int = MAX_ATTEMPTS, watch: Watch | None = None
+) -> Generator[tuple[Task, TaskResult]]:
+    """Every task with its result, in completion order; one that fails is tried so many times in all.
 
-    Closed early, it stops whatever still runs.
+    Closed early, it cancels the tasks that still run.
     """
-    waiting = deque((unit, 1) for unit in units)
-    running: dict[Any, tuple[Unit, int]] = {}
+    waiting = deque((task, 1) for task in tasks)
+    running: dict[Any, tuple[Task, int]] = {}
     try:
         while waiting or running:
-            while waiting and engine.room(waiting[0][0]):
-                unit, attempt = waiting.popleft()
-                running[engine.start(unit)] = unit, attempt
+            while waiting and engine.has_capacity(waiting[0][0]):
+                task, attempt = waiting.popleft()
+                running[engine.submit(task)] = task, attempt
             if waiting:
                 engine.prepare(waiting[0][0], len(waiting))
             if watch is not None:
-                watch([_now(unit, engine.told(name)) for name, (unit, _) in running.items()])
-            for name in engine.done([*running]):
-                unit, attempt = running.pop(name)
-                answer = engine.answer(name)
-                if _why(answer) and attempt < tries:
-                    waiting.append((unit, attempt + 1))
+                watch([_with_status(task, engine.status(handle)) for handle, (task, _) in running.items()])
+            for handle in engine.poll([*running]):
+                task, attempt = running.pop(handle)
+                result = engine.result(handle)
+                if result.failure is not None and attempt < attempts:
+                    waiting.append((task, attempt + 1))
                     continue
-                yield unit, answer
+                yield task, result
     finally:
-        for name in running:
-            engine.stop(name)
+        for handle in running:
+            engine.cancel(handle)
 
 
-def title(unit: Unit) -> str:
-    """A unit in a few words: a hub id or the end of a path, its revision, and the part it is."""
-    spec = unit if isinstance(unit, EstimateSpec) else unit.spec
+def task_title(task: Task) -> str:
+    """A task in a few words: a hub id or the end of a path, its revision, and the shard it is.
+
+    >>> task_title(EstimateSpec(model="/home/me/run/step8"))
+    'run/step8'
+    """
+    spec = spec_of(task)
     name = "/".join(Path(spec.model).parts[-2:]) + (f"@{spec.revision}" if spec.revision else "")
-    return name if isinstance(unit, EstimateSpec) else f"{name}, {unit.title}"
+    return name if isinstance(task, EstimateSpec) else f"{name}, {task.title}"
 
 
-def work(
-    unit: Unit, device: str, *, free: bool = False, progress: Callable[[str, int, int], None] | None = None
-) -> Answer:
-    """Run one unit in this process; what its author can mend comes back as a sentence, on whatever machine.
+def spec_of(task: Task) -> EstimateSpec:
+    """The specification of the estimate that a task is, or is a shard of."""
+    return task if isinstance(task, EstimateSpec) else task.spec
+
+
+def run_task(
+    task: Task, device: str, *, free: bool = False, progress: Callable[[str, int, int], None] | None = None
+) -> TaskResult:
+    """Run one task in this process, on whatever machine; an InputError becomes the error of the result.
 
     free: remove a hub checkpoint from this machine once it is estimated.
     """
@@ -160,20 +190,16 @@ def work(
     from softh.models.cache import open_cache
 
     try:
-        if not isinstance(unit, EstimateSpec):
-            return {"part": unit.run(device, progress)}
+        if not isinstance(task, EstimateSpec):
+            return TaskResult(partial=task.run(device, progress))
         with open_cache(settings.cache()) as cache:
-            record = estimate(unit, device=device, cache=cache, progress=progress).record()
+            record = estimate(task, device=device, cache=cache, progress=progress).record()
         if free:
-            hub.forget(unit.model, record["checkpoint"]["digest"])
+            hub.forget(task.model, record["checkpoint"]["digest"])
     except InputError as error:
-        return {"refused": str(error)}
-    return {"record": record}
+        return TaskResult(error=str(error))
+    return TaskResult(record=record)
 
 
-def _why(answer: Answer) -> str:
-    return answer.get("refused") or answer.get("lost", "")
-
-
-def _now(unit: Unit, told: str) -> str:
-    return f"{title(unit)}: {told}" if told else title(unit)
+def _with_status(task: Task, status: str) -> str:
+    return f"{task_title(task)}: {status}" if status else task_title(task)

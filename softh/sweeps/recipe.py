@@ -1,4 +1,4 @@
-"""A recipe (TOML) names models, revisions and settings: which estimates it asks for, and which of them are stored."""
+"""Recipes: TOML files that name models, revisions and settings, and so the estimates of a sweep."""
 
 import dataclasses
 import fnmatch
@@ -35,33 +35,36 @@ class Entry:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to estimate, and how."""
+    """Models and settings of a sweep."""
 
     models: tuple[Entry, ...]
     settings: dict[str, Any]
-    """Fields of an EstimateSpec that differ from the usual ones."""
+    """Fields of an EstimateSpec that differ from the defaults."""
 
-    def specs(self, listed: Callable[[str], list[str]] = hub.revisions) -> Iterator[EstimateSpec]:
-        """Every estimate, in the order of the recipe; `listed` names the revisions of a model of the hub.
+    def specs(self, list_revisions: Callable[[str], list[str]] = hub.revisions) -> Iterator[EstimateSpec]:
+        """The specification of every estimate, in the order of the recipe.
 
-        Raises InputError when the hub cannot be asked for a pattern, or nothing fits it.
+        list_revisions: names of the revisions of a model of the hub. Errors: InputError when the hub cannot be reached
+        for a pattern, or no revision matches it.
         """
         for entry in self.models:
-            for revision in _revisions(entry, listed):
+            for revision in _revisions(entry, list_revisions):
                 yield EstimateSpec.from_options({**self.settings, "model": entry.id, "revision": revision})
 
 
 def load(path: Path) -> Recipe:
-    """The recipe in a file. Raises InputError for a file that is none, and for keys and values it does not know."""
+    """The recipe in a file. Errors: InputError for a file that is not a recipe, and for unknown keys and values."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); expected a recipe: check the path.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no TOML ({error}); expected a recipe such as recipes/pythia.toml.") from None
-    _known(str(path), content, {"estimate", "model"})
+        raise InputError(
+            f"{path} is not valid TOML ({error}); expected a recipe such as recipes/pythia.toml."
+        ) from None
+    _check_keys(str(path), content, {"estimate", "model"})
     settings = content.get("estimate", {})
-    _known(f"[estimate] of {path}", settings, _ESTIMATE)
+    _check_keys(f"[estimate] of {path}", settings, _ESTIMATE)
     if "orders" in settings:
         settings["orders"] = tuple(settings["orders"])
     EstimateSpec.from_options({**settings, "model": ""})
@@ -72,23 +75,23 @@ def load(path: Path) -> Recipe:
 
 
 def digest(spec: EstimateSpec) -> str:
-    """What tells the weights of this model and revision apart, without fetching any. Raises InputError."""
+    """Digest of the checkpoint of a specification, without fetching its weights. Errors: InputError."""
     if checkpoints.is_local(spec.model):
         return checkpoints.resolve(spec.model, spec.revision).digest
     return hub.listing(spec.model, spec.revision or "main")[0]
 
 
-def missing(spec: EstimateSpec, stored: Collection[tuple[str, str]]) -> bool:
-    """Whether an estimate is yet to be made; `stored` has specification and digest of every estimate there is.
+def is_missing(spec: EstimateSpec, stored: Collection[tuple[str, str]]) -> bool:
+    """Whether an estimate is not stored; stored: specification and digest of every stored estimate.
 
-    The hub is asked where a branch stands only when the specification is stored. Raises InputError.
+    The hub is asked for the commit of a branch only when the specification is stored. Errors: InputError.
     """
     digests = {known for canonical, known in stored if canonical == spec.canonical()}
     return not digests or digest(spec) not in digests
 
 
 def _entry(where: str, row: Any) -> Entry:
-    _known(where, row, _MODEL)
+    _check_keys(where, row, _MODEL)
     name, revisions, count = row.get("id"), row.get("revisions", ()), row.get("checkpoints")
     revisions = (revisions,) if isinstance(revisions, str) else tuple(revisions)
     if not isinstance(name, str) or not name.strip():
@@ -100,25 +103,25 @@ def _entry(where: str, row: Any) -> Entry:
     return Entry(name, revisions, count)
 
 
-def _revisions(entry: Entry, listed: Callable[[str], list[str]]) -> list[str | None]:
+def _revisions(entry: Entry, list_revisions: Callable[[str], list[str]]) -> list[str | None]:
     if not entry.revisions:
         return [None]
     patterns = [name for name in entry.revisions if any(sign in name for sign in "*?[")]
-    known = listed(entry.id) if patterns else []
-    found = [name for name in entry.revisions if name not in patterns]
+    known = list_revisions(entry.id) if patterns else []
+    chosen = [name for name in entry.revisions if name not in patterns]
     for pattern in patterns:
-        fitting = fnmatch.filter(known, pattern)
-        if not fitting:
+        matching = fnmatch.filter(known, pattern)
+        if not matching:
             raise InputError(
                 f"{entry.id} has no revision like {pattern!r} among its {len(known)}; "
-                "expected a pattern that fits some: check them on its page."
+                "expected a pattern that matches some: check them on its page."
             )
-        found += fitting
-    names = list(dict.fromkeys(found))
+        chosen += matching
+    names = list(dict.fromkeys(chosen))
     return [*(names if entry.checkpoints is None else log_spaced_revisions(names, entry.checkpoints))]
 
 
-def _known(where: str, table: Any, allowed: Collection[str]) -> None:
+def _check_keys(where: str, table: Any, allowed: Collection[str]) -> None:
     expected = ", ".join(sorted(allowed))
     if not isinstance(table, dict):
         raise InputError(f"{where} was {table!r}; expected a table with keys {expected}: write one.")

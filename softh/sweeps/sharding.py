@@ -1,9 +1,9 @@
-"""One sample in parts, for several machines: first documents are shared out to be assigned, then layers to be counted.
+"""One estimate in shards, for several machines: soft assignments by documents, then entropies by layers.
 
-All that the statistics need of hidden states is their soft assignments. A unit of the first kind runs the model over
-every n-th batch and gives the assignments of its positions; a unit of the second takes those of some layers from all
-parts and counts them under the labels of the whole text. Batches, products and the order of every sum are those of an
-estimate in one piece, and so are its numbers.
+All that the entropies need of hidden states is their soft assignments. An :class:`AssignTask` runs the model over every
+n-th batch and returns the assignments of its positions; a :class:`CountTask` takes those of some layers from all shards
+and computes their entropies under the labels of the whole text. Batches, products and the order of every sum are those
+of an estimate in one piece, and so are its numbers.
 """
 
 import time
@@ -48,8 +48,8 @@ _PART = 0.6
 
 
 @dataclass(frozen=True)
-class Assigned:
-    """Soft assignments of a part of the documents, and what else an estimate needs of its checkpoint."""
+class ShardAssignments:
+    """Soft assignments of one part of the documents, and what else an estimate needs of its checkpoint."""
 
     documents: np.ndarray  # [documents of the part] int64, their numbers, in the order of their positions
     p: np.ndarray  # [layers, positions, draws, bins] float32
@@ -62,7 +62,7 @@ class Assigned:
 
 
 @dataclass(frozen=True)
-class Counted:
+class LayerEntropies:
     """H(Z | labels) of some layers."""
 
     found: np.ndarray  # [layers, groupings, 1 + folds, draws]
@@ -71,8 +71,8 @@ class Counted:
 
 
 @dataclass(frozen=True, eq=False)
-class Assign:
-    """The unit that assigns one part of the documents."""
+class AssignTask:
+    """Computes the soft assignments of one part of the documents."""
 
     spec: EstimateSpec
     part: int
@@ -80,11 +80,11 @@ class Assign:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """For people, after the name of the model."""
         return f"documents {self.part + 1} of {self.parts}"
 
-    def run(self, device: str, progress: Progress | None) -> Assigned:
-        """Assign every `parts`-th batch. Errors: InputError for whatever the author of the specification can mend."""
+    def run(self, device: str, progress: Progress | None) -> ShardAssignments:
+        """Assign every `parts`-th batch. Errors: InputError, as for an estimate in one piece."""
         spec = self.spec
         checkpoint = resolve.resolve(spec.model, spec.revision)
         text = corpus.load(spec.corpus, spec.documents, spec.seed)
@@ -100,12 +100,12 @@ class Assign:
             replace(model, module=None, tokenizer=None), windows, epsilon, directions.digest, states.nats,
             states.forward_passes,
         )  # fmt: skip
-        return Assigned(documents, p, entropy, checkpoint, replace(text, texts=()), about)
+        return ShardAssignments(documents, p, entropy, checkpoint, replace(text, texts=()), about)
 
 
 @dataclass(frozen=True, eq=False)
-class Count:
-    """The unit that counts some layers of all documents, on a CPU."""
+class CountTask:
+    """Computes the entropies of some layers of all documents, on a CPU."""
 
     spec: EstimateSpec
     layers: slice
@@ -116,11 +116,11 @@ class Count:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """For people, after the name of the model."""
         return f"layers {self.layers.start} to {self.layers.stop - 1}"
 
-    def run(self, device: str, progress: Progress | None) -> Counted:
-        """Count one layer after another; each alone is in memory a second time."""
+    def run(self, device: str, progress: Progress | None) -> LayerEntropies:
+        """Compute one layer after another; only one at a time is copied into memory."""
         labelling = label(self.windows.ids, self.spec, "cpu")
         _, place = places(self.documents, labelling.starts)
         groupings = [grouping.moved(place) for grouping in (*labelling.groups.values(), labelling.whole)]
@@ -135,26 +135,26 @@ class Count:
                 if progress is not None:
                     progress("statistics", layer + 1, count)
         distinct = {key: grouping.distinct for key, grouping in labelling.groups.items()}
-        return Counted(np.concatenate(found), distinct, len(place))
+        return LayerEntropies(np.concatenate(found), distinct, len(place))
 
 
-Unit = Assign | Count
-Kind = TypeVar("Kind", Assign, Count)
+ShardTask = AssignTask | CountTask
+Kind = TypeVar("Kind", AssignTask, CountTask)
 
 
-class Run(Protocol):
-    """Runs units somewhere."""
+class RunTasks(Protocol):
+    """Runs tasks somewhere: :func:`softh.sweeps.engine.run_tasks` on an engine."""
 
-    def __call__(self, units: Sequence[Kind]) -> Iterable[tuple[Kind, Any]]:
-        """Each with what it came to, in any order. Errors: InputError when one could not be run."""
+    def __call__(self, tasks: Sequence[Kind]) -> Iterable[tuple[Kind, Any]]:
+        """Yield (task, what its `run` returned) in completion order. Errors: InputError when one fails."""
         ...
 
 
-def estimate(spec: EstimateSpec, parts: int, run: Run, folder: Path) -> Estimate:
-    """Estimate a specification in so many parts; `folder` holds the assignments of all of them for a while.
+def estimate(spec: EstimateSpec, parts: int, run: RunTasks, folder: Path) -> Estimate:
+    """Estimate a specification in so many shards, bit-equal to an estimate in one piece.
 
-    In memory are here one part, in every unit of documents one part, in every unit of layers as much and one layer.
-    Errors: InputError when the specification cannot be estimated in parts.
+    folder: for the temporary files of the assignments. The memory of this process holds one shard at a time, that of a
+    task one shard, and a :class:`CountTask` one layer more. Errors: InputError for one that cannot be sharded.
     """
     if spec.center:
         raise InputError(
@@ -164,11 +164,11 @@ def estimate(spec: EstimateSpec, parts: int, run: Run, folder: Path) -> Estimate
     began = time.perf_counter()
     with TemporaryDirectory(dir=folder, prefix="shards-") as scratch:
         kept = [
-            _kept(unit.part, found, Path(scratch))
-            for unit, found in run([Assign(spec, n, parts) for n in range(parts)])
+            _kept(task.part, found, Path(scratch))
+            for task, found in run([AssignTask(spec, n, parts) for n in range(parts)])
         ]
         first = _agreed(kept)
-        counted = {unit.layers.start: found for unit, found in run(_counts(spec, kept, parts))}
+        counted = {task.layers.start: found for task, found in run(_counts(spec, kept, parts))}
     some = next(iter(counted.values()))
     found = gather(
         np.concatenate([counted[at].found for at in sorted(counted)]), some.distinct, spec.bins, some.positions
@@ -231,7 +231,7 @@ def _check_room(shape: Sequence[int]) -> None:
         )
 
 
-def _kept(part: int, found: Assigned, folder: Path) -> Assigned:
+def _kept(part: int, found: ShardAssignments, folder: Path) -> ShardAssignments:
     """The same with its assignments in files, of which a reader takes what it reads."""
     files = {name: folder / f"{name}-{part}.npy" for name in ("p", "entropy")}
     for name, path in files.items():
@@ -239,7 +239,7 @@ def _kept(part: int, found: Assigned, folder: Path) -> Assigned:
     return replace(found, **{name: np.asarray(np.load(path, mmap_mode="r")) for name, path in files.items()})
 
 
-def _agreed(kept: Sequence[Assigned]) -> Assigned:
+def _agreed(kept: Sequence[ShardAssignments]) -> ShardAssignments:
     """The first part, once all are of the same weights, text and directions."""
     seen = {
         (part.checkpoint.digest, part.made.windows.digest, part.made.model, part.made.reference_digest) for part in kept
@@ -252,19 +252,21 @@ def _agreed(kept: Sequence[Assigned]) -> Assigned:
     return kept[0]
 
 
-def _counts(spec: EstimateSpec, kept: Sequence[Assigned], parts: int) -> list[Count]:
-    """A unit for each group of layers, as many as parts where there are so many layers."""
+def _counts(spec: EstimateSpec, kept: Sequence[ShardAssignments], parts: int) -> list[CountTask]:
+    """Tasks for groups of layers, as many as `parts` where there are that many layers."""
     documents = np.concatenate([part.documents for part in kept])
     groups = [group for group in np.array_split(np.arange(len(kept[0].p)), parts) if len(group)]
     slices = [slice(int(group[0]), int(group[-1]) + 1) for group in groups]
     windows = kept[0].made.windows
     return [
-        Count(spec, some, windows, documents, [part.p[some] for part in kept], [part.entropy[some] for part in kept])
+        CountTask(
+            spec, some, windows, documents, [part.p[some] for part in kept], [part.entropy[some] for part in kept]
+        )
         for some in slices
     ]
 
 
-def _nats(kept: Sequence[Assigned]) -> np.ndarray | None:
+def _nats(kept: Sequence[ShardAssignments]) -> np.ndarray | None:
     """[documents] in their own order."""
     parts: Iterator[np.ndarray | None] = (part.made.nats for part in kept)
     known = [nats for nats in parts if nats is not None]

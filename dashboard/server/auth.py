@@ -21,7 +21,7 @@ _VIEWER = (
 
 
 def signs_in() -> bool:
-    """Whether people sign in here; also where the file of secrets cannot be read: a slip of the pen opens nothing."""
+    """Whether people sign in here; also where the file of secrets cannot be read, so that a typo opens nothing."""
     lists = settings.text("SOFTH_VIEWERS") or settings.text("SOFTH_STARTERS")
     if lists or not any(Path(file).exists() for file in st.get_option("secrets.files")):
         return bool(lists)
@@ -29,7 +29,7 @@ def signs_in() -> bool:
 
 
 def person(claims: Mapping[str, Any]) -> Person:
-    """What somebody may do, from what their provider says of them. Errors: InputError for settings that are none."""
+    """What somebody may do, from the claims of their provider. Raises InputError for a setting that is not valid."""
     if not signs_in():
         return Person(place="page", refusal=_READ_ONLY if read_only() else "", audited=not read_only())
     name = _name(claims)

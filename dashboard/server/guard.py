@@ -1,4 +1,4 @@
-"""What the web server answers besides pages: uploads and files only to those who may, /health, and /metrics."""
+"""Access to what is not a page: Streamlit's endpoints for uploads and files, /health and /metrics."""
 
 import hmac
 
@@ -16,13 +16,13 @@ from softh.store import read
 
 
 class Guard:
-    """Asks of every request whether its sender may: pages ask themselves, but Streamlit's own endpoints do not."""
+    """Checks the sender of every request: pages check for themselves, but Streamlit's own endpoints do not."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it with a sentence."""
+        """Pass a request on, or refuse it with a sentence and status 403."""
         sentence = _refusal(Request(scope)) if scope["type"] == "http" else ""
         await (PlainTextResponse(sentence, 403) if sentence else self.app)(scope, receive, send)
 

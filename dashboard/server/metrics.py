@@ -1,4 +1,4 @@
-"""What the web process counts, for Prometheus: runs of pages, jobs, estimates, memory."""
+"""Metrics of the web process for Prometheus: runs of pages, jobs, estimates, memory."""
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -18,11 +18,11 @@ PAGES = Histogram(
 )  # fmt: skip
 
 
-class Tables(Collector):
-    """Asked anew at every scrape, so that what other processes did is in it and a restart forgets nothing."""
+class StoredCounts(Collector):
+    """Counts of jobs and estimates, read at every scrape: other processes change them, and a restart keeps them."""
 
     def collect(self) -> Iterator[Metric]:
-        """Jobs that are open, jobs that ended with their seconds, and stored estimates; without what cannot be read."""
+        """Open jobs, ended jobs with their seconds, and stored estimates; nothing where the tables cannot be read."""
         try:
             folder = jobs.folder()
             waiting = GaugeMetricFamily("softh_jobs_open", "Jobs that wait or run.", labels=["state"])
@@ -43,7 +43,7 @@ class Tables(Collector):
         return []
 
 
-REGISTRY.register(Tables())
+REGISTRY.register(StoredCounts())
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Before anything heavy: what a model is, what its estimate takes, whether it was made before; then the queue."""
+"""What an estimate of the named model will cost and whether it is stored already; then the queue."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ from softh.spec import EstimateSpec
 
 
 def form() -> None:
-    """Which checkpoint, on which text, with which settings; and what that takes, once all is named."""
+    """Checkpoint, text and settings; once all are named, what the estimate will cost."""
     with st.container(border=True), frame.errors_in_place():
         model = model_form.model()
         left, right = st.columns([1, 2], gap="medium")
@@ -27,17 +27,17 @@ def form() -> None:
         with right:
             settings = model_form.settings()
         if model and text:
-            offer(model_form.specs(model, text, settings), model.title)
+            preview(model_form.specs(model, text, settings), model.title)
 
 
-def offer(specs: Sequence[EstimateSpec], name: str | None = None) -> None:
-    """Show what the estimates of some checkpoints will take, and queue them when the reader says so."""
+def preview(specs: Sequence[EstimateSpec], name: str | None = None) -> None:
+    """Show what the estimates of some checkpoints will cost, and queue them when the button is pressed."""
     first = _preflight(specs[-1].canonical())
-    st.markdown(_what(first))
+    st.markdown(_describe(first))
     if first.refusal:
         st.error(first.refusal, icon=":material/block:")
         return
-    st.markdown(_cost(first, len(specs)))
+    st.markdown(_cost_sentence(first, len(specs)))
     stored = _stored(first)
     label = "Estimate"
     if len(specs) == 1 and stored:
@@ -52,37 +52,37 @@ def offer(specs: Sequence[EstimateSpec], name: str | None = None) -> None:
 
 
 def submit(specs: Sequence[EstimateSpec], first: Preflight, name: str | None = None) -> None:
-    """Queue one job a specification, its commit pinned. Errors: InputError when the records cannot be written."""
-    fresh = 0
+    """Queue one job a specification, its commit pinned. Raises InputError when the records cannot be written."""
+    new = 0
     for spec in specs:
         commit = None
         if not is_local(spec.model):
             commit = first.digest if spec == first.spec else hub.listing(spec.model, spec.revision or "main")[0]
-        fresh += jobs.submit_estimate(spec, commit=commit, name=name)[1]
+        new += jobs.submit_estimate(spec, commit=commit, name=name)[1]
     jobs.ensure_worker()
-    known = len(specs) - fresh
-    said = f"{fresh} queued" + (f", {known} in the queue already" if known else "")
-    st.toast(said, icon=":material/playlist_add_check:")
+    duplicates = len(specs) - new
+    message = f"{new} queued" + (f", {duplicates} in the queue already" if duplicates else "")
+    st.toast(message, icon=":material/playlist_add_check:")
 
 
-def _what(found: Preflight) -> str:
-    digest = f", commit `{found.digest[:12]}`" if found.digest and not is_local(found.spec.model) else ""
-    head = "" if found.causal else ", no language-model head: hidden states only"
+def _describe(checked: Preflight) -> str:
+    digest = f", commit `{checked.digest[:12]}`" if checked.digest and not is_local(checked.spec.model) else ""
+    head = "" if checked.causal else ", no language-model head: hidden states only"
     return (
-        f"**{found.architecture}**, {count(found.parameters)} parameters, {found.layers} layers of width "
-        f"{found.width:,}, vocabulary {found.vocabulary:,}; {found.weights} in {found.dtype}{digest}{head}."
+        f"**{checked.architecture}**, {count(checked.parameters)} parameters, {checked.layers} layers of width "
+        f"{checked.width:,}, vocabulary {checked.vocabulary:,}; {checked.weights} in {checked.dtype}{digest}{head}."
     )
 
 
-def _cost(found: Preflight, several: int) -> str:
-    price = found.cost
-    download = f"{_gb(found.download)} to download" if found.download else "Nothing to download"
-    gpu = f"{_gb(price.device_memory)} of GPU memory, " if price.device_memory else ""
-    each = f" each, {duration(price.seconds * several)} for all {several}" if several > 1 else ""
-    where = "the CPU" if price.device == "cpu" else price.device
+def _cost_sentence(checked: Preflight, count: int) -> str:
+    cost = checked.cost
+    download = f"{_gb(checked.download)} to download" if checked.download else "Nothing to download"
+    gpu = f"{_gb(cost.device_memory)} of GPU memory, " if cost.device_memory else ""
+    each = f" each, {duration(cost.seconds * count)} for all {count}" if count > 1 else ""
+    device = "the CPU" if cost.device == "cpu" else cost.device
     return (
-        f"{download}; about {gpu}{_gb(price.memory)} of memory and {duration(price.seconds)} on {where}{each} "
-        f"(from {price.basis})."
+        f"{download}; about {gpu}{_gb(cost.memory)} of memory and {duration(cost.seconds)} on {device}{each} "
+        f"(from {cost.basis})."
     )
 
 

@@ -1,7 +1,8 @@
-"""What to estimate: the controls of the analyze page, from a hub id, a folder or an upload to specifications."""
+"""The form of the analyze page for model, text and settings: from a hub id, a folder or an upload to specifications."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import cycle
 from typing import Any, NoReturn
 
 import streamlit as st
@@ -23,7 +24,7 @@ TEXTS = {
     "a file": "A .txt, .jsonl or .parquet file of yours, also packed with gzip or xz.",
 }
 _ONE, _SEVERAL = "one", "a trajectory"
-_LEAST = 3
+_MIN_TRAJECTORY = 3
 """Training revisions that make a trajectory."""
 
 
@@ -56,67 +57,60 @@ def settings() -> dict[str, Any]:
     """Settings of the estimate: how much text stands open, the rest is folded away."""
     types = types_of(EstimateSpec)
     left, right = st.columns(2)
-    asked: dict[str, Any] = {
-        "documents": _power("Documents", "documents", (16, 32, 64, 128, 256, 512, 1024), left),
-        "context": _power("Tokens of each", "context", (32, 64, 128, 256, 512, 1024), right),
+    values: dict[str, Any] = {
+        "documents": _number("Documents", "documents", (16, 32, 64, 128, 256, 512, 1024), left),
+        "context": _number("Tokens of each", "context", (32, 64, 128, 256, 512, 1024), right),
     }
     with st.expander("More settings"):
         st.caption("Estimates compare only where all of these and the text are equal; only draws and folds are free.")
         left, right = st.columns(2)
-        asked["draws"] = _power("Draws of the reference directions", "draws", (2, 4, 8, 16, 32, 64), left)
-        asked["bins"] = _power("Directions in a draw", "bins", (25, 50, 100, 200, 400), right)
-        # The keys are in links, so a renamed setting has its former name there.
-        for name, place in (
-            ("directions", left),
-            ("temperature_rule", right),
-            ("label_weighting", left),
-            ("dtype", right),
-        ):
-            label, key, options = (
-                name.replace("_", " ").capitalize(),
-                stored_name(FIELDS[name]),
-                choices_of(types[name]),
-            )
-            asked[name] = controls.select(label, options, key, default=str(FIELDS[name].default), where=place)
-        asked["center"] = controls.toggle("Subtract the mean state first", "centred", where=left)
-        asked["seed"] = int(controls.number("Seed (0)", "seed", low=0, high=2**31, step=1.0, where=right) or 0)
-    return asked
+        values["draws"] = _number("Draws of the reference directions", "draws", (2, 4, 8, 16, 32, 64), left)
+        values["bins"] = _number("Directions in a draw", "bins", (25, 50, 100, 200, 400), right)
+        choices = {name: options for name, kind in types.items() if (options := choices_of(kind))}
+        for (name, options), place in zip(choices.items(), cycle((left, right)), strict=False):
+            # The keys are in links, so a renamed setting has its former name there.
+            label, key, default = name.replace("_", " ").capitalize(), stored_name(FIELDS[name]), FIELDS[name].default
+            values[name] = controls.select(label, options, key, default=str(default), where=place)
+        values["center"] = controls.toggle("Subtract the mean state first", "centred", where=left)
+        values["seed"] = int(controls.number("Seed (0)", "seed", low=0, high=2**31, step=1.0, where=right) or 0)
+    return values
 
 
-def _power(label: str, name: str, options: Sequence[int], where: Any) -> int:
-    usual: Any = FIELDS[name].default
-    words = [str(option) for option in sorted({*options, usual})]
-    return int(controls.slider(label, words, name, default=str(usual), where=where))
+def _number(label: str, name: str, options: Sequence[int], where: Any) -> int:
+    """One of some numbers, among them the default of the specification, which is where the control stands at first."""
+    default: Any = FIELDS[name].default
+    texts = [str(option) for option in sorted({*options, default})]
+    return int(controls.slider(label, texts, name, default=str(default), where=where))
 
 
 def _from_hub() -> ChosenModel | None:
-    named = controls.text("Model of the hub", "hub", placeholder="EleutherAI/pythia-14m", where=st.container())
-    if not named:
+    entry = controls.text("Model of the hub", "hub", placeholder="EleutherAI/pythia-14m", where=st.container())
+    if not entry:
         st.caption("A gated or private model needs a login on this server: `hf auth login`, or `HF_TOKEN`.")
         return None
-    name, _, commit = named.partition("@")
+    name, _, commit = entry.partition("@")
     if commit:
         return ChosenModel(name, (commit,))
     names = _revisions(name)
-    trained = _training(names)
-    ways = [_ONE, _SEVERAL] if len(trained) >= _LEAST else [_ONE]
+    training = _training_revisions(names)
+    modes = [_ONE, _SEVERAL] if len(training) >= _MIN_TRAJECTORY else [_ONE]
     left, right = st.columns([1, 2])
-    if len(ways) > 1 and controls.segments("Checkpoints", ways, "checkpoints", where=left) == _SEVERAL:
-        return ChosenModel(name, _trajectory(trained, right))
-    usual = "main" if "main" in names else names[0]
-    return ChosenModel(name, (controls.select("Branch or tag", names, "at", default=usual, where=right),))
+    if len(modes) > 1 and controls.segments("Checkpoints", modes, "checkpoints", where=left) == _SEVERAL:
+        return ChosenModel(name, _trajectory(training, right))
+    default = "main" if "main" in names else names[0]
+    return ChosenModel(name, (controls.select("Branch or tag", names, "at", default=default, where=right),))
 
 
-def _trajectory(trained: list[str], where: Any) -> tuple[str, ...]:
-    most = min(len(trained), 32)
+def _trajectory(training: list[str], where: Any) -> tuple[str, ...]:
+    most = min(len(training), 32)
     counts = [str(count) for count in range(2, most + 1)]
     count = controls.slider("How many, log-spaced", counts, "points", default=str(min(8, most)), where=where)
-    revisions = log_spaced_revisions(trained, int(count))
-    where.caption(f"{shortened(revisions)}, of {len(trained)}; each is a job of its own.")
+    revisions = log_spaced_revisions(training, int(count))
+    where.caption(f"{shortened(revisions)}, of {len(training)}; each is a job of its own.")
     return tuple(revisions)
 
 
-def _training(names: Sequence[str]) -> list[str]:
+def _training_revisions(names: Sequence[str]) -> list[str]:
     """Training revisions of the stage that has most of them: steps of several stages do not compare."""
     stages: dict[int | None, list[str]] = {}
     for name in names:
@@ -128,23 +122,23 @@ def _training(names: Sequence[str]) -> list[str]:
 
 @st.cache_data(ttl=300, max_entries=64, show_spinner="Asking the hub …")
 def _revisions(name: str) -> list[str]:
-    found = hub.revisions(name)
-    if not found:
+    revisions = hub.revisions(name)
+    if not revisions:
         raise InputError(f"{name} has no branch on the hub; expected at least main: check its page.")
-    return found
+    return revisions
 
 
 def _from_folder() -> ChosenModel | None:
-    found = server_folders.list_models()
-    if not found:
+    models = server_folders.list_models()
+    if not models:
         st.info(
-            "This server offers no folder. Whoever runs it names some in `SOFTH_MODELS`, several apart by `:`, and "
+            "This server offers no folder. Whoever runs it names some in `SOFTH_MODELS`, several separated by `:`, and "
             "starts it again; models in them are then listed here.",
             icon=":material/folder_off:",
         )
         return None
-    name = controls.select("Model in a folder of this server", list(found), "folder", where=st.container())
-    return ChosenModel(str(found[name]))
+    name = controls.select("Model in a folder of this server", list(models), "folder", where=st.container())
+    return ChosenModel(str(models[name]))
 
 
 def _from_upload() -> ChosenModel | None:
@@ -155,18 +149,18 @@ def _from_upload() -> ChosenModel | None:
     )
     st.caption("Safetensors and JSON only: no pickle is opened and no code of a model is ever run.")
     if files:
-        _take_in(files)
-    kept = {_titled(one): one for one in receive.kept()}
-    if not kept:
+        _accept(files)
+    uploads = {_label(accepted): accepted for accepted in receive.kept()}
+    if not uploads:
         return None
     none = "–"
     name = controls.select(
-        "Checkpoint among those uploaded", [none, *kept], session.UPLOADED_MODEL.key, where=st.container()
+        "Checkpoint among those uploaded", [none, *uploads], session.UPLOADED_MODEL.key, where=st.container()
     )
-    return None if name == none else _chosen(kept[name])
+    return None if name == none else _chosen(uploads[name])
 
 
-def _titled(accepted: receive.Accepted) -> str:
+def _label(accepted: receive.Accepted) -> str:
     return f"{accepted.name} ({accepted.model[-6:]})"
 
 
@@ -176,8 +170,8 @@ def _chosen(accepted: receive.Accepted) -> ChosenModel:
     return ChosenModel(accepted.model, title=accepted.name)
 
 
-def _take_in(files: Sequence[Any]) -> None:
-    """Accept an upload and choose it. Errors: InputError, said once more as long as the same files are there."""
+def _accept(files: Sequence[Any]) -> None:
+    """Accept an upload and choose it. Raises InputError, again in each run as long as the same files are there."""
     ids = [file.file_id for file in files]
     refused = session.REFUSED_UPLOAD.get()
     if refused[0] != ids:
@@ -188,7 +182,7 @@ def _take_in(files: Sequence[Any]) -> None:
                 refused = ids, str(error)
                 session.REFUSED_UPLOAD.set(refused)
             else:
-                session.UPLOADED_MODEL.set(_titled(accepted))
+                session.UPLOADED_MODEL.set(_label(accepted))
                 _clear_upload("upload", files)
     raise InputError(refused[1])
 

@@ -1,4 +1,4 @@
-"""The reader's own estimates: where each landed, its links, the file to take away, and its end."""
+"""The reader's own estimates: where each landed, links to it, its file, its scores and its deletion."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,18 +25,18 @@ def show(estimate_id: str, *, neighbours: bool = True) -> None:
         page = registry.page("preference")
         st.page_link(page.script, label=page.title, icon=page.icon)
         return
-    found = landing.own().filter(pl.col("estimate_id") == estimate_id).to_dicts()
-    if not found:
+    rows = landing.own().filter(pl.col("estimate_id") == estimate_id).to_dicts()
+    if not rows:
         st.caption("Its estimate is no longer among yours: it was deleted, or packed into the database.")
         return
-    place = landing.landed(found[0])
+    place = landing.landed(rows[0])
     if neighbours:
         st.markdown(place.sentence)
     _pages(place)
 
 
 def manage() -> None:
-    """Choose one of the own estimates to see, take away or delete."""
+    """Choose one of the own estimates to see, download or delete."""
     rows = {_title(row): row for row in landing.own().to_dicts()}
     if not rows:
         st.caption("Nothing yet: your estimates, from this page or the command line, are listed here.")
@@ -45,7 +45,7 @@ def manage() -> None:
     place = landing.landed(row)
     st.markdown(place.sentence)
     _pages(place)
-    _take_away(row)
+    _actions(row)
 
 
 def _title(row: Mapping[str, Any]) -> str:
@@ -61,7 +61,7 @@ def _pages(place: Landing) -> None:
                 st.page_link(page.script, label=page.title, icon=page.icon, query_params=page.link_to(place))
 
 
-def _take_away(row: Mapping[str, Any]) -> None:
+def _actions(row: Mapping[str, Any]) -> None:
     path = connection.run_file(settings.data(), row["estimate_id"])
     with st.container(horizontal=True):
         if path:

@@ -1,4 +1,4 @@
-"""The reader's uploads: what is kept, how much room it takes, and its end."""
+"""The reader's uploads: what is stored, how much space it takes, and its deletion."""
 
 from pathlib import Path
 
@@ -9,33 +9,34 @@ from softh.uploads import quota, receive, texts
 
 
 def manage() -> None:
-    """The uploads of the person at work in a list, with a button that deletes one; nothing where there are none."""
+    """The uploads of the current user, with a button that deletes one; nothing where there are nupload."""
     person = access.at_work()
-    kept = [] if person.refusal else list(quota.kept(person.name))
-    if not kept:
+    uploads = [] if person.refusal else list(quota.kept(person.name))
+    if not uploads:
         return
     st.subheader("Your uploads")
-    bound = f" of {_gb(person.upload_bytes)}" if person.upload_bytes is not None else ""
-    st.caption(f"{len(kept)} kept, {_gb(sum(one.size for one in kept))}{bound}.")
+    quota_text = f" of {_gb(person.upload_bytes)}" if person.upload_bytes is not None else ""
+    st.caption(f"{len(uploads)} kept, {_gb(sum(upload.size for upload in uploads))}{quota_text}.")
     names = {accepted.path: accepted.name for accepted in receive.kept()}
-    titles = {
-        one.path: f"{names.get(one.path) or _file(one.path)}, {_gb(one.size)} ({one.path.name[-6:]})" for one in kept
-    }
+    titles = {}
+    for upload in uploads:
+        name = names.get(upload.path) or _text_name(upload.path)
+        titles[upload.path] = f"{name}, {_gb(upload.size)} ({upload.path.name[-6:]})"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         folder = st.selectbox("Upload", list(titles), format_func=lambda path: titles.get(path, ""))
         if st.button("Delete this upload", icon=":material/delete:"):
-            _forget(folder)
+            _delete(folder)
             st.rerun()
 
 
-def _forget(folder: Path) -> None:
+def _delete(folder: Path) -> None:
     if folder.parent == settings.uploads():
         receive.forget(f"upload:{folder.name}")
     else:
         texts.forget(folder)
 
 
-def _file(folder: Path) -> str:
+def _text_name(folder: Path) -> str:
     """Name of an uploaded text."""
     return next((path.name for path in folder.iterdir() if not path.name.startswith(".")), "empty")
 

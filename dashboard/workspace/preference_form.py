@@ -1,4 +1,4 @@
-"""The reader's own pairs: upload a file, see what is in it, queue a probe, watch it."""
+"""The form for the reader's own pairs: upload a file, see what is in it, queue a probe, follow its job."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ LIMITS, CONTEXTS = (100, 300, 1000, 2000, 10_000), (128, 256, 512, 1024)
 
 
 def panel() -> None:
-    """Upload, settings, what was found, and the jobs."""
+    """Upload, settings, what the file holds, and the jobs."""
     with frame.errors_in_place():
         if auth.may_change():
             _form()
@@ -41,24 +41,24 @@ def _form() -> None:
         if not file:
             return
         path = texts.keep(file.name, file.getvalue()).resolve()
-        st.markdown(_found(_read(str(path), limit)))
+        st.markdown(_describe(_read(str(path), limit)))
         if model and st.button("Probe", type="primary", icon=":material/play_arrow:"):
             for revision in model.revisions:
-                asked = PreferenceSpec(
+                spec = PreferenceSpec(
                     model=model.name, revision=revision, pairs=str(path), limit=limit, context=context
                 )
-                jobs.submit_preference(asked)
+                jobs.submit_preference(spec)
             jobs.ensure_worker()
             st.rerun()
 
 
 def show(estimate_id: str) -> None:
-    """Where a finished probe is to be seen."""
-    found = queries.probes().filter(pl.col("estimate_id") == estimate_id)
-    if found.is_empty():
+    """Where to see a finished probe."""
+    rows = queries.probes().filter(pl.col("estimate_id") == estimate_id)
+    if rows.is_empty():
         st.caption("Its numbers are on the other pages.")
         return
-    row = found.row(0, named=True)
+    row = rows.row(0, named=True)
     st.markdown(f"{row['documents'] // 2:,} pairs measured. Choose **{row['corpus']}** under Pairs to see them above.")
 
 
@@ -67,13 +67,13 @@ def _read(path: str, limit: int) -> Pairs:
     return pairs.load(path, limit, 0)
 
 
-def _found(found: Pairs) -> str:
-    """What a file holds, before anything heavy."""
-    aside = ", ".join(f"{reason} ({count:,})" for reason, count in found.set_aside.items())
-    sources = [pair.source for pair in found.pairs if pair.source]
+def _describe(content: Pairs) -> str:
+    """What a file holds, before anything is computed."""
+    excluded = ", ".join(f"{reason} ({count:,})" for reason, count in content.set_aside.items())
+    sources = [pair.source for pair in content.pairs if pair.source]
     named = f" Sources: {shortened(sorted(set(sources)))}." if sources else ""
-    prompts = sum(bool(pair.prompt) for pair in found.pairs)
+    prompts = sum(bool(pair.prompt) for pair in content.pairs)
     return (
-        f"**{len(found.pairs):,} pairs** of {Path(found.name).name}, {prompts:,} with a prompt; "
-        f"set aside: {aside or 'none'}.{named} {found.note}"
+        f"**{len(content.pairs):,} pairs** of {Path(content.name).name}, {prompts:,} with a prompt; "
+        f"set aside: {excluded or 'none'}.{named} {content.note}"
     )

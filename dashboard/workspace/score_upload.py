@@ -1,4 +1,4 @@
-"""Scores that a reader brings: read, shown beside the models that are meant, taken into the tables."""
+"""Upload of benchmark scores: read, matched to the models of the tables by the reader, stored."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,12 +15,12 @@ from softh.scores import load
 from softh.store import write
 
 LEAVE = "none of these"
-_ASKED = 12
+_MAX_QUESTIONS = 12
 """Unknown names that the reader is asked about; more wait under their own name."""
 
 
 def draw() -> None:
-    """An uploader, what it found, and a button that takes it in."""
+    """An uploader, what its file holds, and a button that stores it."""
     if not auth.may_change():
         return
     file = st.file_uploader(
@@ -30,26 +30,26 @@ def draw() -> None:
     if file is None:
         return
     try:
-        found = load.read_scores(file.name, file.getvalue())
+        imported = load.read_scores(file.name, file.getvalue())
     except InputError as error:
         st.error(str(error), icon=":material/error:")
         return
     known = dict(queries.estimates().select("model", "source").unique().iter_rows())
-    names = _names(load.unmatched_models({row["model"] for row in found.rows}, known), sorted(known))
-    for note in found.notes:
+    names = _names(load.unmatched_models({row["model"] for row in imported.rows}, known), sorted(known))
+    for note in imported.notes:
         st.caption(note)
-    st.dataframe(pl.DataFrame(found.rows, infer_schema_length=None), hide_index=True, height=220)
-    if st.button(f"Take in {len(found.rows):,} scores", icon=":material/add_chart:"):
-        write.save_scores(load.rename_models(found.rows, names), settings.data())
+    st.dataframe(pl.DataFrame(imported.rows, infer_schema_length=None), hide_index=True, height=220)
+    if st.button(f"Take in {len(imported.rows):,} scores", icon=":material/add_chart:"):
+        write.save_scores(load.rename_models(imported.rows, names), settings.data())
         st.rerun()
 
 
 def _names(missing: dict[str, list[str]], models: list[str]) -> dict[str, str]:
-    """Which model each unknown name means, as the reader says; nothing is guessed."""
+    """Unknown name → the model of the tables that it means, by the reader's choice; nothing is guessed."""
     named = {}
     if missing:
         st.info(f"{len(missing):,} names are no model of these tables. Say which model is meant, or leave them.")
-    for name, near in list(missing.items())[:_ASKED]:
+    for name, near in list(missing.items())[:_MAX_QUESTIONS]:
         options = [LEAVE, *near, *(model for model in models if model not in near)]
         if (chosen := st.selectbox(name, options, key=f"means {name}")) != LEAVE:
             named[name] = chosen
@@ -64,7 +64,7 @@ def attach(row: Mapping[str, Any]) -> None:
     file = st.file_uploader("Results of lm-evaluation-harness (.json), or a table (.csv, .parquet)", key="score-file")
     if file and st.button("Attach the file", key="attach-file"):
         imported = load.read_scores(file.name, file.getvalue())
-        _store(_of(row, imported.rows))
+        _store(scores_of_checkpoint(row, imported.rows))
         for note in imported.notes:
             st.caption(note)
     left, middle, right = st.columns(3)
@@ -74,21 +74,21 @@ def attach(row: Mapping[str, Any]) -> None:
     error = right.number_input("Its standard error", value=None, min_value=0.0, key="score-error", format="%.4f")
     if st.button("Attach this score", disabled=not (task and metric and score is not None), key="attach-one"):
         typed = {"task": task, "metric": metric, "score": score, "stderr": error, "source": BY_HAND}
-        _store(_of(row, [{**typed, "model": row["model"], "revision": None}]))
+        _store(scores_of_checkpoint(row, [{**typed, "model": row["model"], "revision": None}]))
 
 
-def _of(row: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Scores as those of this checkpoint, whatever the file called it. Errors: InputError for scores of several."""
-    names = sorted({str(one["model"]) for one in found})
+def scores_of_checkpoint(row: Mapping[str, Any], scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Scores as those of this checkpoint, whatever the file calls it. Raises InputError for several models."""
+    names = sorted({str(score["model"]) for score in scores})
     if len(names) > 1:
         raise InputError(
             f"The file has scores of {len(names)} models ({shortened(names)}); expected those of one: "
             "use `python -m softh scores import` for several."
         )
-    if not found:
+    if not scores:
         raise InputError("The file has no score; expected at least one: choose the results file itself.")
     revision = None if row["step"] is None else row["revision"]
-    return [{**one, "model": row["model"], "revision": revision} for one in found]
+    return [{**score, "model": row["model"], "revision": revision} for score in scores]
 
 
 def _store(rows: list[dict[str, Any]]) -> None:

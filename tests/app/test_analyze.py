@@ -250,7 +250,7 @@ def test_scores_of_several_models_are_refused(record: Callable, data: Path) -> N
     write.save(record("Mine"), data)
     found = load.read_scores("two.csv", b"model,task,score\na,t,0.1\nb,t,0.2\n").rows
     with pytest.raises(InputError, match="scores of 2 models"):
-        score_upload._of({"model": "Mine", "revision": "main", "step": None}, found)
+        score_upload.scores_of_checkpoint({"model": "Mine", "revision": "main", "step": None}, found)
 
 
 def test_an_estimate_that_is_stored_is_offered(hub: Hub, tmp_path: Path, record: Callable, data: Path) -> None:

@@ -11,10 +11,10 @@ help: ## this list
 run: .venv/run ## the dashboard at http://localhost:8501
 	$(VENV) -m streamlit run server.py
 
-test: .venv/dev ## the fast tests
-	$(VENV) -m pytest
+test: .venv/dev ## the fast tests, on all processors
+	$(VENV) -m pytest -n auto --dist worksteal
 
-test-real: .venv/real ## the tests with a real pretrained model and a real browser
+test-real: .venv/real ## the tests with a real pretrained model, an installed softh and a real browser
 	$(VENV) -m pytest -m "real or browser"
 
 lint: .venv/dev ## format, rules and types

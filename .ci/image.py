@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 HERE = Path(__file__).resolve().parents[1]
 PACKAGES = (HERE / ".venv").resolve()
 BASE = ("usr", "bin", "lib", "lib64", "sbin")
@@ -126,8 +128,8 @@ def pinned(step: str) -> None:
     name = step.rsplit(maxsplit=1)[-1]
     for line in (HERE / name).read_text().splitlines():
         if line and not line.startswith("#"):
-            package, _, wanted = line.partition("==")
-            assert version(package).split("+")[0] == wanted, f"{package} is not {wanted} in .venv"
+            wanted = Requirement(line)
+            assert wanted.specifier.contains(version(wanted.name)), f"{wanted} is not in .venv"
 
 
 def base(root: Path) -> None:

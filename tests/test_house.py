@@ -29,24 +29,19 @@ TABLE: dict[str, set[str]] = {
     "softh.logs": {"softh.errors", "softh.settings"},
     "softh.progress": set(),
     "softh.format": set(),
-    "softh.quantities": set(),
     "softh.spec": {"softh.errors"},
     "softh.access": {"softh.errors", "softh.settings"},
     "softh.scores": {"softh.errors", *CORE},
-    "softh.analysis": {"softh.errors", "softh.quantities", *CORE},
+    "softh.analysis": {"softh.errors", *CORE},
     "softh.text": {"softh.errors", *CORE},
     "softh.checkpoints": {"softh.errors", "softh.settings", *CORE},
-    "softh.store": {
-        "duckdb", "polars", "pyarrow", "fsspec", "softh.access", "softh.errors", "softh.quantities", "softh.settings",
-    },
+    "softh.store": {"duckdb", "polars", "pyarrow", "fsspec", "softh.access", "softh.errors", "softh.settings"},
     "softh.uploads": {"softh.access", "softh.checkpoints", "softh.errors", "softh.settings", *CORE},
     "softh.cost": {"softh.checkpoints", "softh.settings", "softh.spec", "psutil", *CORE},
     "softh.models": {
         "softh.checkpoints", "softh.cost", "softh.errors", "softh.settings", "softh.spec", "softh.text", *CORE,
     },
-    "softh.estimator": {
-        "softh.checkpoints", "softh.errors", "softh.models", "softh.quantities", "softh.spec", "softh.text", *CORE,
-    },
+    "softh.estimator": {"softh.checkpoints", "softh.errors", "softh.models", "softh.spec", "softh.text", *CORE},
     "softh.preference": {
         "softh.checkpoints", "softh.errors", "softh.estimator", "softh.models", "softh.spec", "softh.text", *CORE,
     },
@@ -68,23 +63,21 @@ TABLE: dict[str, set[str]] = {
     "softh.__init__": {"softh.api"},
     "softh.__main__": {"softh.cli"},
     "dashboard.view": {"softh.errors", "plotly", "polars"},
-    "dashboard.format": {"softh.analysis", "softh.quantities"},
+    "dashboard.format": {"softh.analysis"},
     "dashboard.data": {
-        "dashboard.format", "softh.analysis", "softh.quantities", "softh.settings", "softh.spec", "softh.store", *PAGES,
+        "dashboard.format", "softh.analysis", "softh.settings", "softh.spec", "softh.store", *PAGES,
     },
-    "dashboard.figures": {
-        "dashboard.data", "dashboard.format", "softh.analysis", "softh.quantities", "softh.settings", *PAGES,
-    },
+    "dashboard.figures": {"dashboard.data", "dashboard.format", "softh.analysis", "softh.settings", *PAGES},
     "dashboard.export": {
         "dashboard.figures", "dashboard.server", "softh.errors", "choreographer", "fontTools", "pptx", "plotly",
         "polars",
     },
     "dashboard.controls": {
-        "dashboard.data", "dashboard.export", "dashboard.server", "dashboard.view", "softh.quantities", *PAGES,
+        "dashboard.data", "dashboard.export", "dashboard.format", "dashboard.server", "dashboard.view", *PAGES,
     },
     "dashboard.views": {
         "dashboard.controls", "dashboard.data", "dashboard.figures", "dashboard.format", "dashboard.view",
-        "softh.analysis", "softh.quantities", *PAGES,
+        "softh.analysis", *PAGES,
     },
     "dashboard.decks": {
         "dashboard.controls", "dashboard.export", "dashboard.figures", "dashboard.view", "dashboard.views",
@@ -207,11 +200,20 @@ def test_every_requirement_is_pinned_and_justified(name: str) -> None:
         assert f"`{package}`" in decisions, f"{package} has no line in docs/decisions.md"
 
 
-def test_make_targets_are_documented() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_make_targets_are_documented_and_the_readme_is_short() -> None:
+    readme, more = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md"))
     for line in (ROOT / "Makefile").read_text(encoding="utf-8").splitlines():
         if target := re.match(r"([a-z-]+):.*## ", line):
-            assert f"make {target[1]}" in readme, target[1]
+            assert f"`make {target[1]}`" in more, target[1]
+    assert "make run " in readme
+    assert "make test " in readme
+    assert len(readme.splitlines()) <= 120
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name} links to {link}"
 
 
 def test_streamlit_is_local_quiet_and_bounded() -> None:

@@ -8,12 +8,14 @@ measure without each draw, and without each fold of documents, and apply the jac
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from softh.estimator.labels import VARIABLES, Variable
-from softh.quantities import CORRECTIONS, Correction
+
+Correction = Literal["raw", "null", "corrected"]
+CORRECTIONS: tuple[Correction, ...] = ("raw", "null", "corrected")
 
 _LEAST_DENOMINATOR = 1e-6
 """A ratio over less information than this (in log n) is rounding, and is left undefined."""

@@ -98,7 +98,7 @@ def test_an_installed_softh_answers_estimates_and_follows_a_training(
 ) -> None:
     folder, model = tmp_path / "empty", str(unpacked(tmp_path / "model"))
     script = str(installed / "bin" / "softh")
-    # V assert run(environment, folder, script, "--version").startswith("softh 0.")
+    assert run(environment, folder, script, "--version").startswith("softh 0.")
     shipped = json.loads(run(environment, folder, script, "list", "--json"))
     asked = ["--documents", "16", "--context", "64", "--draws", "2", "--json"]
     record = json.loads(run(environment, folder, sys.executable, "-m", "softh", "estimate", model, *asked))

@@ -249,28 +249,26 @@ def test_kills_at_random_moments_lose_nothing_and_end_nothing_twice(data: Path, 
     assert not processes.orphans(jobs.folder())
 
 
-def test_two_hundred_jobs_are_listed_in_a_blink(data: Path) -> None:
+def test_two_hundred_jobs_are_listed_in_their_order(data: Path) -> None:
     with records.connect(jobs.folder()) as connection:
         rows = [("steps", json.dumps({"name": number}), "one of many", time.time()) for number in range(200)]
         connection.executemany("INSERT INTO jobs (kind, spec, title, submitted) VALUES (?, ?, ?, ?)", rows)
-    began = time.perf_counter()
-    listed = jobs.listing()
-    assert time.perf_counter() - began < 0.1
-    assert [job.place for job in listed] == list(range(1, 201))
+    assert [job.place for job in jobs.listing()] == list(range(1, 201))
 
 
-def test_progress_has_a_rate_and_the_time_left(data: Path) -> None:
+def test_progress_has_a_rate_and_the_time_left(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = 1_000.0
+    monkeypatch.setattr("softh.jobs.records.time.time", lambda: clock)
     number = counting("a").id
     assert records.claim(jobs.folder(), number)
     assert progress(jobs.find(number)) == "starting"
     records.advance(jobs.folder(), number, "forward passes", 4, 16)
     assert jobs.find(number).rate is None
-    time.sleep(0.1)
+    clock += 0.25
     records.advance(jobs.folder(), number, "forward passes", 6, 16)
     job = jobs.find(number)
-    assert job.rate == pytest.approx(20, rel=0.5)
-    assert job.seconds_left == pytest.approx(0.5, rel=0.5)
-    assert progress(job).startswith("forward passes, 6 of 16, ")
+    assert (job.rate, job.seconds_left) == (8, 1.25)
+    assert progress(job) == "forward passes, 6 of 16, 8.0/s, 1 s left"
     records.advance(jobs.folder(), number, "statistics", 0, 4)
     assert jobs.find(number).rate is None
 
@@ -334,9 +332,10 @@ def test_a_job_gives_way_to_the_processes_of_other_sessions() -> None:
     assert said.stdout.strip().endswith("nice 10")
 
 
-def test_words(data: Path) -> None:
+def test_words(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [duration(seconds) for seconds in (0, 59, 150, 7_200, 180_000)] == ["0 s", "59 s", "2 min", "2 h", "2 days"]
     job, second = counting("a"), counting("b")
     assert [progress(listed) for listed in jobs.listing()] == ["next", "1 before it"]
-    assert ago(job) == "submitted 0 s ago"
+    monkeypatch.setattr("softh.jobs.format.time.time", lambda: job.submitted + 300)
+    assert ago(job) == "submitted 5 min ago"
     assert jobs.cancel(second.id)

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +144,9 @@ def test_a_task_whose_process_is_killed_is_tried_again(tiny: list[EstimateSpec])
     def submit_and_kill(spec: EstimateSpec) -> Any:
         handle = submit(spec)
         if not killed:
-            killed.append(engine._running[handle].process.pid)
-            os.kill(killed[0], signal.SIGKILL)
+            [process] = active_children()
+            killed.append(process.pid)
+            os.kill(process.pid, signal.SIGKILL)
         return handle
 
     engine.submit = submit_and_kill
@@ -159,61 +161,74 @@ def test_what_its_author_can_mend_comes_back_as_a_sentence(tiny: list[EstimateSp
     assert "does not exist" in outcome.failure
 
 
-def test_tasks_take_the_gpus_they_need_and_wait_for_them(tiny: list[EstimateSpec]) -> None:
+def test_tasks_take_the_gpus_they_need_and_wait_for_them(
+    tiny: list[EstimateSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = os.environ.get("CUDA_VISIBLE_DEVICES")
     engine = local.LocalEngine("cpu")
     engine.gpus = ["4", "GPU-b", "2"]  # processes on a CPU do not look at the names they are given
-    engine._gpus_needed = {(spec.model, None): count for spec, count in zip(tiny, (1, 2, 1, 3), strict=True)}
+    needed = {spec.model: count for spec, count in zip(tiny, (1, 2, 1, 3), strict=True)}
+    monkeypatch.setattr(engine, "gpus_needed", lambda spec: needed[spec.model])
+    running, begun = [], []
     try:
         for spec in tiny[:2]:
             assert engine.has_capacity(spec)
-            engine.submit(spec)
-        assert [task.gpus for task in engine._running.values()] == [(0,), (1, 2)]
-        begun = [psutil.Process(task.process.pid) for task in engine._running.values()]
+            running.append(engine.submit(spec))
+            begun += [psutil.Process(each.pid) for each in active_children() if each.pid not in {p.pid for p in begun}]
         while any("spawn_main" not in " ".join(process.cmdline()) for process in begun):
             time.sleep(0.01)  # a fork of this process until it begins
         assert [process.environ()["CUDA_VISIBLE_DEVICES"] for process in begun] == ["4", "GPU-b,2"]
         assert os.environ.get("CUDA_VISIBLE_DEVICES") == before
         assert not engine.has_capacity(tiny[2])
     finally:
-        for running in list(engine._running):
-            engine.cancel(running)
+        for handle in running:
+            engine.cancel(handle)
 
 
 def test_the_next_process_begins_while_its_gpu_is_busy_and_none_is_left(tiny: list[EstimateSpec]) -> None:
     engine = local.LocalEngine("cpu")
     engine.gpus = ["0"]
-    begun: list[tuple[int, int]] = []
-    begin = engine._start_process
+    seen: set[tuple[int, int]] = set()
+    poll = engine.poll
 
-    def noted(cards: Sequence[int]) -> Any:
-        made = begin(cards)
-        begun.append((made.process.pid, len(engine._running)))
-        return made
+    def poll_and_count(handles: Sequence[Any]) -> Any:
+        seen.add((len(handles), len(active_children())))
+        return poll(handles)
 
-    engine._start_process = noted
+    engine.poll = poll_and_count
     outcomes = list(engines.run(tiny[:2], engine))
     assert all(numbers(outcome.record) for outcome in outcomes)
-    assert [running for _, running in begun] == [0, 1]
-    assert not any(psutil.pid_exists(pid) for pid, _ in begun)
+    assert (1, 2) in seen  # one runs, and another process waits for its GPU
+    assert max(running for running, _ in seen) == 1
+    assert active_children() == []
 
 
-def test_no_more_processes_wait_than_units(tiny: list[EstimateSpec], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_processes_wait_than_tasks(tiny: list[EstimateSpec]) -> None:
     engine = local.LocalEngine("cpu")
-    engine.gpus = ["0", "1", "2"]
-    monkeypatch.setattr(engine, "_start_process", lambda cards: cards)
-    for number, cards in enumerate([(0,), (1,), (2,)]):
-        engine._running[number] = local._RunningTask(None, cards)
-    engine.prepare(tiny[0], 2)
-    assert len(engine._idle) == 2
+    engine.gpus = ["0", "1"]
+    running = [engine.submit(spec) for spec in tiny[:2]]
+    try:
+        for _ in range(2):
+            engine.prepare(tiny[2], 1)
+            assert len(active_children()) == 3
+    finally:
+        for handle in running:
+            engine.cancel(handle)
+        engine.close()
+    assert active_children() == []
 
 
-def test_a_process_that_died_while_it_waited_is_not_given_a_unit(tiny: list[EstimateSpec]) -> None:
+def test_a_process_that_died_while_it_waited_is_given_no_task(tiny: list[EstimateSpec]) -> None:
     engine = local.LocalEngine("cpu")
-    engine._idle[0,] = waiting = engine._start_process((0,))
-    waiting.process.kill()
-    waiting.process.join()
-    running = engine.submit(tiny[0])
+    engine.gpus = ["0"]
+    first = engine.submit(tiny[0])
+    before = set(active_children())
+    engine.prepare(tiny[1], 1)
+    [waiting] = set(active_children()) - before
+    waiting.kill()
+    waiting.join()
+    engine.cancel(first)
+    running = engine.submit(tiny[1])
     while not engine.poll([running]):
         pass
     assert numbers(engine.result(running).record)

@@ -182,7 +182,7 @@ def test_bits_per_byte_have_the_same_name_on_their_panel_as_in_the_table(phased)
 def test_a_fall_has_the_decimals_that_its_error_asks_for():
     top, last = 0.00031, 0.00004
     information = Curve.of([[top / 2, top, last]], None, [[0.00003, 0.00003, 0.00004]])
-    said = phases._compression(information, [1, 2, 4], Phases(None, Boundary(2, 1, 3)))
+    said = phases.compression_sentence(information, [1, 2, 4], Phases(None, Boundary(2, 1, 3)))
     assert said == "I(X;Z) then falls by 0.000270 ± 0.000050 from step 2 to step 4."
 
 

@@ -86,7 +86,7 @@ def _found(name: str, members: Sequence[str], rows: pl.DataFrame) -> Found | Non
     runs = [run.filter(pl.col("step").is_in(shared)) for run in runs]
     tokens = None if runs[0]["tokens"].null_count() else tuple(map(float, runs[0]["tokens"]))
     found = phases.find(shared, _curve(runs, "entropy"), _curve(runs, "output"))
-    compression = _compression(_curve(runs, "input"), shared, found)
+    compression = compression_sentence(_curve(runs, "input"), shared, found)
     return Found(name, found, tuple(map(float, shared)), tokens, compression)
 
 
@@ -101,7 +101,7 @@ def _curve(runs: Sequence[pl.DataFrame], quantity: str) -> Curve:
     return Curve.of(values, None, errors)
 
 
-def _compression(information: Curve, steps: Sequence[float], found: Phases) -> str:
+def compression_sentence(information: Curve, steps: Sequence[float], found: Phases) -> str:
     """How far I(X;Z) falls from its largest value to the last checkpoint."""
     if not found.fitting:
         return ""

@@ -20,7 +20,7 @@ from benchmarks._clients import reader
 from benchmarks.pages import READERS, serving_process, spread
 from softh import settings
 from softh.store import connection as opening
-from softh.store import read, schema, write
+from softh.store import plane, read, schema, write
 from tests.harness import serving
 
 RESULTS = Path(__file__).with_name("results") / "growth.json"
@@ -57,8 +57,8 @@ def multiply(once: Path, more: Path) -> None:
             connection.execute(
                 f"INSERT INTO {table} BY NAME {_copies(table, schema.table(table).types)} ORDER BY {order}"
             )
-        means = _copies(opening.MEANS, ["estimate_id"])
-        connection.execute(f"CREATE TABLE {opening.MEANS} AS {means} ORDER BY estimate_id, ngram, correction")
+        means = _copies(plane.MEANS, ["estimate_id"])
+        connection.execute(f"CREATE TABLE {plane.MEANS} AS {means} ORDER BY estimate_id, ngram, correction")
 
 
 def _copies(table: str, columns: Collection[str]) -> str:

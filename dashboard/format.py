@@ -1,27 +1,14 @@
-"""The words, units and number formats on the screen, said once."""
+"""Numbers, names and hover texts as they are shown."""
 
 import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from softh.analysis import standard_errors
 from softh.analysis.correlation import Effect
+from softh.quantities import CORRECTION_NAMES, NGRAMS, PLANE
 
-ORDERS = {1: "token", 2: "bigram", 3: "trigram", 4: "quadgram"}
-CORRECTIONS = {"corrected": "null-corrected", "raw": "raw", "null": "permutation null"}
-SYMBOLS = {
-    "input": "I(X;Z) / log n",
-    "output": "I(Y;Z) / log n",
-    "optimality": "I(Y;Z) / I(X;Z)",
-    "entropy": "H(Z) / log n",
-}
-NAMES = {
-    "input": "complexity",
-    "output": "expressivity",
-    "optimality": "optimality",
-    "entropy": "entropy",
-    "bits_per_byte": "bits / byte",
-}
 CORPORA = {
     "c4": "web text, ODC-BY",
     "c4-sample": "web text from C4, ODC-BY",
@@ -33,14 +20,17 @@ CORPORA = {
 
 def order_name(order: int) -> str:
     """1 → 'order 1 (token)'."""
-    return f"order {order} ({ORDERS[order]})"
+    return f"order {order} ({NGRAMS[order]})"
+
+
+def labels_name(order: int, correction: str) -> str:
+    """'order 1 (token), null-corrected'."""
+    return f"{order_name(order)}, {CORRECTION_NAMES[correction]}"
 
 
 def standard_error(row: Mapping[str, Any], quantity: str) -> float | None:
     """Draws and documents combined, √(a² + b²); what is known when one is missing. Of seeds, their deviation."""
-    kinds = ("se_draws", "se_documents", "sd_seeds")
-    known = [error for kind in kinds if (error := row.get(f"{quantity}_{kind}")) is not None]
-    return math.hypot(*known) if known else None
+    return standard_errors.combined(*(row.get(f"{quantity}_{end}") for end in ("se_draws", "se_documents", "sd_seeds")))
 
 
 def plus_minus(value: float | None, error: float | None) -> str:
@@ -78,11 +68,10 @@ def card(row: Mapping[str, Any], title: str) -> str:
     lines = [f"<b>{title}</b>"]
     if row["tokens"] is not None:
         lines.append(f"{count(row['tokens'])} training tokens")
-    for quantity, symbol in SYMBOLS.items():
-        lines.append(f"{symbol} = {plus_minus(row[quantity], standard_error(row, quantity))}")
+    lines += [f"{each.formula} = {plus_minus(row[each.column], standard_error(row, each.column))}" for each in PLANE]
     lines += [
         _errors(row),
-        f"{order_name(row['ngram'])}, {CORRECTIONS[row['correction']]}",
+        labels_name(row["ngram"], row["correction"]),
         f"{row['corpus']}: {row['documents']:,} documents, {row['positions']:,} positions",
         f"{row['draws']} draws of {row['bins']} directions, {row['dtype']} on {row['device']}",
         f"{row['created_at']:%Y-%m-%d} · {row['estimate_id']}",

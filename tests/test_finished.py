@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.data import quantities
+from dashboard.data import axis_options
 from softh.analysis import finished_models
 
 
@@ -81,5 +81,5 @@ def test_a_score_of_the_last_checkpoint_wins_and_earlier_ones_are_left_out() -> 
             for revision, score in ((None, 0.1), ("step9", 0.2), ("step1", 0.3))
         ]
     )  # fmt: skip
-    found = quantities.finished_scores(scores, pl.DataFrame([{"model": "m", "revision": "step9"}]))
+    found = axis_options.finished_scores(scores, pl.DataFrame([{"model": "m", "revision": "step9"}]))
     assert found["score"].to_list() == [0.2]

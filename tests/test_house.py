@@ -29,19 +29,24 @@ TABLE: dict[str, set[str]] = {
     "softh.logs": {"softh.errors", "softh.settings"},
     "softh.progress": set(),
     "softh.format": set(),
+    "softh.quantities": set(),
     "softh.spec": {"softh.errors"},
     "softh.access": {"softh.errors", "softh.settings"},
     "softh.scores": {"softh.errors", *CORE},
-    "softh.analysis": {"softh.errors", *CORE},
+    "softh.analysis": {"softh.errors", "softh.quantities", *CORE},
     "softh.text": {"softh.errors", *CORE},
     "softh.checkpoints": {"softh.errors", "softh.settings", *CORE},
-    "softh.store": {"duckdb", "polars", "pyarrow", "fsspec", "softh.access", "softh.errors", "softh.settings"},
+    "softh.store": {
+        "duckdb", "polars", "pyarrow", "fsspec", "softh.access", "softh.errors", "softh.quantities", "softh.settings",
+    },
     "softh.uploads": {"softh.access", "softh.checkpoints", "softh.errors", "softh.settings", *CORE},
     "softh.cost": {"softh.checkpoints", "softh.settings", "softh.spec", "psutil", *CORE},
     "softh.models": {
         "softh.checkpoints", "softh.cost", "softh.errors", "softh.settings", "softh.spec", "softh.text", *CORE,
     },
-    "softh.estimator": {"softh.checkpoints", "softh.errors", "softh.models", "softh.spec", "softh.text", *CORE},
+    "softh.estimator": {
+        "softh.checkpoints", "softh.errors", "softh.models", "softh.quantities", "softh.spec", "softh.text", *CORE,
+    },
     "softh.preference": {
         "softh.checkpoints", "softh.errors", "softh.estimator", "softh.models", "softh.spec", "softh.text", *CORE,
     },
@@ -63,21 +68,23 @@ TABLE: dict[str, set[str]] = {
     "softh.__init__": {"softh.api"},
     "softh.__main__": {"softh.cli"},
     "dashboard.view": {"softh.errors", "plotly", "polars"},
-    "dashboard.format": {"softh.analysis"},
+    "dashboard.format": {"softh.analysis", "softh.quantities"},
     "dashboard.data": {
-        "dashboard.format", "softh.analysis", "softh.settings", "softh.spec", "softh.store", *PAGES,
+        "dashboard.format", "softh.analysis", "softh.quantities", "softh.settings", "softh.spec", "softh.store", *PAGES,
     },
-    "dashboard.figures": {"dashboard.data", "dashboard.format", "softh.analysis", "softh.settings", *PAGES},
+    "dashboard.figures": {
+        "dashboard.data", "dashboard.format", "softh.analysis", "softh.quantities", "softh.settings", *PAGES,
+    },
     "dashboard.export": {
         "dashboard.figures", "dashboard.server", "softh.errors", "choreographer", "fontTools", "pptx", "plotly",
         "polars",
     },
     "dashboard.controls": {
-        "dashboard.data", "dashboard.export", "dashboard.format", "dashboard.server", "dashboard.view", *PAGES,
+        "dashboard.data", "dashboard.export", "dashboard.server", "dashboard.view", "softh.quantities", *PAGES,
     },
     "dashboard.views": {
         "dashboard.controls", "dashboard.data", "dashboard.figures", "dashboard.format", "dashboard.view",
-        "softh.analysis", *PAGES,
+        "softh.analysis", "softh.quantities", *PAGES,
     },
     "dashboard.decks": {
         "dashboard.controls", "dashboard.export", "dashboard.figures", "dashboard.view", "dashboard.views",

@@ -17,8 +17,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from softh.errors import InputError
-from softh.store import connection as opening
-from softh.store import read, run_files, write
+from softh.store import plane, read, run_files, write
 from tests.store_rows import record
 
 ROOT = Path(__file__).parents[1]
@@ -239,7 +238,7 @@ def test_a_database_that_was_packed_without_means_gives_the_same(tmp_path: Path)
     older.mkdir()
     shutil.copy(tmp_path / "softh.duckdb", older)
     with duckdb.connect(str(older / "softh.duckdb")) as connection:
-        connection.execute(f"ALTER TABLE {opening.MEANS} RENAME TO means_of_another_definition")
+        connection.execute(f"ALTER TABLE {plane.MEANS} RENAME TO means_of_another_definition")
         connection.execute("DELETE FROM means_of_another_definition")
     assert not has_means(older)
     assert_frame_equal(read.trajectory(older), read.trajectory(tmp_path))
@@ -257,7 +256,7 @@ def test_a_run_wins_over_the_packed_mean_of_its_id(tmp_path: Path) -> None:
 
 def has_means(data: Path) -> bool:
     with duckdb.connect(str(data / "softh.duckdb"), read_only=True) as connection:
-        return (opening.MEANS,) in connection.execute("SHOW TABLES").fetchall()
+        return (plane.MEANS,) in connection.execute("SHOW TABLES").fetchall()
 
 
 def score(model: str, value: float, source: str = "here") -> dict[str, object]:

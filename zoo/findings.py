@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 
 from softh.analysis import phases
+from softh.analysis.standard_errors import combined
+from softh.quantities import BY_COLUMN
 from softh.store import read
 
 CORPUS = "books-heldout"
@@ -92,11 +94,11 @@ def _finished(group: pl.DataFrame, scores: pl.DataFrame) -> dict[str, str]:
     found = {row["task"]: row for row in scores.filter(pl.col("model") == model).to_dicts() if _ends(row, first)}
     cells = {"model": model, "architecture": re.sub("(ForCausalLM|LMHeadModel)$", "", first["architecture"])}
     cells |= {name: _score(found.get(task)) for name, task in SCORES.items()}
-    for quantity, symbol in (("input", "I(X;Z)"), ("output", "I(Y;Z)"), ("optimality", "optimality")):
+    for quantity in ("input", "output", "optimality"):
         for correction in ("raw", "corrected"):
             row = named[correction]
-            error = np.hypot(row[f"{quantity}_se_draws"] or 0, row[f"{quantity}_se_documents"] or 0)
-            cells[f"{symbol} {correction}"] = f"{row[quantity]:.4f} ± {error:.4f}"
+            error = combined(row[f"{quantity}_se_draws"], row[f"{quantity}_se_documents"]) or 0.0
+            cells[f"{BY_COLUMN[quantity].symbol} {correction}"] = f"{row[quantity]:.4f} ± {error:.4f}"
     return cells
 
 

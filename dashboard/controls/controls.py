@@ -12,8 +12,8 @@ from dashboard.controls.links import current, note, requested, shortened
 from dashboard.data import queries
 from dashboard.data.queries import Selection
 from dashboard.data.rows import View
-from dashboard.format import CORRECTIONS, ORDERS
 from dashboard.view import Empty
+from softh.quantities import CORRECTION_NAMES, NGRAMS
 
 T = TypeVar("T", str, bool, float | None, list[str])
 
@@ -39,7 +39,7 @@ def _shared() -> Selection:
         label = select("Settings", list(of_corpus), "settings", help="Only equal settings compare.")
     setup = of_corpus[label]
     order = segments("n-gram order", [str(order) for order in setup.orders], "order", help=_ORDERS_HELP)
-    correction = segments("Correction", list(CORRECTIONS), "correction", help=_CORRECTIONS_HELP)
+    correction = segments("Correction", list(CORRECTION_NAMES), "correction", help=_CORRECTIONS_HELP)
     return Selection(setup, View(int(order), correction, links.dark()))
 
 
@@ -246,7 +246,7 @@ def _number(value: Any, low: float, high: float) -> float | None:
     return number if math.isfinite(number) and low <= number <= high else None
 
 
-_ORDERS_HELP = "Labels are n-grams of tokens: " + ", ".join(f"{order} {name}" for order, name in ORDERS.items()) + "."
+_ORDERS_HELP = "Labels are n-grams of tokens: " + ", ".join(f"{order} {name}" for order, name in NGRAMS.items()) + "."
 _CORRECTIONS_HELP = (
     "**corrected**: raw − null. **raw**: as defined, and as published. **null**: the same labels, shuffled over "
     "positions, which is what sparse labels alone would give."

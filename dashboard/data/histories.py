@@ -7,8 +7,8 @@ import polars as pl
 
 from dashboard.data import queries
 from dashboard.data.queries import Selection
-from dashboard.data.rows import QUANTITIES
 from softh.analysis import seeds
+from softh.quantities import PLANE
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ def gathered(chosen: Selection, runs: Runs, scores: Sequence[str], *, draws: boo
     if draws and not runs.joined:
         of_draws = queries.draws(chosen.setup, runs.models, chosen.view.order, chosen.view.correction, runs.layer)
         keys = ["estimate_id", "ngram", "correction"]
-        rows = rows.join(of_draws.select(*keys, *(f"{name}_draws" for name in QUANTITIES)), on=keys, how="left")
+        rows = rows.join(of_draws.select(*keys, *(f"{each.column}_draws" for each in PLANE)), on=keys, how="left")
     for task in scores:
         rows = rows.join(_scores(task), on=["model", "revision"], how="left")
-    return seeds.joined(rows, [*QUANTITIES, "bits_per_byte", *scores]) if runs.joined else rows
+    return seeds.joined(rows, [*(each.column for each in PLANE), "bits_per_byte", *scores]) if runs.joined else rows
 
 
 def _scores(task: str) -> pl.DataFrame:

@@ -10,7 +10,8 @@ import streamlit as st
 
 from dashboard.data import queries
 from dashboard.data.rows import title
-from dashboard.format import CORRECTIONS, checkpoint_name, order_name, plus_minus, standard_error
+from dashboard.format import checkpoint_name, labels_name, plus_minus, standard_error
+from softh.quantities import BY_COLUMN
 
 NEAREST = 3
 CORRECTION = "corrected"
@@ -88,11 +89,11 @@ def sentence(estimate: Mapping[str, Any]) -> str:
     if not point or point["input"] is None or point["output"] is None:
         return "A newer estimate of the same checkpoint has taken its place, or it has no number on the plane."
     where = ", ".join(
-        f"{symbol} {plus_minus(point[name], standard_error(point, name))}"
-        for name, symbol in (("input", "I(X;Z)"), ("output", "I(Y;Z)"))
+        f"{BY_COLUMN[name].symbol} {plus_minus(point[name], standard_error(point, name))}"
+        for name in ("input", "output")
     )
     near = neighbours(point, others).to_dicts()
-    words = f"It lies at {where} of log n, {order_name(point['ngram'])}, {CORRECTIONS[CORRECTION]}."
+    words = f"It lies at {where} of log n, {labels_name(point['ngram'], CORRECTION)}."
     if not near:
         return f"{words} Nothing else was measured on this text with these settings yet, so it has no neighbours."
     named = [f"{row['model']} at {checkpoint_name(row)} ({row['distance']:.4f} away)" for row in near]

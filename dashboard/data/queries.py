@@ -7,10 +7,11 @@ from hashlib import sha256
 import polars as pl
 import streamlit as st
 
-from dashboard.data import quantities
+from dashboard.data import axis_options
 from dashboard.data.rows import View
 from softh import settings as paths
-from softh.analysis import finished_models
+from softh.analysis import finished_models, standard_errors
+from softh.quantities import PLANE
 from softh.spec import EstimateSpec
 from softh.store import read
 
@@ -201,8 +202,7 @@ def _preference(version: str) -> pl.DataFrame:
     rows = rows.filter(variable="preference", quantity="information").filter(pl.col("layer").is_null())
     null = rows.filter(correction="null").select("estimate_id", null="value")
     whole = last.select("estimate_id", "model", data="corpus", pairs=pl.col("documents") // 2)
-    errors = pl.sum_horizontal(pl.col("se_draws", "se_documents").fill_null(0).pow(2)).sqrt()
-    value = rows.filter(correction="corrected").with_columns(se=errors)
+    value = rows.filter(correction="corrected").with_columns(se=standard_errors.combined_columns(rows))
     return (
         whole.join(
             value.select("estimate_id", "value", "se_draws", "se_documents", "se", "positions"), on="estimate_id"
@@ -249,7 +249,7 @@ def _finished(version: str, corpus: str, settings: str) -> pl.DataFrame:
     mine = newest(estimates().filter(pl.col("settings") == settings))
     ids = finished_models.last(mine)["estimate_id"].to_list()
     rows = finished_models.with_distance(read.trajectory(paths.data(), corpus=corpus, estimates=ids))
-    return rows.drop(f"{name}_draws" for name in ("input", "output", "optimality", "entropy"))
+    return rows.drop(f"{each.column}_draws" for each in PLANE)
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
@@ -257,13 +257,13 @@ def _finished_scores(versions: tuple[str, ...], corpus: str, settings: str) -> p
     rows = _finished(versions[1], corpus, settings).unique("model", maintain_order=True)
     probed = preference().select(
         "model",
-        task=pl.lit(quantities.PREFERENCE),
-        metric=pl.lit(quantities.PREFERENCE),
+        task=pl.lit(axis_options.PREFERENCE),
+        metric=pl.lit(axis_options.PREFERENCE),
         score="value",
         stderr="se",
         source=pl.format("probe of {} pairs, {}", "pairs", "data"),
     )
-    found = quantities.finished_scores(benchmarks(), rows)
+    found = axis_options.finished_scores(benchmarks(), rows)
     return pl.concat([found, probed.select(found.columns)], how="vertical_relaxed")
 
 

@@ -6,12 +6,11 @@ from typing import Any, Literal
 
 import polars as pl
 
-from dashboard.format import CORRECTIONS, checkpoint_name, order_name
+from dashboard.format import checkpoint_name, labels_name
 
 Row = Mapping[str, Any]
 Against = Literal["tokens", "step", "order"]
 CLOCKS = {"tokens": "training tokens", "step": "training step"}
-QUANTITIES = ("input", "output", "optimality", "entropy")
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class View:
     @property
     def words(self) -> str:
         """'order 1 (token), null-corrected'."""
-        return f"{order_name(self.order)}, {CORRECTIONS[self.correction]}"
+        return labels_name(self.order, self.correction)
 
     def of(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows of this order and correction that lie on the plane."""

@@ -5,7 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from dashboard.format import NAMES, SYMBOLS, checkpoint_name, count, plus_minus, standard_error
+from dashboard.format import checkpoint_name, count, plus_minus, standard_error
+from softh.quantities import PLANE
 
 _WHAT = ["model", "revision", "step", "tokens", "corpus", "documents", "positions", "context", "ngram", "correction"]
 _WHENCE = [
@@ -95,12 +96,12 @@ def sources(scores: pl.DataFrame) -> pl.DataFrame:
 def data(points: pl.DataFrame) -> pl.DataFrame:
     """All rows: values, both standard errors apart, settings and digests."""
     depth = ["layer"] if "layer" in points.columns else []
-    numbers = [f"{name}{end}" for name in SYMBOLS for end in ("", "_se_draws", "_se_documents")]
+    numbers = [f"{each.column}{end}" for each in PLANE for end in ("", "_se_draws", "_se_documents")]
     return points.select(*_WHAT, *depth, *numbers, "input_labels", "output_labels", *_WHENCE)
 
 
 def numbers(row: Mapping[str, Any]) -> dict[str, str]:
     """The four quantities of a row in words, by symbol and name."""
     return {
-        f"{symbol} {NAMES[name]}": plus_minus(row[name], standard_error(row, name)) for name, symbol in SYMBOLS.items()
+        f"{each.formula} {each.name}": plus_minus(row[each.column], standard_error(row, each.column)) for each in PLANE
     }

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 import polars as pl
 
-from dashboard.data.rows import CLOCKS, QUANTITIES, Against, Row, View, runs
+from dashboard.data.rows import CLOCKS, Against, Row, View, runs
 from dashboard.figures.marks import Mark, add_lines
 from dashboard.figures.panels import Axis, Series, lines, panels, series
 from dashboard.figures.runs import described, style
 from dashboard.figures.scales import Log, linear_ticks
 from dashboard.figures.template import Look, look
-from dashboard.format import ORDERS, count
+from dashboard.format import count
 from softh.analysis.differences import difference
+from softh.quantities import NGRAMS, PLANE, has_labels
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Along:
 
     def of(self, quantities: Sequence[str]) -> list[str]:
         """Those of the quantities that there are along it: only those of labels have an n-gram order."""
-        return [name for name in quantities if self.column != "order" or name in QUANTITIES[:3]]
+        return [name for name in quantities if self.column != "order" or has_labels(name)]
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def trajectory_curves(
     names: Sequence[str],
     along: Along,
     *,
-    quantities: Sequence[str] = QUANTITIES,
+    quantities: Sequence[str] = tuple(each.column for each in PLANE),
     marks: Sequence[Mark] = (),
     selected: Collection[str] = (),
     minus: str | None = None,
@@ -56,7 +57,7 @@ def trajectory_curves(
     if along.column == "order":
         last = [rows[-1]["estimate_id"] for rows in runs(view.of(points))]
         chosen, column = points.filter(pl.col("estimate_id").is_in(last)), "ngram"
-        quantities = along.of(quantities) or QUANTITIES[:3]
+        quantities = along.of(quantities) or [each.column for each in PLANE if each.has_labels]
     else:
         column = along.column
         chosen = points.filter(pl.col("ngram") == view.order).drop_nulls(column)
@@ -88,7 +89,7 @@ def _drawn(
 
 def _place(chosen: pl.DataFrame, along: Along) -> _Place:
     if along.column == "order":
-        return _Place(float, Axis("n-gram order", list(ORDERS), [f"{n}<br>{name}" for n, name in ORDERS.items()]))
+        return _Place(float, Axis("n-gram order", list(NGRAMS), [f"{n}<br>{name}" for n, name in NGRAMS.items()]))
     values = chosen[along.column].to_list()
     title = CLOCKS[along.column]
     if along.linear:

@@ -8,13 +8,14 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
-from dashboard.data.quantities import PLANE, Axis, row_words
+from dashboard.data.axis_options import PLANE, AxisOption, row_words
 from dashboard.figures.label_placement import GAP, Wish, places
 from dashboard.figures.plane import rays, span
 from dashboard.figures.runs import View
 from dashboard.figures.template import Look, look, mix, template
-from dashboard.format import CORRECTIONS, card, count, order_name, plus_minus, standard_error
+from dashboard.format import card, count, plus_minus, standard_error
 from softh.analysis.finished_models import by_stage, stage_name
+from softh.quantities import BY_COLUMN
 
 HEIGHT = 620
 _SHOWN = 560.0, 430.0
@@ -30,7 +31,7 @@ class Models:
     """What is drawn: rows of finished models with x, y and their errors, and what is known of them together."""
 
     rows: pl.DataFrame
-    """Columns of an estimate on the plane, and x, y, x_error, y_error (dashboard.data.quantities.placed), distance."""
+    """Columns of an estimate on the plane, and x, y, x_error, y_error (axis_options.placed), distance."""
     front: Sequence[str]
     """Estimate ids on the Pareto frontier."""
     origins: Mapping[str, str]
@@ -41,7 +42,7 @@ class Models:
     """Every family of the tables, so that each keeps its colour whatever is filtered."""
 
 
-def frontier(models: Models, x: Axis, y: Axis, view: View) -> go.Figure:
+def frontier(models: Models, x: AxisOption, y: AxisOption, view: View) -> go.Figure:
     """One point a model; alt text in `layout.meta`."""
     of, rows = look(view.dark), models.rows.to_dicts()
     figure = go.Figure(layout={"template": template(of), "height": HEIGHT, "hovermode": "closest"})
@@ -68,7 +69,7 @@ def _legend_lines(figure: go.Figure) -> int:
 
 
 def _axes(
-    figure: go.Figure, rows: Sequence[Row], x: Axis, y: Axis, view: View, of: Look
+    figure: go.Figure, rows: Sequence[Row], x: AxisOption, y: AxisOption, view: View, of: Look
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Titles and limits of both axes; the limits."""
     found = []
@@ -79,7 +80,7 @@ def _axes(
             limits = low - 0.2, high + 0.2
         else:
             limits = span(ends) if (x, y) == PLANE else _tight(ends)
-        told = f"{order_name(view.order)}, {CORRECTIONS[view.correction]}" if axis.of_labels else "one number a model"
+        told = view.words if axis.has_labels else "one number a model"
         title = f"{axis.title}<br><span style='font-size:12px;color:{of.muted}'>{told}</span>"
         figure.layout[f"{letter}axis"].update(
             title_text=title, range=limits, nticks=7, type="log" if axis.log else "linear"
@@ -95,13 +96,13 @@ def _tight(ends: Sequence[float]) -> tuple[float, float]:
 
 
 def _frontier(
-    models: Models, x: Axis, y: Axis, ranges: Sequence[tuple[float, float]], of: Look
+    models: Models, x: AxisOption, y: AxisOption, ranges: Sequence[tuple[float, float]], of: Look
 ) -> Iterator[go.Scatter]:
     """Steps between the models that no other beats."""
     front = models.rows.filter(pl.col("estimate_id").is_in(list(models.front))).sort("x", "y").unique(["x", "y"])
-    front = front.sort("x", descending=x.better > 0)
-    if front.is_empty():
+    if front.is_empty() or x.better is None or y.better is None:
         return
+    front = front.sort("x", descending=x.better > 0)
     xs, ys = front["x"].to_list(), front["y"].to_list()
     # Out to the edges of the axes: everything behind the line is beaten by a model on it.
     edges = [10**end if axis.log else end for axis, limits in ((x, ranges[0]), (y, ranges[1])) for end in limits]
@@ -139,7 +140,9 @@ def _groups(rows: Sequence[Row]) -> dict[tuple[bool, str], list[Row]]:
     return found
 
 
-def _points(rows: Sequence[Row], models: Models, x: Axis, y: Axis, size: Mapping[int, float], of: Look) -> go.Scatter:
+def _points(
+    rows: Sequence[Row], models: Models, x: AxisOption, y: AxisOption, size: Mapping[int, float], of: Look
+) -> go.Scatter:
     """The models of one family, with crosses of one standard error; one's own with a heavy rim."""
     colour, variant = family_style(rows[0]["family"], models.families, of)
     cross = {"color": mix(of.muted, of.background, 0.55), "thickness": 1, "width": 0}
@@ -164,13 +167,14 @@ def _points(rows: Sequence[Row], models: Models, x: Axis, y: Axis, size: Mapping
     )  # fmt: skip
 
 
-def _card(row: Row, models: Models, x: Axis, y: Axis) -> str:
+def _card(row: Row, models: Models, x: AxisOption, y: AxisOption) -> str:
     """Hover card: what the model is, both axes, the distance to the bound, and where the numbers come from."""
     head = f"{row['family']}, {stage_name(row['stage'])}, {count(row['parameters'])} parameters, {row['weights']}"
     origin = models.origins.get(row["model"])
     extra = [f"{head}{f'<br>made from {origin}' if origin else ''}"]
     extra += [row_words(row, name, axis) for name, axis in (("x", x), ("y", y)) if axis not in PLANE]
-    extra.append(f"distance to the bound = {plus_minus(row['distance'], standard_error(row, 'distance'))}")
+    if "distance" not in (x.column, y.column):
+        extra.append(f"{BY_COLUMN['distance'].name} = {plus_minus(row['distance'], standard_error(row, 'distance'))}")
     extra += ["on the frontier"] * (row["estimate_id"] in models.front) + ["your own estimate"] * row["own"]
     title, _, rest = card(row, row["model"]).partition("<br>")
     return "<br>".join([title, *extra, rest])
@@ -190,8 +194,8 @@ def _rings(rows: Sequence[Row], picked: Collection[str], size: Mapping[int, floa
 
 
 def _names(
-    figure: go.Figure, rows: Sequence[Row], models: Models, x: Axis, y: Axis, ranges: Sequence[tuple[float, float]],
-    of: Look,
+    figure: go.Figure, rows: Sequence[Row], models: Models, x: AxisOption, y: AxisOption,
+    ranges: Sequence[tuple[float, float]], of: Look,
 ) -> None:  # fmt: skip
     """Names of what matters, then of whatever has room: chosen, one's own, on the frontier, the largest."""
     pixels = {row["estimate_id"]: _pixel(row, x, y, ranges) for row in rows}
@@ -223,7 +227,7 @@ def _names(
     ]  # fmt: skip
 
 
-def _pixel(row: Row, x: Axis, y: Axis, ranges: Sequence[tuple[float, float]]) -> tuple[float, float]:
+def _pixel(row: Row, x: AxisOption, y: AxisOption, ranges: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """Where a point lies on axes of the usual size."""
     shares = [
         ((math.log10(row[letter]) if axis.log else row[letter]) - low) / (high - low)
@@ -232,7 +236,7 @@ def _pixel(row: Row, x: Axis, y: Axis, ranges: Sequence[tuple[float, float]]) ->
     return shares[0] * _SHOWN[0], shares[1] * _SHOWN[1]
 
 
-def _alt(models: Models, x: Axis, y: Axis, view: View) -> str:
+def _alt(models: Models, x: AxisOption, y: AxisOption, view: View) -> str:
     front = models.rows.filter(pl.col("estimate_id").is_in(list(models.front))).sort("x").to_dicts()
     told = [f"{row['model']} ({row_words(row, 'x', x)}, {row_words(row, 'y', y)})" for row in front[:6]]
     more = f" and {len(front) - 6} more" if len(front) > 6 else ""

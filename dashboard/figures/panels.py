@@ -10,7 +10,8 @@ import polars as pl
 from dashboard.data.rows import Row, View, title
 from dashboard.figures.plane import HEIGHT
 from dashboard.figures.template import Look, add_to_layout, template
-from dashboard.format import NAMES, SYMBOLS, card, standard_error
+from dashboard.format import card, standard_error
+from softh.quantities import BY_COLUMN, has_labels
 
 _HEADING = 0.065
 """Height of the line above a panel that names it, as a share of the figure."""
@@ -18,8 +19,6 @@ _LEGEND = 29
 """Pixels of a line of the legend; long names take one each."""
 _PANEL = 132
 """Pixels of a panel at the least."""
-_LARGEST_RATIO = 1.6
-"""A ratio over hardly any information can be anything; the axis stops here."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,9 @@ def panels(
 
 
 def _heading(quantity: str) -> str:
-    name = NAMES.get(quantity, quantity)
-    return f"<b>{SYMBOLS[quantity]}</b>  {name}" if quantity in SYMBOLS else f"<b>{name}</b>"
+    if (known := BY_COLUMN.get(quantity)) is None:
+        return f"<b>{quantity}</b>"
+    return f"<b>{known.formula}</b>  {known.name}" if known.formula else f"<b>{known.symbol}</b>"
 
 
 def _limits(quantity: str, lines: Sequence[Series]) -> tuple[float, float] | None:
@@ -99,8 +99,8 @@ def _limits(quantity: str, lines: Sequence[Series]) -> tuple[float, float] | Non
         for sign in (-1, 1)
         if value is not None
     ]
-    if quantity == "optimality":
-        ends = [min(max(end, -0.2), _LARGEST_RATIO) for end in ends]
+    if quantity in BY_COLUMN and (widest := BY_COLUMN[quantity].axis_limits):
+        ends = [min(max(end, widest[0]), widest[1]) for end in ends]
     if not ends:
         return None
     pad = max(0.08 * (max(ends) - min(ends)), 0.004)
@@ -141,8 +141,7 @@ def _faint(colour: str) -> str:
 
 def lines(rows: pl.DataFrame, view: View, quantity: str, by: str) -> Iterator[tuple[tuple[str, Any], pl.DataFrame]]:
     """Rows of every line of a panel. Beside raw values the null says how much of them sparse labels make."""
-    # Entropy has no labels, so it has no null.
-    shown = ("raw", "null") if view.correction == "raw" and quantity != "entropy" else (view.correction,)
+    shown = ("raw", "null") if view.correction == "raw" and has_labels(quantity) else (view.correction,)
     for correction in shown:
         for (value,), group in rows.filter(pl.col("correction") == correction).group_by(by, maintain_order=True):
             yield (correction, value), group

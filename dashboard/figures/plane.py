@@ -9,7 +9,8 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 
 from dashboard.figures.template import Look, add_to_layout, along, mix, template
-from dashboard.format import CORRECTIONS, NAMES, SYMBOLS, order_name
+from dashboard.format import labels_name
+from softh.quantities import BY_COLUMN
 
 Spread = Literal["crosses", "bands", "none"]
 HEIGHT = 560
@@ -61,8 +62,8 @@ def plane(
     x_range = span([end for path in paths for end in _ends(path.x, path.x_error)])
     y_range = span([end for path in paths for end in _ends(path.y, path.y_error)])
     figure = go.Figure(layout={"template": template(look), "height": HEIGHT, "showlegend": False})
-    for axis, quantity, limits in (("xaxis", "input", x_range), ("yaxis", "output", y_range)):
-        figure.layout[axis].update(title_text=_title(quantity, order, correction, look), range=limits, nticks=7)
+    for axis, column, limits in (("xaxis", "input", x_range), ("yaxis", "output", y_range)):
+        figure.layout[axis].update(title_text=_title(column, order, correction, look), range=limits, nticks=7)
     # Room for the labels of the rays, which lie outside of the axes, and for what the axes need: when that outgrows the
     # margins, Plotly draws the whole figure once more.
     figure.update_layout(margin={"t": 26, "r": 58, "l": 84, "b": 130 if scale else 64}, hovermode="closest")
@@ -90,11 +91,9 @@ def _ends(values: Sequence[float], errors: Sequence[float | None]) -> Iterator[f
         yield from (value - (error or 0), value + (error or 0))
 
 
-def _title(quantity: str, order: int, correction: str, look: Look) -> str:
-    return (
-        f"{SYMBOLS[quantity]} · {NAMES[quantity]}"
-        f"<br><span style='font-size:12px;color:{look.muted}'>{order_name(order)}, {CORRECTIONS[correction]}</span>"
-    )
+def _title(column: str, order: int, correction: str, look: Look) -> str:
+    labels = f"<span style='font-size:12px;color:{look.muted}'>{labels_name(order, correction)}</span>"
+    return f"{BY_COLUMN[column].title}<br>{labels}"
 
 
 def rays(figure: go.Figure, x_range: tuple[float, float], y_range: tuple[float, float], look: Look) -> None:

@@ -1,6 +1,6 @@
 """Probes in, Plotly figures out: by depth, the second opinion, parts of the pairs, what else tells, and the change."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import polars as pl
 
 from dashboard.figures.template import SYMBOLS, Look, template
 from dashboard.format import plus_minus
+from softh.analysis import standard_errors
 from softh.analysis.probe_changes import Change
 
 _TOLD = {"length": "length alone", "words": "words alone", "linear": "hidden states"}
@@ -44,9 +45,9 @@ class Dot:
     open: bool = False
 
 
-def error(row: dict[str, Any]) -> float:
+def combined_error(row: Mapping[str, Any]) -> float:
     """Both standard errors together."""
-    return ((row["se_draws"] or 0) ** 2 + (row["se_documents"] or 0) ** 2) ** 0.5
+    return standard_errors.combined(row["se_draws"], row["se_documents"]) or 0.0
 
 
 def profile(probes: Sequence[Probe], scale: float, unit: str, of: Look) -> go.Figure:
@@ -57,7 +58,7 @@ def profile(probes: Sequence[Probe], scale: float, unit: str, of: Look) -> go.Fi
         chance = [2 * scale * (row["se_documents"] or 0) for row in probe.information("null")]
         figure.add_trace(_band(x, [-value for value in chance], chance, colour, 0.1, None, fills="null"))
         rows = probe.information()
-        y, errors = [scale * row["value"] for row in rows], [scale * error(row) for row in rows]
+        y, errors = [scale * row["value"] for row in rows], [scale * combined_error(row) for row in rows]
         low, high = ([v + sign * e for v, e in zip(y, errors, strict=True)] for sign in (-1, 1))
         figure.add_trace(_band(x, low, high, colour, 0.2, probe.name))
         cards = [
@@ -77,10 +78,13 @@ def second_opinion(probes: Sequence[Probe], told: dict[str, float], of: Look) ->
     figure = _empty(of, "pairs ordered rightly, held out", _depth_title(probes))
     for probe, colour, symbol in _styled(probes, of):
         rows, x = probe.linear(), _depth(probe, probes)
-        y, errors = [row["value"] for row in rows], [error(row) for row in rows]
+        y, errors = [row["value"] for row in rows], [combined_error(row) for row in rows]
         low, high = ([v + sign * e for v, e in zip(y, errors, strict=True)] for sign in (-1, 1))
         if rows:
-            cards = [f"<b>{probe.name}</b><br>layer {r['layer']}<br>{plus_minus(r['value'], error(r))}" for r in rows]
+            cards = [
+                f"<b>{probe.name}</b><br>layer {r['layer']}<br>{plus_minus(r['value'], combined_error(r))}"
+                for r in rows
+            ]
             figure.add_trace(_band(x, low, high, colour, 0.2, probe.name))
             figure.add_trace(_line(x, y, probe.name, colour, symbol, cards))
     for what, value in {**told, "a guess": 0.5}.items():
@@ -185,7 +189,7 @@ def _one_depth(probes: Sequence[Probe]) -> bool:
 
 def _peak(probe: Probe, scale: float) -> str:
     top = max(probe.information(), key=lambda row: row["value"])
-    return f"{plus_minus(scale * top['value'], scale * error(top))} at layer {top['layer']}"
+    return f"{plus_minus(scale * top['value'], scale * combined_error(top))} at layer {top['layer']}"
 
 
 def _line(x: list, y: list, name: str, colour: str, symbol: str, cards: list[str]) -> go.Scatter:

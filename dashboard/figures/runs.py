@@ -6,14 +6,15 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
-from dashboard.data.rows import CLOCKS, QUANTITIES, Row, View, clock, runs, title
+from dashboard.data.rows import CLOCKS, Row, View, clock, runs, title
 from dashboard.figures.animation import Walker, animate
 from dashboard.figures.marks import Mark, add_marks, add_rings
 from dashboard.figures.panels import Axis, Series, lines, panels, series
 from dashboard.figures.plane import Path, Scale, Spread, plane
 from dashboard.figures.scales import Log
 from dashboard.figures.template import SYMBOLS, Look, look, mix
-from dashboard.format import CORRECTIONS, ORDERS, card, checkpoint_name, count, plus_minus, standard_error
+from dashboard.format import card, checkpoint_name, count, plus_minus, standard_error
+from softh.quantities import BY_COLUMN, CORRECTION_NAMES, NGRAMS, PLANE, has_labels
 
 _DEPTH = "layer, 0 the embedding"
 
@@ -93,16 +94,16 @@ def depth_profiles(layers: pl.DataFrame, view: View) -> go.Figure:
     """The four quantities against depth, one line an order; the null dotted beside raw values."""
     of = look(view.dark)
     drawn: dict[str, list[Series]] = {}
-    for quantity in QUANTITIES:
+    for quantity in (each.column for each in PLANE):
         drawn[quantity] = []
         for (correction, order), rows in lines(layers, view, quantity, "ngram"):
-            if quantity == "entropy" and drawn[quantity]:
+            if not has_labels(quantity) and drawn[quantity]:
                 continue  # the same for every order
             ordered = rows.sort("layer").to_dicts()
             x, dotted = [row["layer"] for row in ordered], correction != view.correction
-            colour = of.ink if quantity == "entropy" else of.colours[order - 1]
+            colour = of.colours[order - 1] if has_labels(quantity) else of.ink
             line = series(
-                f"{order} {ORDERS[order]}",
+                f"{order} {NGRAMS[order]}",
                 x,
                 ordered,
                 quantity,
@@ -112,7 +113,7 @@ def depth_profiles(layers: pl.DataFrame, view: View) -> go.Figure:
             )
             drawn[quantity].append(line)
     what = f"Complexity, expressivity, optimality and entropy by layer of {layers['model'][0]}"
-    alt = f"{what}, {CORRECTIONS[view.correction]}, one line an n-gram order; bands are one standard error."
+    alt = f"{what}, {CORRECTION_NAMES[view.correction]}, one line an n-gram order; bands are one standard error."
     return described(panels(drawn, Axis(_DEPTH), of), alt)
 
 
@@ -153,7 +154,7 @@ def _shades(colour: str, of: Look) -> tuple[str, str]:
 def _at(row: Row) -> str:
     return " and ".join(
         f"{symbol} {plus_minus(row[quantity], standard_error(row, quantity))}"
-        for quantity, symbol in (("input", "I(X;Z)"), ("output", "I(Y;Z)"))
+        for quantity, symbol in ((name, BY_COLUMN[name].symbol) for name in ("input", "output"))
     )
 
 

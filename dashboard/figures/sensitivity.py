@@ -10,8 +10,9 @@ import streamlit as st
 
 from dashboard.figures.runs import style
 from dashboard.figures.template import look, template
-from dashboard.format import NAMES, short_model
+from dashboard.format import short_model
 from softh import settings
+from softh.quantities import BY_COLUMN
 
 SWEPT = {
     "documents": "More text raises I(X;Z) even after the null is taken away: compare models on equal numbers of "
@@ -54,9 +55,9 @@ def curves(found: dict[str, Any], setting: str, quantity: str, *, dark: bool) ->
             if mine and correction == "corrected":
                 ends.append(f"{model} {mine[0]['value']:.3f} to {mine[-1]['value']:.3f}")
     figure.update_xaxes(type="log", title_text=setting, tickvals=sorted({row["at"] for row in rows}))
-    figure.update_yaxes(title_text=NAMES[quantity], rangemode="tozero", nticks=5)
+    figure.update_yaxes(title_text=BY_COLUMN[quantity].name, rangemode="tozero", nticks=5)
     figure.update_layout(legend={"y": 1.02, "yanchor": "bottom", "x": 0}, margin={"t": 8})
-    alt = f"{NAMES[quantity]} along {setting}, null-corrected with the null dotted: {'; '.join(ends)}."
+    alt = f"{BY_COLUMN[quantity].name} along {setting}, null-corrected with the null dotted: {'; '.join(ends)}."
     return figure.update_layout(meta={"alt": alt})
 
 
@@ -67,7 +68,7 @@ def agreement(found: dict[str, Any]) -> pl.DataFrame:
     ]
     return pl.DataFrame(
         [
-            {"Setting": row["setting"], "At": str(row["at"]), "Quantity": NAMES[row["quantity"]],
+            {"Setting": row["setting"], "At": str(row["at"]), "Quantity": BY_COLUMN[row["quantity"]].name,
              "tau of models": row["models"], "n": row["n"], "tau of layers": row["layers"], "layers": row["n_layers"]}
             for row in rows
         ],

@@ -4,7 +4,7 @@ from math import isnan
 
 from dashboard.data.correlation import CHOSEN, LOSS, TRAINING, WITHOUT_LAYERS, Choice
 from dashboard.figures.benchmarks import outliers
-from dashboard.format import CORRECTIONS, coefficient, order_name, short_model, signed
+from dashboard.format import coefficient, labels_name, short_model, signed
 from softh.analysis.correlation import Detail, Effect, Matrix, Study
 
 NO_CAUSE = (
@@ -35,7 +35,7 @@ def paragraph(choice: Choice, found: Matrix, cell: Study, detail: Detail, depths
 def _what(choice: Choice, cell: Study, detail: Detail) -> str:
     layered = cell.predictors[0] not in WITHOUT_LAYERS
     where = "mean over layers" if choice.layer != CHOSEN else "a layer chosen by the other families"
-    how = f"{order_name(choice.order)}, {CORRECTIONS[choice.correction]}"
+    how = labels_name(choice.order, choice.correction)
     if choice.among == TRAINING:
         return (
             f"n = {len(cell.names)} changes from one checkpoint to the next in {detail.plain.families} runs; "

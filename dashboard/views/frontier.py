@@ -8,24 +8,19 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.controls import axis_ranges as axes
 from dashboard.controls import controls, point_selection
-from dashboard.data import quantities, queries, tables
+from dashboard.data import axis_options, queries, tables
+from dashboard.data.axis_options import PLANE, AxisOption
 from dashboard.data.neighbours import Landing, Parameters
-from dashboard.data.quantities import PLANE, Axis
 from dashboard.figures import frontier as frontier_figure
 from dashboard.figures.frontier import Models
-from dashboard.figures.runs import View as Shown
-from dashboard.format import corpus_note, count, plus_minus
+from dashboard.format import corpus_note, count, plus_minus, standard_error
 from dashboard.view import Empty, View
 from softh.analysis import finished_models
 from softh.analysis.finished_models import by_stage, stage_name
+from softh.quantities import BY_COLUMN
 
-_NUMBERS = {
-    "input": "I(X;Z)",
-    "output": "I(Y;Z)",
-    "optimality": "optimality",
-    "distance": "to the bound",
-    "entropy": "H(Z)",
-}
+_NUMBERS = [BY_COLUMN[column] for column in ("input", "output", "optimality", "distance", "entropy")]
+"""Columns of the table."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +41,11 @@ def view(where: Where | None = None) -> View:
     every = queries.finished(chosen.setup)
     rows = chosen.view.of(every)
     scores = queries.finished_scores(chosen.setup)
-    x, y = _axes(quantities.available(rows, scores), where)
-    null = chosen.view.correction == "null" and (x.of_labels or y.of_labels)
+    x, y = _axes(axis_options.available(rows, scores), where)
+    null = chosen.view.correction == "null" and (x.has_labels or y.has_labels)
     if where:
         where.introduction.markdown(_introduction(x, y, null=null))
-    placed = quantities.placed(_filtered(rows, where), x, y, scores)
+    placed = axis_options.placed(_filtered(rows, where), x, y, scores)
     if placed.is_empty():
         raise Empty(
             f"No model that fits has both {x.key} and {y.key}: clear the search, a filter, or choose other axes."
@@ -58,7 +53,7 @@ def view(where: Where | None = None) -> View:
     names = dict(placed.select("estimate_id", "model").iter_rows())
     picked = point_selection.chosen(names, "Models chosen", where.picked if where else None)
     # Shuffled labels know nothing: none of what they give is better.
-    front = [] if null else finished_models.pareto(placed, x.better, y.better)
+    front = [] if null or not (x.better and y.better) else finished_models.pareto(placed, x.better, y.better)
     models = Models(placed, front, queries.origins(), picked, queries.families())
     ordered = _ordered(placed, front)
     return View(
@@ -66,7 +61,7 @@ def view(where: Where | None = None) -> View:
         figures=axes.within({"plane": frontier_figure.frontier(models, x, y, chosen.view)}),
         rows=_table(ordered, front, x, y),
         data=_data(ordered, front, models, x, y),
-        caption=_caption(models, x, y, chosen.view, chosen.setup),
+        caption=_caption(models, x, y, chosen.setup, null=null),
         name="softh-frontier",
     )
 
@@ -76,13 +71,13 @@ def link_to(landing: Landing) -> Parameters:
     return landing.setup
 
 
-def _introduction(x: Axis, y: Axis, *, null: bool) -> str:
+def _introduction(x: AxisOption, y: AxisOption, *, null: bool) -> str:
     """How to read the figure; the caption says what the null is."""
     reading = "" if null else _READING if (x, y) == PLANE else _NEUTRAL
     return f"One point a model, at its last checkpoint. {reading}"
 
 
-def _axes(options: dict[str, Axis], where: Where | None) -> tuple[Axis, Axis]:
+def _axes(options: dict[str, AxisOption], where: Where | None) -> tuple[AxisOption, AxisOption]:
     spots = where.axes if where else (None, None)
     keys = list(options)
     x = controls.select("Horizontal", keys, "x", default=PLANE[0].key, where=spots[0], help=_AXIS_HELP)
@@ -120,7 +115,7 @@ def _ordered(rows: pl.DataFrame, front: Sequence[str]) -> pl.DataFrame:
     return rows.sort(on_front, "optimality", "model", descending=[True, True, False], nulls_last=True)
 
 
-def _table(rows: pl.DataFrame, front: Sequence[str], x: Axis, y: Axis) -> pl.DataFrame:
+def _table(rows: pl.DataFrame, front: Sequence[str], x: AxisOption, y: AxisOption) -> pl.DataFrame:
     """One row a model in words, each number with its standard error."""
     extra = [(name, axis) for name, axis in (("x", x), ("y", y)) if axis.task is not None]
     return pl.DataFrame(
@@ -129,7 +124,7 @@ def _table(rows: pl.DataFrame, front: Sequence[str], x: Axis, y: Axis) -> pl.Dat
                 "Model": row["model"],
                 "Frontier": "●" if row["estimate_id"] in front else "",
                 **{axis.short: axis.words(row[name], row[f"{name}_error"]) for name, axis in extra},
-                **{short: plus_minus(row[name], row[f"{name}_error"]) for name, short in _NUMBERS.items()},
+                **{each.symbol: plus_minus(row[each.column], standard_error(row, each.column)) for each in _NUMBERS},
                 "bits / byte": plus_minus(row["bits_per_byte"], row["bits_per_byte_se_documents"]),
                 "Stage": stage_name(row["stage"]),
                 "Parameters": row["parameters"],
@@ -139,14 +134,12 @@ def _table(rows: pl.DataFrame, front: Sequence[str], x: Axis, y: Axis) -> pl.Dat
                 "Draws": row["draws"],
                 "Date": row["created_at"].date(),
             }
-            for row in rows.with_columns(
-                quantities.combined(name).alias(f"{name}_error") for name in _NUMBERS
-            ).to_dicts()
+            for row in rows.to_dicts()
         ]
     )
 
 
-def _data(rows: pl.DataFrame, front: Sequence[str], models: Models, x: Axis, y: Axis) -> pl.DataFrame:
+def _data(rows: pl.DataFrame, front: Sequence[str], models: Models, x: AxisOption, y: AxisOption) -> pl.DataFrame:
     """All rows with everything known: what tables.data has, and what this figure adds."""
     return tables.data(rows).hstack(
         rows.select(
@@ -159,13 +152,21 @@ def _data(rows: pl.DataFrame, front: Sequence[str], models: Models, x: Axis, y: 
     )  # fmt: skip
 
 
-def _caption(models: Models, x: Axis, y: Axis, shown: Shown, setup: queries.Setup) -> str:
-    """What a reader must know beside the figure."""
+def _frontier(x: AxisOption, y: AxisOption, *, null: bool) -> str:
+    """What the frontier is, or why none is drawn."""
+    if null:
+        return _NULL
     ways = {1: "most", -1: "least"}
-    frontier = (
+    if not (x.better and y.better):
+        return f"More {y.key if x.better else x.key} is neither better nor worse, so no frontier is drawn."
+    return (
         f"Dotted: the Pareto frontier of {ways[y.better]} {y.key} for {ways[x.better]} {x.key}; no model shown is "
         "better in one and at least as good in the other, errors aside."
     )
+
+
+def _caption(models: Models, x: AxisOption, y: AxisOption, setup: queries.Setup, *, null: bool) -> str:
+    """What a reader must know beside the figure."""
     vocabularies = models.rows["vocabulary"].n_unique()
     several = (
         f" The models shown have {vocabularies} vocabularies, hence other tokenizers and other labels: compare such "
@@ -174,7 +175,7 @@ def _caption(models: Models, x: Axis, y: Axis, shown: Shown, setup: queries.Setu
     sizes = sorted(models.rows["parameters"].to_list())
     return (
         f"{models.rows.height} models at their last checkpoint, mean over layers, embedding excluded; the larger a "
-        f"marker, the more parameters, {count(sizes[0])} to {count(sizes[-1])}. {frontier if models.front else _NULL} "
+        f"marker, the more parameters, {count(sizes[0])} to {count(sizes[-1])}. {_frontier(x, y, null=null)} "
         "Distance to the bound: I(X;Z) − I(Y;Z), in log n, what is kept and says nothing of what comes next; a model "
         "that keeps nothing has none. Crosses and ± are one standard error, of reference draws and of documents "
         "combined. An arrow leads to a post-trained model from the one of the same name without the ending of its "

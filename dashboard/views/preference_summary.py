@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from dashboard.figures.preference import interval
-from dashboard.format import plus_minus, standard_error
+from dashboard.figures.preference import combined_error, interval
+from dashboard.format import plus_minus
 from softh.analysis.probe_changes import Change
 
 Row = Mapping[str, Any]
@@ -74,8 +74,7 @@ def share(value: tuple[float, float]) -> str:
 
 def both(row: Row, scale: float = 1.0) -> tuple[float, float]:
     """Value and error of a row of measures."""
-    errors = {f"value_{name}": row[name] for name in ("se_draws", "se_documents")}
-    return scale * row["value"], scale * (standard_error(errors, "value") or 0.0)
+    return scale * row["value"], scale * combined_error(row)
 
 
 def _differ(probes: pl.DataFrame) -> bool:

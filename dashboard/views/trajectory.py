@@ -19,12 +19,14 @@ from dashboard.figures.plane import Spread
 from dashboard.format import corpus_note
 from dashboard.view import Empty, View
 from softh.analysis import seeds
+from softh.quantities import BY_COLUMN, FURTHER, PLANE
 
 MOST_MODELS = 4
 """Models shown until the reader chooses: more paths than these cannot be told apart at a glance."""
 _MEAN = "mean over layers"
 _NOTHING = "nothing"
-_PLANE = {"I(X;Z)": "input", "I(Y;Z)": "output", "optimality": "optimality", "H(Z)": "entropy"}
+_PANELS = {each.symbol: each.column for each in PLANE}
+_FURTHER = {each.symbol: each.column for each in FURTHER}
 
 
 @dataclass(frozen=True)
@@ -111,10 +113,12 @@ def _plane(*, trained: bool) -> tuple[Spread, bool, bool]:
 def _curves(shown: pl.DataFrame, runs: Runs) -> Curves:
     """What the curves show; without several checkpoints of a model there is nothing to choose but what to draw."""
     where, ordered = controls.group("Curves"), clock(shown)
-    offered = _PLANE | ({"bits per byte": "bits_per_byte"} if shown["bits_per_byte"].count() else {})
+    offered = _PANELS | _FURTHER
+    if shown["bits_per_byte"].count():
+        offered[BY_COLUMN["bits_per_byte"].name] = "bits_per_byte"
     offered |= {task: task for task in tasks(runs.models)}
-    wanted = controls.several("Panels", list(offered), "panels", default=list(_PLANE), help=_PANELS_HELP, where=where)
-    quantities = [offered[name] for name in wanted] or list(_PLANE.values())
+    wanted = controls.several("Panels", list(offered), "panels", default=list(_PANELS), help=_PANELS_HELP, where=where)
+    quantities = [offered[name] for name in wanted] or list(_PANELS.values())
     if ordered is None:
         return Curves(quantities, Along("order"), None)
     known = ["tokens"] if ordered == "tokens" else []
@@ -169,6 +173,6 @@ _LAYER_HELP = "Layer 0 is the embedding, which is not in the mean."
 _SPREAD_HELP = "One standard error around each point as a cross, or around each path as a band."
 _PHASES_HELP = "Where collapse and fitting end, with a 95 % interval."
 _PLAY_HELP = "A button and a slider below the plane let the paths grow."
-_PANELS_HELP = "Quantities of the plane, bits per byte, and any score that checkpoints have."
+_PANELS_HELP = "Quantities of the plane, others, bits per byte, and any score that checkpoints have."
 _ALONG_HELP = "Training tokens, training step, or the n-gram order of the last checkpoint."
 _MINUS_HELP = "Draw each other run less this one, with the error of the difference."

@@ -8,6 +8,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from softh.analysis.standard_errors import combined
+from softh.quantities import CORRECTIONS
+
 Row = dict[str, Any]
 Rows = dict[tuple[str, str, int | None, str, str], Row]
 """(what, subset, layer, quantity, correction) → row of measures."""
@@ -38,7 +41,7 @@ def whole(probe: Row, measures: list[Row]) -> Group:
 
 def _layers(rows: Rows, bins: int) -> Table:
     table = Table(box=SIMPLE_HEAD, title="All pairs, by layer", title_justify="left", caption_justify="left")
-    heads = [f"{name}\n{part}" for name in _POSITIONS.values() for part in ("raw", "null", "corrected")]
+    heads = [f"{name}\n{part}" for name in _POSITIONS.values() for part in CORRECTIONS]
     for head in ("\nlayer", *heads, "linear\naccuracy"):
         table.add_column(head, justify="right", no_wrap=True)
     layers = sorted({key[2] for key in rows if key[2] is not None})
@@ -46,7 +49,7 @@ def _layers(rows: Rows, bins: int) -> Table:
         cells = []
         for what in _POSITIONS:
             raw, null, corrected = (
-                rows.get((what, "all", layer, "information", correction)) for correction in ("raw", "null", "corrected")
+                rows.get((what, "all", layer, "information", correction)) for correction in CORRECTIONS
             )
             cells += [_cell(raw).split()[0], _cell(null).split()[0], _cell(corrected)]
         if layer is None:
@@ -88,6 +91,5 @@ def _cell(row: Row | None) -> str:
     """A value and the root of the sum of its squared errors: a share, or thousandths of log n."""
     if row is None or row["value"] is None:
         return "–"
-    errors = [row[name] for name in ("se_draws", "se_documents") if row[name] is not None]
     scale = 1000 if row["quantity"] == "information" else 1
-    return f"{scale * row['value']:.3f} ±{scale * math.hypot(*errors):.3f}"
+    return f"{scale * row['value']:.3f} ±{scale * (combined(row['se_draws'], row['se_documents']) or 0):.3f}"

@@ -1,7 +1,6 @@
 """Estimates as tables for a terminal, at least 120 columns wide."""
 
 import json
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,14 +9,16 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from softh.analysis.standard_errors import combined
+from softh.quantities import BY_COLUMN, CORRECTIONS, NGRAMS, PLANE
+
 WIDTH = 120
-_CORRECTIONS = ("raw", "null", "corrected")
-_NGRAMS = {1: "Token", 2: "Bigram", 3: "Trigram", 4: "Quadgram"}
 _UNITS = (
     "H and I in units of log n. Layer 0 is the embedding and not in the mean. Standard errors: ±d over draws of the "
     "directions, ±t over documents of the text; by layer, ± is both together (root of the sum of squares)."
 )
-_RATIOS = (("information", "input"), ("information", "output"), ("optimality", None))
+_INPUT, _OUTPUT, _OPTIMALITY, _ENTROPY = (BY_COLUMN[name] for name in ("input", "output", "optimality", "entropy"))
+_OF_LABELS = [quantity for quantity in PLANE if quantity.has_labels]
 
 Row = dict[str, Any]
 Rows = dict[tuple[int | None, str, str | None, int | None, str], Row]
@@ -39,12 +40,13 @@ def several(estimates: list[Row]) -> Table:
     """One line an estimate; rows of :func:`softh.store.read.trajectory`."""
     ids = [row["estimate_id"] for row in estimates]
     digits = next(n for n in range(8, 65) if len({each[:n] for each in ids}) == len(ids))
-    table = _table("", "id", "model", "revision", "corpus", "H(Z)", "I(X;Z)", "I(Y;Z)", "optim.", "bits/B", "date")
+    symbols = [quantity.symbol for quantity in (_ENTROPY, _INPUT, _OUTPUT)]
+    table = _table("", "id", "model", "revision", "corpus", *symbols, "optim.", "bits/B", "date")
     table.expand = True
     for column, ratio in zip(table.columns[1:4], (23, 14, 13), strict=True):
         column.justify, column.no_wrap, column.overflow, column.ratio = "left", False, "fold", ratio
     for row in estimates:
-        numbers = [number(row[name]) for name in ("entropy", "input", "output", "optimality")]
+        numbers = [number(row[each.column]) for each in (_ENTROPY, _INPUT, _OUTPUT, _OPTIMALITY)]
         table.add_row(
             row["estimate_id"][:digits], row["model"], row["revision"],
             f"{row['corpus']} {row['documents']}×{row['context']}",
@@ -65,17 +67,17 @@ def number(value: float | None, digits: int = 4) -> str:
 def _layers(rows: Rows, order: int) -> Table:
     """One order: a line a layer, the mean last."""
     table = _table(
-        f"{_NGRAMS[order]} labels (order {order}), by layer",
-        "\nlayer", "\nH(Z)", *("I(X;Z)\nraw", "\nnull", "\ncorrected"), *("I(Y;Z)\nraw", "\nnull", "\ncorrected"),
-        "optimality\nraw", "\ncorrected",
+        f"{NGRAMS[order].capitalize()} labels (order {order}), by layer",
+        "\nlayer", f"\n{_ENTROPY.symbol}", *(f"{_INPUT.symbol}\nraw", "\nnull", "\ncorrected"),
+        *(f"{_OUTPUT.symbol}\nraw", "\nnull", "\ncorrected"), f"{_OPTIMALITY.symbol}\nraw", "\ncorrected",
     )  # fmt: skip
     layers = sorted({key[0] for key in rows if key[0] is not None})
     for layer in (*layers, None):
         cells = [_with_error(rows.get((layer, "entropy", None, None, "raw")))]
         for variable in ("input", "output"):
-            raw, null, corrected = (rows.get((layer, "information", variable, order, c)) for c in _CORRECTIONS)
+            raw, null, corrected = (rows.get((layer, "information", variable, order, c)) for c in CORRECTIONS)
             cells += [_value(raw), _value(null), _with_error(corrected)]
-        raw, _, corrected = (rows.get((layer, "optimality", None, order, c)) for c in _CORRECTIONS)
+        raw, _, corrected = (rows.get((layer, "optimality", None, order, c)) for c in CORRECTIONS)
         cells += [_value(raw), _with_error(corrected)]
         if layer is None:
             table.add_section()
@@ -85,13 +87,13 @@ def _layers(rows: Rows, order: int) -> Table:
 
 def _mean(rows: Rows, orders: list[int]) -> Table:
     """Mean over layers: three lines an order, each value with both standard errors."""
-    headings = [heading for name in ("I(X;Z)", "I(Y;Z)", "optimality") for heading in (name, "±d", "±t")]
+    headings = [heading for quantity in _OF_LABELS for heading in (quantity.symbol, "±d", "±t")]
     table = _table("Mean over layers", "order", "labels X / Y", "", *headings)
     for order in orders:
         table.add_section()
-        for correction in _CORRECTIONS:
+        for correction in CORRECTIONS:
             first = (str(order), _labels(rows, order)) if correction == "raw" else ("", "")
-            cells = (rows.get((None, quantity, variable, order, correction)) for quantity, variable in _RATIOS)
+            cells = (rows.get((None, each.quantity, each.variable, order, correction)) for each in _OF_LABELS)
             table.add_row(*first, correction, *(cell for row in cells for cell in _with_both(row)))
     table.caption = _UNITS
     return table
@@ -154,5 +156,5 @@ def _with_both(row: Row | None) -> tuple[str, str, str]:
 
 def _with_error(row: Row | None) -> str:
     """Value and the root of the sum of both squared standard errors."""
-    errors = [error for error in (row["se_draws"], row["se_documents"]) if error is not None] if row else []
-    return f"{_value(row)} ±{math.hypot(*errors):.4f}" if errors else _value(row)
+    error = combined(row["se_draws"], row["se_documents"]) if row else None
+    return _value(row) if error is None else f"{_value(row)} ±{error:.4f}"

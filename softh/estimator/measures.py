@@ -8,14 +8,12 @@ measure without each draw, and without each fold of documents, and apply the jac
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from softh.estimator.labels import VARIABLES, Variable
-
-Correction = Literal["raw", "null", "corrected"]
-CORRECTIONS: tuple[Correction, ...] = ("raw", "null", "corrected")
+from softh.quantities import CORRECTIONS, Correction
 
 _LEAST_DENOMINATOR = 1e-6
 """A ratio over less information than this (in log n) is rounding, and is left undefined."""

@@ -11,14 +11,11 @@ import polars as pl
 
 from softh import settings
 from softh.errors import InputError
-from softh.store import migrations, schema, score_files
+from softh.store import migrations, plane, schema, score_files
 from softh.store import run_files as runs
 from softh.store import share as shared
 
-VIEWS, PLANE = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("views.sql", "plane.sql"))
-MEANS = f"means_{sha256(PLANE.encode()).hexdigest()[:8]}"
-"""Table of a packed database: where the means over layers lie on the plane, worked out when it was packed. Its name
-says by which definition (plane.sql); a database without it, or with another, is read through the definition instead."""
+VIEWS = Path(__file__).with_name("views.sql").read_text(encoding="utf-8")
 ATTEMPTS = 5
 _held: dict[Path, tuple[str, duckdb.DuckDBPyConnection]] = {}
 _opening = Lock()
@@ -153,7 +150,7 @@ def _connect(data: Path) -> duckdb.DuckDBPyConnection:
                 listed = f"[{', '.join(map(quoted, files))}]"
                 connection.execute(f"INSERT INTO {table} BY NAME FROM read_parquet({listed}, union_by_name = true)")
         migrations.loaded(connection)
-        connection.execute(f"{VIEWS}; {PLANE}; {_means(connection)}")
+        connection.execute(f"{VIEWS}; {plane.SQL}; {_means(connection)}")
     except BaseException:
         connection.close()
         raise
@@ -161,15 +158,17 @@ def _connect(data: Path) -> duckdb.DuckDBPyConnection:
 
 
 def _means(connection: duckdb.DuckDBPyConnection) -> str:
-    """The view `means`: worked out from all measures, or taken from the packed means as far as they go."""
-    found = connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE database_name = 'stored' AND table_name = $name", {"name": MEANS}
+    """The view `means`: computed from all measures, or taken from the packed means as far as they go."""
+    packed = connection.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE database_name = 'stored' AND table_name = $name",
+        {"name": plane.MEANS},
     ).fetchall()
-    if not found:
+    if not {name for (name,) in packed} >= set(plane.COLUMNS):
         return "CREATE VIEW means AS FROM on_plane('measures') WHERE layer IS NULL"
     return (
         "CREATE VIEW means AS FROM on_plane('run_measures') WHERE layer IS NULL UNION ALL BY NAME "
-        f"SELECT * FROM stored.{MEANS} ANTI JOIN (SELECT estimate.estimate_id FROM run) USING (estimate_id)"
+        f"SELECT {', '.join(plane.COLUMNS)} FROM stored.{plane.MEANS} "
+        "ANTI JOIN (SELECT estimate.estimate_id FROM run) USING (estimate_id)"
     )
 
 

@@ -7,11 +7,13 @@ from typing import Any
 import polars as pl
 
 from softh.errors import InputError
+from softh.quantities import BY_COLUMN, PLANE
+from softh.store import plane
 from softh.store.connection import connect, left_out, problems, query, refresh, run_files, version, waiting
 
 __all__ = [
-    "benchmarks", "check", "connect", "depths", "estimate", "estimates", "layers", "left_out", "measures", "models",
-    "oldest", "preferences", "probes", "problems", "query", "record", "refresh", "run_files", "trajectory",
+    "benchmarks", "check", "connect", "depths", "estimate", "estimates", "further", "layers", "left_out", "measures",
+    "models", "oldest", "preferences", "probes", "problems", "query", "record", "refresh", "run_files", "trajectory",
     "version", "waiting",
 ]  # fmt: skip
 
@@ -114,12 +116,12 @@ def trajectory(
 ) -> pl.DataFrame:
     """One layer (None: their mean) on the information plane, one row an estimate, n-gram order and correction.
 
-    Columns: those of :func:`estimates`, then ngram, correction and, for each of input I(X;Z), output I(Y;Z),
-    optimality and entropy, the value, ``_se_draws``, ``_se_documents`` and ``_draws`` (value of every draw), and for
-    the first two ``_labels``. Compare rows of equal ``settings`` only. None leaves a column unfiltered; without draws
-    the value of every draw is left out, which halves the time.
+    Columns: those of :func:`estimates`, then ngram, correction and, for each of :data:`softh.quantities.PLANE`, the
+    value, ``_se_draws``, ``_se_documents`` and ``_draws`` (value of every draw), and for those of one variable
+    ``_labels`` (distinct labels). Compare rows of equal ``settings`` only. None leaves a column unfiltered; without
+    draws the value of every draw is left out, which halves the time.
     """
-    less = "" if draws else ", input_draws, output_draws, optimality_draws, entropy_draws"
+    less = "" if draws else f", {', '.join(plane.DRAWS)}"
     return query(
         data,
         f"SELECT overview.*, place.* EXCLUDE (estimate_id, layer, positions{less}) "
@@ -138,11 +140,34 @@ def trajectory(
     )
 
 
+def further(
+    data: Path, columns: Sequence[str], estimate_ids: Sequence[str], layer: int | None = None, *, layers: bool = False
+) -> pl.DataFrame:
+    """Stored quantities that are not on the plane (:data:`softh.quantities.FURTHER`) of one layer (None: their mean).
+
+    One row an estimate, layer, n-gram order and correction, with the value, ``_se_draws`` and ``_se_documents`` of each
+    column. With layers, every layer but not the mean.
+    """
+    wanted = [BY_COLUMN[column] for column in columns]
+    names = [f"{column}{end}" for column in columns for end in ("", "_se_draws", "_se_documents")]
+    return query(
+        data,
+        f"SELECT {', '.join([*plane.KEYS, *names])} FROM ("
+        f"SELECT {', '.join(plane.KEYS)}, {plane.pivot(wanted)} FROM measures "
+        f"WHERE ({plane.stored(wanted)}) AND list_contains($ids, estimate_id) "
+        "AND CASE WHEN $layers THEN layer IS NOT NULL ELSE layer IS NOT DISTINCT FROM $layer END GROUP BY ALL"
+        f") ORDER BY {', '.join(plane.KEYS)}",
+        ids=list(estimate_ids),
+        layer=layer,
+        layers=layers,
+    )
+
+
 def depths(data: Path, estimate_ids: Sequence[str], correction: str) -> pl.DataFrame:
     """Every transformer layer of many estimates on the plane, one row a layer and order, values alone."""
     return query(
         data,
-        "SELECT estimate_id, layer, ngram, input, output, optimality, entropy FROM plane "
+        f"SELECT estimate_id, layer, ngram, {', '.join(each.column for each in PLANE)} FROM plane "
         "WHERE layer > 0 AND correction = $correction AND list_contains($ids, estimate_id) "
         "ORDER BY estimate_id, layer, ngram",
         ids=list(estimate_ids),

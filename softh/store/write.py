@@ -15,7 +15,7 @@ import polars as pl
 
 from softh import access
 from softh.errors import InputError
-from softh.store import atomic, run_files, schema, score_files
+from softh.store import atomic, plane, run_files, schema, score_files
 from softh.store import connection as opening
 from softh.store import share as shared
 
@@ -179,7 +179,7 @@ def _build(data: Path, new: Path, scores: Sequence[Mapping[str, Any]]) -> None:
         for table, order in ORDER.items():
             rows = f"FROM {table}" if table != "benchmarks" else NEWER_SCORES
             connection.execute(f"INSERT INTO new.{table} BY NAME {rows} ORDER BY {order}")
-        connection.execute(f"CREATE TABLE new.{opening.MEANS} AS FROM means ORDER BY estimate_id, ngram, correction")
+        connection.execute(f"CREATE TABLE new.{plane.MEANS} AS FROM means ORDER BY estimate_id, ngram, correction")
         connection.execute("DETACH new")
 
 

@@ -9,19 +9,18 @@ import polars as pl
 from softh.analysis.correlation.coefficients import Method
 from softh.analysis.correlation.layer_choice import DEPTHS, at_depths, differences, nested
 from softh.analysis.correlation.matrix import numbered
+from softh.analysis.standard_errors import combined_columns
 from softh.errors import InputError
+from softh.quantities import QUANTITIES
 
-PREDICTORS = {
-    "entropy": "entropy H(Z)",
-    "input": "complexity I(X;Z)",
-    "output": "expressivity I(Y;Z)",
-    "optimality": "optimality",
-    "regularity": "regularity I(X;Z) / H",
-    "residual": "residual",
-    "distance": "distance to the bound",
+_LAYERED = [each for each in QUANTITIES if each.predictor and each.per_layer]
+_WHOLE = [each for each in QUANTITIES if each.predictor and not each.per_layer]
+PREDICTORS: dict[str, str] = {
+    **{each.column: each.predictor or "" for each in sorted(_LAYERED, key=lambda each: each.has_labels)},
     "preference": "preference information",
-    "bits_per_byte": "loss, bits per byte",
+    **{each.column: each.predictor or "" for each in _WHOLE},
 }
+"""Column of points → name; preference is one number a model, of the probes."""
 FACTS = ("count", "tokens", "FLOPs")
 """Units of rows of `benchmarks` that say what a model is, not what it can do."""
 
@@ -188,14 +187,11 @@ def _one_each(scores: pl.DataFrame, key: str) -> tuple[pl.DataFrame, list[str]]:
 def _predictors(points: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     made = _with_ratios(points, "input_highest")
     x = made.select(pl.col(name).cast(pl.Float64) for name in PREDICTORS).to_numpy()
-    errors = []
-    for name in PREDICTORS:
-        parts = [pl.col(c).fill_null(0) ** 2 for c in (f"{name}_se_draws", f"{name}_se_documents") if c in made.columns]
-        errors.append((pl.sum_horizontal(parts).sqrt() if parts else pl.lit(None)).cast(pl.Float64).alias(name))
-    return x, made.select(errors).to_numpy()
+    return x, made.select(combined_columns(made, name).cast(pl.Float64).alias(name) for name in PREDICTORS).to_numpy()
 
 
 def _with_ratios(rows: pl.DataFrame, highest: str) -> pl.DataFrame:
+    """The rows with the ratios. Those that are stored have no null, which is a predictor here as any correction is."""
     return rows.with_columns(
         regularity=pl.col("input") / pl.col("entropy"),
         residual=(pl.col("entropy") - pl.col(highest)) / pl.col("entropy"),
@@ -206,9 +202,8 @@ def _with_ratios(rows: pl.DataFrame, highest: str) -> pl.DataFrame:
 def _profiles(layers: pl.DataFrame, names: Sequence[str]) -> dict[str, np.ndarray]:
     """Quantity → [models, DEPTHS], NaN for a model without layers."""
     made = _with_ratios(layers, "input_highest").sort("layer").partition_by("model", as_dict=True)
-    quantities = ("entropy", "input", "output", "optimality", "regularity", "residual", "distance")
     found = {}
-    for quantity in quantities:
+    for quantity in (each.column for each in _LAYERED):
         rows = [made.get((name,)) for name in names]
         profiles = [None if r is None else r[quantity].cast(pl.Float64).to_numpy() for r in rows]
         found[quantity] = np.array([np.full(DEPTHS, np.nan) if p is None else at_depths(p) for p in profiles])

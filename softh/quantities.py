@@ -1,0 +1,102 @@
+"""What softh measures: each quantity is described once; tables, pages, exports and the command line derive from it.
+
+How a quantity is computed is in :mod:`softh.estimator.measures`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Correction = Literal["raw", "null", "corrected"]
+CORRECTIONS: tuple[Correction, ...] = ("raw", "null", "corrected")
+"""In the order of the stored tables."""
+CORRECTION_NAMES: dict[str, str] = {"corrected": "null-corrected", "raw": "raw", "null": "permutation null"}
+"""In the order of the pages, the default first."""
+NGRAMS = {1: "token", 2: "bigram", 3: "trigram", 4: "quadgram"}
+"""Order of a label → its name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """One measured quantity: where it is stored, what it is called, and how to read it."""
+
+    column: str
+    """In tables of points, beside `<column>_se_draws` and `<column>_se_documents`."""
+    quantity: str | None
+    """In the stored table `measures`; None for one that is computed from others while reading."""
+    variable: str | None = None
+    """In the stored table `measures`: input (X), output (Y), or None where it has no meaning."""
+    name: str
+    """In words; the key of an axis in links."""
+    symbol: str
+    """In headings and in lists of options, where there is little room."""
+    formula: str | None = None
+    """With its unit; None where the symbol says it."""
+    predictor: str | None = None
+    """What it is called as a predictor of scores; None where it is not among them."""
+    better: int | None = None
+    """1 where more is better, −1 where less is, None where neither is."""
+    has_labels: bool = False
+    """Whether it depends on labels: then it has an n-gram order, a null and a correction."""
+    axis_limits: tuple[float, float] | None = None
+    """Where an axis ends at the latest: a ratio over hardly any information can be anything."""
+    per_layer: bool = True
+    """Whether every layer has one, not only the model."""
+    on_plane: bool = False
+    """Whether it is a column of the view `plane`, which every page reads; others are read where they are asked for."""
+
+    @property
+    def title(self) -> str:
+        """'I(X;Z) / log n · complexity'."""
+        return f"{self.formula} · {self.name}" if self.formula else self.name
+
+
+QUANTITIES = (
+    Quantity(
+        column="input", quantity="information", variable="input", name="complexity", symbol="I(X;Z)",
+        formula="I(X;Z) / log n", predictor="complexity I(X;Z)", better=-1, has_labels=True, on_plane=True,
+    ),
+    Quantity(
+        column="output", quantity="information", variable="output", name="expressivity", symbol="I(Y;Z)",
+        formula="I(Y;Z) / log n", predictor="expressivity I(Y;Z)", better=1, has_labels=True, on_plane=True,
+    ),
+    Quantity(
+        column="optimality", quantity="optimality", name="optimality", symbol="optimality",
+        formula="I(Y;Z) / I(X;Z)", predictor="optimality", better=1, has_labels=True, on_plane=True,
+        axis_limits=(-0.2, 1.6),
+    ),
+    Quantity(
+        column="entropy", quantity="entropy", name="entropy", symbol="H(Z)", formula="H(Z) / log n",
+        predictor="entropy H(Z)", better=-1, on_plane=True,
+    ),
+    Quantity(
+        column="regularity", quantity="regularity", variable="input", name="regularity", symbol="regularity",
+        formula="I(X;Z) / H(Z)", predictor="regularity I(X;Z) / H", has_labels=True,
+    ),
+    Quantity(
+        column="proportion", quantity="proportion", variable="input", name="proportion of the order",
+        symbol="proportion", formula="(Iₖ(X;Z) − Iₖ₋₁(X;Z)) / H(Z)", has_labels=True,
+    ),
+    Quantity(
+        column="residual", quantity="residual", variable="input", name="residual", symbol="residual",
+        formula="(H(Z) − I(X;Z)) / H(Z)", predictor="residual", has_labels=True,
+    ),
+    Quantity(
+        column="distance", quantity=None, name="distance to the bound", symbol="to the bound",
+        formula="(I(X;Z) − I(Y;Z)) / log n", predictor="distance to the bound", better=-1, has_labels=True,
+    ),
+    Quantity(
+        column="bits_per_byte", quantity="bits_per_byte", name="bits per byte", symbol="bits / byte",
+        predictor="loss, bits per byte", better=-1, per_layer=False,
+    ),
+)  # fmt: skip
+"""In the order of tables and panels."""
+PLANE = tuple(each for each in QUANTITIES if each.on_plane)
+"""Columns of the view `plane`."""
+FURTHER = tuple(each for each in QUANTITIES if each.quantity and each.per_layer and not each.on_plane)
+"""Stored for every layer, and read where they are asked for."""
+BY_COLUMN = {each.column: each for each in QUANTITIES}
+
+
+def has_labels(column: str) -> bool:
+    """Whether a column of points depends on labels; neither H(Z) nor a benchmark's score does."""
+    return column in BY_COLUMN and BY_COLUMN[column].has_labels

@@ -1,0 +1,64 @@
+"""The view `plane`, generated from the table of quantities: where every estimate lies on the information plane.
+
+One row an estimate, layer (NULL: mean over layers), n-gram order and correction. A quantity without labels has neither
+an order nor a null; it is repeated in every row.
+"""
+
+from collections.abc import Iterable
+
+from softh.quantities import PLANE, Quantity
+
+MEANS = "means_0dc7070c"
+"""Table of a packed database: the plane of the means over layers, computed when it was packed. A database without it,
+or with other columns, is read through the view. Rename it when a column keeps its name and changes its meaning."""
+
+
+def columns(quantity: Quantity) -> list[str]:
+    """Columns of one quantity: value, both standard errors, number of labels where it is of one variable, draws."""
+    ends = ("", "_se_draws", "_se_documents", *(("_labels",) if quantity.variable else ()), "_draws")
+    return [f"{quantity.column}{end}" for end in ends]
+
+
+KEYS = ("estimate_id", "layer", "ngram", "correction")
+COLUMNS = (*KEYS, "positions", *(name for quantity in PLANE for name in columns(quantity)))
+DRAWS = tuple(f"{quantity.column}_draws" for quantity in PLANE)
+
+
+def pivot(quantities: Iterable[Quantity]) -> str:
+    """SQL expressions of the columns of some quantities, from rows of the table `measures`."""
+    return ", ".join(
+        f"any_value({name.removeprefix(quantity.column).removeprefix('_') or 'value'}) "
+        f"FILTER ({_stored(quantity)}) AS {name}"
+        for quantity in quantities
+        for name in columns(quantity)
+    )
+
+
+def stored(quantities: Iterable[Quantity]) -> str:
+    """SQL condition that selects the rows of some quantities in the table `measures`."""
+    return " OR ".join(f"({_stored(quantity)})" for quantity in quantities)
+
+
+def _stored(quantity: Quantity) -> str:
+    variable = f"= '{quantity.variable}'" if quantity.variable else "IS NULL"
+    return f"quantity = '{quantity.quantity}' AND variable {variable}"
+
+
+_LABELLED = [quantity for quantity in PLANE if quantity.has_labels]
+_UNLABELLED = [quantity for quantity in PLANE if not quantity.has_labels]
+SQL = f"""
+CREATE MACRO on_plane(rows) AS TABLE
+WITH point AS (
+    SELECT {", ".join(KEYS)}, any_value(positions) AS positions, {pivot(_LABELLED)}
+    FROM query_table(rows) WHERE {stored(_LABELLED)} GROUP BY ALL
+), unlabelled AS (
+    SELECT estimate_id, layer, {pivot(_UNLABELLED)}
+    FROM query_table(rows) WHERE {stored(_UNLABELLED)} GROUP BY ALL
+)
+SELECT point.*, unlabelled.* EXCLUDE (estimate_id, layer)
+FROM point
+LEFT JOIN unlabelled
+    ON point.estimate_id = unlabelled.estimate_id AND point.layer IS NOT DISTINCT FROM unlabelled.layer;
+
+CREATE VIEW plane AS FROM on_plane('measures');
+"""

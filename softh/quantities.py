@@ -41,6 +41,8 @@ class Quantity:
     """Where an axis ends at the latest: a ratio over hardly any information can be anything."""
     per_layer: bool = True
     """Whether every layer has one, not only the model."""
+    highest_order_only: bool = False
+    """Whether it is of the highest n-gram order of an estimate only."""
     on_plane: bool = False
     """Whether it is a column of the view `plane`, which every page reads; others are read where they are asked for."""
 
@@ -79,6 +81,7 @@ QUANTITIES = (
     Quantity(
         column="residual", quantity="residual", variable="input", name="residual", symbol="residual",
         formula="(H(Z) − I(X;Z)) / H(Z)", predictor="residual", has_labels=True,
+        highest_order_only=True,
     ),
     Quantity(
         column="distance", quantity=None, name="distance to the bound", symbol="to the bound",

@@ -151,6 +151,15 @@ def _measures(layers: int, orders: tuple[int, ...], positions: int, shape: Shape
                         layer, "information", variable, order, correction, value, (error, error / 2),
                         labels=200 * order, **shared,
                     )  # fmt: skip
+                    if correction == "null":
+                        continue
+                    ratios = {"regularity": value, "proportion": value / len(orders)}
+                    ratios |= {"residual": entropy - value} if order == orders[-1] else {}
+                    for quantity, part in ratios.items():
+                        yield measure(
+                            layer, quantity, variable, order, correction, part / entropy, (error, error / 2),
+                            labels=200 * order, **shared,
+                        )  # fmt: skip
                 ratio = pair[1] / pair[0] if pair[0] else None
                 yield measure(layer, "optimality", None, order, correction, ratio, (0.008, 0.003), **shared)
 

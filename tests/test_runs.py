@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboard.controls import point_selection as points
 from dashboard.data import phases, queries
-from dashboard.data.phases import Found
+from dashboard.data.phases import RunPhases
 from dashboard.data.rows import View
 from dashboard.figures import animation, plane, runs
 from dashboard.figures.curves import Along, trajectory_curves
@@ -188,7 +188,7 @@ def test_a_fall_has_the_decimals_that_its_error_asks_for():
 
 def test_boundaries_of_a_stored_run_are_found_and_said(phased):
     [setup] = queries.setups()
-    [found] = phases.of(setup, ("Run",), VIEW, None, joined=False)
+    [found] = phases.run_phases(setup, ("Run",), VIEW.order, VIEW.correction, None, joined=False)
     assert found.phases.collapse.low <= 16 <= found.phases.collapse.high
     assert found.phases.fitting.low <= 128 <= found.phases.fitting.high
     assert found.sentence.startswith("**Run**: collapse ends near step 1")
@@ -198,7 +198,8 @@ def test_boundaries_of_a_stored_run_are_found_and_said(phased):
     marks = phase_marks([found], "tokens")
     assert [mark.path for mark in marks] == ["Run", "Run"]
     assert marks[1].place == pytest.approx(1000 * found.phases.fitting.step, rel=0.1)
-    assert phases.of(setup, ("Run",), VIEW, 2, joined=False)  # a layer has no draws, its errors serve
+    # A layer has no draws: its errors are used.
+    assert phases.run_phases(setup, ("Run",), VIEW.order, VIEW.correction, 2, joined=False)
     rows = read.trajectory(phased)
     figure = runs.trajectory_plane(rows, VIEW, ["Run"], marks=marks)
     rings = [trace for trace in figure.data if trace.marker.symbol == "circle-open"]
@@ -210,7 +211,7 @@ def test_boundaries_of_a_stored_run_are_found_and_said(phased):
 
 
 def test_what_the_checkpoints_do_not_hold_is_said():
-    found = Found("Run", Phases(None, Boundary(128.2, 95.6, 191.9)), (0.0, 64.0, 256.0), (0.0, 4e6, 1.6e7), "")
+    found = RunPhases("Run", Phases(None, Boundary(128.2, 95.6, 191.9)), (0.0, 64.0, 256.0), (0.0, 4e6, 1.6e7), "")
     assert found.sentence == (
         "**Run**: fitting ends near step 128, 8.01M tokens (95 % interval 96–192), its checkpoints do not hold the end "
         "of collapse."

@@ -1,14 +1,14 @@
-"""Estimates beside scores: which sources there are, and the statistics of one choice, remembered."""
+"""Estimates beside scores: which sources there are, and the statistics of one choice, cached."""
 
 from dataclasses import dataclass
 
 import polars as pl
-import streamlit as st
 
 from dashboard.data import queries
+from dashboard.data.caching import cached_by
 from dashboard.data.queries import Setup
 from softh import settings
-from softh.analysis import correlation
+from softh.analysis import correlation, finished_models
 from softh.analysis.correlation import Detail, Matrix, Method, Study
 from softh.store import read
 
@@ -36,8 +36,7 @@ class Choice:
 
 def sources(setup: Setup, among: str) -> list[str]:
     """Where scores of the models of a setup come from, those of most models first; parts after a comma are details."""
-    mine = correlation.matched(queries.benchmarks(), queries.comparable(setup))
-    mine = mine.filter(~pl.col("metric").is_in(correlation.FACTS))
+    mine = _scored(setup)
     if among == TRAINING:
         mine = mine.filter(pl.col("revision").is_not_null())
     counted = mine.group_by(_group()).agg(pl.col("model").n_unique(), pl.len())
@@ -46,31 +45,19 @@ def sources(setup: Setup, among: str) -> list[str]:
 
 def several_families(setup: Setup) -> bool:
     """Whether scored models of a setup are of two families at least."""
-    mine = correlation.matched(queries.benchmarks(), queries.comparable(setup)).filter(
-        ~pl.col("metric").is_in(correlation.FACTS)
-    )
-    models = queries.comparable(setup).filter(pl.col("model").is_in(mine["model"].unique().to_list()))
+    scored = _scored(setup)["model"].unique().to_list()
+    models = queries.comparable(setup).filter(pl.col("model").is_in(scored))
     return models["family"].n_unique() > 1
 
 
 def study(choice: Choice) -> Study:
     """Models, predictors and scores of a choice. Errors: InputError where nothing matches."""
-    versions = queries.versions_of(choice.setup)
-    return _study(versions, choice.setup, choice.order, choice.correction, choice.source, choice.among)
+    return _study(choice.setup, choice.order, choice.correction, choice.source, choice.among)
 
 
-def matrix(choice: Choice, wanted: tuple[str, ...]) -> tuple[Matrix, Study]:
-    """Every predictor against the wanted scores, and the study behind it, means over layers."""
-    return _matrix(queries.versions_of(choice.setup), choice, wanted)
-
-
-def cell(choice: Choice, predictor: str, score: str) -> tuple[Detail, Study, list[float]]:
-    """One predictor and one score from all sides, their models, and the depths that were chosen."""
-    return _cell(queries.versions_of(choice.setup), choice, predictor, score)
-
-
-@st.cache_data(show_spinner=False, max_entries=32)
-def _study(versions: tuple[str, ...], setup: Setup, order: int, correction: str, source: str, among: str) -> Study:
+@cached_by(queries.comparison_version, entries=32)
+def _study(setup: Setup, order: int, correction: str, source: str, among: str) -> Study:
+    """The study of all choices that differ by method or layer only."""
     rows = queries.trajectory(setup, tuple(queries.comparable(setup)["model"].unique().sort().to_list()))
     points = _one_order(rows.filter(correction=correction), order)
     of_source = queries.benchmarks().filter(_group() == source)
@@ -80,38 +67,43 @@ def _study(versions: tuple[str, ...], setup: Setup, order: int, correction: str,
     return correlation.finished(points, pl.concat([of_source, facts]).unique(), queries.preference())
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
-def _matrix(versions: tuple[str, ...], choice: Choice, wanted: tuple[str, ...]) -> tuple[Matrix, Study]:
+def _choice_version(choice: Choice, *_: object) -> tuple[str, str, str]:
+    return queries.comparison_version(choice.setup)
+
+
+@cached_by(_choice_version, entries=64)
+def matrix(choice: Choice, scores: tuple[str, ...]) -> tuple[Matrix, Study]:
+    """Every predictor against some scores, and the study behind it, means over layers."""
     whole = study(choice)
     if choice.layer == MEAN:
-        columns = [whole.scores.index(name) for name in wanted]
-        found = correlation.matrix(whole.x, whole.y[:, columns], whole.family, whole.predictors, wanted, choice.method)
-        return found, whole
+        columns = [whole.scores.index(name) for name in scores]
+        every = correlation.matrix(whole.x, whole.y[:, columns], whole.family, whole.predictors, scores, choice.method)
+        return every, whole
     parts = []
-    for name in wanted:
-        one, _ = correlation.by_layer(whole, _layers(versions, choice), name, choice.method)
+    for name in scores:
+        one, _ = correlation.by_layer(whole, _layers(choice), name, choice.method)
         parts.append(correlation.matrix(one.x, one.y, one.family, one.predictors, one.scores, choice.method))
     return correlation.beside(parts), whole
 
 
-@st.cache_data(show_spinner=False, max_entries=256)
-def _cell(versions: tuple[str, ...], choice: Choice, predictor: str, score: str) -> tuple[Detail, Study, list[float]]:
+@cached_by(_choice_version, entries=256)
+def cell(choice: Choice, predictor: str, score: str) -> tuple[Detail, Study, list[float]]:
+    """One predictor and one score from all sides, their models, and the depths that were chosen."""
     whole, depths = study(choice), {}
     if choice.layer == CHOSEN:
-        whole, depths = correlation.by_layer(whole, _layers(versions, choice), score, choice.method)
+        whole, depths = correlation.by_layer(whole, _layers(choice), score, choice.method)
     one = whole.cell(predictor, score)
     loss = None
     if LOSS in whole.predictors and predictor != LOSS:
-        at = {name: row for row, name in enumerate(whole.names)}
-        loss = whole.x[[at[name] for name in one.names], whole.predictors.index(LOSS)]
+        row_of = {name: row for row, name in enumerate(whole.names)}
+        loss = whole.x[[row_of[name] for name in one.names], whole.predictors.index(LOSS)]
     return correlation.detail(one, loss, choice.method, FORESTS), one, [float(d) for d in depths.get(predictor, ())]
 
 
-@st.cache_data(show_spinner=False, max_entries=8)
-def _layers(versions: tuple[str, ...], choice: Choice) -> pl.DataFrame:
+@cached_by(_choice_version, entries=8)
+def _layers(choice: Choice) -> pl.DataFrame:
     """Transformer layers of the last checkpoint of every model."""
-    last = queries.comparable(choice.setup).sort("tokens", "step", "created_at", nulls_last=True)
-    last = last.unique("model", keep="last").select("estimate_id", "model")
+    last = finished_models.last(queries.comparable(choice.setup)).select("estimate_id", "model")
     rows = read.depths(settings.data(), last["estimate_id"].to_list(), choice.correction)
     return _one_order(rows, choice.order).join(last, on="estimate_id")
 
@@ -121,6 +113,12 @@ def _one_order(rows: pl.DataFrame, order: int) -> pl.DataFrame:
     by = [name for name in ("estimate_id", "layer") if name in rows.columns]
     last = rows.sort("ngram").group_by(by, maintain_order=True).agg(input_highest=pl.col("input").last())
     return rows.filter(ngram=order).join(last, on=by)
+
+
+def _scored(setup: Setup) -> pl.DataFrame:
+    """The scores of the models of a setup."""
+    mine = correlation.matched(queries.benchmarks(), queries.comparable(setup))
+    return mine.filter(~pl.col("metric").is_in(correlation.FACTS))
 
 
 def _group() -> pl.Expr:

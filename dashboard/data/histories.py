@@ -8,7 +8,7 @@ import polars as pl
 from dashboard.data import queries
 from dashboard.data.queries import Selection
 from softh.analysis import seeds
-from softh.quantities import PLANE
+from softh.quantities import BY_COLUMN, PLANE
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,24 @@ def tasks(models: Sequence[str]) -> list[str]:
     return queries.scores().filter(pl.col("model").is_in(list(models)))["task"].unique().sort().to_list()
 
 
-def gathered(chosen: Selection, runs: Runs, scores: Sequence[str], *, draws: bool) -> pl.DataFrame:
-    """Rows of the setup with a column for each score, and with draws the value of every draw of the view's rows."""
-    rows = queries.trajectory(chosen.setup, runs.models, runs.layer)
+def load_runs(selection: Selection, runs: Runs, further: Sequence[str] = (), *, draws: bool = False) -> pl.DataFrame:
+    """Rows of the runs, one a checkpoint, n-gram order and correction.
+
+    further: columns beside the quantities of the plane, other quantities or scores by the name of their task. With
+    draws the rows of the view have the value of every draw.
+    """
+    rows = queries.trajectory(selection.setup, runs.models, runs.layer)
+    keys = ["estimate_id", "ngram", "correction"]
     if draws and not runs.joined:
-        of_draws = queries.draws(chosen.setup, runs.models, chosen.view.order, chosen.view.correction, runs.layer)
-        keys = ["estimate_id", "ngram", "correction"]
+        view = selection.view
+        of_draws = queries.draws(selection.setup, runs.models, view.order, view.correction, runs.layer)
         rows = rows.join(of_draws.select(*keys, *(f"{each.column}_draws" for each in PLANE)), on=keys, how="left")
-    for task in scores:
+    quantities = tuple(name for name in further if name in BY_COLUMN)
+    if quantities:
+        rows = rows.join(queries.further(selection.setup, runs.models, quantities, runs.layer), on=keys, how="left")
+    for task in (name for name in further if name not in BY_COLUMN):
         rows = rows.join(_scores(task), on=["model", "revision"], how="left")
-    return seeds.joined(rows, [*(each.column for each in PLANE), "bits_per_byte", *scores]) if runs.joined else rows
+    return seeds.joined(rows, [*(each.column for each in PLANE), "bits_per_byte", *further]) if runs.joined else rows
 
 
 def _scores(task: str) -> pl.DataFrame:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
-import streamlit as st
 
 from dashboard.data import queries
+from dashboard.data.caching import cached_by
 from dashboard.data.rows import title
 from dashboard.format import checkpoint_name, labels_name, plus_minus, standard_error
 from softh.quantities import BY_COLUMN
@@ -65,21 +65,20 @@ def neighbours(point: Mapping[str, Any], others: pl.DataFrame, count: int = NEAR
 
 def landed(estimate: Mapping[str, Any]) -> Landing:
     """Where an estimate lies among the others of its setup; computed again when one of these changes."""
-    setup = setup_of(estimate)
-    return _landed(queries.version_of(setup), setup.label, _named(setup), estimate["estimate_id"], estimate)
+    return _landed(setup_of(estimate), estimate["estimate_id"], named=_named(setup_of(estimate)))
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
-def _landed(version: str, label: str, named: bool, estimate_id: str, _row: Mapping[str, Any]) -> Landing:
-    # What begins with _ is no part of the key.
-    setup, (point, others) = setup_of(_row), points_beside(_row)
+@cached_by(queries.setup_version, entries=64)
+def _landed(setup: queries.Setup, estimate_id: str, *, named: bool) -> Landing:
+    estimate = queries.estimates().row(by_predicate=pl.col("estimate_id") == estimate_id, named=True)
+    point, others = points_beside(estimate)
     return Landing(
-        model=_row["model"],
-        revision=_row["revision"],
-        title=title(_row) if point else None,
+        model=estimate["model"],
+        revision=estimate["revision"],
+        title=title(estimate) if point else None,
         nearest=tuple(neighbours(point, others)["model"]) if point else (),
-        setup={"corpus": setup.corpus} | ({"settings": label} if named else {}),
-        sentence=sentence(_row),
+        setup={"corpus": setup.corpus} | ({"settings": setup.label} if named else {}),
+        sentence=sentence(estimate),
     )
 
 

@@ -5,18 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
-import streamlit as st
 
 from dashboard.data import queries
+from dashboard.data.caching import cached_by
 from dashboard.data.queries import Setup
-from dashboard.data.rows import View
 from dashboard.format import count, plus_minus, standard_error
 from softh.analysis import phases, seeds
 from softh.analysis.phases import Boundary, Curve, Phases
 
 
 @dataclass(frozen=True)
-class Found:
+class RunPhases:
     """The boundaries of one path, whose checkpoints are at these steps and tokens."""
 
     name: str
@@ -53,21 +52,11 @@ class Found:
         return f"step {end.step:,.0f}{tokens} (95 % interval {end.low:,.0f}–{end.high:,.0f})"
 
 
-def of(setup: Setup, models: tuple[str, ...], view: View, layer: int | None, *, joined: bool) -> tuple[Found, ...]:
+@cached_by(queries.setup_version, entries=64)
+def run_phases(
+    setup: Setup, models: tuple[str, ...], order: int, correction: str, layer: int | None, *, joined: bool
+) -> tuple[RunPhases, ...]:
     """Boundaries of every run of four checkpoints or more, by name; joined takes seeds of one run together."""
-    return _of(queries.version_of(setup), setup, models, view.order, view.correction, layer, joined)
-
-
-@st.cache_data(show_spinner=False, max_entries=64)
-def _of(
-    version: str,
-    setup: Setup,
-    models: tuple[str, ...],
-    order: int,
-    correction: str,
-    layer: int | None,
-    joined: bool,
-) -> tuple[Found, ...]:
     rows = queries.draws(setup, models, order, correction, layer).drop_nulls(["step", "input", "output", "entropy"])
     together = {}
     if joined:
@@ -77,7 +66,7 @@ def _of(
     return tuple(found for name, members in groups.items() if (found := _found(name, members, rows)))
 
 
-def _found(name: str, members: Sequence[str], rows: pl.DataFrame) -> Found | None:
+def _found(name: str, members: Sequence[str], rows: pl.DataFrame) -> RunPhases | None:
     """The boundaries of one run; of several seeds, at the steps that all of them have."""
     runs = [rows.filter(pl.col("model") == model).unique("step", keep="last").sort("step") for model in members]
     shared = sorted(set.intersection(*(set(run["step"].to_list()) for run in runs)))
@@ -87,7 +76,7 @@ def _found(name: str, members: Sequence[str], rows: pl.DataFrame) -> Found | Non
     tokens = None if runs[0]["tokens"].null_count() else tuple(map(float, runs[0]["tokens"]))
     found = phases.find(shared, _curve(runs, "entropy"), _curve(runs, "output"))
     compression = compression_sentence(_curve(runs, "input"), shared, found)
-    return Found(name, found, tuple(map(float, shared)), tokens, compression)
+    return RunPhases(name, found, tuple(map(float, shared)), tokens, compression)
 
 
 def _curve(runs: Sequence[pl.DataFrame], quantity: str) -> Curve:

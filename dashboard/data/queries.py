@@ -1,17 +1,18 @@
-"""Questions of the pages to the store, remembered for as long as what they are about does not change."""
+"""Queries of the pages to the store, cached for as long as what they are about does not change."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 import polars as pl
-import streamlit as st
 
 from dashboard.data import axis_options
+from dashboard.data.caching import cached_by
 from dashboard.data.rows import View
-from softh import settings as paths
+from softh import settings
 from softh.analysis import finished_models, standard_errors
-from softh.quantities import PLANE
+from softh.quantities import FURTHER, PLANE
 from softh.spec import EstimateSpec
 from softh.store import read
 
@@ -36,9 +37,30 @@ class Selection:
     view: View
 
 
+def tables_version(*_: object) -> str:
+    """A key that changes whenever any table does."""
+    return read.version(settings.data())
+
+
+def scores_version(*_: object) -> str:
+    """A key that changes whenever a benchmark score does."""
+    return read.version(settings.data(), runs=False)
+
+
+def setup_version(setup: Setup, *_: object) -> str:
+    """A key that changes whenever an estimate of a setup does. Jobs store one every minute, mostly of another setup."""
+    return _digest(estimates().filter(pl.col("settings") == setup.settings))
+
+
+def comparison_version(setup: Setup, *_: object) -> tuple[str, str, str]:
+    """A key that changes whenever a score, an estimate of a setup or what probes say of preferences does."""
+    return scores_version(), setup_version(setup), _digest(preference())
+
+
+@cached_by(tables_version, entries=4)
 def estimates() -> pl.DataFrame:
     """One row an estimate; see :func:`softh.store.read.estimates`."""
-    return _estimates(_now())
+    return read.estimates(settings.data())
 
 
 def models() -> list[str]:
@@ -46,39 +68,9 @@ def models() -> list[str]:
     return estimates()["model"].unique().sort().to_list()
 
 
-def comparable(setup: Setup) -> pl.DataFrame:
-    """The newest estimate of every checkpoint in one setup."""
-    return newest(estimates().filter(pl.col("settings") == setup.settings))
-
-
-def probes() -> pl.DataFrame:
-    """One row a preference probe; see :func:`softh.store.read.probes`."""
-    return _probes(_now())
-
-
-def preference() -> pl.DataFrame:
-    """What models say about preferences: one row a model, its newest probe on the pairs that most models share.
-
-    Columns: model, estimate_id, data (name of the pairs), pairs (how many), positions (tokens of answers), value
-    (information in log n over all tokens of the answers, mean over layers, less the null), se_draws, se_documents, se
-    (both together) and null. No rows where nothing was probed.
-    """
-    return _preference(_now())
-
-
-def preferences(estimate_ids: tuple[str, ...]) -> pl.DataFrame:
-    """Every number of some probes; see :func:`softh.store.read.preferences`."""
-    return _preferences(_digest(probes().filter(pl.col("estimate_id").is_in(estimate_ids))), estimate_ids)
-
-
-def problems() -> list[str]:
-    """One sentence for each run file that is left out."""
-    return read.problems(paths.data())
-
-
-def setups() -> list[Setup]:
-    """Every setup that has estimates, those of most estimates first."""
-    return _setups(_now())
+def families() -> list[str]:
+    """Every family of the tables, by name: what gives each its colour."""
+    return estimates()["family"].unique().sort().to_list()
 
 
 def runs_first() -> list[str]:
@@ -92,59 +84,41 @@ def runs_first() -> list[str]:
     return each.sort(pl.col("revision") == 1, again, pl.col("model"))["model"].to_list()
 
 
-def trajectory(setup: Setup, models: tuple[str, ...], layer: int | None = None) -> pl.DataFrame:
-    """One layer (None: their mean) of the newest estimate of every checkpoint, one row an order and correction."""
-    return _trajectory(version_of(setup), setup.corpus, setup.settings, models, layer)
-
-
-def draws(setup: Setup, models: tuple[str, ...], order: int, correction: str, layer: int | None = None) -> pl.DataFrame:
-    """The rows of one order and correction of :func:`trajectory`, with the value of every draw."""
-    return _draws(version_of(setup), setup.corpus, setup.settings, models, order, correction, layer)
-
-
-def benchmarks() -> pl.DataFrame:
-    """Every benchmark score; see :func:`softh.store.read.benchmarks`."""
-    return _benchmarks(read.version(paths.data(), runs=False))
-
-
-def scores() -> pl.DataFrame:
-    """Every benchmark score of a checkpoint."""
-    return benchmarks().filter(pl.col("revision").is_not_null())
-
-
-def layers(estimate_id: str) -> pl.DataFrame:
-    """Every layer of one estimate, one row an order and correction, with the columns of the estimate."""
-    return _layers(_digest(estimates().filter(pl.col("estimate_id") == estimate_id)), estimate_id)
-
-
-def finished(setup: Setup) -> pl.DataFrame:
-    """The last checkpoint of every model, one row an order and correction, with its distance to the bound."""
-    return _finished(version_of(setup), setup.corpus, setup.settings)
-
-
-def finished_scores(setup: Setup) -> pl.DataFrame:
-    """One score a model of :func:`finished`, task and metric, and what probes say of it about preferences."""
-    return _finished_scores(versions_of(setup), setup.corpus, setup.settings)
-
-
-def families() -> list[str]:
-    """Every family of the tables, by name: what gives each its colour."""
-    return estimates()["family"].unique().sort().to_list()
-
-
+@cached_by(tables_version, entries=4)
 def origins() -> dict[str, str]:
     """Post-trained model → the model it was made from; see :func:`softh.analysis.finished_models.origins`."""
-    return _origins(_now())
+    return finished_models.origins(estimates().unique("model", maintain_order=True))
 
 
-def version_of(setup: Setup) -> str:
-    """A key that changes whenever an estimate of a setup does. Jobs store one every minute, mostly of another setup."""
-    return _digest(estimates().filter(pl.col("settings") == setup.settings))
+def problems() -> list[str]:
+    """One sentence for each run file that is left out."""
+    return read.problems(settings.data())
 
 
-def versions_of(setup: Setup) -> tuple[str, ...]:
-    """A key that changes whenever a score, an estimate of a setup or what probes say does."""
-    return read.version(paths.data(), runs=False), version_of(setup), _digest(preference())
+@cached_by(tables_version, entries=4)
+def setups() -> list[Setup]:
+    """Every setup that has estimates, those of most estimates first."""
+    counted = (
+        estimates()
+        .group_by("corpus", "settings")
+        .agg(pl.len(), pl.col("documents").max(), pl.col("context").first())
+        .sort(["len", "corpus", "settings"], descending=[True, False, False])
+    )
+    every = [
+        Setup(
+            row["corpus"],
+            _label(row["settings"], row["context"]),
+            row["settings"],
+            tuple(json.loads(row["settings"]).get("orders", ())),
+        )
+        for row in counted.to_dicts()
+    ]
+    return [_distinct(setup, every) for setup in every]
+
+
+def comparable(setup: Setup) -> pl.DataFrame:
+    """The newest estimate of every checkpoint in one setup."""
+    return newest(estimates().filter(pl.col("settings") == setup.settings))
 
 
 def newest(rows: pl.DataFrame) -> pl.DataFrame:
@@ -153,109 +127,67 @@ def newest(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(pl.col("estimate_id").is_in(last.to_list()))
 
 
-def _now() -> str:
-    return read.version(paths.data())
-
-
-@st.cache_data(show_spinner=False, max_entries=4)
-def _estimates(version: str) -> pl.DataFrame:
-    return read.estimates(paths.data())
-
-
-@st.cache_data(show_spinner=False, max_entries=4)
-def _setups(version: str) -> list[Setup]:
-    counted = (
-        _estimates(version)
-        .group_by("corpus", "settings")
-        .agg(pl.len(), pl.col("documents").max(), pl.col("context").first())
-        .sort(["len", "corpus", "settings"], descending=[True, False, False])
-    )
-    found = [
-        Setup(row["corpus"], _label(row["settings"], row["context"]), row["settings"], _orders(row["settings"]))
-        for row in counted.to_dicts()
-    ]
-    return [_told_apart(setup, found) for setup in found]
-
-
-def _digest(rows: pl.DataFrame) -> str:
-    """What tells these rows from others, and from the same of another folder."""
-    return sha256(str(paths.data().absolute()).encode() + rows.hash_rows().to_numpy().tobytes()).hexdigest()[:16]
-
-
-@st.cache_data(show_spinner=False, max_entries=4)
-def _probes(version: str) -> pl.DataFrame:
-    return read.probes(paths.data())
-
-
-@st.cache_data(show_spinner=False, max_entries=16)
-def _preferences(version: str, estimate_ids: tuple[str, ...]) -> pl.DataFrame:
-    return read.preferences(paths.data(), estimate_ids)
-
-
-@st.cache_data(show_spinner=False, max_entries=4)
-def _preference(version: str) -> pl.DataFrame:
-    found = _probes(version)
-    shared = found.group_by("settings").agg(pl.col("model").n_unique(), pl.col("created_at").max())
-    usual = shared.sort("model", "created_at", descending=True)["settings"].head(1)
-    last = found.filter(pl.col("settings").is_in(usual.to_list())).sort("created_at").unique("model", keep="last")
-    rows = read.preferences(paths.data(), last["estimate_id"].to_list())
-    rows = rows.filter(variable="preference", quantity="information").filter(pl.col("layer").is_null())
-    null = rows.filter(correction="null").select("estimate_id", null="value")
-    whole = last.select("estimate_id", "model", data="corpus", pairs=pl.col("documents") // 2)
-    value = rows.filter(correction="corrected").with_columns(se=standard_errors.combined_columns(rows))
-    return (
-        whole.join(
-            value.select("estimate_id", "value", "se_draws", "se_documents", "se", "positions"), on="estimate_id"
-        )
-        .join(null, on="estimate_id")
-        .sort("model")
-    )
-
-
-@st.cache_data(show_spinner=False, max_entries=16)
-def _trajectory(version: str, corpus: str, settings: str, models: tuple[str, ...], layer: int | None) -> pl.DataFrame:
+@cached_by(setup_version)
+def trajectory(setup: Setup, models: tuple[str, ...], layer: int | None = None) -> pl.DataFrame:
+    """One layer (None: their mean) of the newest estimate of every checkpoint, one row an order and correction."""
     # The value of every draw is for statistics; no figure here needs it.
-    rows = read.trajectory(paths.data(), models, corpus, draws=False, layer=layer)
-    return newest(rows.filter(pl.col("settings") == settings))
+    rows = read.trajectory(settings.data(), models, setup.corpus, draws=False, layer=layer)
+    return newest(rows.filter(pl.col("settings") == setup.settings))
 
 
-@st.cache_data(show_spinner=False, max_entries=16)
-def _draws(
-    version: str,
-    corpus: str,
-    settings: str,
-    models: tuple[str, ...],
-    order: int,
-    correction: str,
-    layer: int | None,
-) -> pl.DataFrame:
-    rows = read.trajectory(paths.data(), models, corpus, order, correction, layer=layer)
-    return newest(rows.filter(pl.col("settings") == settings))
+@cached_by(setup_version)
+def draws(setup: Setup, models: tuple[str, ...], order: int, correction: str, layer: int | None = None) -> pl.DataFrame:
+    """The rows of one order and correction of :func:`trajectory`, with the value of every draw."""
+    rows = read.trajectory(settings.data(), models, setup.corpus, order, correction, layer=layer)
+    return newest(rows.filter(pl.col("settings") == setup.settings))
 
 
-@st.cache_data(show_spinner=False, max_entries=4)
-def _benchmarks(version: str) -> pl.DataFrame:
-    return read.benchmarks(paths.data())
+@cached_by(setup_version)
+def further(setup: Setup, models: tuple[str, ...], columns: tuple[str, ...], layer: int | None = None) -> pl.DataFrame:
+    """Quantities that are not on the plane, of the estimates of :func:`trajectory`; see :func:`read.further`."""
+    ids = comparable(setup).filter(pl.col("model").is_in(models))["estimate_id"].to_list()
+    return read.further(settings.data(), columns, ids, layer).drop("layer")
 
 
-@st.cache_data(show_spinner=False, max_entries=16)
-def _layers(version: str, estimate_id: str) -> pl.DataFrame:
-    rows = read.layers(paths.data(), estimate_id).drop("positions")
+@cached_by(lambda estimate_id, *_: _digest(estimates().filter(pl.col("estimate_id") == estimate_id)))
+def layers(estimate_id: str, columns: tuple[str, ...] = ()) -> pl.DataFrame:
+    """Every layer of one estimate, one row an order and correction, with the columns of the estimate.
+
+    columns: quantities that are not on the plane.
+    """
+    rows = read.layers(settings.data(), estimate_id).drop("positions")
+    if columns:
+        more = read.further(settings.data(), columns, [estimate_id], layers=True)
+        rows = rows.join(more, on=["estimate_id", "layer", "ngram", "correction"], how="left", maintain_order="left")
     return rows.join(estimates(), on="estimate_id")
 
 
-@st.cache_data(show_spinner=False, max_entries=16)
-def _finished(version: str, corpus: str, settings: str) -> pl.DataFrame:
-    mine = newest(estimates().filter(pl.col("settings") == settings))
-    ids = finished_models.last(mine)["estimate_id"].to_list()
-    rows = finished_models.with_distance(read.trajectory(paths.data(), corpus=corpus, estimates=ids))
+@cached_by(setup_version)
+def finished(setup: Setup) -> pl.DataFrame:
+    """The last checkpoint of every model, one row an order and correction, with every quantity."""
+    ids = finished_models.last(comparable(setup))["estimate_id"].to_list()
+    rows = finished_models.with_distance(read.trajectory(settings.data(), corpus=setup.corpus, estimates=ids))
+    more = read.further(settings.data(), [each.column for each in FURTHER], ids).drop("layer")
+    rows = rows.join(more, on=["estimate_id", "ngram", "correction"], how="left", maintain_order="left")
     return rows.drop(f"{each.column}_draws" for each in PLANE)
 
 
-@st.cache_data(show_spinner=False, max_entries=16)
-def _finished_scores(versions: tuple[str, ...], corpus: str, settings: str) -> pl.DataFrame:
-    rows = _finished(versions[1], corpus, settings).unique("model", maintain_order=True)
-    probed = preference().select(
+@cached_by(scores_version, entries=4)
+def benchmarks() -> pl.DataFrame:
+    """Every benchmark score; see :func:`softh.store.read.benchmarks`."""
+    return read.benchmarks(settings.data())
+
+
+def scores() -> pl.DataFrame:
+    """Every benchmark score of a checkpoint."""
+    return benchmarks().filter(pl.col("revision").is_not_null())
+
+
+@cached_by(comparison_version)
+def finished_scores(setup: Setup) -> pl.DataFrame:
+    """One score a model of :func:`finished`, task and metric, and what probes say of it about preferences."""
+    rows = finished(setup).unique("model", maintain_order=True)
+    of_probes = preference().select(
         "model",
         task=pl.lit(axis_options.PREFERENCE),
         metric=pl.lit(axis_options.PREFERENCE),
@@ -263,29 +195,59 @@ def _finished_scores(versions: tuple[str, ...], corpus: str, settings: str) -> p
         stderr="se",
         source=pl.format("probe of {} pairs, {}", "pairs", "data"),
     )
-    found = axis_options.finished_scores(benchmarks(), rows)
-    return pl.concat([found, probed.select(found.columns)], how="vertical_relaxed")
+    of_benchmarks = axis_options.finished_scores(benchmarks(), rows)
+    return pl.concat([of_benchmarks, of_probes.select(of_benchmarks.columns)], how="vertical_relaxed")
 
 
-@st.cache_data(show_spinner=False, max_entries=4)
-def _origins(version: str) -> dict[str, str]:
-    return finished_models.origins(_estimates(version).unique("model", maintain_order=True))
+@cached_by(tables_version, entries=4)
+def probes() -> pl.DataFrame:
+    """One row a preference probe; see :func:`softh.store.read.probes`."""
+    return read.probes(settings.data())
 
 
-def _label(settings: str, context: int) -> str:
-    spec = json.loads(settings)
+@cached_by(lambda ids: _digest(probes().filter(pl.col("estimate_id").is_in(ids))))
+def preferences(estimate_ids: tuple[str, ...]) -> pl.DataFrame:
+    """Every number of some probes; see :func:`softh.store.read.preferences`."""
+    return read.preferences(settings.data(), estimate_ids)
+
+
+@cached_by(tables_version, entries=4)
+def preference() -> pl.DataFrame:
+    """What models say about preferences: one row a model, its newest probe on the pairs that most models share.
+
+    Columns: model, estimate_id, data (name of the pairs), pairs (how many), positions (tokens of answers), value
+    (information in log n over all tokens of the answers, mean over layers, less the null), se_draws, se_documents, se
+    (both together) and null. No rows where nothing was probed.
+    """
+    every = probes()
+    shared = every.group_by("settings").agg(pl.col("model").n_unique(), pl.col("created_at").max())
+    usual = shared.sort("model", "created_at", descending=True)["settings"].head(1)
+    last = every.filter(pl.col("settings").is_in(usual.to_list())).sort("created_at").unique("model", keep="last")
+    rows = read.preferences(settings.data(), last["estimate_id"].to_list())
+    rows = rows.filter(variable="preference", quantity="information").filter(pl.col("layer").is_null())
+    null = rows.filter(correction="null").select("estimate_id", null="value")
+    about = last.select("estimate_id", "model", data="corpus", pairs=pl.col("documents") // 2)
+    value = rows.filter(correction="corrected").select(
+        "estimate_id", "value", "se_draws", "se_documents", "positions", se=standard_errors.combined_columns(rows)
+    )
+    return about.join(value, on="estimate_id").join(null, on="estimate_id").sort("model")
+
+
+def _digest(rows: pl.DataFrame) -> str:
+    """What tells these rows from others, and from the same of another folder."""
+    return sha256(str(settings.data().absolute()).encode() + rows.hash_rows().to_numpy().tobytes()).hexdigest()[:16]
+
+
+def _label(setting: str, context: int) -> str:
+    spec = json.loads(setting)
     parts = [f"{spec.get('documents', '?')} documents × {context} tokens"]
     apart = {"corpus", "documents", "context"}  # the text is chosen apart, and its size is named first
     parts += [f"{name} {value}" for name, value in EstimateSpec.unusual(spec).items() if name not in apart]
     return ", ".join(parts)
 
 
-def _orders(settings: str) -> tuple[int, ...]:
-    return tuple(json.loads(settings).get("orders", ()))
-
-
-def _told_apart(setup: Setup, others: list[Setup]) -> Setup:
-    """Two samples of one corpus look alike; the digest of the documents tells them apart."""
+def _distinct(setup: Setup, others: Sequence[Setup]) -> Setup:
+    """Two samples of one corpus have the same label; the digest of the documents tells them apart."""
     twins = [other for other in others if (other.corpus, other.label) == (setup.corpus, setup.label)]
     if len(twins) == 1:
         return setup

@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dashboard.data.phases import Found
+from dashboard.data.phases import RunPhases
 from dashboard.data.rows import Row
 from dashboard.figures.template import Look, add_to_layout
 from dashboard.format import checkpoint_name
@@ -29,7 +29,7 @@ class Mark:
         return replace(self, place=place(self.place), low=place(self.low), high=place(self.high))
 
 
-def phase_marks(found: Sequence[Found], clock: str) -> list[Mark]:
+def phase_marks(found: Sequence[RunPhases], clock: str) -> list[Mark]:
     """What the figures draw of them; places are on the clock of the curves, tokens or steps."""
     return [
         Mark(

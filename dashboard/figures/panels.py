@@ -34,6 +34,7 @@ class Series:
     ids: Sequence[str]
     cards: Sequence[str]
     dotted: bool = False
+    legend: bool = True
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def panels(
     )
     heading = _HEADING * HEIGHT / tall
     height = 1 / len(series) - heading
-    names, traces = [], []
+    names, traces, listed = [], [], set[str]()
     for number, (quantity, lines) in enumerate(series.items(), start=1):
         top = 1 - heading - (number - 1) / len(series)
         name = f"yaxis{number if number > 1 else ''}"
@@ -71,7 +72,11 @@ def panels(
         above = {"xref": "paper", "yref": "paper", "x": 0, "y": top, "xanchor": "left", "yanchor": "bottom"}
         names.append({"text": text, "showarrow": False, "font": {"size": 12.5}, **above})
         for line in lines:
-            traces += _traces(line, f"y{number}", legend=number == 1 and not line.dotted, look=look)
+            legend = line.legend and not line.dotted and line.name not in listed
+            drawn = _traces(line, f"y{number}", legend=legend, look=look)
+            traces += drawn
+            if legend and drawn:
+                listed.add(line.name)
     if any(line.dotted for lines in series.values() for line in lines):
         null = {"color": look.muted, "width": 1.4, "dash": "dot"}
         traces.append(go.Scatter(x=[None], y=[None], mode="lines", line=null, name="null", hoverinfo="skip"))
@@ -148,7 +153,15 @@ def lines(rows: pl.DataFrame, view: View, quantity: str, by: str) -> Iterator[tu
 
 
 def series(
-    name: str, x: Sequence[float], rows: Sequence[Row], quantity: str, *, colour: str, symbol: str, dotted: bool
+    name: str,
+    x: Sequence[float],
+    rows: Sequence[Row],
+    quantity: str,
+    *,
+    colour: str,
+    symbol: str,
+    dotted: bool,
+    legend: bool = True,
 ) -> Series:
     """One quantity of some rows as a line of a panel."""
     return Series(
@@ -161,4 +174,5 @@ def series(
         ids=[row["estimate_id"] for row in rows],
         cards=[card(row, title(row)) for row in rows],
         dotted=dotted,
+        legend=legend,
     )

@@ -90,11 +90,13 @@ def depth_plane(layers: pl.DataFrame, view: View) -> go.Figure:
     return described(figure, f"Path through {rows[0]['model']}, {view.words}: {ends}.")
 
 
-def depth_profiles(layers: pl.DataFrame, view: View) -> go.Figure:
-    """The four quantities against depth, one line an order; the null dotted beside raw values."""
+def depth_profiles(
+    layers: pl.DataFrame, view: View, columns: Sequence[str] = tuple(each.column for each in PLANE)
+) -> go.Figure:
+    """Quantities against depth, one line an order; the null dotted beside raw values."""
     of = look(view.dark)
     drawn: dict[str, list[Series]] = {}
-    for quantity in (each.column for each in PLANE):
+    for quantity in columns:
         drawn[quantity] = []
         for (correction, order), rows in lines(layers, view, quantity, "ngram"):
             if not has_labels(quantity) and drawn[quantity]:
@@ -110,9 +112,12 @@ def depth_profiles(layers: pl.DataFrame, view: View) -> go.Figure:
                 colour=colour,
                 symbol=SYMBOLS[order - 1],
                 dotted=dotted,
+                legend=has_labels(quantity),
             )
             drawn[quantity].append(line)
-    what = f"Complexity, expressivity, optimality and entropy by layer of {layers['model'][0]}"
+    *names, last = [BY_COLUMN[column].name for column in columns]
+    listed = f"{', '.join(names)} and {last}" if names else last
+    what = f"{listed.capitalize()} by layer of {layers['model'][0]}"
     alt = f"{what}, {CORRECTION_NAMES[view.correction]}, one line an n-gram order; bands are one standard error."
     return described(panels(drawn, Axis(_DEPTH), of), alt)
 

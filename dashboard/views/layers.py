@@ -10,20 +10,22 @@ from dashboard.data.neighbours import Landing, Parameters
 from dashboard.figures import runs
 from dashboard.format import checkpoint_name, corpus_note, count
 from dashboard.view import View
+from softh.quantities import BY_COLUMN, FURTHER, PLANE
 
 
 def view() -> View:
-    """The path of one checkpoint through its layers, and the four quantities by depth."""
+    """The path of one checkpoint through its layers, and the chosen quantities by depth."""
     chosen = controls.shared()
     row = _checkpoint(queries.comparable(chosen.setup))
-    layers = queries.layers(row["estimate_id"])
+    columns = _columns()
+    layers = queries.layers(row["estimate_id"], tuple(name for name in columns if not BY_COLUMN[name].on_plane))
     shown = chosen.view.of(layers)
     return View(
         title=f"{row['model']}, {checkpoint_name(row)}",
         figures=axis_ranges.within(
             {
                 "plane": runs.depth_plane(layers, chosen.view),
-                "profiles": runs.depth_profiles(layers, chosen.view),
+                "profiles": runs.depth_profiles(layers, chosen.view, columns),
             }
         ),
         rows=tables.layers(shown),
@@ -36,6 +38,17 @@ def view() -> View:
 def link_to(landing: Landing) -> Parameters:
     """The link that shows the layers of an estimate."""
     return {**landing.setup, "model": landing.model, "revision": landing.revision}
+
+
+def _columns() -> list[str]:
+    """The quantities that are drawn by depth."""
+    options = {each.symbol: each.column for each in (*PLANE, *FURTHER)}
+    usual = [each.symbol for each in PLANE]
+    where = controls.group("Profiles")
+    return [
+        options[name]
+        for name in controls.several("Panels", list(options), "profiles", default=usual, where=where) or usual
+    ]
 
 
 def _checkpoint(estimates: pl.DataFrame) -> dict[str, Any]:

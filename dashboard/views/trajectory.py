@@ -6,10 +6,10 @@ from typing import cast
 import polars as pl
 
 from dashboard.controls import axis_ranges, controls, point_selection
-from dashboard.data import phases as boundaries
 from dashboard.data import queries, tables
-from dashboard.data.histories import Runs, gathered, tasks
+from dashboard.data.histories import Runs, load_runs, tasks
 from dashboard.data.neighbours import Landing, Parameters
+from dashboard.data.phases import run_phases
 from dashboard.data.queries import Selection
 from dashboard.data.rows import Against, clock, title
 from dashboard.figures import runs as figures
@@ -26,7 +26,6 @@ MOST_MODELS = 4
 _MEAN = "mean over layers"
 _NOTHING = "nothing"
 _PANELS = {each.symbol: each.column for each in PLANE}
-_FURTHER = {each.symbol: each.column for each in FURTHER}
 
 
 @dataclass(frozen=True)
@@ -43,22 +42,23 @@ def view() -> View:
     """Paths of the chosen models, and the chosen quantities along their training."""
     chosen = controls.shared()
     runs = _runs(queries.comparable(chosen.setup))
-    plain = gathered(chosen, runs, (), draws=False)
+    plain = load_runs(chosen, runs)
     shown = chosen.view.of(plain)
     if shown.is_empty():
         raise Empty("None of these models has this layer: choose another layer or other models in the sidebar.")
-    curves = _curves(shown, runs)
+    curves = _curves(chosen, shown, runs)
     spread, phases, play = _plane(trained=clock(shown) is not None)
     # Shuffled labels have no phases: extremes of the null along training are none of learning.
     null, found = chosen.view.correction == "null", ()
     if phases and not null:
-        found = boundaries.of(chosen.setup, runs.models, chosen.view, runs.layer, joined=runs.joined)
+        found = run_phases(
+            chosen.setup, runs.models, chosen.view.order, chosen.view.correction, runs.layer, joined=runs.joined
+        )
     ids = point_selection.chosen({row["estimate_id"]: title(row) for row in shown.to_dicts()})
     marks, names = phase_marks(found, curves.along.column), runs.names()
     plane = figures.trajectory_plane(plain, chosen.view, names, spread=spread, marks=marks, selected=ids, play=play)
-    rows = gathered(
-        chosen, runs, [name for name in curves.quantities if name not in plain.columns], draws=bool(curves.minus)
-    )
+    further = [name for name in curves.quantities if name not in plain.columns]
+    rows = load_runs(chosen, runs, further, draws=bool(curves.minus))
     beside = trajectory_curves(
         rows,
         chosen.view,
@@ -89,7 +89,7 @@ def link_to(landing: Landing) -> Parameters:
 
 def _runs(estimates: pl.DataFrame) -> Runs:
     available = estimates["model"].unique().sort().to_list()
-    models = tuple(sorted(controls.several("Models", available, "models", default=telling(estimates))))
+    models = tuple(sorted(controls.several("Models", available, "models", default=default_models(estimates))))
     if not models:
         raise Empty("No model is chosen: choose one in the sidebar.")
     joined = False
@@ -110,10 +110,13 @@ def _plane(*, trained: bool) -> tuple[Spread, bool, bool]:
     return cast(Spread, spread), phases, controls.toggle("Play", "play", help=_PLAY_HELP, where=where)
 
 
-def _curves(shown: pl.DataFrame, runs: Runs) -> Curves:
+def _curves(chosen: Selection, shown: pl.DataFrame, runs: Runs) -> Curves:
     """What the curves show; without several checkpoints of a model there is nothing to choose but what to draw."""
     where, ordered = controls.group("Curves"), clock(shown)
-    offered = _PANELS | _FURTHER
+    order, orders = chosen.view.order, chosen.setup.orders
+    offered = _PANELS | {
+        each.symbol: each.column for each in FURTHER if order == max(orders) or not each.highest_order_only
+    }
     if shown["bits_per_byte"].count():
         offered[BY_COLUMN["bits_per_byte"].name] = "bits_per_byte"
     offered |= {task: task for task in tasks(runs.models)}
@@ -133,7 +136,7 @@ def _curves(shown: pl.DataFrame, runs: Runs) -> Curves:
     return Curves(quantities, Along(cast(Against, along), linear), minus)
 
 
-def telling(estimates: pl.DataFrame) -> list[str]:
+def default_models(estimates: pl.DataFrame) -> list[str]:
     """A few models that tell most: the runs of the largest and of the smallest, or finished ones where no run is."""
     each = estimates.group_by("model").agg(pl.col("revision").n_unique(), pl.col("parameters").max())
     each = each.sort("parameters", "model")

@@ -1,0 +1,102 @@
+"""The table of quantities: it says what is measured and stored, and pages read from it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dashboard.data.caching import cached_by
+from dashboard.views import registry
+from softh.estimator.labels import VARIABLES
+from softh.estimator.measures import Entropies, Key, measure
+from softh.quantities import BY_COLUMN, FURTHER, PLANE, QUANTITIES
+from softh.store import plane, read, write
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Callable) -> Path:
+    monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
+    for step in (1, 10):
+        write.save(record("Run", f"step{step}", step=step, tokens=1000 * step), tmp_path)
+    return tmp_path
+
+
+def test_every_stored_quantity_is_measured() -> None:
+    keys = [Key(variable, order, shuffled) for variable in VARIABLES for order in (1, 2) for shuffled in (False, True)]
+    entropies = Entropies(
+        entropy=np.full((2, 3, 2), 3.0),
+        conditional={key: np.full((2, 3, 2), 2.9 if key.shuffled else 2.0) for key in keys},
+        labels=dict.fromkeys(keys, 10),
+        bins=100,
+        positions=1000,
+    )
+    measured = {(row.quantity, row.variable) for row in measure(entropies)}
+    assert {(each.quantity, each.variable) for each in QUANTITIES if each.quantity and each.per_layer} <= measured
+
+
+@pytest.mark.parametrize("attribute", ["column", "name", "symbol", "title"])
+def test_no_two_quantities_share_what_tells_them_apart(attribute: str) -> None:
+    values = [getattr(each, attribute) for each in QUANTITIES]
+    assert len(set(values)) == len(values)
+
+
+def test_the_plane_has_the_columns_of_its_quantities(data: Path) -> None:
+    estimate_id = read.estimates(data)["estimate_id"][0]
+    rows = read.layers(data, estimate_id)
+    assert set(rows.columns) == set(plane.COLUMNS)
+    stored = read.measures(data, estimate_id).filter(layer=2, ngram=3, correction="corrected").to_dicts()
+    values = {(row["quantity"], row["variable"]): row["value"] for row in stored}
+    [row] = rows.filter(layer=2, ngram=3, correction="corrected").to_dicts()
+    for each in PLANE:
+        if each.has_labels:
+            assert row[each.column] == values[each.quantity, each.variable]
+
+
+@pytest.mark.parametrize("layers", [False, True])
+def test_further_quantities_are_read_as_they_are_stored(data: Path, layers: bool) -> None:
+    estimate_id = read.estimates(data)["estimate_id"][0]
+    rows = read.further(data, [each.column for each in FURTHER], [estimate_id], layers=layers)
+    stored = {
+        (m["layer"], m["quantity"], m["variable"], m["ngram"], m["correction"]): m
+        for m in read.measures(data, estimate_id).to_dicts()
+    }
+    assert rows.height > 0
+    assert rows["layer"].is_null().all() != layers
+    for row in rows.to_dicts():
+        for each in FURTHER:
+            measure = stored.get((row["layer"], each.quantity, each.variable, row["ngram"], row["correction"]), {})
+            assert row[each.column] == measure.get("value")
+            assert row[f"{each.column}_se_draws"] == measure.get("se_draws")
+
+
+@pytest.mark.parametrize("column", [each.column for each in (*PLANE, *FURTHER)])
+def test_every_quantity_can_be_drawn_along_depth_and_training(column: str, data: Path) -> None:
+    each = BY_COLUMN[column]
+    order = "4" if each.highest_order_only else "1"
+    for page, key, figure in (("layers", "profiles", "profiles"), ("trajectory", "panels", "curves")):
+        view, notes = registry.build(page, {key: [each.symbol], "order": [order]})
+        assert notes == []
+        assert any(each.name in (note.text or "") for note in view.figures[figure].layout.annotations)
+        assert any(trace.y is not None and None not in trace.y for trace in view.figures[figure].data)
+
+
+def test_cached_queries_run_again_when_their_version_changes_and_share_nothing() -> None:
+    runs, version = [], [0]
+
+    @cached_by(lambda *_: version[0])
+    def double(number: int, *, plus: int = 0) -> int:
+        runs.append("double")
+        return 2 * number + plus
+
+    @cached_by(lambda *_: version[0])
+    def triple(number: int) -> int:
+        runs.append("triple")
+        return 3 * number
+
+    for _ in range(2):
+        assert [double(2), double(2, plus=1), triple(2)] == [4, 5, 6]
+    assert runs == ["double", "double", "triple"]
+    version[0] = 1
+    assert double(2) == 4
+    assert runs[3:] == ["double"]

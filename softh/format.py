@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 
-def size(count: float) -> str:
+def format_size(count: float) -> str:
     """Bytes in decimal units.
 
     Example:
-        >>> size(1_230_000_000), size(4_560_000), size(700)
+        >>> format_size(1_230_000_000), format_size(4_560_000), format_size(700)
         ('1.2 GB', '4.6 MB', '0.7 kB')
     """
     for unit, name in ((1e9, "GB"), (1e6, "MB")):

@@ -42,6 +42,27 @@ def test_a_package_of_another_version_is_named(tmp_path: Path, monkeypatch: obje
     assert "polars 0.0 instead of" in next(f.state for f in doctor.examine(tmp_path) if f.what == "packages")
 
 
+def test_an_installed_softh_names_what_it_lacks_and_its_extras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.settings, "checkout", lambda: None)
+    needs = ["polars<3,>=2", "uvloop>=0.21; sys_platform != 'win32' and extra == 'app'", "gguf>=0.17; extra == 'gguf'"]
+    monkeypatch.setattr(doctor, "requires", lambda _: needs)
+    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "gguf" else "1")
+    states = {finding.what: finding for finding in doctor.examine(tmp_path)}
+    assert (states["packages"].state, states["packages"].remedy) == ("all that softh needs; extras: app", "")
+    monkeypatch.setattr(doctor, "_version", lambda _: None)
+    states = {finding.what: finding for finding in doctor.examine(tmp_path)}
+    assert states["packages"].state == "without polars"
+    assert "pip install" in states["packages"].remedy
+
+
+def test_a_setting_with_a_wrong_value_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "setting" not in remedies(tmp_path)
+    monkeypatch.setenv("SOFTH_CACHE_GB", "much")
+    assert [f.state for f in doctor.examine(tmp_path) if f.what == "setting"] == [
+        "SOFTH_CACHE_GB was 'much'; expected a number above zero: set it to 16, say."
+    ]
+
+
 def test_a_damaged_block_is_found_also_where_no_list_of_estimates_looks(tmp_path: Path) -> None:
     write.save(record(), tmp_path)
     write.pack(tmp_path)
@@ -74,7 +95,7 @@ def test_a_share_that_answers_one_that_is_away_and_what_it_lacks(
     write.save(record("00aa"), tmp_path / "data")
     (tmp_path / "lab").mkdir()
     monkeypatch.setenv("SOFTH_RUNS", str(tmp_path / "lab"))
-    assert remedies(tmp_path / "data")["share"] == "say `python -m softh pack` when it answers."
+    assert remedies(tmp_path / "data")["share"] == "run `python -m softh pack` when it answers."
     write.pack(tmp_path / "data")
     assert [f.state for f in doctor.examine(tmp_path / "data") if f.what == "share"] == ["answers, 1 runs"]
     (tmp_path / "lab").rename(tmp_path / "elsewhere")

@@ -32,20 +32,22 @@ TABLE: dict[str, set[str]] = {
     "softh.quantities": set(),
     "softh.spec": {"softh.errors"},
     "softh.access": {"softh.errors", "softh.settings"},
-    "softh.scores": {"softh.errors", *CORE},
-    "softh.analysis": {"softh.errors", "softh.quantities", *CORE},
+    "softh.scores": {"softh.errors", "softh.format", *CORE},
+    "softh.analysis": {"softh.errors", "softh.format", "softh.quantities", *CORE},
     "softh.text": {"softh.errors", *CORE},
-    "softh.checkpoints": {"softh.errors", "softh.settings", *CORE},
+    "softh.checkpoints": {"softh.errors", "softh.format", "softh.settings", *CORE},
     "softh.store": {
         "duckdb", "polars", "pyarrow", "fsspec", "softh.access", "softh.errors", "softh.quantities", "softh.settings",
     },
-    "softh.uploads": {"softh.access", "softh.checkpoints", "softh.errors", "softh.settings", *CORE},
-    "softh.cost": {"softh.checkpoints", "softh.settings", "softh.spec", "psutil", *CORE},
+    "softh.uploads": {"softh.access", "softh.checkpoints", "softh.errors", "softh.format", "softh.settings", *CORE},
+    "softh.cost": {"softh.checkpoints", "softh.format", "softh.settings", "softh.spec", "psutil", *CORE},
     "softh.models": {
-        "softh.checkpoints", "softh.cost", "softh.errors", "softh.settings", "softh.spec", "softh.text", *CORE,
+        "softh.checkpoints", "softh.cost", "softh.errors", "softh.format", "softh.settings", "softh.spec", "softh.text",
+        *CORE,
     },
     "softh.estimator": {
-        "softh.checkpoints", "softh.errors", "softh.models", "softh.quantities", "softh.spec", "softh.text", *CORE,
+        "softh.checkpoints", "softh.errors", "softh.format", "softh.models", "softh.quantities", "softh.spec",
+        "softh.text", *CORE,
     },
     "softh.preference": {
         "softh.checkpoints", "softh.errors", "softh.estimator", "softh.models", "softh.spec", "softh.text", *CORE,
@@ -56,11 +58,12 @@ TABLE: dict[str, set[str]] = {
         "softh.text", *CORE,
     },
     "softh.sweeps": {
-        "softh.checkpoints", "softh.cost", "softh.errors", "softh.estimator", "softh.models", "softh.progress",
-        "softh.settings", "softh.spec", "softh.store", "softh.text", "ray", "submitit", "typer", *CORE,
+        "softh.checkpoints", "softh.cost", "softh.errors", "softh.format", "softh.estimator", "softh.models",
+        "softh.progress", "softh.settings", "softh.spec", "softh.store", "softh.text", "ray", "submitit", "typer",
+        *CORE,
     },
     "softh.jobs": {
-        "softh.access", "softh.checkpoints", "softh.errors", "softh.estimator", "softh.models",
+        "softh.access", "softh.checkpoints", "softh.errors", "softh.format", "softh.estimator", "softh.models",
         "softh.preference", "softh.progress", "softh.settings", "softh.spec", "softh.store", "softh.sweeps",
         "softh.text", "softh.uploads", "huey", "psutil",
     },
@@ -73,14 +76,16 @@ TABLE: dict[str, set[str]] = {
         "dashboard.format", "softh.analysis", "softh.quantities", "softh.settings", "softh.spec", "softh.store", *PAGES,
     },
     "dashboard.figures": {
-        "dashboard.data", "dashboard.format", "softh.analysis", "softh.quantities", "softh.settings", *PAGES,
+        "dashboard.data", "dashboard.format", "softh.analysis", "softh.format", "softh.quantities", "softh.settings",
+        *PAGES,
     },
     "dashboard.export": {
         "dashboard.figures", "dashboard.server", "softh.errors", "choreographer", "fontTools", "pptx", "plotly",
         "polars",
     },
     "dashboard.controls": {
-        "dashboard.data", "dashboard.export", "dashboard.server", "dashboard.view", "softh.quantities", *PAGES,
+        "dashboard.data", "dashboard.export", "dashboard.server", "dashboard.view", "softh.format", "softh.quantities",
+        *PAGES,
     },
     "dashboard.views": {
         "dashboard.controls", "dashboard.data", "dashboard.figures", "dashboard.format", "dashboard.view",
@@ -101,8 +106,9 @@ TABLE: dict[str, set[str]] = {
     },
     "dashboard.workspace": {
         "dashboard.controls", "dashboard.data", "dashboard.format", "dashboard.page", "dashboard.server",
-        "dashboard.views", "softh.access", "softh.checkpoints", "softh.cost", "softh.errors", "softh.jobs",
-        "softh.preference", "softh.scores", "softh.settings", "softh.spec", "softh.store", "softh.uploads", *PAGES,
+        "dashboard.views", "softh.access", "softh.checkpoints", "softh.cost", "softh.errors", "softh.format",
+        "softh.jobs", "softh.preference", "softh.scores", "softh.settings", "softh.spec", "softh.store",
+        "softh.uploads", *PAGES,
     },
     "dashboard.__init__": set(),
     "pages": {"dashboard", "streamlit"},

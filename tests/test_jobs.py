@@ -17,8 +17,9 @@ import pytest
 
 from softh import jobs
 from softh.errors import InputError
+from softh.format import duration
 from softh.jobs import messages, processes, records, supervisor, worker
-from softh.jobs.format import ago, duration, progress
+from softh.jobs.format import ago, progress
 from softh.spec import EstimateSpec
 
 WORKER = Path(__file__).with_name("jobs_worker.py")

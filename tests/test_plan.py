@@ -31,7 +31,7 @@ def test_the_size_of_the_paper_is_read_once_in_half_precision() -> None:
     assert (plan.layers, plan.draws, plan.half, plan.spilled) == (33, 1, True, False)
     assert "1 forward pass over 5,120,000 tokens" in plan.sentence()
     assert "half precision" in plan.sentence()
-    assert "minutes" in plan.sentence()
+    assert "about 4 min" in plan.sentence()
 
 
 def test_main_memory_takes_what_a_gpu_cannot_when_another_forward_pass_costs_more() -> None:

@@ -99,5 +99,5 @@ def test_weights_that_fit_nowhere_are_refused_with_both_sizes(tmp_path: Path, mo
             loading._load(checkpoint, torch.bfloat16, places)
         said[places] = str(refused.value)
     assert all("64.5 GB in bfloat16" in words and "CUDA" not in words for words in said.values())
-    assert "2 GPUs have 6 GB free of 160; expected room for them: use more GPUs" in said["auto"]
-    assert "1 GPU has 3 GB free of 80" in said[torch.device("cuda:1")]
+    assert "2 GPUs have 6.0 GB free of 160.0 GB; expected room for them: use more GPUs" in said["auto"]
+    assert "1 GPU has 3.0 GB free of 80.0 GB" in said[torch.device("cuda:1")]

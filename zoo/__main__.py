@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from softh.errors import InputError
+from softh.format import duration
 from zoo import plan, recipe, report, speed, tokens
 from zoo.driver import Driver
 from zoo.job import execute
@@ -99,10 +100,10 @@ def _named(place: Place, only: list[str] | None) -> set[str]:
 
 
 def _have_patience(seconds: float, path: Path) -> None:
-    say(f"{path} is expected to take {plan.words(seconds)} on this CPU.")
+    say(f"{path} is expected to take {duration(seconds)} on this CPU.")
     if seconds > PATIENCE:
         raise InputError(
-            f"There is no GPU, and {path} would take about {plan.words(seconds)} on this CPU; "
+            f"There is no GPU, and {path} would take about {duration(seconds)} on this CPU; "
             "expected an hour at most: take zoo/small.toml, or add --anyway."
         )
 

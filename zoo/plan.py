@@ -85,9 +85,3 @@ def table(planned: Sequence[Cost]) -> str:
     tokens = sum(cost.tokens for cost in planned)
     checkpoints = sum(cost.checkpoints for cost in planned)
     return "\n".join([*lines, f"{'together':<{width}} {'':>11} {tokens:>12,} {checkpoints:>11} {total:>8.0f}"])
-
-
-def words(seconds: float) -> str:
-    """A duration for people: '40 seconds', '12 minutes', '37 hours'."""
-    units = ((90, "seconds", 1), (5400, "minutes", 60), (float("inf"), "hours", 3600))
-    return next(f"{seconds / each:.0f} {unit}" for limit, unit, each in units if seconds < limit)

@@ -8,11 +8,12 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.controls import links, session
-from dashboard.controls.links import current, note, requested, shortened
+from dashboard.controls.links import current, note, requested
 from dashboard.data import queries
 from dashboard.data.queries import Selection
 from dashboard.data.rows import View
 from dashboard.view import Empty
+from softh.format import and_more
 from softh.quantities import CORRECTION_NAMES, NGRAMS
 
 T = TypeVar("T", str, bool, float | None, list[str])
@@ -232,7 +233,7 @@ def _many(key: str, options: Sequence[str], default: Sequence[str]) -> list[str]
     empty = wanted == [""] or (not wanted and chosen == [] and not link)
     value = valid if valid or empty else list(default)
     if unknown := [name for name in wanted if name and name not in options]:
-        note(key, unknown, options, shortened(value))
+        note(key, unknown, options, and_more(value))
     if not link:
         st.session_state[key] = value
     return value

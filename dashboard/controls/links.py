@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from dashboard.controls import browser, session
+from softh.format import and_more
 
 
 @dataclass(frozen=True)
@@ -71,15 +72,8 @@ def page_parameters() -> dict[str, Sequence[str]]:
 
 def note(key: str, unknown: Sequence[str], options: Sequence[str], shown: str) -> None:
     """Say what a link asks for in vain: on the page, or in the notes of a view that is built from the link."""
-    sentence = (
-        f"The link asks for {key} {shortened(unknown)}, which is not among {shortened(options)}: showing {shown}."
-    )
+    sentence = f"The link asks for {key} {and_more(unknown)}, which is not among {and_more(options)}: showing {shown}."
     if link := current():
         link.notes.append(sentence)
     else:
         st.info(sentence, icon=":material/link_off:")
-
-
-def shortened(names: Sequence[str]) -> str:
-    """The first six names, and how many more there are."""
-    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")

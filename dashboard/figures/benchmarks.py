@@ -10,6 +10,7 @@ from dashboard.figures.plane import HEIGHT
 from dashboard.figures.template import SYMBOLS, Look, mix, template
 from dashboard.format import coefficient, short_model, signed
 from softh.analysis.correlation import Detail, Effect, Matrix, Study
+from softh.format import and_more
 
 STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 LABELLED = 14
@@ -90,7 +91,7 @@ def matrix(found: Matrix, words: str, look: Look) -> go.Figure:
         f"{found.predictors[i]} with {found.scores[j]} {found.value[i, j]:.2f}"
         for i in range(len(found.predictors)) for j in range(len(found.scores)) if found.q[i, j] < STARS[-1][0]
     ]  # fmt: skip
-    said = "; ".join(called[:8]) + (f" and {len(called) - 8} more" if len(called) > 8 else "")
+    said = and_more(called, 8, "; ")
     what = f"{found.method.capitalize()} of {len(found.predictors)} predictors with {len(found.scores)} scores."
     left = f"After correction: {said}." if called else "None is left after correction."
     return figure.update_layout(meta={"alt": f"{what} {left}", "title": f"Measures against scores, {words}"})

@@ -15,6 +15,7 @@ from dashboard.figures.runs import View
 from dashboard.figures.template import Look, look, mix, template
 from dashboard.format import card, count, plus_minus, standard_error
 from softh.analysis.finished_models import by_stage, stage_name
+from softh.format import and_more
 from softh.quantities import BY_COLUMN
 
 HEIGHT = 620
@@ -238,9 +239,8 @@ def _pixel(row: Row, x: AxisOption, y: AxisOption, ranges: Sequence[tuple[float,
 
 def _alt(models: Models, x: AxisOption, y: AxisOption, view: View) -> str:
     front = models.rows.filter(pl.col("estimate_id").is_in(list(models.front))).sort("x").to_dicts()
-    told = [f"{row['model']} ({row_words(row, 'x', x)}, {row_words(row, 'y', y)})" for row in front[:6]]
-    more = f" and {len(front) - 6} more" if len(front) > 6 else ""
-    frontier = f" On the Pareto frontier: {'; '.join(told)}{more}." if told else ""
+    told = [f"{row['model']} ({row_words(row, 'x', x)}, {row_words(row, 'y', y)})" for row in front]
+    frontier = f" On the Pareto frontier: {and_more(told, separator='; ')}." if told else ""
     return f"{models.rows.height} finished models, {x.key} against {y.key}, {view.words}.{frontier}"
 
 

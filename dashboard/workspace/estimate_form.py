@@ -13,7 +13,7 @@ from softh import jobs
 from softh.checkpoints import hub
 from softh.checkpoints.resolve import is_local
 from softh.cost.preflight import Preflight, preflight
-from softh.jobs.format import duration
+from softh.format import duration, format_size
 from softh.spec import EstimateSpec
 
 
@@ -76,12 +76,12 @@ def _describe(checked: Preflight) -> str:
 
 def _cost_sentence(checked: Preflight, count: int) -> str:
     cost = checked.cost
-    download = f"{_gb(checked.download)} to download" if checked.download else "Nothing to download"
-    gpu = f"{_gb(cost.device_memory)} of GPU memory, " if cost.device_memory else ""
+    download = f"{format_size(checked.download)} to download" if checked.download else "Nothing to download"
+    gpu = f"{format_size(cost.device_memory)} of GPU memory, " if cost.device_memory else ""
     each = f" each, {duration(cost.seconds * count)} for all {count}" if count > 1 else ""
     device = "the CPU" if cost.device == "cpu" else cost.device
     return (
-        f"{download}; about {gpu}{_gb(cost.memory)} of memory and {duration(cost.seconds)} on {device}{each} "
+        f"{download}; about {gpu}{format_size(cost.memory)} of memory and {duration(cost.seconds)} on {device}{each} "
         f"(from {cost.basis})."
     )
 
@@ -97,7 +97,3 @@ def _stored(first: Preflight) -> list[str]:
 @st.cache_data(ttl=60, max_entries=64, show_spinner="Looking at the model …")
 def _preflight(spec: str) -> Preflight:
     return preflight(EstimateSpec.from_json(spec), neighbours.own().to_dicts())
-
-
-def _gb(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

@@ -8,11 +8,11 @@ from typing import Any, NoReturn
 import streamlit as st
 
 from dashboard.controls import controls, session
-from dashboard.controls.links import shortened
 from dashboard.server import streamlit_internals
 from softh.checkpoints import hub, server_folders
 from softh.checkpoints.revisions import log_spaced_revisions, parse_revision
 from softh.errors import InputError
+from softh.format import and_more, format_size
 from softh.spec import EstimateSpec, choices_of, stored_name, types_of
 from softh.uploads import receive, texts
 
@@ -106,7 +106,7 @@ def _trajectory(training: list[str], where: Any) -> tuple[str, ...]:
     counts = [str(count) for count in range(2, most + 1)]
     count = controls.slider("How many, log-spaced", counts, "points", default=str(min(8, most)), where=where)
     revisions = log_spaced_revisions(training, int(count))
-    where.caption(f"{shortened(revisions)}, of {len(training)}; each is a job of its own.")
+    where.caption(f"{and_more(revisions)}, of {len(training)}; each is a job of its own.")
     return tuple(revisions)
 
 
@@ -166,7 +166,7 @@ def _label(accepted: receive.Accepted) -> str:
 
 def _chosen(accepted: receive.Accepted) -> ChosenModel:
     if accepted.left_out:
-        st.caption(f"Left out of its settings, because they load or fetch something: {shortened(accepted.left_out)}.")
+        st.caption(f"Left out of its settings, because they load or fetch something: {and_more(accepted.left_out)}.")
     return ChosenModel(accepted.model, title=accepted.name)
 
 
@@ -200,7 +200,7 @@ def text() -> str | None:
     path = session.UPLOADED_TEXT.get()
     if path is None or not path.exists():
         return None
-    st.caption(f"Chosen: {path.name}, {path.stat().st_size / 1e6:.3g} MB.")
+    st.caption(f"Chosen: {path.name}, {format_size(path.stat().st_size)}.")
     return f"file:{path}"
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from softh import access, settings
+from softh.format import format_size
 from softh.uploads import quota, receive, texts
 
 
@@ -15,13 +16,13 @@ def manage() -> None:
     if not uploads:
         return
     st.subheader("Your uploads")
-    quota_text = f" of {_gb(person.upload_bytes)}" if person.upload_bytes is not None else ""
-    st.caption(f"{len(uploads)} kept, {_gb(sum(upload.size for upload in uploads))}{quota_text}.")
+    quota_text = f" of {format_size(person.upload_bytes)}" if person.upload_bytes is not None else ""
+    st.caption(f"{len(uploads)} kept, {format_size(sum(upload.size for upload in uploads))}{quota_text}.")
     names = {accepted.path: accepted.name for accepted in receive.kept()}
     titles = {}
     for upload in uploads:
         name = names.get(upload.path) or _text_name(upload.path)
-        titles[upload.path] = f"{name}, {_gb(upload.size)} ({upload.path.name[-6:]})"
+        titles[upload.path] = f"{name}, {format_size(upload.size)} ({upload.path.name[-6:]})"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         folder = st.selectbox("Upload", list(titles), format_func=lambda path: titles.get(path, ""))
         if st.button("Delete this upload", icon=":material/delete:"):
@@ -39,7 +40,3 @@ def _delete(folder: Path) -> None:
 def _text_name(folder: Path) -> str:
     """Name of an uploaded text."""
     return next((path.name for path in folder.iterdir() if not path.name.startswith(".")), "empty")
-
-
-def _gb(size: int) -> str:
-    return f"{size / 1e9:.3g} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

@@ -5,12 +5,12 @@ from pathlib import Path
 import polars as pl
 import streamlit as st
 
-from dashboard.controls.links import shortened
 from dashboard.data import queries
 from dashboard.page import frame
 from dashboard.server import auth
 from dashboard.workspace import job_panel, model_form
 from softh import jobs
+from softh.format import and_more
 from softh.preference import pairs
 from softh.preference.pairs import Pairs
 from softh.spec import PreferenceSpec
@@ -71,7 +71,7 @@ def _describe(content: Pairs) -> str:
     """What a file holds, before anything is computed."""
     excluded = ", ".join(f"{reason} ({count:,})" for reason, count in content.set_aside.items())
     sources = [pair.source for pair in content.pairs if pair.source]
-    named = f" Sources: {shortened(sorted(set(sources)))}." if sources else ""
+    named = f" Sources: {and_more(sorted(set(sources)))}." if sources else ""
     prompts = sum(bool(pair.prompt) for pair in content.pairs)
     return (
         f"**{len(content.pairs):,} pairs** of {Path(content.name).name}, {prompts:,} with a prompt; "

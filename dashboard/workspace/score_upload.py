@@ -6,11 +6,11 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard.controls.links import shortened
 from dashboard.data import queries
 from dashboard.server import auth
 from softh import settings
 from softh.errors import InputError
+from softh.format import and_more
 from softh.scores import load
 from softh.store import write
 
@@ -82,7 +82,7 @@ def scores_of_checkpoint(row: Mapping[str, Any], scores: Sequence[Mapping[str, A
     names = sorted({str(score["model"]) for score in scores})
     if len(names) > 1:
         raise InputError(
-            f"The file has scores of {len(names)} models ({shortened(names)}); expected those of one: "
+            f"The file has scores of {len(names)} models ({and_more(names)}); expected those of one: "
             "use `python -m softh scores import` for several."
         )
     if not scores:

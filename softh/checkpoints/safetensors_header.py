@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from softh.errors import InputError
+from softh.format import and_more
 
 LONGEST_HEADER = 8_000_000
 """Bytes of a header: 60,000 tensors. The format allows 100 MB, which would be a gigabyte once parsed."""
@@ -121,8 +122,7 @@ def check_finite(path: Path, tensors: Mapping[str, TensorInfo]) -> None:
 
 def some(names: Iterable[str]) -> str:
     """The first three of several names, for a sentence."""
-    listed = list(names)
-    return ", ".join(short(name).strip("'\"") for name in listed[:3]) + (" …" if len(listed) > 3 else "")
+    return and_more([short(name).strip("'\"") for name in names], 3)
 
 
 def short(name: Any) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from softh.cli.options import Data, folder
+from softh.format import and_more, format_size
 from softh.store import backup as store
 
 
@@ -18,7 +19,7 @@ def backup(
     FILE appears whole or not at all. Restore it with softh restore.
     """
     count = store.write(folder(data), target)
-    typer.echo(f"{count} files are in {target} ({target.stat().st_size / 1e6:.1f} MB).")
+    typer.echo(f"{count} files are in {target} ({format_size(target.stat().st_size)}).")
 
 
 def restore(
@@ -34,4 +35,4 @@ def restore(
 
 
 def _names(names: list[str]) -> str:
-    return ": " + ", ".join(names[:5]) + (" …" if len(names) > 5 else "") if names else ""
+    return ": " + and_more(names, 5) if names else ""

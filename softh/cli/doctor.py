@@ -1,13 +1,14 @@
 """``softh doctor``: what is installed, which GPU there is, what is damaged, and what to do about each."""
 
 import json
+import re
 import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import typer
@@ -15,6 +16,7 @@ import typer
 from softh import settings
 from softh.cli.options import Data, folder
 from softh.errors import InputError
+from softh.format import format_size
 from softh.jobs import client, records
 from softh.store import read, schema, write
 
@@ -50,6 +52,7 @@ def examine(data: Path) -> Iterator[Finding]:
     """Everything that is looked at, in order; nothing is changed."""
     yield Finding("Python", sys.version.split()[0])
     yield _packages()
+    yield from _settings()
     yield _device()
     yield from _tables(data)
     yield from _share(data)
@@ -59,15 +62,34 @@ def examine(data: Path) -> Iterator[Finding]:
 
 
 def _packages() -> Finding:
-    """Installed versions against those that softh is tested with."""
+    """Installed packages against the pins of a checkout, or against what an installed softh requires."""
+    project = settings.checkout()
+    if project is None:
+        return _required()
     wrong = []
-    for line in (settings.ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
-        name, pinned, wanted = line.partition(";")[0].partition("==")
-        if pinned and (found := _version(name)) != wanted:
-            wrong.append(f"{name} {found or 'missing'} instead of {wanted}")
+    for line in (project / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        name, _, pinned = line.partition(";")[0].strip().partition("==")
+        if pinned and (installed := _version(name)) != pinned:
+            wrong.append(f"{name} {installed or 'missing'} instead of {pinned}")
     if wrong:
-        return Finding("packages", "; ".join(wrong), "say `pip install -r requirements.txt`.")
+        return Finding("packages", "; ".join(wrong), "run `pip install -r requirements.txt`.")
     return Finding("packages", "all as pinned")
+
+
+def _required() -> Finding:
+    """What is missing of the packages that softh needs, and which of its extras are complete."""
+    missing: dict[str, list[str]] = {}
+    for requirement in requires("softh") or ():
+        package, _, marker = requirement.partition(";")
+        extra = re.search(r"extra == ['\"](\w+)['\"]", marker)
+        names = missing.setdefault(extra[1] if extra else "", [])
+        name = re.match(r"[\w.-]+", package)
+        if name and _version(name[0]) is None:
+            names.append(name[0])
+    if absent := missing.pop("", []):
+        return Finding("packages", f"without {', '.join(absent)}", "run `pip install --force-reinstall softh`.")
+    extras = [extra for extra, names in missing.items() if not names]
+    return Finding("packages", f"all that softh needs; extras: {', '.join(extras) or 'none'}")
 
 
 def _version(name: str) -> str | None:
@@ -77,16 +99,25 @@ def _version(name: str) -> str | None:
         return None
 
 
+def _settings() -> Iterator[Finding]:
+    """The environment variables that have a wrong value."""
+    for setting in settings.SETTINGS:
+        try:
+            settings.number(setting.name) if isinstance(setting.default, float) else settings.text(setting.name)
+        except InputError as error:
+            yield Finding("setting", str(error), "correct it, and start softh again.")
+
+
 def _device() -> Finding:
     if _version("torch") is None:
-        return Finding("device", "not known without torch", "say `pip install -r requirements.txt`.")
+        return Finding("device", "not known without torch", "run `pip install softh`.")
     import torch  # takes seconds; the other commands do without
 
     if not torch.cuda.is_available():
         return Finding("device", f"no GPU that torch {torch.__version__} can use; estimates run on the CPU")
     names = [torch.cuda.get_device_name(at) for at in range(torch.cuda.device_count())]
-    free = torch.cuda.mem_get_info()[0] / 1e9
-    return Finding("device", f"{', '.join(names)}; {free:.0f} GB free on the first")
+    free = format_size(torch.cuda.mem_get_info()[0])
+    return Finding("device", f"{', '.join(names)}; {free} free on the first")
 
 
 def _tables(data: Path) -> Iterator[Finding]:
@@ -118,7 +149,7 @@ def _share(data: Path) -> Iterator[Finding]:
         )
     if waiting := read.waiting(data):
         yield Finding(
-            "share", f"lacks {len(waiting)} run files of {data}", "say `python -m softh pack` when it answers."
+            "share", f"lacks {len(waiting)} run files of {data}", "run `python -m softh pack` when it answers."
         )
 
 
@@ -148,14 +179,14 @@ def _damage(queue: Path) -> str | None:
 
 def _folder(name: str, place: Path) -> Finding:
     free = shutil.disk_usage(next(path for path in (place, *place.parents) if path.exists())).free
-    state = f"{place}, {free / 1e9:.0f} GB free"
+    state = f"{place}, {format_size(free)} free"
     if name == "data":
         try:
             write.check_writable(place)
         except InputError as error:
             return Finding(name, f"{place} cannot be written", str(error))
     if free < LEAST_FREE:
-        return Finding(name, state, f"free some space there: below {LEAST_FREE / 1e9:.0f} GB an estimate may stop.")
+        return Finding(name, state, f"free some space there: below {format_size(LEAST_FREE)} an estimate may stop.")
     return Finding(name, state)
 
 

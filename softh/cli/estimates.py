@@ -9,6 +9,7 @@ from softh.cli import preference_tables, tables
 from softh.cli.options import AsJson, Data, Device, folder, with_options_of
 from softh.cli.output import say, show, show_json, show_stored
 from softh.cli.progress_bar import Bar
+from softh.format import format_size
 from softh.spec import EstimateSpec
 from softh.store import connection, read, write
 
@@ -75,7 +76,7 @@ def pack(
     """
     place = folder(data)
     if to:
-        typer.echo(f"All tables are in {to} ({write.publish(place, to) / 1e6:.1f} MB).")
+        typer.echo(f"All tables are in {to} ({format_size(write.publish(place, to))}).")
         return
     packed = write.pack(place)
     for problem in packed.left_out:

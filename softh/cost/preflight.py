@@ -13,6 +13,7 @@ from softh.checkpoints.weights import WeightsHeader
 from softh.cost import predict
 from softh.cost.hardware import Machine, this_machine
 from softh.cost.predict import Cost, Sizes
+from softh.format import format_size
 from softh.spec import EstimateSpec
 
 _HASHED = 2 * 10**9
@@ -120,7 +121,7 @@ def _refusal(
         )
     if download > machine.disk:
         return (
-            f"{name} needs a download of {_gb(download)} and the disk has {_gb(machine.disk)} free; "
+            f"{name} needs a download of {format_size(download)} and the disk has {format_size(machine.disk)} free; "
             "expected room for it: delete something, or set HF_HOME to a larger disk."
         )
     for what, needed, there in (
@@ -129,11 +130,7 @@ def _refusal(
     ):
         if needed > there:
             return (
-                f"{name} needs about {_gb(needed)} of {what} and this machine has {_gb(there)} free; "
+                f"{name} needs about {format_size(needed)} of {what} and this machine has {format_size(there)} free; "
                 "expected a model that fits: choose a smaller one, ask for dtype bfloat16, or use a larger machine."
             )
     return None
-
-
-def _gb(count: int) -> str:
-    return f"{count / 1e9:,.1f} GB"

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from softh.errors import InputError
+from softh.format import duration, format_size
 
 _REMEMBERED = 2 << 30
 """Bytes of assignments held at once while hidden states come from the disk, which can be read again."""
@@ -84,11 +85,11 @@ class Plan:
         """What it will take, for people."""
         where = "main memory" if self.spilled or not self.need.gpu else "GPU memory"
         passes = 1 if self.need.remembered else len(list(self.readings()))
-        parts = [f"{self.assignments / 1e9:.1f} GB of {where} for assignments{' in half precision' * self.half}"]
+        parts = [f"{format_size(self.assignments)} of {where} for assignments{' in half precision' * self.half}"]
         if self.need.remembered:
-            parts.append(f"{self.need.states / 1e9:.1f} GB of disk for hidden states")
+            parts.append(f"{format_size(self.need.states)} of disk for hidden states")
         parts.append(f"{passes} forward pass{'es' * (passes > 1)} over {self.need.tokens:,} tokens")
-        return f"This will take {', '.join(parts)}, and about {_minutes(self.seconds)}."
+        return f"This will take {', '.join(parts)}, and about {duration(max(1, self.seconds))}."
 
 
 def choose(need: Need, machine: Machine) -> Plan:
@@ -142,14 +143,10 @@ def _plan(need: Need, machine: Machine, layers: int, draws: int, *, half: bool, 
 def _too_large(need: Need, each: int, room: int) -> InputError:
     part = room / each
     return InputError(
-        f"The assignments of one layer under one draw take {each / 1e9:.1f} GB ({need.positions:,} positions, "
-        f"{need.bins} bins) and {room / 1e9:.1f} GB may be used; expected room for them: ask for at most "
+        f"The assignments of one layer under one draw take {format_size(each)} ({need.positions:,} positions, "
+        f"{need.bins} bins) and {format_size(room)} may be used; expected room for them: ask for at most "
         f"{part:.0%} of the documents, or for fewer bins."
     )
-
-
-def _minutes(seconds: float) -> str:
-    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
 
 
 def machine_of(device: torch.device, dtype: torch.dtype) -> Machine:

@@ -20,6 +20,7 @@ from softh.estimator.assignment import references
 from softh.estimator.calibration import temperature
 from softh.estimator.entropies import Labelling, Progress, label, measure_entropies, plan
 from softh.estimator.measures import Entropies, Measure, bits_per_byte, measure
+from softh.format import format_size
 from softh.models import hidden_states
 from softh.models.hidden_states import Cache, HiddenStates, Model
 from softh.spec import EstimateSpec, PreferenceSpec, identity
@@ -162,9 +163,9 @@ def estimate_model(
         states.fill(progress)
     elif cache is not None and not cut.need.gpu:
         log.warning(
-            "The hidden states take %.1f GB, more than the cache may hold: they are not remembered, and the model runs "
+            "The hidden states take %s, more than the cache may hold: they are not remembered, and the model runs "
             "anew for every group of draws. Set SOFTH_CACHE_GB higher, or ask for fewer documents.",
-            states.bytes_needed / 1e9,
+            format_size(states.bytes_needed),
         )
     entropies = measure_entropies(states, labelling, directions, epsilon, spec, progress, cut)
     made = Made(model, windows, epsilon, directions.digest, states.nats, states.forward_passes)

@@ -2,6 +2,7 @@
 
 import time
 
+from softh.format import duration
 from softh.jobs.records import Job
 
 
@@ -25,14 +26,6 @@ def ago(job: Job) -> str:
     if job.started is not None and job.ended is not None and job.state != "cancelled":
         ran = f", ran {duration(job.ended - job.started)}"
     return f"submitted {duration(time.time() - job.submitted)} ago{person}{ran}"
-
-
-def duration(seconds: float) -> str:
-    """'45 s', '3 min', '5 h' or '4 days'."""
-    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(seconds, 0):.0f} s"
 
 
 def _phase(job: Job) -> str:

@@ -17,6 +17,7 @@ from softh.checkpoints.resolve import Checkpoint
 from softh.checkpoints.revisions import family_from_name
 from softh.cost import predict, preflight
 from softh.errors import InputError
+from softh.format import format_size
 
 log = logging.getLogger(__name__)
 
@@ -176,9 +177,9 @@ def _room(device_map: Any) -> list[tuple[int, int]]:
 def _no_room(checkpoint: Checkpoint, dtype: torch.dtype, room: list[tuple[int, int]]) -> str:
     weights = preflight.sizes_of(checkpoint).parameters * dtype.itemsize
     return (
-        f"The weights of {checkpoint.name} take {weights / 1e9:.3g} GB in {str(dtype).removeprefix('torch.')}, and "
-        f"{len(room)} GPU{'s have' if len(room) > 1 else ' has'} {sum(free for free, _ in room) / 1e9:.3g} GB free of "
-        f"{sum(total for _, total in room) / 1e9:.3g}; expected room for them: use more GPUs, or --device cpu."
+        f"The weights of {checkpoint.name} take {format_size(weights)} in {str(dtype).removeprefix('torch.')}, and "
+        f"{len(room)} GPU{'s have' if len(room) > 1 else ' has'} {format_size(sum(free for free, _ in room))} free of "
+        f"{format_size(sum(total for _, total in room))}; expected room for them: use more GPUs, or --device cpu."
     )
 
 

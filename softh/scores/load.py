@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from softh.errors import InputError
+from softh.format import and_more
 from softh.scores.lm_eval import HarnessResults
-from softh.scores.reader import ImportedScores, Row, ScoreReader, ScoreSource, first_names
+from softh.scores.reader import ImportedScores, Row, ScoreReader, ScoreSource
 from softh.scores.tables import CsvTable, HubTable, JsonTable, ParquetTable
 
 READERS: tuple[ScoreReader, ...] = (HarnessResults(), ParquetTable(), JsonTable(), CsvTable(), HubTable())
@@ -29,7 +30,7 @@ def read_scores(name: str, content: bytes | None = None) -> ImportedScores:
             return reader.read(source)
     keys = list(source.json) if isinstance(source.json, dict) else []
     tool = next((tool for key, tool in _OTHER_TOOLS.items() if key in keys), None)
-    kind = f"is a result file of {tool}" if tool else f"has the keys {first_names(keys)}" if keys else "has no rows"
+    kind = f"is a result file of {tool}" if tool else f"has the keys {and_more(keys)}" if keys else "has no rows"
     readable = "; ".join(reader.name for reader in READERS)
     raise InputError(
         f"{name} {kind}; expected one of: {readable}. Write its scores to a CSV with columns model, task, metric and "
@@ -58,7 +59,7 @@ def rename_models(rows: Sequence[Row], names: Mapping[str, str]) -> list[Row]:
     """The rows under other names of models. Errors: InputError where a name is not among them."""
     models = sorted({row["model"] for row in rows})
     if absent := sorted(set(names) - set(models)):
-        raise InputError(f"No score is of {absent[0]!r}; expected one of {first_names(models)}.")
+        raise InputError(f"No score is of {absent[0]!r}; expected one of {and_more(models)}.")
     return [{**row, "model": names.get(row["model"], row["model"])} for row in rows]
 
 

@@ -73,12 +73,3 @@ def unique_rows(rows: Sequence[Row], name: str) -> list[Row]:
             )
         unique[key] = row
     return list(unique.values())
-
-
-def first_names(names: Sequence[str]) -> str:
-    """The first six names, and how many more there are.
-
-    >>> first_names(["a", "b"])
-    'a, b'
-    """
-    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")

@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 
 from softh.errors import InputError
-from softh.scores.reader import ImportedScores, Row, ScoreReader, ScoreSource, first_names, unique_rows
+from softh.format import and_more
+from softh.scores.reader import ImportedScores, Row, ScoreReader, ScoreSource, unique_rows
 
 LEADERBOARD = ("IFEval", "BBH", "MATH Lvl 5", "GPQA", "MUSR", "MMLU-PRO")
 """Columns of open-llm-leaderboard/contents."""
@@ -122,7 +123,7 @@ def scores_of_table(table: pl.DataFrame, name: str) -> ImportedScores:
     columns = {column.lower().strip(): column for column in table.columns}
     if "model" not in columns:
         raise InputError(
-            f"{name} has the columns {first_names(table.columns)}; expected a column model beside task and score, or "
+            f"{name} has the columns {and_more(table.columns)}; expected a column model beside task and score, or "
             "beside one column a task: rename it."
         )
     table = table.rename({old: new for new, old in columns.items() if new in _COLUMNS})
@@ -169,7 +170,7 @@ def _wide(table: pl.DataFrame, name: str) -> tuple[list[Row], list[str]]:
     )
     rows, notes = _long(melted, name)
     if ignored:
-        notes.append(f"The columns {first_names(ignored)} of {name} hold no numbers: left out.")
+        notes.append(f"The columns {and_more(ignored)} of {name} hold no numbers: left out.")
     return rows, notes
 
 

@@ -8,6 +8,7 @@ import typer
 
 from softh.checkpoints import hub
 from softh.errors import InputError, missing_extra
+from softh.format import and_more
 from softh.progress import Progress
 from softh.spec import EstimateSpec
 from softh.store import read, write
@@ -116,9 +117,8 @@ def run_sweep(recipe: Path, options: SweepOptions, folder: Path, progress: Progr
     failed_before = len(summary.failures)
 
     def report(running: Sequence[str]) -> None:
-        more = f" and {len(running) - _NAMED} more" if len(running) > _NAMED else ""
         ended = summary.done + len(summary.failures) - failed_before
-        progress("checkpoints", ended, len(missing), "; ".join(running[:_NAMED]) + more)
+        progress("checkpoints", ended, len(missing), and_more(running, _NAMED, "; "))
 
     write.check_writable(folder)
     engine = _make_engine(options)

@@ -37,6 +37,7 @@ from softh.estimator.entropies import (
 from softh.estimator.measures import Key
 from softh.estimator.memory_plan import free_ram
 from softh.estimator.pipeline import Estimate, Made, assemble
+from softh.format import format_size
 from softh.models import hidden_states
 from softh.models.hidden_states import HiddenStates
 from softh.spec import EstimateSpec
@@ -226,7 +227,7 @@ def _check_room(shape: Sequence[int]) -> None:
     needed, room = 4 * int(np.prod(shape)), int(_PART * free_ram())
     if needed > room:
         raise InputError(
-            f"The assignments of one shard take {needed / 1e9:.1f} GB and {room / 1e9:.1f} GB may be used; "
+            f"The assignments of one shard take {format_size(needed)} and {format_size(room)} may be used; "
             "expected room for them: ask for more shards, or for fewer draws."
         )
 

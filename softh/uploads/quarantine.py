@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from softh.errors import InputError
+from softh.format import format_size
 from softh.uploads.streams import Reader
 
 _WAITING = ".quarantine-"
@@ -58,7 +59,7 @@ def check_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed + _RESERVE > free:
         raise InputError(
-            f"The upload needs {needed / 1e9:,.1f} GB and the disk has {free / 1e9:,.1f} GB free; "
+            f"The upload needs {format_size(needed)} and the disk has {format_size(free)} free; "
             "expected room for it: delete something, or set SOFTH_DATA to a larger disk."
         )
 

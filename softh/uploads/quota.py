@@ -6,6 +6,7 @@ from pathlib import Path
 
 from softh import access, settings
 from softh.errors import InputError
+from softh.format import format_size
 
 OWNER = ".owner"
 """File in the folder of an upload with the name of the person who brought it first, where people sign in."""
@@ -42,7 +43,7 @@ def check(new: int) -> None:
     used = sum(one.size for one in kept(person.name))
     if used + new > person.upload_bytes:
         raise InputError(
-            f"Your uploads would take {(used + new) / 1e9:.3g} GB; expected at most {person.upload_bytes / 1e9:.3g}: "
+            f"Your uploads would take {format_size(used + new)}; expected at most {format_size(person.upload_bytes)}: "
             "delete some on the page Analyze."
         )
 

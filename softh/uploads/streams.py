@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from softh.errors import InputError
+from softh.format import format_size
 
 _AT_ONCE = 1 << 20
 """Bytes that an archive's own tables may have: a thousand entries need a tenth of it."""
@@ -37,7 +38,7 @@ def check_amount(count: int, total: int, packed: int, source: str, limits: Limit
         raise InputError(f"{source} holds more than {limits.entries:,} files; expected those of one model: pack fewer.")
     if total > limits.total:
         raise InputError(
-            f"{source} unpacks to more than {limits.total / 1e9:,.1f} GB, the most that is taken; "
+            f"{source} unpacks to more than {format_size(limits.total)}, the most that is taken; "
             "expected a smaller model: put it in a folder of the server and name the folder."
         )
     if total > limits.ratio * packed + _AT_ONCE:

@@ -11,6 +11,7 @@ from softh.analysis.correlation.layer_choice import DEPTHS, at_depths, differenc
 from softh.analysis.correlation.matrix import numbered
 from softh.analysis.standard_errors import combined_columns
 from softh.errors import InputError
+from softh.format import and_more
 from softh.quantities import QUANTITIES
 
 _LAYERED = [each for each in QUANTITIES if each.predictor and each.per_layer]
@@ -176,7 +177,7 @@ def _one_each(scores: pl.DataFrame, key: str) -> tuple[pl.DataFrame, list[str]]:
     if torn.is_empty():
         return exact, []
     names = sorted(set(torn[key]))
-    some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    some = and_more(names, 3)
     note = (
         f"{some}: two sources or precisions give different scores, and which is meant is not known; those scores are "
         "left out until a source is chosen."

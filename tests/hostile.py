@@ -470,11 +470,11 @@ HEADERS: dict[str, Case] = {
 }  # fmt: skip
 
 VALUES: dict[str, Case] = {
-    "not a number in float32": Case(filled("F32", _nan("<f4")), ("infinite or no numbers", "up_proj")),
-    "infinite float32": Case(filled("F32", struct.pack("<f", -np.inf)), ("infinite or no numbers",)),
-    "not a number in float16": Case(filled("F16", _nan("<f2")), ("infinite or no numbers",)),
-    "not a number in bfloat16": Case(filled("BF16", b"\xc0\x7f"), ("infinite or no numbers",)),
-    "not a number in float64": Case(filled("F64", _nan("<f8")), ("infinite or no numbers",)),
+    "not a number in float32": Case(filled("F32", _nan("<f4")), ("infinite values or NaN", "up_proj")),
+    "infinite float32": Case(filled("F32", struct.pack("<f", -np.inf)), ("infinite values or NaN",)),
+    "not a number in float16": Case(filled("F16", _nan("<f2")), ("infinite values or NaN",)),
+    "not a number in bfloat16": Case(filled("BF16", b"\xc0\x7f"), ("infinite values or NaN",)),
+    "not a number in float64": Case(filled("F64", _nan("<f8")), ("infinite values or NaN",)),
     "weights of whole numbers": Case(filled("I32", bytes(4)), ("type I32",)),
     "weights of truths": Case(filled("BOOL", bytes(1)), ("type BOOL",)),
     "weights of eight bits": Case(filled("F8_E4M3", bytes(1)), ("type F8_E4M3",)),

@@ -442,7 +442,7 @@ def test_hub_models_that_cannot_be_had_are_explained(hub: Hub, saved: Path) -> N
     _publish(hub, "a/b", saved)
     _refused("a/nothing", "'a/nothing'", "no model of the hub", "check the spelling")
     _refused("a/b", "no revision 'step7'", revision="step7")
-    _refused("a b", "no hub id", "owner/name")
+    _refused("a b", "nor a hub id", "owner/name")
     hub.repos["models/a/b"].private = True
     _refused("a/b", "hf auth login")
     hub.repos["models/a/c"] = Repo({"main": files_of(saved)}, gated=True)

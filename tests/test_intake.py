@@ -346,7 +346,7 @@ def test_a_config_without_code_passes_unchanged(kind: str) -> None:
 @pytest.mark.real
 def test_the_config_of_every_language_model_passes_unchanged() -> None:
     odd = {"gemma4_assistant", "moshi"}  # the first refuses its own defaults, the second's audio part differs
-    kinds = sorted(architectures.language() - odd)
+    kinds = sorted(architectures.language_model_types() - odd)
     assert len(kinds) > 200
     for kind in kinds:
         check_config(kind)

@@ -18,7 +18,7 @@ from softh.checkpoints.resolve import resolve
 from softh.checkpoints.revisions import log_spaced_revisions
 from softh.cost import hardware
 from softh.cost.hardware import Gpu, Machine, this_machine
-from softh.cost.predict import Sizes, cost
+from softh.cost.predict import Sizes, predict_cost
 from softh.cost.preflight import Preflight, preflight
 from softh.errors import InputError
 from softh.spec import EstimateSpec
@@ -108,7 +108,7 @@ def test_a_hub_that_ignores_ranges_is_not_read_to_the_end(hub: Hub, monkeypatch:
     hub.repos["models/a/b"] = Repo({"main": {"model.safetensors": content}})
     monkeypatch.setattr("tests.hub._Handler.file", lambda handler, body, sha: handler.send(body))
     sha = commit(hub.repos["models/a/b"].revisions["main"])
-    assert hub_client.head("a/b", sha, "model.safetensors", 1000) == content[:1000]
+    assert hub_client.read_head("a/b", sha, "model.safetensors", 1000) == content[:1000]
 
 
 def test_a_long_header_takes_a_second_request(hub: Hub, saved: Path) -> None:
@@ -164,32 +164,32 @@ def test_a_download_that_the_disk_cannot_hold_is_refused(hub: Hub, saved: Path) 
 
 def test_costs_grow_with_what_is_asked() -> None:
     base, sizes = EstimateSpec(model="m"), Sizes(135_000_000, 30, 576, 49_152)
-    first = cost(base, sizes, SMALL)
+    first = predict_cost(base, sizes, SMALL)
     assert first.device == "cpu"
     assert first.device_memory == 0
     assert first.memory > 4 * sizes.parameters
     for larger in (replace(base, documents=512), replace(base, draws=64), replace(base, context=512)):
-        assert cost(larger, sizes, SMALL).seconds > first.seconds
-    assert cost(base, replace(sizes, parameters=10**9), SMALL).memory > first.memory
+        assert predict_cost(larger, sizes, SMALL).seconds > first.seconds
+    assert predict_cost(base, replace(sizes, parameters=10**9), SMALL).memory > first.memory
     fast = replace(SMALL, gpus=(Gpu("H100", 80 << 30, 80 << 30),))
-    assert cost(base, sizes, fast).seconds < first.seconds
-    assert "20 TFLOP/s" in cost(base, sizes, fast).basis
+    assert predict_cost(base, sizes, fast).seconds < first.seconds
+    assert "20 TFLOP/s" in predict_cost(base, sizes, fast).basis
 
 
 def test_memory_is_what_a_measured_estimate_took_and_not_several_times_more() -> None:
     # The demo checkpoint on 256 documents of 256 tokens: 1.52 GB at its peak (docs/log.md).
-    asked = cost(EstimateSpec(model="m"), Sizes(3_380_000, 6, 128, 8_192), SMALL)
+    asked = predict_cost(EstimateSpec(model="m"), Sizes(3_380_000, 6, 128, 8_192), SMALL)
     assert 1.52e9 < asked.memory < 2 * 1.52e9
 
 
 def test_seconds_of_stored_estimates_correct_the_prediction() -> None:
     spec, sizes = EstimateSpec(model="m"), Sizes(135_000_000, 30, 576, 49_152)
-    predicted = cost(spec, sizes, SMALL).seconds
+    predicted = predict_cost(spec, sizes, SMALL).seconds
     row = {"parameters": sizes.parameters, "layers": 30, "width": 576, "documents": spec.documents,
            "context": spec.context, "bins": spec.bins, "draws": spec.draws, "spec": spec.canonical(),
            "seconds": 3 * predicted, "device": "cpu"}  # fmt: skip
     elsewhere = {**row, "device": "cuda:0", "seconds": 1.0}
-    found = cost(spec, sizes, SMALL, [row, elsewhere])
+    found = predict_cost(spec, sizes, SMALL, [row, elsewhere])
     assert found.seconds == pytest.approx(3 * predicted)
     assert found.basis == "the seconds of one estimate"
 
@@ -274,7 +274,7 @@ def _steps(saved: Path, hub: Hub) -> list[str]:
 def test_branches_and_tags_are_listed_with_their_commits(hub: Hub, saved: Path) -> None:
     names = _steps(saved, hub)
     repo = hub.repos["models/EleutherAI/pythia-14m"]
-    found = hub_client.refs("EleutherAI/pythia-14m")
+    found = hub_client.list_refs("EleutherAI/pythia-14m")
     assert [ref.name for ref in found] == [*names, "v1"]
     assert [ref.kind for ref in found] == ["branch"] * len(names) + ["tag"]
     assert found[-1].commit == commit(repo.revisions["step1000"])
@@ -283,7 +283,7 @@ def test_branches_and_tags_are_listed_with_their_commits(hub: Hub, saved: Path) 
 
 def test_a_trajectory_is_a_few_revisions_each_pinned_and_resolved(hub: Hub, saved: Path) -> None:
     _steps(saved, hub)
-    chosen = log_spaced_revisions(hub_client.revisions("EleutherAI/pythia-14m"), 4)
+    chosen = log_spaced_revisions(hub_client.list_revisions("EleutherAI/pythia-14m"), 4)
     assert chosen[0] == "step0"
     assert chosen[-1] == "step143000"
     digests = [look("EleutherAI/pythia-14m", revision=name).digest for name in chosen]

@@ -1,4 +1,4 @@
-"""What a recipe will cost before anything runs: tokens, operations and seconds of every job."""
+"""Expected tokens, operations and seconds of every job of a recipe."""
 
 import time
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ CPU_ESTIMATE = 1.1e-5
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What one job is expected to cost."""
+class JobCost:
+    """The expected cost of one job."""
 
     name: str
     parameters: int
@@ -31,7 +31,7 @@ class Cost:
     seconds: float
 
 
-def costs(recipe: Recipe) -> list[Cost]:
+def costs(recipe: Recipe) -> list[JobCost]:
     """Expected costs of all jobs on this machine: from the recipe's speeds on a GPU, from a measured rate on a CPU."""
     gpu = torch.cuda.is_available()
     rate = None if gpu else cpu_rate()
@@ -49,7 +49,7 @@ def cpu_rate(size: int = 1024) -> float:
     return 2 * size**3 / sorted(seconds)[2]
 
 
-def _cost(recipe: Recipe, job: Run | PostTraining, rate: float | None) -> Cost:
+def _cost(recipe: Recipe, job: Run | PostTraining, rate: float | None) -> JobCost:
     run = job if isinstance(job, Run) else recipe.run(job.base)
     with torch.device("meta"):
         model = models.build(run, recipe.sizes[run.size])
@@ -62,7 +62,7 @@ def _cost(recipe: Recipe, job: Run | PostTraining, rate: float | None) -> Cost:
     if rate is not None:
         operations = models.operations(model) / (CPU_SHARE * rate)  # seconds a token
         training, each = tokens * operations, _cpu_checkpoint(recipe, run, operations / 3)
-    return Cost(job.name, models.parameters(model), tokens, checkpoints, training + checkpoints * each)
+    return JobCost(job.name, models.parameters(model), tokens, checkpoints, training + checkpoints * each)
 
 
 def _cpu_checkpoint(recipe: Recipe, run: Run, forward: float) -> float:
@@ -73,7 +73,7 @@ def _cpu_checkpoint(recipe: Recipe, run: Run, forward: float) -> float:
     return positions * (layers * asked.draws * CPU_ESTIMATE + forward) + scored * forward
 
 
-def table(planned: Sequence[Cost]) -> str:
+def table(planned: Sequence[JobCost]) -> str:
     """The costs as lines of text, their sum last."""
     width = max(len(cost.name) for cost in planned)
     lines = [f"{'run':<{width}} {'parameters':>11} {'tokens':>12} {'checkpoints':>11} {'seconds':>8}"]

@@ -122,7 +122,7 @@ def _training_revisions(names: Sequence[str]) -> list[str]:
 
 @st.cache_data(ttl=300, max_entries=64, show_spinner="Asking the hub …")
 def _revisions(name: str) -> list[str]:
-    revisions = hub.revisions(name)
+    revisions = hub.list_revisions(name)
     if not revisions:
         raise InputError(f"{name} has no branch on the hub; expected at least main: check its page.")
     return revisions

@@ -1,4 +1,4 @@
-"""The architectures that the installed transformers knows, read from its files without importing it or torch."""
+"""Architectures of the installed transformers, read from its source files: importing it would import torch."""
 
 import ast
 import re
@@ -15,60 +15,72 @@ _BASE, _ROPE = "configuration_utils.py", "modeling_rope_utils.py"
 
 @dataclass(frozen=True)
 class Architecture:
-    """What the files of one architecture say about its config."""
+    """The config of an architecture, from its source files."""
 
-    kind: str
-    """``model_type`` of a config.json."""
+    model_type: str
+    """As config.json names it."""
     aliases: Mapping[str, str]
-    """Usual name of a setting → what this architecture calls it."""
+    """Usual name of a setting → its name in this architecture."""
     defaults: Mapping[str, Any]
-    """Settings that a config.json may leave out, where they are plain values."""
-    words: frozenset[str]
-    """Every word of the files and of those that all configs share, less what is the library's own to set: a setting
-    that is not among them cannot change the model."""
+    """Default values of settings, where they are literals."""
+    identifiers: frozenset[str]
+    """Every identifier in the files of the architecture and in those that all configs share, without what only the
+    library itself sets: a setting that is not among them cannot change the model."""
 
     def get(self, config: Mapping[str, Any], name: str) -> Any:
-        """A setting by its usual name: as the config gives it, else by default; None when neither says."""
+        """Value of a setting by its usual name: that of the config, else the default, else None."""
         own = self.aliases.get(name, name)
         # Some configs give the usual name, some the architecture's own.
         return config.get(name, config.get(own, self.defaults.get(own, self.defaults.get(name))))
 
 
 @cache
-def known() -> frozenset[str]:
-    """Every ``model_type`` that loads without code of the model."""
+def model_types() -> frozenset[str]:
+    """Every ``model_type`` that loads without code that comes with the model.
+
+    >>> "llama" in model_types()
+    True
+    """
     return frozenset(_configs())
 
 
 @cache
-def causal() -> frozenset[str]:
+def causal_classes() -> frozenset[str]:
     """Names of the classes that predict the next token."""
     return frozenset(_classes("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES"))
 
 
 @cache
-def language() -> frozenset[str]:
-    """Every ``model_type`` whose model reads text alone: decoders and masked encoders."""
+def language_model_types() -> frozenset[str]:
+    """Every ``model_type`` of models that read text only: decoders and masked encoders."""
     tables = ("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "MODEL_FOR_MASKED_LM_MAPPING_NAMES")
     return frozenset(kind for table in tables for kind in _table(table))
 
 
 @cache
 def tokenizer_classes() -> frozenset[str]:
-    """Names of the tokenizers of transformers."""
+    """Names of the tokenizer classes of transformers."""
     return frozenset(re.findall(r"\w*Tokenizer\w*", _text("models/auto/tokenization_auto.py")))
 
 
 def is_causal(config: Mapping[str, Any]) -> bool:
-    """Whether the config names a class that predicts the next token."""
+    """Whether a config names a class that predicts the next token.
+
+    >>> is_causal({"architectures": ["LlamaForCausalLM"]}), is_causal({"architectures": ["BertModel"]})
+    (True, False)
+    """
     names = config.get("architectures")
-    return isinstance(names, list) and any(isinstance(name, str) and name in causal() for name in names)
+    return isinstance(names, list) and any(isinstance(name, str) and name in causal_classes() for name in names)
 
 
 @cache
-def architecture(kind: str) -> Architecture:
-    """What is known about a ``model_type``; KeyError for one that :func:`known` does not have."""
-    files = _defining(_configs()[kind])
+def read_architecture(model_type: str) -> Architecture:
+    """The architecture of a ``model_type``; KeyError for one that is not in :func:`model_types`.
+
+    >>> read_architecture("gpt2").get({"n_embd": 768}, "hidden_size")
+    768
+    """
+    files = _class_files(_configs()[model_type])
     aliases: dict[str, str] = {}
     defaults: dict[str, Any] = {}
     for name, path in reversed(files):  # the class itself has the last word
@@ -77,12 +89,12 @@ def architecture(kind: str) -> Architecture:
     sources = {path for _, path in files} | {code for _, path in files for code in path.parent.glob("modeling_*.py")}
     text = [path.read_text(encoding="utf-8") for path in sources] + [_text(_BASE), _text(_ROPE)]
     owners = [*files, ("PreTrainedConfig", _folder() / _BASE)]
-    machinery = {name for owner, path in owners for name in _own(path, owner)}
-    return Architecture(kind, aliases, defaults, frozenset({*re.findall(r"\w+", "\n".join(text))} - machinery))
+    internal = {name for owner, path in owners for name in _internal_names(path, owner)}
+    return Architecture(model_type, aliases, defaults, frozenset({*re.findall(r"\w+", "\n".join(text))} - internal))
 
 
-def _own(path: Path, name: str) -> Iterator[str]:
-    """Methods of a class, and attributes that are no settings of its instances."""
+def _internal_names(path: Path, name: str) -> Iterator[str]:
+    """Methods of a class, and attributes that are not settings of its instances."""
     settable = {match[1] for match in re.finditer(r"@(\w+)\.setter", path.read_text(encoding="utf-8"))}
     for node in _body(path, name):
         if isinstance(node, ast.FunctionDef):
@@ -93,16 +105,16 @@ def _own(path: Path, name: str) -> Iterator[str]:
             yield from [node.target.id] if "ClassVar" in ast.unparse(node.annotation) else []
 
 
-def _defining(name: str) -> list[tuple[str, Path]]:
-    """The class and those it is made from, each with its file."""
-    if name not in _places():
+def _class_files(name: str) -> list[tuple[str, Path]]:
+    """A class and its base classes, each with its file."""
+    if name not in _config_classes():
         return []
-    path, bases = _places()[name]
-    return [(name, path), *(found for base in bases for found in _defining(base))]
+    path, bases = _config_classes()[name]
+    return [(name, path), *(entry for base in bases for entry in _class_files(base))]
 
 
 def _fields(path: Path, name: str) -> Iterator[tuple[str, Any]]:
-    """Fields of a class whose values are plain."""
+    """Fields of a class whose values are literals."""
     for node in _body(path, name):
         target = node.target if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [None])[0]
         value = getattr(node, "value", None)
@@ -119,8 +131,8 @@ def _body(path: Path, name: str) -> list[ast.stmt]:
 
 
 @cache
-def _places() -> dict[str, tuple[Path, tuple[str, ...]]]:
-    """Class of a config → its file and the classes it is made from."""
+def _config_classes() -> dict[str, tuple[Path, tuple[str, ...]]]:
+    """Config class → its file and its base classes."""
     return {
         name: (path, tuple(base.strip() for base in bases.split(",")))
         for path in sorted((_folder() / "models").rglob("configuration_*.py"))
@@ -130,7 +142,7 @@ def _places() -> dict[str, tuple[Path, tuple[str, ...]]]:
 
 @cache
 def _configs() -> dict[str, str]:
-    """``model_type`` → name of its config class: the generated table, and what the library adds to it by hand."""
+    """``model_type`` → name of its config class: the generated table, and what the library adds to it elsewhere."""
     added = (
         ast.literal_eval(node)
         for node in ast.walk(ast.parse(_text("models/auto/configuration_auto.py")))

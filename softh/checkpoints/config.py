@@ -1,4 +1,4 @@
-"""The shape of a model from its config alone, and whether its weights have that shape."""
+"""Architecture and sizes of a model from its config, and whether its weights match them."""
 
 import re
 from collections.abc import Mapping
@@ -20,12 +20,12 @@ _HEAD = re.compile(r"(?:^|\.)(?:lm_head|embed_out|output|head)\.weight$")
 
 @dataclass(frozen=True)
 class Shape:
-    """What a config says about a model."""
+    """Architecture and sizes of a model."""
 
-    kind: str
-    """``model_type`` of the text model."""
+    model_type: str
+    """Of the text model."""
     architecture: str
-    """Name of the class, or the kind when the config names none."""
+    """Name of the class, or `model_type` when the config names none."""
     causal: bool
     """Whether it predicts the next token."""
     layers: int
@@ -38,7 +38,7 @@ class Shape:
 def check_architecture(config: Mapping[str, Any], source: str) -> None:
     """Errors: InputError for an architecture that the installed transformers does not know."""
     kind = config.get("model_type")
-    if not isinstance(kind, str) or kind not in architectures.known():
+    if not isinstance(kind, str) or kind not in architectures.model_types():
         code = "and code that comes with a model is never run" if "auto_map" in config else "which may be too old"
         raise InputError(
             f"{source} has architecture {short(kind)}, unknown to the installed transformers, {code}: "
@@ -47,15 +47,15 @@ def check_architecture(config: Mapping[str, Any], source: str) -> None:
 
 
 def read_shape(config: Mapping[str, Any], source: str) -> Shape:
-    """The shape that a config.json of a known architecture gives, sizes left out taken from the architecture's own.
+    """Architecture and sizes from a config.json; those left out are the defaults of the architecture.
 
-    Errors: InputError for an encoder with a decoder, and for sizes that are no whole numbers or absurd.
+    Errors: InputError for an encoder with a decoder, and for sizes that are not whole numbers or beyond any model.
     """
     text = config.get("text_config")
     text = {**config, **text} if isinstance(text, dict) else config
     kind = text.get("model_type")
-    kind = kind if isinstance(kind, str) and kind in architectures.known() else str(config["model_type"])
-    known = architectures.architecture(kind)
+    kind = kind if isinstance(kind, str) and kind in architectures.model_types() else str(config["model_type"])
+    known = architectures.read_architecture(kind)
     if known.get(text, "is_encoder_decoder") is True:
         raise InputError(
             f"{source} is an encoder with a decoder ({kind}); expected one stack of layers: "
@@ -81,9 +81,9 @@ def read_shape(config: Mapping[str, Any], source: str) -> Shape:
 
 
 def check_fit(shape: Shape, config: Mapping[str, Any], tensors: Mapping[str, TensorInfo], source: str) -> TensorInfo:
-    """The embedding, once it and the number of layers are what the config says.
+    """The embedding of the weights, whose shape and whose number of layers must be those of the config.
 
-    Whatever else contradicts the config, transformers finds when it loads the weights. Errors: InputError.
+    Every other contradiction is found by transformers when it loads the weights. Errors: InputError.
     """
     if not tensors:
         raise InputError(f"{source} has weight files without a tensor; expected those of a model: save it again.")

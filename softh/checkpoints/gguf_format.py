@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from softh.checkpoints.config import Shape
 from softh.checkpoints.files import CheckpointFiles
-from softh.checkpoints.safetensors_header import some
+from softh.checkpoints.safetensors_header import short_names
 from softh.checkpoints.weights import WeightsFormat, WeightsHeader
 from softh.errors import InputError, missing_extra
 
@@ -29,7 +29,7 @@ class GgufWeightsHeader(WeightsHeader):
         """Architecture and sizes; 1 for a size that the file leaves out."""
         header = self._header
         return Shape(
-            kind=header.architecture,
+            model_type=header.architecture,
             architecture=header.architecture,
             causal=True,
             layers=header.layers or 1,
@@ -51,7 +51,9 @@ class Gguf(WeightsFormat):
         """The one file there is. Errors: InputError when there are several."""
         files = sorted(name for name in names if name.endswith(self.suffix))
         if len(files) > 1:
-            raise InputError(f"{source} holds {len(files)} GGUF files ({some(files)}); expected one: name the file.")
+            raise InputError(
+                f"{source} holds {len(files)} GGUF files ({short_names(files)}); expected one: name the file."
+            )
         return tuple(files)
 
     def read_header(self, files: CheckpointFiles, names: Sequence[str]) -> GgufWeightsHeader:

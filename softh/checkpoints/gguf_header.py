@@ -1,4 +1,4 @@
-"""What a GGUF file says about itself, read from its head in milliseconds and checked before any library opens it."""
+"""The header of a GGUF file: metadata and extents of tensors, checked before any library opens the file."""
 
 import math
 import struct
@@ -31,23 +31,23 @@ class _BrokenError(ValueError):
 
 
 class _ShortError(Exception):
-    """The bytes at hand end before the head does."""
+    """The bytes end within the header."""
 
 
 class _Array(int):
-    """How many values an array has that was stepped over."""
+    """Length of an array that was skipped."""
 
 
 @dataclass(frozen=True)
 class GgufHeader:
-    """What a GGUF file says about itself."""
+    """The metadata of a GGUF file."""
 
     quantisation: str
     """Name of the file type, e.g. ``Q4_1``."""
     quantised: bool
     """True when any tensor holds quantised blocks."""
     architecture: str
-    """As GGUF calls it, ``llama`` for instance; empty when it does not say."""
+    """Name in GGUF, such as ``llama``; empty when the file does not give it."""
     layers: int | None
     width: int | None
     vocabulary: int | None
@@ -97,7 +97,7 @@ class _Cursor:
         return self.data[start : self.at].decode(errors="replace")
 
     def value(self) -> Any:
-        """The next typed value; an array is stepped over and gives its length."""
+        """The next typed value; an array is skipped and gives its length."""
         kind = GGUFValueType(self.scalar("I"))
         if kind == GGUFValueType.STRING:
             return self.text()

@@ -1,4 +1,4 @@
-"""The Hugging Face hub: which files a model has, and those asked for on this machine."""
+"""The Hugging Face hub: files and revisions of a model, downloads, and heads of files without a download."""
 
 import fcntl
 from collections.abc import Generator, Iterable, Mapping
@@ -32,11 +32,11 @@ from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_st
 
 from softh.errors import InputError
 
-_PATIENCE = 20.0
+_TIMEOUT = 20.0
 """Seconds that the hub may stay silent while a head is read."""
 _LOGIN = "log in with `hf auth login` or set HF_TOKEN"
-_AWAY = "{model} is no folder here and the hub cannot be reached: check the network, or name a folder."
-# The first kind that fits speaks: the most particular stand first.
+_UNREACHABLE = "{model} is no folder here and the hub cannot be reached: check the network, or name a folder."
+# The first exception type that matches decides: the most specific come first.
 _SENTENCES: tuple[tuple[type[Exception], str], ...] = (
     (GatedRepoError, "{model} is gated and this account has no access: ask for it on the model's page, then {login}."),
     (DisabledRepoError, "{model} was disabled on the hub by its owner: choose another model."),
@@ -45,19 +45,19 @@ _SENTENCES: tuple[tuple[type[Exception], str], ...] = (
         "{model} is no folder here and no model of the hub: check the spelling, or {login} if private.",
     ),
     (RevisionNotFoundError, "{model} has no revision {revision}; expected a branch, tag or commit: check its page."),
-    (HFValidationError, "{model} is no folder here and no hub id; expected owner/name: check the spelling."),
-    (LocalEntryNotFoundError, _AWAY),
-    (RevisionResolutionError, _AWAY),
-    (HTTPError, _AWAY),
-    (ConnectionError, _AWAY),
+    (HFValidationError, "{model} is neither a folder here nor a hub id; expected owner/name: check the spelling."),
+    (LocalEntryNotFoundError, _UNREACHABLE),
+    (RevisionResolutionError, _UNREACHABLE),
+    (HTTPError, _UNREACHABLE),
+    (ConnectionError, _UNREACHABLE),
     (OSError, "{model} could not be stored ({error}): make room, or set HF_HOME to a folder that can be written."),
 )
 
 
-def listing(model: str, revision: str) -> tuple[str, dict[str, int]]:
-    """Commit sha that the revision stands for now, and the files of that commit with their bytes.
+def list_files(model: str, revision: str) -> tuple[str, dict[str, int]]:
+    """Commit sha of a branch or tag now, and file name → bytes of that commit.
 
-    Without a network, the answer of the last time. Errors: InputError.
+    Without a network, what the hub answered last. Errors: InputError.
     """
     with _in_sentences(model, revision):
         api = HfApi()
@@ -70,13 +70,13 @@ def listing(model: str, revision: str) -> tuple[str, dict[str, int]]:
 
 
 def fetch(model: str, sha: str, names: Iterable[str]) -> Path:
-    """Folder that holds these files of the commit, downloaded where they are not here yet. Errors: InputError."""
+    """Download files of a commit that are not on this machine yet, and return their folder. Errors: InputError."""
     with _in_sentences(model, sha), _locked(fcntl.LOCK_SH):
         return Path(snapshot_download(model, revision=sha, allow_patterns=sorted(names)))
 
 
-def forget(model: str, sha: str) -> None:
-    """Remove one commit of a model from this machine, once nobody fetches any; nothing happens when it is not here."""
+def remove_commit(model: str, sha: str) -> None:
+    """Delete the files of a commit from this machine, after the downloads that run now; no error if there are none."""
     if not Path(constants.HF_HUB_CACHE).exists():
         return
     with _locked(fcntl.LOCK_EX):
@@ -97,7 +97,7 @@ def _locked(how: int) -> Generator[None]:
 
 
 class Ref(NamedTuple):
-    """A name that the hub gives to a commit."""
+    """A branch or tag of a hub model."""
 
     name: str
     kind: str
@@ -105,23 +105,23 @@ class Ref(NamedTuple):
     commit: str
 
 
-def refs(model: str) -> tuple[Ref, ...]:
-    """Branches, then tags of a hub model, with the commit that each stands for now. Errors: InputError."""
+def list_refs(model: str) -> tuple[Ref, ...]:
+    """Branches, then tags of a hub model, each with its commit. Errors: InputError."""
     with _in_sentences(model, "main"):
         found = HfApi().list_repo_refs(model)
     named = (("branch", found.branches), ("tag", found.tags))
     return tuple(Ref(ref.name, kind, ref.target_commit) for kind, several in named for ref in several)
 
 
-def revisions(model: str) -> list[str]:
-    """Names of all branches and tags of a model of the hub, in alphabetical order. Errors: InputError."""
-    return sorted({ref.name for ref in refs(model)})
+def list_revisions(model: str) -> list[str]:
+    """Names of all branches and tags of a hub model, in alphabetical order. Errors: InputError."""
+    return sorted({ref.name for ref in list_refs(model)})
 
 
-def head(model: str, sha: str, name: str, count: int) -> bytes:
-    """The first ``count`` bytes of a file, from this machine when it is here, else by one range request.
+def read_head(model: str, sha: str, name: str, count: int) -> bytes:
+    """The first `count` bytes of a file of a commit, from this machine if it is here, else by one range request.
 
-    Never more, whatever the server sends. Errors: InputError.
+    Not more, whatever the server sends. Errors: InputError.
     """
     here = try_to_load_from_cache(model, name, revision=sha)
     if isinstance(here, str):
@@ -132,7 +132,7 @@ def head(model: str, sha: str, name: str, count: int) -> bytes:
     content = bytearray()
     with (
         _in_sentences(model, sha),
-        get_session().stream("GET", url, headers=headers, timeout=_PATIENCE) as answer,
+        get_session().stream("GET", url, headers=headers, timeout=_TIMEOUT) as answer,
     ):
         hf_raise_for_status(answer)
         for piece in answer.iter_bytes():
@@ -150,11 +150,11 @@ class HubFiles:
 
     def head(self, name: str, count: int) -> bytes:
         """The first `count` bytes of a file, by one range request unless it is on this machine. Errors: InputError."""
-        return head(self.source, self.sha, name, count)
+        return read_head(self.source, self.sha, name, count)
 
 
-def absent(model: str, sha: str, names: Iterable[str]) -> set[str]:
-    """Which of these files of a commit are not on this machine yet."""
+def not_downloaded(model: str, sha: str, names: Iterable[str]) -> set[str]:
+    """Those of the files of a commit that are not on this machine."""
     return {name for name in names if not isinstance(try_to_load_from_cache(model, name, revision=sha), str)}
 
 
@@ -168,7 +168,7 @@ def _in_sentences(model: str, revision: str) -> Generator[None]:
 
 def _sentence(error: Exception, model: str, revision: str) -> str:
     template = next(text for kind, text in _SENTENCES if isinstance(error, kind))
-    if isinstance(error, HfHubHTTPError) and template is _AWAY:
+    if isinstance(error, HfHubHTTPError) and template is _UNREACHABLE:
         if error.response.status_code in {401, 403}:
             template = "The hub refused access to {model} (status {status}): {login}."
         else:

@@ -122,7 +122,7 @@ def _from_here(source: str, found: Located) -> Checkpoint:
 
 
 def _from_hub(model: str, revision: str) -> Checkpoint:
-    sha, sizes = hub.listing(model, revision)
+    sha, sizes = hub.list_files(model, revision)
     weights = choose(set(sizes), model)
     if not weights.format.self_contained:
         # Settings first: nothing large is fetched for a model that cannot run.

@@ -1,4 +1,4 @@
-"""Names of models and of their training revisions: which family, which step, how many tokens."""
+"""What names of models and of training revisions say: family, step, tokens."""
 
 import math
 import re
@@ -19,7 +19,7 @@ _TOKENS_PER_STEP = (
 
 
 class Revision(NamedTuple):
-    """What the name of a training revision says."""
+    """The parts of the name of a training revision."""
 
     stage: int | None
     ingredient: int | None
@@ -29,7 +29,13 @@ class Revision(NamedTuple):
 
 
 def parse_revision(name: str) -> Revision | None:
-    """Stage, ingredient, step and rounded tokens of a training revision; None for any other name."""
+    """Stage, ingredient, step and rounded tokens from the name of a training revision; None for any other name.
+
+    >>> parse_revision("stage1-step1000-tokens3B")
+    Revision(stage=1, ingredient=None, step=1000, tokens=3000000000)
+    >>> parse_revision("main") is None
+    True
+    """
     if not (match := _REVISION.fullmatch(name)):
         return None
     stage, ingredient, step, tokens = (int(text) if text else None for text in match.groups())
@@ -37,38 +43,49 @@ def parse_revision(name: str) -> Revision | None:
 
 
 def log_spaced_revisions(names: Iterable[str], count: int) -> list[str]:
-    """So many of the training revisions, evenly spaced in log(step + 1), the first and the last among them.
+    """At most `count` of the training revisions, evenly spaced in log(step + 1), first and last included.
 
-    In the order of their steps, one a step; names that are no training revision are left out, and all of them are
-    taken when there are fewer. Revisions of several stages have steps that do not compare: choose one stage first.
+    In the order of their steps, one a step; names that are not training revisions are ignored. Steps of several stages
+    do not compare: choose one stage first.
+
+    >>> log_spaced_revisions(["main", *(f"step{step}" for step in range(0, 1001, 10))], 3)
+    ['step0', 'step30', 'step1000']
     """
     steps = {
         parsed.step: name for name in sorted(names) if (parsed := parse_revision(name)) and parsed.step is not None
     }
-    known = sorted(steps)
-    if len(known) <= count:
-        return [steps[step] for step in known]
-    places = [math.log1p(step) for step in known]
+    ordered = sorted(steps)
+    if len(ordered) <= count:
+        return [steps[step] for step in ordered]
+    logs = [math.log1p(step) for step in ordered]
     chosen: list[int] = []
     for number in range(count):
-        wanted = places[0] + (places[-1] - places[0]) * number / max(count - 1, 1)
+        target = logs[0] + (logs[-1] - logs[0]) * number / max(count - 1, 1)
         # Leave enough of the later steps for the points that are still to come.
-        free = range(chosen[-1] + 1 if chosen else 0, len(known) - (count - number) + 1)
-        chosen.append(min(free, key=lambda place: abs(places[place] - wanted)))
-    return [steps[known[place]] for place in chosen]
+        free = range(chosen[-1] + 1 if chosen else 0, len(ordered) - (count - number) + 1)
+        chosen.append(min(free, key=lambda index: abs(logs[index] - target)))
+    return [steps[ordered[index]] for index in chosen]
 
 
 def family_from_name(name: str) -> str | None:
-    """The part of a model name before its size, ``pythia`` of ``EleutherAI/pythia-160m``; None without a size."""
+    """The part of a model name before its size; None for a name without a size.
+
+    >>> family_from_name("EleutherAI/pythia-160m-deduped"), family_from_name("bert-base-uncased")
+    ('pythia', None)
+    """
     words = re.split(r"[-_ ]", name.rsplit("/", 1)[-1])
-    for place, word in enumerate(words):
-        if place and re.fullmatch(r"\d+(\.\d+)?[kmbt]|\d{4}", word, re.IGNORECASE):
-            return "-".join(words[:place])
+    for index, word in enumerate(words):
+        if index and re.fullmatch(r"\d+(\.\d+)?[kmbt]|\d{4}", word, re.IGNORECASE):
+            return "-".join(words[:index])
     return None
 
 
 def exact_tokens(model: str, revision: Revision | None) -> int | None:
-    """Tokens seen at a revision of a hub model, when the training run states its batch exactly; else None."""
+    """Training tokens at a revision of a hub model, where the training run documents its batch size; else None.
+
+    >>> exact_tokens("EleutherAI/pythia-160m", parse_revision("step1000"))
+    2097152000
+    """
     # A second stage continues from weights whose tokens its own step count leaves out.
     if revision is None or revision.step is None or revision.stage not in {None, 1}:
         return None

@@ -1,4 +1,4 @@
-"""Safetensors files, checked from their headers before any library opens them."""
+"""The header of a safetensors file: tensors by name, checked before any library opens the file."""
 
 import json
 import math
@@ -41,7 +41,7 @@ class _BrokenError(ValueError):
 
 
 class TensorInfo(NamedTuple):
-    """One tensor as the header of its file describes it."""
+    """A tensor as the header describes it."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -52,22 +52,22 @@ class TensorInfo(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Numbers it holds."""
+        """Number of elements."""
         return math.prod(self.shape)
 
 
 def read_safetensors(path: Path) -> dict[str, TensorInfo]:
-    """The tensors of a file by name, once its header and its size describe each other exactly.
+    """The tensors of a file by name, from its header alone.
 
-    Nothing but the header is read. Errors: InputError for a truncated file, a header that is too long or no JSON, a
-    name given twice, tensors that overlap, leave holes or end outside the file.
+    Errors: InputError for a truncated file, a header that is too long or not JSON, a name given twice, and tensors that
+    overlap, leave holes or end outside the file.
     """
     with path.open("rb") as file:
         return parse_safetensors(file, path.stat().st_size, path.name)
 
 
 def parse_safetensors(file: BinaryIO, size: int, name: str) -> dict[str, TensorInfo]:
-    """The same from the head of a file: 8 bytes, then the header. size: bytes of the whole file. Errors: InputError."""
+    """The same from the first bytes of a file, 8 and its header. size: bytes of the whole file."""
     try:
         header, available = _header(file, size)
         tensors = {tensor: _tensor(tensor, entry) for tensor, entry in header.items()}
@@ -78,55 +78,58 @@ def parse_safetensors(file: BinaryIO, size: int, name: str) -> dict[str, TensorI
 
 
 def header_length(head: bytes) -> int:
-    """Bytes that a file needs from its first to the end of its header; more than LONGEST_HEADER is never promised."""
+    """Bytes from the start of a file to the end of its header, from its first 8 bytes; bounded by LONGEST_HEADER."""
     return 8 + min(int.from_bytes(head[:8], "little"), LONGEST_HEADER)
 
 
 def merge_shards(
     files: Mapping[str, Mapping[str, TensorInfo]], index: Mapping[str, Any] | None, source: str
 ) -> dict[str, TensorInfo]:
-    """All tensors of a model by name. files: name of a file → its tensors; index: the content of its index, if any.
+    """All tensors of a model by name.
 
-    Errors: InputError for a tensor in two files, and for one that the index promises and its file does not hold.
+    files: file name → its tensors; index: the content of the index file, if there is one.
+    Errors: InputError for a tensor in two files, and for one that the index lists and its file lacks.
     """
     tensors: dict[str, TensorInfo] = {}
     for name, content in files.items():
-        if twice := sorted(set(tensors) & set(content)):
-            raise InputError(f"{source} has tensor {twice[0]!r} in two files, {name} one of them; expected it once: "
-                             "save the model again.")  # fmt: skip
+        if duplicate := sorted(set(tensors) & set(content)):
+            raise InputError(f"{source} has tensor {short(duplicate[0])} in two files, {name} one of them; expected it "
+                             "once: save the model again.")  # fmt: skip
         tensors.update(content)
-    places = (index or {}).get("weight_map", {})
-    if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
+    file_of = (index or {}).get("weight_map", {})
+    if not isinstance(file_of, dict) or not all(isinstance(file, str) for file in file_of.values()):
         raise InputError(f"The index of {source} says nowhere which file holds a tensor; expected a weight_map: save "
                          "the model again.")  # fmt: skip
-    if missing := sorted(set(places.values()) - set(files)):
-        raise InputError(f"{source} lacks {some(missing)}, which its index names; expected every shard: add them.")
-    for tensor, place in places.items():
-        if tensor not in files[place]:
-            raise InputError(f"{place} lacks tensor {short(tensor)}, which the index of {source} promises; expected "
+    if missing := sorted(set(file_of.values()) - set(files)):
+        raise InputError(
+            f"{source} lacks {short_names(missing)}, which its index names; expected every shard: add them."
+        )
+    for tensor, file in file_of.items():
+        if tensor not in files[file]:
+            raise InputError(f"{file} lacks tensor {short(tensor)}, which the index of {source} promises; expected "
                              "shards and index of one model: save it again.")  # fmt: skip
     return tensors
 
 
 def check_finite(path: Path, tensors: Mapping[str, TensorInfo]) -> None:
-    """Read every floating-point number once, in pieces. Errors: InputError when one is infinite or not a number."""
+    """Read every floating-point number of a file, in chunks. Errors: InputError when one is infinite or NaN."""
     with path.open("rb") as file:
         begin = 8 + int.from_bytes(file.read(8), "little")
         for name, tensor in tensors.items():
             if tensor.dtype in FLOATS and not _finite(file, begin, tensor):
                 raise InputError(
-                    f"{path.name} holds values that are infinite or no numbers, in tensor {short(name)}; "
+                    f"{path.name} has infinite values or NaN in tensor {short(name)}; "
                     "expected finite weights: take a checkpoint from before the training diverged."
                 )
 
 
-def some(names: Iterable[str]) -> str:
-    """The first three of several names, for a sentence."""
+def short_names(names: Iterable[str]) -> str:
+    """Up to three foreign names, each as :func:`short` without quotes, and how many more there are."""
     return and_more([short(name).strip("'\"") for name in names], 3)
 
 
 def short(name: Any) -> str:
-    """A name of a stranger's choosing as a sentence may repeat it: quoted, one line, at most 80 characters."""
+    """A foreign name as a sentence may repeat it: quoted, ASCII, one line, at most 80 characters."""
     text = ascii(name)
     return text if len(text) <= 80 else text[:79] + "…"
 

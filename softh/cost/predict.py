@@ -1,4 +1,4 @@
-"""What an estimate will cost before it runs: bytes of memory and seconds, from sizes alone."""
+"""Predicted memory and seconds of an estimate, from the sizes of its model."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,9 +11,9 @@ from softh.spec import EstimateSpec
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 _LIBRARIES = 900 * 2**20
-"""Bytes of a process that has loaded torch and transformers."""
+"""Bytes of a process that has imported torch and transformers."""
 _ASSIGNED = 2 << 30
-"""Bytes of assignments that the estimator holds at once in main memory, at most, unless one draw has more (plan.py)."""
+"""Bytes of assignments that the estimator holds at once in main memory, at most, unless one draw has more."""
 _GPU_TABLES = 4 << 30
 """The least with which a GPU counts without reading the states many times; it takes more where there is more."""
 _BATCH = 4096
@@ -21,18 +21,18 @@ _BATCH = 4096
 _LOADING = 1.1
 """Weights in memory while they are read, over weights."""
 _COUNTING = 1000
-"""Multiplications in the time of one addition to a table, which waits for memory."""
+"""Multiplications in the time of one addition to a table, which is bound by memory."""
 _STARTING = 20.0
 """Seconds to import the libraries and load a small model."""
 _READING = 5e8
 """Bytes of weights read a second."""
 _GPU_FLOPS = 2e13
-"""Assumed of a GPU that has run nothing here yet."""
+"""Assumed speed of a GPU without stored estimates."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """The sizes that decide what an estimate costs."""
+    """Sizes of a model that determine the cost of its estimate."""
 
     parameters: int
     layers: int
@@ -42,21 +42,21 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Cost:
-    """An estimate of what an estimate takes."""
+    """Predicted memory and seconds of an estimate."""
 
     device: str
-    """Where it would run: ``cpu`` or the GPU's name."""
+    """``cpu`` or the name of the GPU."""
     device_memory: int
     """Bytes on the GPU; 0 on a CPU."""
     memory: int
     """Bytes of main memory."""
     seconds: float
     basis: str
-    """What the seconds rest on, the end of a sentence."""
+    """What the seconds are based on, the end of a sentence."""
 
 
-def cost(spec: EstimateSpec, sizes: Sizes, machine: Machine, history: Iterable[Mapping[str, Any]] = ()) -> Cost:
-    """What an estimate takes on this machine.
+def predict_cost(spec: EstimateSpec, sizes: Sizes, machine: Machine, history: Iterable[Mapping[str, Any]] = ()) -> Cost:
+    """Predicted memory and seconds of an estimate on a machine.
 
     history: rows of stored estimates that ran on this machine, with the columns `parameters`, `layers`, `width`,
     `documents`, `context`, `bins`, `draws`, `spec`, `seconds`, `device`; the prediction is scaled to their seconds.
@@ -116,13 +116,13 @@ def _seconds(spec: EstimateSpec, sizes: Sizes, rate: float) -> float:
 
 
 def _scale(row: Mapping[str, Any], rate: float, *, on_gpu: bool) -> float | None:
-    """Seconds a stored estimate took over those predicted for it; None for one of another kind of device."""
+    """Measured over predicted seconds of a stored estimate; None for one of another kind of device."""
     if str(row["device"]).startswith("cuda") != on_gpu or not row["seconds"]:
         return None
     orders = tuple(json.loads(row["spec"])["orders"])
-    asked = EstimateSpec(
+    spec = EstimateSpec(
         model="", orders=orders, documents=int(row["documents"]), context=int(row["context"]), bins=int(row["bins"]),
         draws=int(row["draws"]),
     )  # fmt: skip
     sizes = Sizes(int(row["parameters"]), int(row["layers"]), int(row["width"]), 0)
-    return float(row["seconds"]) / _seconds(asked, sizes, rate)
+    return float(row["seconds"]) / _seconds(spec, sizes, rate)

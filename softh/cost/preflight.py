@@ -1,4 +1,4 @@
-"""Before anything heavy: what a model is and what its estimate will cost, from config and headers alone."""
+"""What a model is and what its estimate will cost, from config and weight headers, before anything is downloaded."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ from softh.format import format_size
 from softh.spec import EstimateSpec
 
 _HASHED = 2 * 10**9
-"""Bytes of local weights that are hashed while somebody waits."""
+"""Bytes of local weights that are hashed at most."""
 
 
 @dataclass(frozen=True)
 class Preflight:
-    """What is known of a model and its estimate before either is loaded. Costs are estimates; say so."""
+    """A model and the predicted cost of its estimate, before the model is loaded."""
 
     spec: EstimateSpec
     revision: str
-    """Branch, tag or commit as asked; ``local`` for a folder, file or upload."""
+    """Branch, tag or commit of a hub model; ``local`` for a folder, file or upload."""
     digest: str | None
     """Of the checkpoint: the commit of a hub model, else SHA-256 of the files; None for local files of more than 2 GB,
-    which would take long to read."""
+    whose hash takes too long to wait for."""
     architecture: str
     causal: bool
     """Whether it predicts the next token, so that there are bits per byte."""
@@ -45,25 +45,25 @@ class Preflight:
     bytes: int
     """Of all weight files."""
     download: int
-    """Bytes that are not on this machine yet."""
+    """Bytes to download: those not on this machine yet."""
     cost: Cost
     refusal: str | None
-    """Why it cannot run here and what to do, one sentence; None when it can."""
+    """Why it cannot run on this machine and what to do, in one sentence; None when it can."""
 
     @property
     def key(self) -> tuple[str, str | None]:
-        """Canonical specification and digest: a stored estimate with both in its columns answers the same question."""
+        """Canonical specification and digest: the stored estimate with these columns is the one asked for."""
         return self.spec.canonical(), self.digest
 
 
 def preflight(
     spec: EstimateSpec, history: Iterable[Mapping[str, Any]] = (), machine: Machine | None = None
 ) -> Preflight:
-    """Look at a model without loading it: a hub id by range requests, a folder, a .gguf file or an upload by its heads.
+    """Read the headers of a model (of the hub by range requests, else from its files) and predict the cost.
 
-    history: see :func:`softh.cost.predict.cost`. Takes a fraction of a second, and on the hub a few requests.
-    Errors: InputError for a model that is missing, unreachable, gated, damaged or of an unknown architecture. One that
-    is sound and does not fit has a `refusal` instead.
+    history: see :func:`softh.cost.predict.predict_cost`. Takes a fraction of a second, and on the hub a few requests.
+    Errors: InputError for a model that is missing, unreachable, gated, damaged or of an unknown architecture. One
+    that is valid but does not fit has a `refusal` instead.
     """
     machine = machine or this_machine()
     name, revision, download = spec.model, spec.revision or "main", 0
@@ -75,20 +75,20 @@ def preflight(
         header = located.weights.format.read_header(LocalFiles(located.folder, spec.model), located.weights.names)
         sha = _digest(spec.model, located, header.bytes)
     shape = header.shape()
-    price = predict.cost(spec, _sizes(header, shape), machine, history)
+    cost = predict.predict_cost(spec, _sizes(header, shape), machine, history)
     return Preflight(
         spec, revision, sha, shape.architecture, shape.causal, header.parameters, shape.layers, shape.width,
-        shape.vocabulary, shape.longest_context, header.dtype, header.label, header.bytes, download, price,
-        _refusal(name, spec.context, shape.longest_context, download, price, machine),
+        shape.vocabulary, shape.longest_context, header.dtype, header.label, header.bytes, download, cost,
+        _refusal(name, spec.context, shape.longest_context, download, cost, machine),
     )  # fmt: skip
 
 
 def _on_hub(model: str, revision: str) -> tuple[str, WeightsHeader, int]:
     """Commit, header of the weights and bytes to download."""
-    sha, sizes = hub.listing(model, revision)
+    sha, sizes = hub.list_files(model, revision)
     weights = choose(set(sizes), model)
     needed = {*weights.names, *(() if weights.format.self_contained else SETTINGS & set(sizes))}
-    download = sum(sizes[name] for name in hub.absent(model, sha, needed))
+    download = sum(sizes[name] for name in hub.not_downloaded(model, sha, needed))
     return sha, weights.format.read_header(hub.HubFiles(model, sha, sizes), weights.names), download
 
 
@@ -111,9 +111,9 @@ def _sizes(header: WeightsHeader, shape: Shape) -> Sizes:
 
 
 def _refusal(
-    name: str, context: int, longest_context: int | None, download: int, price: Cost, machine: Machine
+    name: str, context: int, longest_context: int | None, download: int, cost: Cost, machine: Machine
 ) -> str | None:
-    """The first reason why it cannot run here, with a remedy."""
+    """The first reason why it cannot run on this machine, with a remedy."""
     if longest_context is not None and context > longest_context:
         return (
             f"{name} reads {longest_context:,} tokens at most and the context was {context:,}; "
@@ -124,13 +124,13 @@ def _refusal(
             f"{name} needs a download of {format_size(download)} and the disk has {format_size(machine.disk)} free; "
             "expected room for it: delete something, or set HF_HOME to a larger disk."
         )
-    for what, needed, there in (
-        ("GPU memory", price.device_memory, sum(gpu.free for gpu in machine.gpus)),
-        ("memory", price.memory, machine.memory),
+    for memory, needed, free in (
+        ("GPU memory", cost.device_memory, sum(gpu.free for gpu in machine.gpus)),
+        ("memory", cost.memory, machine.memory),
     ):
-        if needed > there:
+        if needed > free:
             return (
-                f"{name} needs about {format_size(needed)} of {what} and this machine has {format_size(there)} free; "
+                f"{name} needs about {format_size(needed)} of {memory} and this machine has {format_size(free)} free; "
                 "expected a model that fits: choose a smaller one, ask for dtype bfloat16, or use a larger machine."
             )
     return None

@@ -163,7 +163,7 @@ def _store(outcome: engines.Outcome, folder: Path, summary: SweepSummary, *, fre
     summary.done += 1
     typer.echo(_name(outcome.spec))
     if free:
-        hub.forget(outcome.spec.model, outcome.record["checkpoint"]["digest"])
+        hub.remove_commit(outcome.spec.model, outcome.record["checkpoint"]["digest"])
 
 
 def _name(spec: EstimateSpec) -> str:

@@ -195,7 +195,7 @@ def run_task(
         with open_cache(settings.cache()) as cache:
             record = estimate(task, device=device, cache=cache, progress=progress).record()
         if free:
-            hub.forget(task.model, record["checkpoint"]["digest"])
+            hub.remove_commit(task.model, record["checkpoint"]["digest"])
     except InputError as error:
         return TaskResult(error=str(error))
     return TaskResult(record=record)

@@ -41,7 +41,7 @@ class Recipe:
     settings: dict[str, Any]
     """Fields of an EstimateSpec that differ from the defaults."""
 
-    def specs(self, list_revisions: Callable[[str], list[str]] = hub.revisions) -> Iterator[EstimateSpec]:
+    def specs(self, list_revisions: Callable[[str], list[str]] = hub.list_revisions) -> Iterator[EstimateSpec]:
         """The specification of every estimate, in the order of the recipe.
 
         list_revisions: names of the revisions of a model of the hub. Errors: InputError when the hub cannot be reached
@@ -78,7 +78,7 @@ def digest(spec: EstimateSpec) -> str:
     """Digest of the checkpoint of a specification, without fetching its weights. Errors: InputError."""
     if checkpoints.is_local(spec.model):
         return checkpoints.resolve(spec.model, spec.revision).digest
-    return hub.listing(spec.model, spec.revision or "main")[0]
+    return hub.list_files(spec.model, spec.revision or "main")[0]
 
 
 def is_missing(spec: EstimateSpec, stored: Collection[tuple[str, str]]) -> bool:

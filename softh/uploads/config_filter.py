@@ -48,7 +48,7 @@ def clean_config(config: Mapping[str, Any], source: str) -> tuple[dict[str, Any]
     beyond any model.
     """
     kind = config.get("model_type")
-    if not isinstance(kind, str) or kind not in architectures.language():
+    if not isinstance(kind, str) or kind not in architectures.language_model_types():
         code = "and code that comes with a model is never run" if "auto_map" in config else "or no language model"
         raise InputError(
             f"{source} has architecture {short(kind)}, unknown to the installed transformers, {code}: "
@@ -75,14 +75,14 @@ def clean_tokens(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _words(kind: str) -> frozenset[str]:
-    return architectures.architecture(kind).words
+    return architectures.read_architecture(kind).identifiers
 
 
 def _object(
     value: Mapping[str, Any], words: frozenset[str], left: list[str], source: str, depth: int
 ) -> dict[str, Any]:
     kind = value.get("model_type")
-    if isinstance(kind, str) and kind in architectures.known():
+    if isinstance(kind, str) and kind in architectures.model_types():
         words |= _words(kind)
     kept = {}
     for name, inner in value.items():

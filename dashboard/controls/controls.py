@@ -211,7 +211,7 @@ def _drawn(key: str, value: T) -> T:
 def _one(key: str, options: Sequence[str], default: str, *, set_control: bool = True) -> str:
     """The option to show: what a link asks for, else the control's own while that is on offer, else the default.
 
-    What a link asks for in vain is said. With set_control, the control has this value when it is drawn.
+    A note names what a link asks for and is not on offer. With set_control, the control has this value when drawn.
     """
     wanted, link = requested(key), current()
     current_value: Any = next(iter(wanted), None) if link else st.session_state.get(key)

@@ -18,7 +18,7 @@ class Link:
     params: Mapping[str, Sequence[str]]
     dark: bool
     notes: list[str] = field(default_factory=list)
-    """What the link asked for in vain."""
+    """A sentence for each part of the link that does not fit."""
 
 
 _link: ContextVar[Link | None] = ContextVar("link", default=None)
@@ -71,7 +71,7 @@ def page_parameters() -> dict[str, Sequence[str]]:
 
 
 def note(key: str, unknown: Sequence[str], options: Sequence[str], shown: str) -> None:
-    """Say what a link asks for in vain: on the page, or in the notes of a view that is built from the link."""
+    """Say which part of a link does not fit: on the page, or in the notes of a view that is built from the link."""
     sentence = f"The link asks for {key} {and_more(unknown)}, which is not among {and_more(options)}: showing {shown}."
     if link := current():
         link.notes.append(sentence)

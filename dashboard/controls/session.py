@@ -66,7 +66,7 @@ REFUSED_UPLOAD = Value[tuple[Sequence[str], str]]("refused", ((), ""))
 """Ids of the files that were refused last, and why."""
 UPLOADED_TEXT = Value[Path | None]("own_text", None)
 ENDED_JOBS = Value[frozenset[int] | None]("ended_jobs", None)
-"""Jobs that this session has said the end of."""
+"""Jobs whose end this session has announced."""
 JOB_ERROR = Value[str]("said", "")
 
 

@@ -151,7 +151,7 @@ def _locked() -> Generator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
     except OSError as error:
-        raise InputError(f"The folder {folder} cannot be made ({error.strerror}): make it writable.") from None
+        raise InputError(f"The folder {folder} cannot be created ({error.strerror}): make it writable.") from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -1,1 +1,1 @@
-"""Figures and decks in, bytes out: no Streamlit, nothing kept, nothing fetched."""
+"""Figures and decks as files: bytes from Plotly figures, without a session and without a network."""

@@ -1,4 +1,4 @@
-"""What a figure says, told without Plotly: charts of series with numbers, errors and labels."""
+"""Charts as data, independent of Plotly: axes and series with numbers, errors and labels."""
 
 from dataclasses import dataclass, field
 

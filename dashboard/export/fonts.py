@@ -14,15 +14,15 @@ _CHARACTERS = ((0x20, 0x250), (0x370, 0x400), (0x2010, 0x20D0), (0x2190, 0x2300)
 
 def for_screens() -> str:
     """CSS that brings the font of all weights along."""
-    found = variable_font()
-    return _face("200 900", found.read_bytes()) if found else ""
+    font = variable_font()
+    return _face("200 900", font.read_bytes()) if font else ""
 
 
 @cache
 def for_print() -> str:
     """CSS with one font a weight: Chromium writes a variable font into a PDF as Type 3, which journals refuse."""
-    found = variable_font()
-    return "".join(_face(str(weight), static(found, weight)) for weight in _WEIGHTS) if found else ""
+    font = variable_font()
+    return "".join(_face(str(weight), static(font, weight)) for weight in _WEIGHTS) if font else ""
 
 
 def static(file: Path, weight: int, flavour: str | None = "woff2") -> bytes:
@@ -37,10 +37,10 @@ def static(file: Path, weight: int, flavour: str | None = "woff2") -> bytes:
     some.populate(unicodes=[code for first, end in _CHARACTERS for code in range(first, end)])
     some.subset(font)
     font = instantiateVariableFont(font, {"wght": weight}, inplace=True)
-    held = io.BytesIO()
+    buffer = io.BytesIO()
     font.flavor = flavour
-    font.save(held)
-    return held.getvalue()
+    font.save(buffer)
+    return buffer.getvalue()
 
 
 def _face(weight: str, woff2: bytes) -> str:

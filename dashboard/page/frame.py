@@ -1,4 +1,4 @@
-"""The frame of every page: what is wrong with the tables, what to do when there are none, a figure with its words."""
+"""The frame of every page: problems of the tables, what to do when there are none, figures and tables."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -73,7 +73,7 @@ def introduction(*, always: bool = False) -> None:
 
 @contextmanager
 def errors_in_place() -> Generator[None]:
-    """Show an error that a person can mend where it occurred, and go on with the rest of the page."""
+    """Show an error that the reader can correct where it occurred, and go on with the rest of the page."""
     try:
         yield
     except InputError as error:
@@ -106,7 +106,7 @@ def table(
     model = st.column_config.TextColumn(width=215 if points else 275, pinned=points)
     config = {"Model": model, "Parameters": _COMPACT, "Positions": _GROUPED}
     st.dataframe(rows, hide_index=True, column_config=config, height=height or "auto", **selection)
-    # Made when it is asked for, and the page does not run for it: a run would replace the file that is on its way.
+    # Written on the click, without a run of the page, which would replace the file while it is being sent.
     st.download_button("Download as CSV", data.write_csv, name, "text/csv", icon=DOWNLOAD, on_click="ignore")
 
 

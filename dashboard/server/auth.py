@@ -41,8 +41,8 @@ def person(claims: Mapping[str, Any]) -> Person:
         refusal = _VIEWER.format(name=name)
     else:
         refusal = ""
-    jobs, kept = int(settings.number("SOFTH_USER_JOBS")), int(settings.number("SOFTH_USER_UPLOAD_GB") * 1e9)
-    return Person(name, "page", refusal, jobs, kept, audited=not read_only())
+    jobs, upload_bytes = int(settings.number("SOFTH_USER_JOBS")), int(settings.number("SOFTH_USER_UPLOAD_GB") * 1e9)
+    return Person(name, "page", refusal, jobs, upload_bytes, audited=not read_only())
 
 
 def may_view(claims: Mapping[str, Any]) -> bool:
@@ -77,12 +77,12 @@ def require_login() -> bool:
     """Whether the reader may see the pages; where not, a page to sign in is drawn instead."""
     if not signs_in():
         return True
-    found = claims()
-    if may_view(found):
-        _signed_in(_name(found))
+    reader = claims()
+    if may_view(reader):
+        _signed_in(_name(reader))
         return True
     st.title("softh")
-    if name := _name(found):
+    if name := _name(reader):
         st.error(
             plain(f"{name} may not see this server: ask whoever runs it for a place in SOFTH_VIEWERS."),
             icon=":material/block:",

@@ -49,8 +49,8 @@ def manage() -> None:
 
 
 def _title(row: Mapping[str, Any]) -> str:
-    made = f"{row['created_at']:%Y-%m-%d %H:%M}, {row['estimate_id'][:6]}"
-    return f"{row['model']}, {checkpoint_name(row)} on {row['corpus']} ({made})"
+    created = f"{row['created_at']:%Y-%m-%d %H:%M}, {row['estimate_id'][:6]}"
+    return f"{row['model']}, {checkpoint_name(row)} on {row['corpus']} ({created})"
 
 
 def _pages(place: Landing) -> None:

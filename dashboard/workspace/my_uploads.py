@@ -17,7 +17,7 @@ def manage() -> None:
         return
     st.subheader("Your uploads")
     quota_text = f" of {format_size(person.upload_bytes)}" if person.upload_bytes is not None else ""
-    st.caption(f"{len(uploads)} kept, {format_size(sum(upload.size for upload in uploads))}{quota_text}.")
+    st.caption(f"{len(uploads)} stored, {format_size(sum(upload.size for upload in uploads))}{quota_text}.")
     names = {accepted.path: accepted.name for accepted in receive.kept()}
     titles = {}
     for upload in uploads:

@@ -1,4 +1,4 @@
-"""What the worker and the web process log: lines for people, or with SOFTH_LOG=json one object of JSON a line."""
+"""Logs of the worker and the web process: plain lines, or with SOFTH_LOG=json one JSON object a line."""
 
 import json
 import logging
@@ -10,11 +10,11 @@ from softh.errors import InputError
 TEXT = "%(asctime)s %(message)s"
 
 
-class Json(logging.Formatter):
-    """A record as one line of JSON: when, how grave, who says it, what, and `extra={"facts": …}` beside them."""
+class JsonFormatter(logging.Formatter):
+    """Formats a record as one line of JSON: time, level, logger, message and the entries of `extra={"facts": …}`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line of a record."""
+        """The JSON of a record."""
         line = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -28,7 +28,7 @@ class Json(logging.Formatter):
 
 
 def set_up(level: int = logging.INFO) -> None:
-    """Log to standard error from now on; with SOFTH_LOG=json whatever other libraries log as well."""
+    """Log to standard error from now on; with SOFTH_LOG=json the records of other libraries as well."""
     logging.basicConfig(level=level, format=TEXT)
     try:
         as_json = settings.text("SOFTH_LOG") == "json"
@@ -41,4 +41,4 @@ def set_up(level: int = logging.INFO) -> None:
         return
     loggers = [logging.getLogger(), *map(logging.getLogger, logging.root.manager.loggerDict)]
     for handler in {handler for logger in loggers for handler in logger.handlers}:
-        handler.setFormatter(Json())
+        handler.setFormatter(JsonFormatter())

@@ -1,10 +1,10 @@
-"""Progress of long work, as functions report it."""
+"""The callback that long computations report their progress to."""
 
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """What is told of long work; the last call of a phase has done == total."""
+    """A progress callback; the last call of a phase has done == total."""
 
     def __call__(self, phase: str, done: int, total: int, note: str = "") -> None:
-        """So many steps of a phase are done; `note` says what is at work now."""
+        """Report that `done` of `total` steps of a phase are done; `note` names what is running."""

@@ -1,5 +1,6 @@
 """The command line: what it prints where, what it stores, and how it says no."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -11,8 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from typer.main import get_command
 
-from softh.cli.main import main
+from softh import __version__
+from softh.cli.main import app, main
+from softh.spec import EstimateSpec, PreferenceSpec
 from softh.store import read, write
 from tests.store_rows import record
 from tests.tiny import save_model, save_text
@@ -165,6 +169,35 @@ def test_control_c_ends_with_130_and_a_sentence(tiny: list[object], tmp_path: Pa
     assert errors.strip().splitlines()[-1].startswith("Stopped: nothing was stored")
     assert "Traceback" not in errors
     assert read.estimates(tmp_path / "data").is_empty()
+
+
+def test_former_names_of_options_mean_the_same(softh: Callable[..., Answer]) -> None:
+    today = ["--directions", "orthonormal", "--center", "--temperature-rule", "exact", "--label-weighting", "labels"]
+    former = ["--frame", "orthonormal", "--centred", "--calibration", "exact", "--weighting", "labels"]
+    assert softh("submit", "some/model", *today).out.startswith("Job 1 is queued: some/model")
+    assert softh("submit", "some/model", *former).out.startswith("Job 1 is queued, as it was submitted before")
+    assert softh("submit", "some/model").out.startswith("Job 2 is queued: ")
+
+
+def test_every_field_of_a_specification_is_an_option_with_its_default() -> None:
+    for name, spec in (("estimate", EstimateSpec), ("submit", EstimateSpec), ("preference", PreferenceSpec)):
+        options = {parameter.name: parameter for parameter in get_command(app).commands[name].params}
+        for field in dataclasses.fields(spec):
+            if field.name == "labels":  # has one value
+                continue
+            default = None if field.default is dataclasses.MISSING else field.default
+            expected = ",".join(map(str, default)) if isinstance(default, tuple) else default
+            assert options[field.name].default == expected
+            assert options[field.name].required == (field.default is dataclasses.MISSING)
+
+
+def test_the_version_is_printed_and_an_unknown_command_lists_those_there_are(softh: Callable[..., Answer]) -> None:
+    assert softh("--version") == (0, f"softh {__version__}\n", "")
+    answer = softh("estmate")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("estmate is not a command; expected one of ")
+    assert " estimate, " in answer.err
+    assert softh("scores", "export").err.startswith("export is not a command; expected one of import, list: ")
 
 
 def test_list_shows_one_line_an_estimate(softh: Callable[..., Answer], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``softh doctor``: what is installed, which GPU there is, what is damaged, and what to do about each."""
+"""The command ``softh doctor``: checks of the installation and of every stored file, each with its remedy."""
 
 import json
 import re
@@ -21,23 +21,21 @@ from softh.jobs import client, records
 from softh.store import read, schema, write
 
 LEAST_FREE = 5e9
-"""Bytes of disk below which an estimate may well stop half-way."""
+"""Bytes of disk below which an estimate may run out of space."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """Result of one check."""
 
     what: str
     state: str
     remedy: str = ""
-    """What to do, where something is to be done."""
+    """What to do; empty when nothing is wrong."""
 
 
-def doctor(
-    data: Data = None,
-) -> None:
-    """Look at the installation, the device, the folders and every stored file; exit code 2 when something is wrong."""
+def doctor(data: Data = None) -> None:
+    """Check the installation, the device, the folders and every stored file; exit code 2 when something is wrong."""
     wrong = 0
     for finding in examine(folder(data)):
         wrong += bool(finding.remedy)
@@ -49,7 +47,7 @@ def doctor(
 
 
 def examine(data: Path) -> Iterator[Finding]:
-    """Everything that is looked at, in order; nothing is changed."""
+    """Run every check, in order; no stored file is changed."""
     yield Finding("Python", sys.version.split()[0])
     yield _packages()
     yield from _settings()
@@ -78,8 +76,12 @@ def _packages() -> Finding:
 
 def _required() -> Finding:
     """What is missing of the packages that softh needs, and which of its extras are complete."""
+    try:
+        requirements = requires("softh") or []
+    except PackageNotFoundError:
+        return Finding("packages", "not known, since softh was not installed by pip")
     missing: dict[str, list[str]] = {}
-    for requirement in requires("softh") or ():
+    for requirement in requirements:
         package, _, marker = requirement.partition(";")
         extra = re.search(r"extra == ['\"](\w+)['\"]", marker)
         names = missing.setdefault(extra[1] if extra else "", [])
@@ -135,13 +137,15 @@ def _tables(data: Path) -> Iterator[Finding]:
 
 
 def _share(data: Path) -> Iterator[Finding]:
-    """The share of SOFTH_RUNS, if there is one: whether it answers, and what it has not got yet."""
+    """The share of SOFTH_RUNS, if there is one: whether it answers, and how many runs it lacks."""
     if settings.runs() is None:
         return
     try:
         read.refresh()
     except InputError as error:
-        yield Finding("share", str(error), "check SOFTH_RUNS, the network and your access, then look again.")
+        yield Finding(
+            "share", str(error), "check SOFTH_RUNS, the network and your access, then run `softh doctor` again."
+        )
     else:
         runs = len(read.run_files(data))
         yield Finding(
@@ -168,13 +172,13 @@ def _others(data: Path) -> Iterator[Finding]:
 
 
 def _damage(queue: Path) -> str | None:
-    """What SQLite says of the file of the queue; None when it is sound."""
+    """SQLite's report on the damage of the queue's file; None when it is intact."""
     try:
         with closing(sqlite3.connect(f"{queue.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            [(said,), *_] = connection.execute("PRAGMA quick_check").fetchall()
+            [(report,), *_] = connection.execute("PRAGMA quick_check").fetchall()
     except sqlite3.DatabaseError as error:
         return str(error)
-    return None if said == "ok" else said
+    return None if report == "ok" else report
 
 
 def _folder(name: str, place: Path) -> Finding:
@@ -191,5 +195,5 @@ def _folder(name: str, place: Path) -> Finding:
 
 
 def _browser() -> Finding:
-    found = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome", "chromium-browser"))), None)
-    return Finding("browser", found or "none: PDF and PNG are not exported here, SVG and HTML are")
+    program = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome", "chromium-browser"))), None)
+    return Finding("browser", program or "none: PDF and PNG are not exported here, SVG and HTML are")

@@ -1,4 +1,4 @@
-"""The command ``softh preference``: probe what a model says about which of two answers was preferred."""
+"""The command ``softh preference``."""
 
 import typer
 
@@ -14,10 +14,10 @@ from softh.store import write
 def preference(
     spec: PreferenceSpec, device: Device = "auto", queue: Queue = False, data: Data = None, as_json: AsJson = False
 ) -> None:
-    """Probe what each layer of MODEL says about which of two answers to a prompt was preferred.
+    """Probe each layer of MODEL for information about which of two answers to a prompt was preferred.
 
-    Prints and stores the information with its null, a linear model as second opinion, and what length and words alone
-    say. Pairs that are identical, empty, repeated or too long are counted and excluded.
+    Prints and stores the information with its null, a linear model for comparison, and baselines of length and words
+    alone. Pairs that are identical, empty, repeated or too long are counted and excluded.
     """
     if queue:
         job, new = jobs.submit_preference(spec, {"device": device}, data)

@@ -34,7 +34,7 @@ def several(probes: list[Row]) -> Table:
 
 
 def whole(probe: Row, measures: list[Row]) -> Group:
-    """Every layer, then every part of the pairs, then what was set aside and where the numbers are from."""
+    """Tables of every layer and of every part of the pairs, then the excluded pairs and the provenance."""
     rows: Rows = {(m["what"], m["subset"], m["layer"], m["quantity"], m["correction"]): m for m in measures}
     return Group(_layers(rows, probe["bins"]), _parts(rows), Text("\n".join(_sentences(probe, measures)) + "\n"))
 
@@ -61,17 +61,17 @@ def _layers(rows: Rows, bins: int) -> Table:
 
 
 def _parts(rows: Rows) -> Table:
-    """One line a part of the pairs: the probe, corrected, and what else says it."""
+    """One line a part of the pairs: the probe, corrected, and the baselines."""
     table = Table(box=SIMPLE_HEAD, title="Mean over layers, by part of the pairs", title_justify="left")
     for head in ("pairs", "n", *_POSITIONS.values(), "length", "words", "length acc.", "words acc."):
         table.add_column(head, justify="left" if head == "pairs" else "right")
     subsets = list(dict.fromkeys(key[1] for key in rows if key[0] == "preference"))
     for subset in sorted(subsets, key=lambda name: (name != "all", name != "matched", name)):
         probes = [_cell(rows.get((what, subset, None, "information", "corrected"))) for what in _POSITIONS]
-        said = [_cell(rows.get((what, subset, None, "information", "raw"))) for what in ("length", "words")]
-        right = [_cell(rows.get((what, subset, None, "accuracy", "raw"))) for what in ("length", "words")]
+        baselines = [_cell(rows.get((what, subset, None, "information", "raw"))) for what in ("length", "words")]
+        accuracies = [_cell(rows.get((what, subset, None, "accuracy", "raw"))) for what in ("length", "words")]
         count = rows[("length", subset, None, "accuracy", "raw")]["positions"]
-        table.add_row(subset, f"{count:,}", *probes, *said, *right)
+        table.add_row(subset, f"{count:,}", *probes, *baselines, *accuracies)
     return table
 
 

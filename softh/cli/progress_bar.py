@@ -11,14 +11,14 @@ from rich.text import Text
 
 
 class Bar:
-    """Shows what softh.estimator.pipeline tells of its phases; nothing before there is something to count."""
+    """Progress bars of the phases that a computation reports; none before the first report."""
 
     def __init__(self) -> None:
         columns = (
             progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn(), _Rate(),
             progress.TimeRemainingColumn(), progress.TextColumn("{task.fields[note]}"),
         )  # fmt: skip
-        # What goes to a file or a pipe goes there; in a terminal it stands above the bars.
+        # In a terminal, what is printed meanwhile appears above the bars.
         self.progress = progress.Progress(
             *columns, console=Console(stderr=True), speed_estimate_period=600, redirect_stdout=sys.stdout.isatty()
         )

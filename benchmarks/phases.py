@@ -28,7 +28,7 @@ def measured(true: np.ndarray, noise: float, rng: np.random.Generator) -> Curve:
 
 
 def main() -> None:
-    place = phases.places(STEPS)
+    place = phases.log_steps(STEPS)
     print(f"{CURVES} curves each; slopes a octave, standard error of a value; width and bias in octaves")
     print("| shape | rise | fall | error | covered | median width | bias |\n|---|---|---|---|---|---|---|")
     for shape in (kink, round_top):

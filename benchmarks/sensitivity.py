@@ -1,9 +1,9 @@
 """What every setting of the estimator does to H, I and optimality, and to the order in which models and layers stand.
 
 `python -m benchmarks.sensitivity MODEL … --text FILE` sweeps bins, draws, frames, centring, calibration, weighting,
-precision, documents, context and the layer convention, one at a time from one base setting, and writes
-benchmarks/results/sensitivity.json. Fewer documents are the first of more, and a shorter context is the beginning of a
-longer one.
+precision, documents, context and the layer convention, one at a time from one base setting. It writes
+benchmarks/results/sensitivity.json, and what the page Method shows of it into dashboard/assets/sensitivity.json. Fewer
+documents are the first of more, and a shorter context is the beginning of a longer one.
 """
 
 import dataclasses
@@ -21,6 +21,7 @@ import torch
 import typer
 from scipy.stats import kendalltau
 
+from dashboard.figures.sensitivity import QUANTITY, SWEPT
 from softh import settings
 from softh.checkpoints import resolve
 from softh.estimator.assignment import references
@@ -47,6 +48,8 @@ CONTEXT = (64, 128, 256, 512, 1024)
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 LAYERS = ("mean over layers", "with the embedding", "last layer", "middle layer")
 TARGET = Path(__file__).parent / "results" / "sensitivity.json"
+PAGE = Path(__file__).parents[1] / "dashboard" / "assets" / "sensitivity.json"
+"""What the page Method shows of it."""
 
 
 @dataclass(frozen=True)
@@ -229,7 +232,25 @@ def write(found: list[dict[str, Any]], text: str, seconds: float) -> None:
     }  # fmt: skip
     taus = agreement(whole)
     slim = [{k: v for k, v in row.items() if k != "layers"} for row in whole]
-    TARGET.write_text(json.dumps({"about": about, "rows": rounded(slim), "agreement": rounded(taus)}) + "\n")
+    results = {"about": about, "rows": rounded(slim), "agreement": rounded(taus)}
+    TARGET.write_text(json.dumps(results) + "\n")
+    PAGE.write_text(json.dumps(for_page(results), ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def for_page(results: dict[str, Any]) -> dict[str, Any]:
+    """The part of the results that the page Method shows."""
+    columns = ("model", "setting", "at", "correction", "value", "se_draws")
+    rows = [
+        {name: row[name] for name in columns}
+        for row in results["rows"]
+        if row["setting"] in SWEPT and row["quantity"] == QUANTITY and row["correction"] in ("corrected", "null")
+    ]
+    taus = [
+        row
+        for row in results["agreement"]
+        if row["correction"] == "corrected" and row["quantity"] in (QUANTITY, "optimality")
+    ]
+    return {"about": results["about"], "rows": rows, "agreement": taus}
 
 
 def rounded(table: list[dict[str, Any]]) -> list[dict[str, Any]]:

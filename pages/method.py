@@ -21,20 +21,20 @@ st.markdown(browser.asset("method/sureness.md"))
 st.header("Phases of pretraining")
 st.markdown(browser.asset("method/phases.md"))
 
-if found := sensitivity.results():
-    about = found["about"]
-    st.header("What the settings do")
-    st.markdown(
-        f"One setting at a time, from {about['documents']} documents × {about['context']} tokens of {about['corpus']}, "
-        f"order 1, {about['bins']} directions, {about['draws']} draws, on two real models (dequantised) and ours. "
-        "Complexity less its null, which is dotted; bars are one standard error over draws."
-    )
-    for setting, meaning in sensitivity.SWEPT.items():
-        frame.picture(sensitivity.curves(found, setting, "input", dark=browser.dark()), f"sweep {setting}")
-        st.caption(meaning)
-    agreement = sensitivity.agreement(found)
-    st.markdown("Kendall's tau between the order at each setting and at the base one; three models are few.")
-    frame.table(agreement, agreement, "softh-agreement.csv")
+st.header("What the settings do")
+swept = sensitivity.results()
+about = swept["about"]
+st.markdown(
+    f"One setting at a time, from {about['documents']} documents × {about['context']} tokens of {about['corpus']}, "
+    f"order 1, {about['bins']} directions, {about['draws']} draws, on two real models (dequantised) and ours. "
+    "Complexity less its null, which is dotted; bars are one standard error over draws."
+)
+for setting, meaning in sensitivity.SWEPT.items():
+    frame.picture(sensitivity.curves(swept, setting, dark=browser.dark()), f"sweep {setting}")
+    st.caption(meaning)
+agreement = sensitivity.agreement(swept)
+st.markdown("Kendall's tau between the order at each setting and at the base one; three models are few.")
+frame.table(agreement, agreement, "softh-agreement.csv")
 
 st.header("Where these tables come from")
 st.markdown("Texts: " + "; ".join(f"**{name}**, {note}" for name, note in CORPORA.items()) + ".")

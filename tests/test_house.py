@@ -76,8 +76,7 @@ TABLE: dict[str, set[str]] = {
         "dashboard.format", "softh.analysis", "softh.quantities", "softh.settings", "softh.spec", "softh.store", *PAGES,
     },
     "dashboard.figures": {
-        "dashboard.data", "dashboard.format", "softh.analysis", "softh.format", "softh.quantities", "softh.settings",
-        *PAGES,
+        "dashboard.data", "dashboard.format", "softh.analysis", "softh.format", "softh.quantities", *PAGES,
     },
     "dashboard.export": {
         "dashboard.figures", "dashboard.server", "softh.errors", "choreographer", "fontTools", "pptx", "plotly",

@@ -7,7 +7,7 @@ from softh.analysis import phases
 from softh.analysis.phases import Curve
 
 STEPS = [0, 1, 2, 3, 4, 5, 6, 8, 11, 14, 19, 25, 32, 42, 55, 71, 93, 121, 158, 207, 270, 353, 460, 601, 784, 1024]
-PLACES = phases.places(STEPS)
+PLACES = phases.log_steps(STEPS)
 
 
 def kink(top: float, rise: float, fall: float) -> np.ndarray:

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.data import queries
 from dashboard.views.preference_summary import Findings, paragraph, rank_correlation
 from dashboard.views.registry import build
-from softh.analysis.probe_changes import Change, changes, stages, t_quantile
+from softh.analysis.probe_changes import Change, changes, stages
 from softh.store import write
 from tests.probe_rows import probe
 
@@ -58,12 +58,15 @@ def test_the_error_of_a_change_is_paired_over_draws_and_folds() -> None:
     of_folds = math.sqrt(7 / 8 * ((moved - moved.mean()) ** 2).sum())
     assert mean.error == pytest.approx(math.hypot(own.std(ddof=1) / math.sqrt(32), of_folds))
     assert mean.error < 0.1 * shared.std()
-    assert mean.high - mean.value == pytest.approx(t_quantile(7) * mean.error)
 
 
-@pytest.mark.parametrize(("freedom", "exact"), [(3, 3.182), (7, 2.365), (30, 2.042)])
-def test_quantiles_are_those_of_student(freedom: int, exact: float) -> None:
-    assert t_quantile(freedom) == pytest.approx(exact, rel=0.04)
+@pytest.mark.parametrize(("folds", "quantile"), [(3, 4.303), (8, 2.365), (31, 2.042)])
+def test_the_interval_of_a_change_is_of_student_with_a_degree_less_than_folds(folds: int, quantile: float) -> None:
+    random = np.random.default_rng(0)
+    before, after = (rows(random.normal(1, 0.5, 32), random.normal(1, 0.2, folds)) for _ in range(2))
+    for change in changes(before, after):
+        assert change.high - change.value == pytest.approx(quantile * change.error, rel=2e-4)
+        assert change.value - change.low == pytest.approx(quantile * change.error, rel=2e-4)
 
 
 def test_changes_are_offered_within_a_family_alone_and_on_the_same_positions(family: Path) -> None:

@@ -74,7 +74,7 @@ def test_further_quantities_are_read_as_they_are_stored(data: Path, layers: bool
 def test_every_quantity_can_be_drawn_along_depth_and_training(column: str, data: Path) -> None:
     each = BY_COLUMN[column]
     order = "4" if each.highest_order_only else "1"
-    for page, key, figure in (("layers", "profiles", "profiles"), ("trajectory", "panels", "curves")):
+    for page, key, figure in (("layers", "quantities", "profiles"), ("trajectory", "panels", "curves")):
         view, notes = registry.build(page, {key: [each.symbol], "order": [order]})
         assert notes == []
         assert any(each.name in (note.text or "") for note in view.figures[figure].layout.annotations)

@@ -11,7 +11,6 @@ import streamlit as st
 
 from dashboard.controls import point_selection as points
 from dashboard.data import phases, queries
-from dashboard.data.phases import RunPhases
 from dashboard.data.rows import View
 from dashboard.figures import animation, plane, runs
 from dashboard.figures.curves import Along, trajectory_curves
@@ -19,7 +18,8 @@ from dashboard.figures.marks import Mark, phase_marks
 from dashboard.figures.template import LIGHT
 from dashboard.views import registry
 from softh.analysis import differences, seeds
-from softh.analysis.phases import Boundary, Curve, Phases
+from softh.analysis.phases import Boundary, Curve, Phases, RunPhases
+from softh.analysis.phases import fall as find_fall
 from softh.store import read, write
 
 VIEW = View(1, "corrected")
@@ -181,8 +181,8 @@ def test_bits_per_byte_have_the_same_name_on_their_panel_as_in_the_table(phased)
 
 def test_a_fall_has_the_decimals_that_its_error_asks_for():
     top, last = 0.00031, 0.00004
-    information = Curve.of([[top / 2, top, last]], None, [[0.00003, 0.00003, 0.00004]])
-    said = phases.compression_sentence(information, [1, 2, 4], Phases(None, Boundary(2, 1, 3)))
+    fall = find_fall(Curve.of([[top / 2, top, last]], None, [[0.00003, 0.00003, 0.00004]]))
+    said = phases.compression_sentence(RunPhases("Run", Phases(None, Boundary(2, 1, 3)), (1, 2, 4), None, fall))
     assert said == "I(X;Z) then falls by 0.000270 ± 0.000050 from step 2 to step 4."
 
 
@@ -191,10 +191,10 @@ def test_boundaries_of_a_stored_run_are_found_and_said(phased):
     [found] = phases.run_phases(setup, ("Run",), VIEW.order, VIEW.correction, None, joined=False)
     assert found.phases.collapse.low <= 16 <= found.phases.collapse.high
     assert found.phases.fitting.low <= 128 <= found.phases.fitting.high
-    assert found.sentence.startswith("**Run**: collapse ends near step 1")
-    assert "fitting ends near step 12" in found.sentence
-    assert "tokens (95 % interval" in found.sentence
-    assert "I(X;Z) then falls by 0.12" in found.sentence
+    assert phases.sentence(found).startswith("**Run**: collapse ends near step 1")
+    assert "fitting ends near step 12" in phases.sentence(found)
+    assert "tokens (95 % interval" in phases.sentence(found)
+    assert "I(X;Z) then falls by 0.12" in phases.sentence(found)
     marks = phase_marks([found], "tokens")
     assert [mark.path for mark in marks] == ["Run", "Run"]
     assert marks[1].place == pytest.approx(1000 * found.phases.fitting.step, rel=0.1)
@@ -211,8 +211,8 @@ def test_boundaries_of_a_stored_run_are_found_and_said(phased):
 
 
 def test_what_the_checkpoints_do_not_hold_is_said():
-    found = RunPhases("Run", Phases(None, Boundary(128.2, 95.6, 191.9)), (0.0, 64.0, 256.0), (0.0, 4e6, 1.6e7), "")
-    assert found.sentence == (
+    found = RunPhases("Run", Phases(None, Boundary(128.2, 95.6, 191.9)), (0.0, 64.0, 256.0), (0.0, 4e6, 1.6e7), None)
+    assert phases.sentence(found) == (
         "**Run**: fitting ends near step 128, 8.01M tokens (95 % interval 96–192), its checkpoints do not hold the end "
         "of collapse."
     )

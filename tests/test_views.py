@@ -9,10 +9,9 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard.controls import controls, links, session
-from dashboard.data import phases
 from dashboard.view import Empty
 from dashboard.views import registry
-from softh.analysis import correlation
+from softh.analysis import correlation, phases
 from softh.store import write
 from tests.probe_rows import probe
 from tests.store_rows import flat
@@ -32,7 +31,11 @@ LINKS: dict[str, list[dict[str, list[str]]]] = {
             "scatter-axes": ["x 0:0.5"],
         },
     ],
-    "layers": [{}, {"model": ["Run-1M"], "revision": ["step0"], "order": ["4"], "correction": ["null"]}],
+    "layers": [
+        {},
+        {"model": ["Run-1M"], "revision": ["step0"], "order": ["4"], "correction": ["null"]},
+        {"quantities": ["regularity", "residual"], "order": ["4"], "correction": ["raw"]},
+    ],
     "preference": [{}, {"unit": ["nats"], "positions": ["last token"], "profile-axes": ["x 0:1"]}],
 }
 
@@ -117,7 +120,7 @@ def test_an_estimate_of_another_setup_changes_nothing_that_was_worked_out(
 ) -> None:
     worked = []
     for module, name in (
-        (phases, "_found"),
+        (phases, "of_runs"),
         (correlation, "matrix"),
         (correlation, "detail"),
         (correlation, "finished"),

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from dashboard.format import checkpoint_name, count, plus_minus, standard_error
-from softh.quantities import PLANE
+from softh.quantities import FURTHER, PLANE
 
 _WHAT = ["model", "revision", "step", "tokens", "corpus", "documents", "positions", "context", "ngram", "correction"]
 _WHENCE = [
@@ -96,7 +96,8 @@ def sources(scores: pl.DataFrame) -> pl.DataFrame:
 def data(points: pl.DataFrame) -> pl.DataFrame:
     """All rows: values, both standard errors apart, settings and digests."""
     depth = ["layer"] if "layer" in points.columns else []
-    numbers = [f"{each.column}{end}" for each in PLANE for end in ("", "_se_draws", "_se_documents")]
+    drawn = [each.column for each in (*PLANE, *FURTHER) if each.column in points.columns]
+    numbers = [f"{column}{end}" for column in drawn for end in ("", "_se_draws", "_se_documents")]
     return points.select(*_WHAT, *depth, *numbers, "input_labels", "output_labels", *_WHENCE)
 
 

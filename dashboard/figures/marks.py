@@ -7,10 +7,11 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dashboard.data.phases import RunPhases
+from dashboard.data.phases import boundary_text
 from dashboard.data.rows import Row
 from dashboard.figures.template import Look, add_to_layout
 from dashboard.format import checkpoint_name
+from softh.analysis.phases import RunPhases
 
 
 @dataclass(frozen=True)
@@ -29,16 +30,16 @@ class Mark:
         return replace(self, place=place(self.place), low=place(self.low), high=place(self.high))
 
 
-def phase_marks(found: Sequence[RunPhases], clock: str) -> list[Mark]:
+def phase_marks(runs: Sequence[RunPhases], clock: str) -> list[Mark]:
     """What the figures draw of them; places are on the clock of the curves, tokens or steps."""
     return [
         Mark(
             each.name,
-            f"{name} ends near {each.said(end)}",
+            f"{name} ends near {boundary_text(each, end)}",
             end.step,
             *(each.at(step, clock) for step in (end.step, end.low, end.high)),
         )
-        for each in found
+        for each in runs
         for name, end in each.ends.items()
     ]
 

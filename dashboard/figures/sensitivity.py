@@ -1,19 +1,19 @@
-"""What settings do to the numbers: figures and tables of benchmarks/results/sensitivity.json, measured beforehand."""
+"""What settings do to the numbers, measured once: figures and a table of dashboard/assets/sensitivity.json."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
 import polars as pl
-import streamlit as st
 
 from dashboard.figures.runs import style
 from dashboard.figures.template import look, template
 from dashboard.format import short_model
-from softh import settings
 from softh.quantities import BY_COLUMN
 
+QUANTITY = "input"
 SWEPT = {
     "documents": "More text raises I(X;Z) even after the null is taken away: compare models on equal numbers of "
     "documents only.",
@@ -24,19 +24,22 @@ SWEPT = {
     "draws, orthonormal": "Orthonormal frames give values up to two per cent apart: do not mix the two.",
 }
 """Setting → what it means for a reader who compares two models."""
-_RESULTS = settings.ROOT / "benchmarks" / "results" / "sensitivity.json"
+_RESULTS = Path(__file__).parents[1] / "assets" / "sensitivity.json"
+"""Written by `python -m benchmarks.sensitivity`."""
 
 
-def results() -> dict[str, Any] | None:
-    """What was measured, or None where the file is not shipped."""
-    return _results(_RESULTS) if _RESULTS.exists() else None
+@cache
+def results() -> dict[str, Any]:
+    """What was measured: `about`, `rows` (a mean over layers of one model, setting and correction) and `agreement`."""
+    return json.loads(_RESULTS.read_text(encoding="utf-8"))
 
 
-def curves(found: dict[str, Any], setting: str, quantity: str, *, dark: bool) -> go.Figure:
-    """One quantity along one setting, a line a model, the null dotted beside it; alt text in `layout.meta`."""
+def curves(results: dict[str, Any], setting: str, *, dark: bool) -> go.Figure:
+    """Complexity along one setting, a line a model, the null dotted beside it; alt text in `layout.meta`."""
     of = look(dark)
     figure = go.Figure(layout={"template": template(of), "height": 300, "hovermode": "closest"})
-    rows = [r for r in found["rows"] if r["setting"] == setting and r["quantity"] == quantity]
+    name = BY_COLUMN[QUANTITY].name
+    rows = [row for row in results["rows"] if row["setting"] == setting]
     models = sorted({row["model"] for row in rows})
     ends = []
     for model in models:
@@ -55,27 +58,19 @@ def curves(found: dict[str, Any], setting: str, quantity: str, *, dark: bool) ->
             if mine and correction == "corrected":
                 ends.append(f"{model} {mine[0]['value']:.3f} to {mine[-1]['value']:.3f}")
     figure.update_xaxes(type="log", title_text=setting, tickvals=sorted({row["at"] for row in rows}))
-    figure.update_yaxes(title_text=BY_COLUMN[quantity].name, rangemode="tozero", nticks=5)
+    figure.update_yaxes(title_text=name, rangemode="tozero", nticks=5)
     figure.update_layout(legend={"y": 1.02, "yanchor": "bottom", "x": 0}, margin={"t": 8})
-    alt = f"{BY_COLUMN[quantity].name} along {setting}, null-corrected with the null dotted: {'; '.join(ends)}."
+    alt = f"{name} along {setting}, null-corrected with the null dotted: {'; '.join(ends)}."
     return figure.update_layout(meta={"alt": alt})
 
 
-def agreement(found: dict[str, Any]) -> pl.DataFrame:
+def agreement(results: dict[str, Any]) -> pl.DataFrame:
     """Kendall's tau of models and of all their layers between each setting and the base one, corrected values."""
-    rows = [
-        r for r in found["agreement"] if r["correction"] == "corrected" and r["quantity"] in ("input", "optimality")
-    ]
     return pl.DataFrame(
         [
             {"Setting": row["setting"], "At": str(row["at"]), "Quantity": BY_COLUMN[row["quantity"]].name,
              "tau of models": row["models"], "n": row["n"], "tau of layers": row["layers"], "layers": row["n_layers"]}
-            for row in rows
+            for row in results["agreement"]
         ],
         infer_schema_length=None,
     )  # fmt: skip
-
-
-@st.cache_data(show_spinner=False)
-def _results(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))

@@ -47,7 +47,7 @@ def _columns() -> list[str]:
     where = controls.group("Profiles")
     return [
         options[name]
-        for name in controls.several("Panels", list(options), "profiles", default=usual, where=where) or usual
+        for name in controls.several("Panels", list(options), "quantities", default=usual, where=where) or usual
     ]
 
 

@@ -9,7 +9,7 @@ from dashboard.controls import axis_ranges, controls, point_selection
 from dashboard.data import queries, tables
 from dashboard.data.histories import Runs, load_runs, tasks
 from dashboard.data.neighbours import Landing, Parameters
-from dashboard.data.phases import run_phases
+from dashboard.data.phases import run_phases, sentence
 from dashboard.data.queries import Selection
 from dashboard.data.rows import Against, clock, title
 from dashboard.figures import runs as figures
@@ -69,7 +69,8 @@ def view() -> View:
         selected=ids,
         minus=curves.minus,
     )
-    table = shown.filter(pl.col("estimate_id").is_in(list(ids))) if ids else shown
+    table = chosen.view.of(rows)
+    table = table.filter(pl.col("estimate_id").is_in(list(ids))) if ids else table
     return View(
         title=f"Trajectory, {chosen.view.words}",
         figures=axis_ranges.within({"plane": plane, "curves": beside}),
@@ -77,7 +78,7 @@ def view() -> View:
         data=tables.data(table),
         caption=_caption(chosen, runs, curves, shown),
         name="softh-trajectory",
-        notes=(_NO_PHASES,) if phases and null else tuple(each.sentence for each in found),
+        notes=(_NO_PHASES,) if phases and null else tuple(sentence(run) for run in found),
     )
 
 

@@ -9,12 +9,17 @@ are drawn again too; the number of fitted checkpoints (5, 7 or 9) is drawn, and 
 out, so that neither the shape nor the spacing of the checkpoints passes for certainty.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
+
+from softh.analysis import seeds
+from softh.analysis.standard_errors import combined
 
 Array = NDArray[np.float64]
 
@@ -88,16 +93,83 @@ class Phases:
     fitting: Boundary | None
 
 
+@dataclass(frozen=True)
+class RunPhases:
+    """The phases of one run, or of several that differ by their seed, whose checkpoints are at these steps."""
+
+    name: str
+    phases: Phases
+    steps: tuple[float, ...]
+    tokens: tuple[float, ...] | None
+    """Training tokens of the checkpoints; None where they are not known of all."""
+    fall: Fall | None
+    """Of I(X;Z) after its largest value; None where the end of fitting is not known."""
+
+    def at(self, step: float, clock: str) -> float:
+        """A step on the clock of the curves, tokens or steps."""
+        if clock != "tokens" or not self.tokens:
+            return step
+        after = min(max(bisect_left(self.steps, step), 1), len(self.steps) - 1)
+        share = (step - self.steps[after - 1]) / (self.steps[after] - self.steps[after - 1])
+        return self.tokens[after - 1] + share * (self.tokens[after] - self.tokens[after - 1])
+
+    @property
+    def ends(self) -> dict[str, Boundary]:
+        """Phase → its end, of those that the checkpoints hold."""
+        both = {"collapse": self.phases.collapse, "fitting": self.phases.fitting}
+        return {name: end for name, end in both.items() if end}
+
+
+def of_runs(rows: pl.DataFrame, models: Sequence[str], *, joined: bool) -> tuple[RunPhases, ...]:
+    """Phases of every run of four checkpoints or more, by name; joined takes seeds of one run together.
+
+    rows: checkpoints of one order and correction, with the value of every draw, as `read.trajectory` gives.
+    """
+    rows = rows.drop_nulls(["step", "input", "output", "entropy"])
+    together = {}
+    if joined:
+        together = {seeds.title(name, members): members for name, members in seeds.families(models).items()}
+    alone = [model for model in models if not any(model in members for members in together.values())]
+    groups = {**{model: [model] for model in alone}, **together}
+    runs = (_of_run(name, members, rows) for name, members in groups.items())
+    return tuple(run for run in runs if run)
+
+
+def _of_run(name: str, members: Sequence[str], rows: pl.DataFrame) -> RunPhases | None:
+    """The phases of one run; of several seeds, at the steps that all of them have."""
+    runs = [rows.filter(pl.col("model") == model).unique("step", keep="last").sort("step") for model in members]
+    steps = sorted(set.intersection(*(set(run["step"].to_list()) for run in runs)))
+    if len(steps) < 4:
+        return None
+    runs = [run.filter(pl.col("step").is_in(steps)) for run in runs]
+    tokens = None if runs[0]["tokens"].null_count() else tuple(map(float, runs[0]["tokens"]))
+    phases = find(steps, _curve(runs, "entropy"), _curve(runs, "output"))
+    after = fall(_curve(runs, "input")) if phases.fitting else None
+    return RunPhases(name, phases, tuple(map(float, steps)), tokens, after)
+
+
+def _curve(runs: Sequence[pl.DataFrame], quantity: str) -> Curve:
+    """One quantity along runs at the same steps; fewer draws of one are the first of the others."""
+    values = [run[quantity].to_list() for run in runs]
+    columns = [run[f"{quantity}_draws"].to_list() for run in runs]
+    known = min(0 if draws is None else len(draws) for column in columns for draws in column)
+    if known > 1:
+        draws = [[list(each)[:known] for each in column] for column in columns]
+        return Curve.of(values, draws, [run[f"{quantity}_se_documents"].fill_null(0).to_list() for run in runs])
+    pairs = [run.select(f"{quantity}_se_draws", f"{quantity}_se_documents").rows() for run in runs]
+    return Curve.of(values, None, [[combined(*pair) or 0.0 for pair in column] for column in pairs])
+
+
 def find(steps: Sequence[float], entropy: Curve, output: Curve, seed: int = 0) -> Phases:
     """Boundaries of a run: steps ascending, 0 allowed; the end of fitting is looked for after the end of collapse."""
-    place = places(steps)
+    place = log_steps(steps)
     collapse = extreme(place, entropy, "least", seed=seed)
     after = int(np.searchsorted(place, np.log2(collapse.step))) if collapse else 0
     fitting = extreme(place[after:], _from(output, after), "largest", seed=seed)
     return Phases(collapse, fitting)
 
 
-def places(steps: Sequence[float]) -> Array:
+def log_steps(steps: Sequence[float]) -> Array:
     """Binary logarithm of steps, with step 0 one octave before the first other."""
     found = np.asarray(steps, dtype=float)
     positive = found[found > 0]

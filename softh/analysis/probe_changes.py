@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import Any
 
 import polars as pl
+from scipy.special import stdtrit
 
 _RANK = {"base": 0, "sft": 1, "instruct": 1, "dpo": 2}
 _SUFFIX = re.compile(r"(?i)-(?:sft|dpo|instruct|chat|it)(?=$|[ (.])")
@@ -32,7 +33,7 @@ class Change:
 def stages(probes: pl.DataFrame) -> dict[str, tuple[str, str]]:
     """'NAME: base → dpo' → ids of the probe before and after, for every model probed before and after post-training.
 
-    probes: one row a model, as :func:`dashboard.data.queries.probes` gives; the longest way first.
+    probes: one row a model, as :func:`softh.store.read.probes` gives; the longest way first.
     """
     found: dict[str, list[Mapping[str, Any]]] = {}
     for row in probes.to_dicts():
@@ -48,16 +49,13 @@ def stages(probes: pl.DataFrame) -> dict[str, tuple[str, str]]:
 
 
 def changes(before: pl.DataFrame, after: pl.DataFrame) -> list[Change]:
-    """Mean over layers first, then every layer; rows of :func:`queries.preferences` of one `what` and `subset`."""
+    """Mean over layers first, then every layer.
+
+    before, after: rows of :func:`softh.store.read.preferences` of one probe, `what` and `subset`.
+    """
     pairs = zip(_by_layer(before), _by_layer(after), strict=True)
     found = [_change(layer, old, new) for (layer, old), (_, new) in pairs]
     return sorted(found, key=lambda change: -1 if change.layer is None else change.layer)
-
-
-def t_quantile(freedom: int) -> float:
-    """97.5 % quantile of Student's t by the expansion of Cornish and Fisher; 2.357 at 7 where 2.365 is exact."""
-    z = statistics.NormalDist().inv_cdf(0.975)
-    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
 
 
 _Parts = tuple[float, Sequence[float], Sequence[float]]
@@ -79,7 +77,7 @@ def _change(layer: Any, old: _Parts, new: _Parts) -> Change:
     folds, mean = len(without), statistics.fmean(without)
     of_pairs = math.sqrt((folds - 1) / folds * math.fsum((one - mean) ** 2 for one in without))
     error = math.hypot(of_draws, of_pairs)
-    reach = t_quantile(folds - 1) * error
+    reach = float(stdtrit(folds - 1, 0.975)) * error
     return Change(layer, value, error, value - reach, value + reach)
 
 

@@ -1,4 +1,4 @@
-// Presents a deck in the whole window. Used by the page that presents and by the file that works offline.
+// Presents a deck over the whole window. Used by the page that presents and by the file that works offline.
 const DECK_STYLE = `
 .softh-deck { --u: 1vmin; position: fixed; inset: 0; z-index: 1000000; overflow: hidden; font-family: "Source Sans", "Source Sans 3",
   "Source Sans Pro", "Helvetica Neue", Arial, sans-serif; }
@@ -22,17 +22,17 @@ const DECK_STYLE = `
 `
 
 function deckElement(parent, name, className, text) {
-  const made = document.createElement(name)
-  if (className) made.className = className
-  if (text) made.textContent = text
-  parent.append(made)
-  return made
+  const element = document.createElement(name)
+  if (className) element.className = className
+  if (text) element.textContent = text
+  parent.append(element)
+  return element
 }
 
-// Drawn small and shown large, so that text grows with the window.
+// Draws a figure small and scales it up, so that text grows with the window.
 async function deckFigure(box, figure, scale, Plotly, still) {
   const { width, height: room } = box.getBoundingClientRect()
-  const height = Math.min(room, 1.2 * width) // a tall screen must not make a plane of a line
+  const height = Math.min(room, 1.2 * width) // on a tall screen the plane would be a narrow strip
   const inner = deckElement(box, "div")
   inner.style.width = width / scale + "px"
   inner.style.height = height / scale + "px"
@@ -74,16 +74,16 @@ function presentDeck(parent, deck, Plotly, { start = 0, closed } = {}) {
   const bar = deckElement(root, "div", "softh-bar")
   bar.style.color = deck.inks.muted
   const button = (sign, label, act) => {
-    const made = deckElement(bar, "button", "", sign)
-    made.ariaLabel = made.title = label
-    made.addEventListener("click", act)
+    const element = deckElement(bar, "button", "", sign)
+    element.ariaLabel = element.title = label
+    element.addEventListener("click", act)
   }
   let at = Math.min(Math.max(start, 0), deck.slides.length - 1)
   let round = 0
   const place = deckElement(bar, "span")
   async function show(to, focus = true) {
     at = Math.min(Math.max(to, 0), deck.slides.length - 1)
-    const mine = ++round
+    const own = ++round
     stage.querySelectorAll(".js-plotly-plot").forEach(plot => Plotly.purge(plot))
     stage.replaceChildren()
     const slide = deck.slides[at]
@@ -93,14 +93,14 @@ function presentDeck(parent, deck, Plotly, { start = 0, closed } = {}) {
     const room = boxes.length > 1 ? 1024 : 800
     const scale = Math.max(Math.min(window.innerWidth / room, (1.78 * window.innerHeight) / room), 0.8)
     for (const [i, box] of boxes.entries()) {
-      if (mine === round) await deckFigure(box, slide.figures[i], scale, Plotly, false)
+      if (own === round) await deckFigure(box, slide.figures[i], scale, Plotly, false)
     }
     root.dataset.slide = at + 1
   }
   const keys = {
     ArrowRight: () => show(at + 1), ArrowDown: () => show(at + 1), PageDown: () => show(at + 1), " ": () => show(at + 1),
     ArrowLeft: () => show(at - 1), ArrowUp: () => show(at - 1), PageUp: () => show(at - 1),
-    Home: () => show(0), End: () => show(deck.slides.length - 1), f: whole, Escape: () => closed && close(),
+    Home: () => show(0), End: () => show(deck.slides.length - 1), f: fullScreen, Escape: () => closed && close(),
   }
   function key(event) {
     if (event.target.closest?.("button") && event.key === " ") return
@@ -111,22 +111,22 @@ function presentDeck(parent, deck, Plotly, { start = 0, closed } = {}) {
   }
   let waiting
   const resized = () => { clearTimeout(waiting); waiting = setTimeout(() => show(at, false), 150) }
-  function whole() {
+  function fullScreen() {
     document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen?.().catch(() => null)
   }
-  function close(tell = true) {
+  function close(notify = true) {
     round++
     window.removeEventListener("keydown", key, true)
     window.removeEventListener("resize", resized)
     if (document.fullscreenElement) document.exitFullscreen()
     root.remove()
     style.remove()
-    if (tell) closed?.(at)
+    if (notify) closed?.(at)
   }
   button("‹", "Previous slide", () => show(at - 1))
   bar.append(place)
   button("›", "Next slide", () => show(at + 1))
-  button("⛶", "Full screen (F)", whole)
+  button("⛶", "Full screen (F)", fullScreen)
   if (closed) button("×", "Close (Escape)", () => close())
   window.addEventListener("keydown", key, true)
   window.addEventListener("resize", resized)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import first_schema
 from tests.harness import DRAWN, browser, free_port, settled, wait_for
 
 ROOT = Path(__file__).parents[1]
@@ -76,20 +77,26 @@ def unpacked(folder: Path) -> Path:
     return next(path for path in folder.rglob("config.json")).parent
 
 
+def files(*folders: str) -> set[str]:
+    """Files of the project's folders, relative to it."""
+    found = (path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file())
+    return {path.relative_to(ROOT).as_posix() for path in found if "__pycache__" not in path.parts}
+
+
 @pytest.mark.real
-def test_the_wheel_holds_the_program_and_the_sdist_all_that_git_knows(archives: Path) -> None:
+def test_the_wheel_holds_the_program_and_the_sdist_what_makes_and_tests_it(archives: Path) -> None:
     with zipfile.ZipFile(next(archives.glob("*.whl"))) as wheel:
         inside = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, text=True, capture_output=True, check=True).stdout.split(
-        "\n"
-    )
-    site = ("app.py", "server.py", "pages/", ".streamlit/config.toml")
-    program = {name for name in tracked if name.startswith(("softh/", "dashboard/"))}
-    program |= {f"dashboard/site/{name}" for name in tracked if name.startswith(site)} | {"softh/shipped/softh.duckdb"}
+    site = {"app.py", "server.py", ".streamlit/config.toml", *files("pages")}
+    program = files("softh", "dashboard") | {f"dashboard/site/{name}" for name in site} | {"softh/shipped/softh.duckdb"}
     assert inside == program
     with tarfile.open(next(archives.glob("*.tar.gz"))) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
-    assert {name for name in tracked if name and not name.startswith((".ci/", "docs/screenshots/"))} - names == set()
+    single = {
+        path.name for pattern in ("*.md", "*.toml", "*.txt", "LICENSE", "Makefile") for path in ROOT.glob(pattern)
+    }
+    source = files("tests", "zoo", "benchmarks", "recipes", "examples", "data/demo")
+    assert (files("softh", "dashboard") | site | single | source | {"data/softh.duckdb"}) - names == set()
 
 
 @pytest.mark.real
@@ -107,7 +114,17 @@ def test_an_installed_softh_answers_estimates_and_follows_a_training(
     stored = json.loads(run(environment, folder, script, "list", "--json"))
     assert len(shipped) > 100
     assert len(stored) == len(shipped) + 3
+    assert "all that softh needs; extras: app" in run(environment, folder, script, "doctor")
     assert [path.name for path in folder.iterdir()] == ["out"]  # the Trainer's own
+
+
+@pytest.mark.real
+def test_an_installed_softh_reads_the_data_folder_of_the_first_release(
+    environment: dict[str, str], installed: Path, tmp_path: Path
+) -> None:
+    environment |= {"SOFTH_DATA": str(first_schema.unpack(tmp_path / "data"))}
+    rows = json.loads(run(environment, tmp_path / "empty", str(installed / "bin" / "softh"), "list", "--json"))
+    assert {row["estimate_id"] for row in rows} == {"00aa", "00bb", "00cc"}
 
 
 @pytest.mark.browser

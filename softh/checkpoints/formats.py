@@ -13,6 +13,8 @@ from softh.errors import InputError
 
 FORMATS: tuple[WeightsFormat, ...] = (Safetensors(), Gguf())
 """In order of preference, for a folder that holds several."""
+FILE_KINDS = " or ".join(f"{each.suffix} file" for each in FORMATS if each.self_contained)
+"""Files that are a checkpoint by themselves, for sentences: ``.gguf file``."""
 
 
 class RefusedFormat(NamedTuple):
@@ -56,7 +58,9 @@ def choose(names: set[str], source: str) -> WeightFiles:
         raise InputError(f"{source} has no tokenizer; expected tokenizer.json beside the config: add the file.")
     if chosen is None:
         check_not_refused(names, source)
-        raise InputError(f"{source} has no weights; expected model.safetensors, its shards or a .gguf: add them.")
+        raise InputError(
+            f"{source} has no weights; expected model.safetensors, its shards or a {FILE_KINDS}: add them."
+        )
     return chosen
 
 
@@ -66,7 +70,7 @@ def file_format(path: Path, source: str) -> WeightsFormat:
     for each in FORMATS:
         if each.self_contained and path.name.endswith(each.suffix):
             return each
-    raise InputError(f"{source} is a single file; expected a folder or a .gguf file: name the folder that holds it.")
+    raise InputError(f"{source} is a single file; expected a folder or a {FILE_KINDS}: name the folder that holds it.")
 
 
 def is_checkpoint_file(name: str) -> bool:

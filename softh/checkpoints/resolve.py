@@ -8,7 +8,7 @@ from typing import NamedTuple
 from softh.checkpoints import hub
 from softh.checkpoints.config import check_architecture
 from softh.checkpoints.files import NAMED, SETTINGS, UPLOAD, LocalFiles, names_in, read_json, upload_folder
-from softh.checkpoints.formats import choose, digest, file_format, is_checkpoint_file
+from softh.checkpoints.formats import FILE_KINDS, choose, digest, file_format, is_checkpoint_file
 from softh.checkpoints.revisions import exact_tokens, parse_revision
 from softh.checkpoints.weights import WeightFiles, WeightsHeader
 from softh.errors import InputError
@@ -47,7 +47,7 @@ def resolve(model: str, revision: str | None = None) -> Checkpoint:
     Errors: InputError for whatever is missing, unreachable, unsafe or damaged.
     """
     if not model.strip():
-        raise InputError("The model was empty; expected a hub id, a folder or a .gguf file: name one.")
+        raise InputError(f"The model was empty; expected a hub id, a folder or a {FILE_KINDS}: name one.")
     if not is_local(model):
         return _from_hub(model, revision or "main")
     return _from_here(model, locate(model, revision))
@@ -82,7 +82,7 @@ def locate(model: str, revision: str | None = None) -> Located:
         return _folder(path, model)
     if path.is_file():
         return _file(path, model)
-    raise InputError(f"{model} does not exist; expected a folder, a .gguf file or a hub id: check the path.")
+    raise InputError(f"{model} does not exist; expected a folder, a {FILE_KINDS} or a hub id: check the path.")
 
 
 def _file(path: Path, source: str) -> Located:

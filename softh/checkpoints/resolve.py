@@ -1,4 +1,4 @@
-"""A hub id, a folder, a GGUF file or an accepted upload becomes a verified checkpoint in a local folder."""
+"""A hub id, a folder, a single file or an accepted upload → a verified checkpoint in a local folder."""
 
 import re
 from dataclasses import dataclass
@@ -50,18 +50,22 @@ def resolve(model: str, revision: str | None = None) -> Checkpoint:
         raise InputError(f"The model was empty; expected a hub id, a folder or a {FILE_KINDS}: name one.")
     if not is_local(model):
         return _from_hub(model, revision or "main")
-    return _from_here(model, locate(model, revision))
+    return _from_local(model, locate(model, revision))
 
 
 def is_local(model: str) -> bool:
-    """Whether this names a folder, file or upload of this machine, there or not, rather than a model of the hub."""
+    """Whether a name is that of a folder, file or upload of this machine, existing or not, rather than a hub id.
+
+    >>> is_local("EleutherAI/pythia-160m"), is_local("./run/step8"), is_local("tiny.gguf")
+    (False, True, True)
+    """
     if Path(model).expanduser().exists():
         return True
     return model.startswith((".", "/", "~", UPLOAD)) or model.count("/") > 1 or is_checkpoint_file(model)
 
 
 class Located(NamedTuple):
-    """A checkpoint of this machine before its weights have been looked at."""
+    """A checkpoint of this machine before its weights are read."""
 
     folder: Path
     weights: WeightFiles
@@ -71,7 +75,7 @@ class Located(NamedTuple):
 
 
 def locate(model: str, revision: str | None = None) -> Located:
-    """Where the files of a folder, a ``.gguf`` file or an upload are. Errors: InputError when they are not."""
+    """Folder and weight files of a local model, single file or upload. Errors: InputError when something is missing."""
     path = Path(model).expanduser()
     if revision is not None:
         raise InputError(f"{model} was given with revision {revision!r}; only hub models have one: leave it out.")
@@ -104,8 +108,8 @@ def _folder(path: Path, source: str) -> Located:
     return Located(path, weights, folder.name, "local")
 
 
-def _from_here(source: str, found: Located) -> Checkpoint:
-    path, weights, name, revision = found
+def _from_local(source: str, located: Located) -> Checkpoint:
+    path, weights, name, revision = located
     header = weights.format.read_header(LocalFiles(path, source), weights.names)
     parsed = parse_revision(revision)
     return Checkpoint(

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from dashboard.format import plus_minus
-from dashboard.views.preference_summary import both, rank_correlation
+from dashboard.views.preference_summary import rank_correlation, value_and_error
 from softh import settings
 from softh.analysis.probe_changes import changes, stages
 from softh.store import read
@@ -45,7 +45,7 @@ def _agreement(rows: pl.DataFrame) -> Iterator[str]:
 
 def _cell(rows: pl.DataFrame, what: str, subset: str) -> str:
     found = rows.filter(what=what, subset=subset, quantity="information", correction="corrected").to_dicts()
-    return plus_minus(*both(found[0], 1000)) if found else "–"
+    return plus_minus(*value_and_error(found[0], 1000)) if found else "–"
 
 
 def _others(mine: pl.DataFrame, layers: pl.DataFrame) -> Iterator[str]:

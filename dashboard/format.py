@@ -63,7 +63,7 @@ def corpus_note(corpus: str) -> str:
     return f"{corpus} ({note})" if (note := CORPORA.get(corpus)) else corpus
 
 
-def card(row: Mapping[str, Any], title: str) -> str:
+def hover_text(row: Mapping[str, Any], title: str) -> str:
     """Hover card of one point: what it is, its numbers with both errors, and where they come from (HTML of Plotly)."""
     lines = [f"<b>{title}</b>"]
     if row["tokens"] is not None:
@@ -103,6 +103,6 @@ def short_model(name: str) -> str:
     return name.replace(" (trained here)", "").replace("dequantised ", "").rsplit("/", 1)[-1]
 
 
-def plain(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Text as Markdown that shows it as it is: an address is no link, and what a stranger is called draws nothing."""
     return re.sub(r"([\\`*_{}\[\]()<>#+!|~$:@])", r"\\\1", text)

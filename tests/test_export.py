@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from pptx import Presentation
 
-from dashboard.data.rows import View
+from dashboard.data.rows import Display
 from dashboard.export import html, pdf, powerpoint, tables
 from dashboard.export.contents import PRESETS, DeckExport, FigureExport, RenderedSlide, Size, as_seen
 from dashboard.export.formats import FORMATS, file_stem
@@ -23,7 +23,7 @@ from dashboard.figures.template import DARK, LIGHT
 from softh.errors import InputError
 
 NAMES = ["Done", "Run"]
-SHOWN = View(2, "corrected")
+SHOWN = Display(2, "corrected")
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 from dashboard.figures import runs
 from dashboard.figures.curves import Along, trajectory_curves
 from dashboard.figures.plane import span
-from dashboard.figures.runs import View
+from dashboard.figures.runs import Display
 from dashboard.figures.template import DARK, LIGHT, along, mix
 
-RAW, CORRECTED = View(1, "raw"), View(1, "corrected")
+RAW, CORRECTED = Display(1, "raw"), Display(1, "corrected")
 
 
 def markers(figure):
@@ -92,7 +92,7 @@ def test_crosses_are_the_combined_standard_error(run):
 
 
 def test_axes_carry_unit_order_and_correction(run):
-    for view, words in ((View(3, "raw"), "order 3 (trigram), raw"), (CORRECTED, "order 1 (token), null-corrected")):
+    for view, words in ((Display(3, "raw"), "order 3 (trigram), raw"), (CORRECTED, "order 1 (token), null-corrected")):
         layout = runs.trajectory_plane(run, view, NAMES).layout
         assert "I(X;Z) / log n" in layout.xaxis.title.text
         assert "I(Y;Z) / log n" in layout.yaxis.title.text
@@ -217,22 +217,22 @@ def test_limits_hold_every_value_and_the_origin(values):
 
 
 def test_dark_and_light_share_the_data_and_differ_in_ink(run):
-    light, dark = (runs.trajectory_plane(run, View(1, "raw", night), NAMES) for night in (False, True))
+    light, dark = (runs.trajectory_plane(run, Display(1, "raw", night), NAMES) for night in (False, True))
     assert [list(a.x) for a in markers(light)] == [list(b.x) for b in markers(dark)]
     assert light.layout.template.layout.font.color != dark.layout.template.layout.font.color
 
 
 def test_text_is_readable_on_its_ground():
-    for look in (LIGHT, DARK):
-        assert contrast(look.ink, look.background) >= 7
-        assert contrast(look.muted, look.background) >= 4.5
+    for theme in (LIGHT, DARK):
+        assert contrast(theme.ink, theme.background) >= 7
+        assert contrast(theme.muted, theme.background) >= 4.5
 
 
 def test_figures_lie_on_the_ground_of_the_page():
-    theme = tomllib.loads((Path(__file__).parent.parent / ".streamlit" / "config.toml").read_text())["theme"]
-    for look in (LIGHT, DARK):
-        assert theme[look.name]["backgroundColor"] == look.background
-        assert theme[look.name]["textColor"] == look.ink
+    config = tomllib.loads((Path(__file__).parent.parent / ".streamlit" / "config.toml").read_text())["theme"]
+    for theme in (LIGHT, DARK):
+        assert config[theme.name]["backgroundColor"] == theme.background
+        assert config[theme.name]["textColor"] == theme.ink
 
 
 def test_colours_along_a_scale_meet_its_ends():

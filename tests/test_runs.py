@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboard.controls import point_selection as points
 from dashboard.data import phases, queries
-from dashboard.data.rows import View
+from dashboard.data.rows import Display
 from dashboard.figures import animation, plane, runs
 from dashboard.figures.curves import Along, trajectory_curves
 from dashboard.figures.marks import Mark, phase_marks
@@ -22,7 +22,7 @@ from softh.analysis.phases import Boundary, Curve, Phases, RunPhases
 from softh.analysis.phases import fall as find_fall
 from softh.store import read, write
 
-VIEW = View(1, "corrected")
+VIEW = Display(1, "corrected")
 QUANTITIES = ("input", "output", "optimality", "entropy")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.format import card, checkpoint_name, corpus_note, count, plus_minus, standard_error
+from dashboard.format import checkpoint_name, corpus_note, count, hover_text, plus_minus, standard_error
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ def test_a_shipped_corpus_says_what_it_is():
 
 def test_the_card_of_one_draw_says_that_its_error_is_unknown(points):
     row = points().row(0, named=True) | {"input_se_draws": None, "input_se_documents": None}
-    assert "error unknown: one draw" in card(row, "Tiny")
+    assert "error unknown: one draw" in hover_text(row, "Tiny")

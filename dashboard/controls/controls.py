@@ -11,7 +11,7 @@ from dashboard.controls import links, session
 from dashboard.controls.links import current, note, requested
 from dashboard.data import queries
 from dashboard.data.queries import Selection
-from dashboard.data.rows import View
+from dashboard.data.rows import Display
 from dashboard.view import Empty
 from softh.format import and_more
 from softh.quantities import CORRECTION_NAMES, NGRAMS
@@ -41,7 +41,7 @@ def _shared() -> Selection:
     setup = of_corpus[label]
     order = segments("n-gram order", [str(order) for order in setup.orders], "order", help=_ORDERS_HELP)
     correction = segments("Correction", list(CORRECTION_NAMES), "correction", help=_CORRECTIONS_HELP)
-    return Selection(setup, View(int(order), correction, links.dark()))
+    return Selection(setup, Display(int(order), correction, links.dark()))
 
 
 def select(

@@ -42,8 +42,8 @@ def load_runs(selection: Selection, runs: Runs, further: Sequence[str] = (), *, 
     rows = queries.trajectory(selection.setup, runs.models, runs.layer)
     keys = ["estimate_id", "ngram", "correction"]
     if draws and not runs.joined:
-        view = selection.view
-        of_draws = queries.draws(selection.setup, runs.models, view.order, view.correction, runs.layer)
+        display = selection.display
+        of_draws = queries.draws(selection.setup, runs.models, display.order, display.correction, runs.layer)
         rows = rows.join(of_draws.select(*keys, *(f"{each.column}_draws" for each in PLANE)), on=keys, how="left")
     quantities = tuple(name for name in further if name in BY_COLUMN)
     if quantities:

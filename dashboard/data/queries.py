@@ -9,7 +9,7 @@ import polars as pl
 
 from dashboard.data import axis_options
 from dashboard.data.caching import cached_by
-from dashboard.data.rows import View
+from dashboard.data.rows import Display
 from softh import settings
 from softh.analysis import finished_models, standard_errors
 from softh.quantities import FURTHER, PLANE
@@ -34,7 +34,7 @@ class Selection:
     """What the shared controls say."""
 
     setup: Setup
-    view: View
+    display: Display
 
 
 def tables_version(*_: object) -> str:

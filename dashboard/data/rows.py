@@ -14,7 +14,7 @@ CLOCKS = {"tokens": "training tokens", "step": "training step"}
 
 
 @dataclass(frozen=True)
-class View:
+class Display:
     """What all figures of a page show: n-gram order, correction, and the theme."""
 
     order: int
@@ -22,11 +22,11 @@ class View:
     dark: bool = False
 
     @property
-    def words(self) -> str:
+    def labels(self) -> str:
         """'order 1 (token), null-corrected'."""
         return labels_name(self.order, self.correction)
 
-    def of(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def select(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows of this order and correction that lie on the plane."""
         wanted = rows.filter(pl.col("ngram") == self.order, pl.col("correction") == self.correction)
         return wanted.drop_nulls(["input", "output"])

@@ -11,7 +11,7 @@ from dashboard.decks.store import Slide
 from dashboard.export import html
 from dashboard.export.contents import DeckExport, RenderedSlide
 from dashboard.export.formats import FORMATS, FileFormat
-from dashboard.figures.template import look
+from dashboard.figures.template import theme_for
 from softh import access
 
 _stage = st.components.v2.component(
@@ -97,7 +97,7 @@ def rendered(slide: Slide) -> RenderedSlide:
 
 
 def _export(name: str, slides: Sequence[Slide], dark: bool, site: str) -> DeckExport:
-    return DeckExport(name, render.render(slides, dark=dark, site=site), look(dark))
+    return DeckExport(name, render.render(slides, dark=dark, site=site), theme_for(dark))
 
 
 def _delete(name: str, count: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
-from dashboard.figures.template import Look
+from dashboard.figures.template import Theme
 
 INCH = 96
 """CSS pixels."""
@@ -74,7 +74,7 @@ class FigureExport:
 
     figure: go.Figure
     size: Size
-    theme: Look
+    theme: Theme
     title: str
     rows: pl.DataFrame | None = None
     """The rows that it was drawn from, where a page knows them."""
@@ -99,7 +99,7 @@ class DeckExport:
 
     name: str
     slides: Sequence[RenderedSlide]
-    theme: Look
+    theme: Theme
 
 
 def as_seen(figure: go.Figure, seen: Mapping[str, Any] | None) -> go.Figure:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from dashboard.export import fonts
 from dashboard.export.contents import DeckExport, FigureExport
-from dashboard.figures.template import FONT, Look
+from dashboard.figures.template import FONT, Theme
 
 _HERE = Path(__file__).parent
 _CONTROLS = ("updatemenus", "sliders")
@@ -79,7 +79,7 @@ def _json(figure: go.Figure) -> dict[str, Any]:
     return json.loads(str(figure.to_json()))
 
 
-def _page(template: str, content: Any, theme: Look, title: str, font_face: str) -> bytes:
+def _page(template: str, content: Any, theme: Theme, title: str, font_face: str) -> bytes:
     """One of the HTML files beside this one, filled; the content as JSON that cannot end a script."""
     text = Template((_HERE / template).read_text(encoding="utf-8"))
     filled = text.substitute(

@@ -13,7 +13,7 @@ from dashboard.export.contents import DeckExport
 from dashboard.export.from_plotly import charts
 from dashboard.export.pptx_chart import add_chart, rgb, set_font
 from dashboard.export.pptx_matrix import add_table
-from dashboard.figures.template import Look
+from dashboard.figures.template import Theme
 
 _WIDTH, _HEIGHT = Inches(40 / 3), Inches(7.5)
 _EDGE = Inches(0.5)
@@ -22,20 +22,20 @@ _TOP, _BOTTOM = Inches(1.25), Inches(6.45)
 
 def deck(export: DeckExport) -> bytes:
     """The deck as bytes of a .pptx file, 16:9, with a chart or a table for every figure."""
-    presentation, look = Presentation(), export.theme
+    presentation, theme = Presentation(), export.theme
     presentation.slide_width, presentation.slide_height = _WIDTH, _HEIGHT
     presentation.core_properties.title = export.name
     for rendered in export.slides:
         slide = presentation.slides.add_slide(presentation.slide_layouts[5])  # a title and nothing else
         slide.background.fill.solid()
-        slide.background.fill.fore_color.rgb = rgb(look.background)
-        _add_title(slide, rendered.title, look)
+        slide.background.fill.fore_color.rgb = rgb(theme.background)
+        _add_title(slide, rendered.title, theme)
         if rendered.problem:
-            _add_text(slide, rendered.problem, (_EDGE, Inches(3), _WIDTH - 2 * _EDGE, Inches(1.5)), 20, look.ink)
+            _add_text(slide, rendered.problem, (_EDGE, Inches(3), _WIDTH - 2 * _EDGE, Inches(1.5)), 20, theme.ink)
         for number, figure in enumerate(rendered.figures):
             width = (_WIDTH - 2 * _EDGE) // len(rendered.figures)
-            _add_figure(slide, figure, (_EDGE + number * width, _TOP, width, _BOTTOM - _TOP), look)
-        _add_text(slide, rendered.note, (_EDGE, _BOTTOM, _WIDTH - 2 * _EDGE, _HEIGHT - _BOTTOM), 14, look.muted)
+            _add_figure(slide, figure, (_EDGE + number * width, _TOP, width, _BOTTOM - _TOP), theme)
+        _add_text(slide, rendered.note, (_EDGE, _BOTTOM, _WIDTH - 2 * _EDGE, _HEIGHT - _BOTTOM), 14, theme.muted)
         alts = [str(figure.layout.meta["alt"]) for figure in rendered.figures]
         notes = [rendered.note, rendered.caption, rendered.link, *alts]
         slide.notes_slide.notes_text_frame.text = "\n\n".join(filter(None, notes))
@@ -44,12 +44,12 @@ def deck(export: DeckExport) -> bytes:
     return buffer.getvalue()
 
 
-def _add_title(slide: Slide, text: str, look: Look) -> None:
+def _add_title(slide: Slide, text: str, theme: Theme) -> None:
     shape: Any = slide.shapes.title
     shape.left, shape.top, shape.width, shape.height = _EDGE, Inches(0.3), _WIDTH - 2 * _EDGE, Inches(0.9)
     shape.text_frame.text = text
     for paragraph in shape.text_frame.paragraphs:
-        set_font(paragraph.font, 28, look.ink, bold=True)
+        set_font(paragraph.font, 28, theme.ink, bold=True)
         paragraph.alignment = PP_ALIGN.LEFT
 
 
@@ -62,12 +62,12 @@ def _add_text(slide: Slide, text: str, place: tuple[int, int, int, int], size: i
             set_font(paragraph.font, size, colour)
 
 
-def _add_figure(slide: Slide, figure: go.Figure, place: tuple[int, int, int, int], look: Look) -> None:
+def _add_figure(slide: Slide, figure: go.Figure, place: tuple[int, int, int, int], theme: Theme) -> None:
     left, top, width, height = place
     alt = str(figure.layout.meta["alt"])
     for trace in figure.data:
         if trace.type == "heatmap":
-            add_table(slide, trace, place, look, alt)
+            add_table(slide, trace, place, theme, alt)
     panels = charts(figure)
     heights = [1.0] * len(panels)
     if panels:
@@ -76,4 +76,4 @@ def _add_figure(slide: Slide, figure: go.Figure, place: tuple[int, int, int, int
     for number, chart in enumerate(panels):
         above, own = sum(heights[:number]) / sum(heights), heights[number] / sum(heights)
         box = (left, top + round(above * height), width, round(own * height))
-        add_chart(slide, chart, box, look, alt, first=number == 0, last=number + 1 == len(panels))
+        add_chart(slide, chart, box, theme, alt, first=number == 0, last=number + 1 == len(panels))

@@ -20,7 +20,7 @@ from pptx.slide import Slide
 from pptx.util import Emu, Pt
 
 from dashboard.export.chart_model import Chart, ChartAxis, ChartSeries, Label
-from dashboard.figures.template import Look
+from dashboard.figures.template import Theme
 
 FONT = "Arial"
 """On every machine that opens the file; a presentation cannot name others to fall back on."""
@@ -54,12 +54,12 @@ def set_font(font: Any, size: float, colour: str, *, bold: bool = False) -> None
 
 
 def add_chart(
-    slide: Slide, chart: Chart, box: tuple[int, int, int, int], look: Look, alt: str, *, first: bool, last: bool
+    slide: Slide, chart: Chart, box: tuple[int, int, int, int], theme: Theme, alt: str, *, first: bool, last: bool
 ) -> None:
     """Put one chart into a box (left, top, width, height in EMU); of several above each other, the last names x."""
     x_limits, y_limits = _limits(chart.x, *_data_range(chart, "x")), _limits(chart.y, *_data_range(chart, "y"))
     # LibreOffice drops what is longer than the first series.
-    named = _axis_words(chart, x_limits, y_limits, look)
+    named = _axis_words(chart, x_limits, y_limits, theme)
     ordered = sorted([*chart.series, *named], key=lambda series: -len(series.x))
     data = XyChartData(number_format="General")
     for series in ordered:
@@ -71,17 +71,17 @@ def add_chart(
     frame._element.nvGraphicFramePr.cNvPr.set("descr", alt)
     native: Any = frame.chart
     alone = first and last
-    native.font.name, native.font.size, native.font.color.rgb = FONT, Pt(13 if alone else 11), rgb(look.muted)
+    native.font.name, native.font.size, native.font.color.rgb = FONT, Pt(13 if alone else 11), rgb(theme.muted)
     native.has_title = bool(chart.title)
     if chart.title:
         native.chart_title.text_frame.text = chart.title
         native.chart_title.include_in_layout = False
-        set_font(native.chart_title.text_frame.paragraphs[0].font, 12, look.ink, bold=True)
-    _style_axis(native.category_axis, chart.x, x_limits, look, title=last, texts=last)
-    _style_axis(native.value_axis, chart.y, y_limits, look, title=alone, texts=True)
+        set_font(native.chart_title.text_frame.paragraphs[0].font, 12, theme.ink, bold=True)
+    _style_axis(native.category_axis, chart.x, x_limits, theme, title=last, texts=last)
+    _style_axis(native.value_axis, chart.y, y_limits, theme, title=alone, texts=True)
     for shape, series in zip(native.plots[0].series, ordered, strict=True):
-        _style_series(shape, series, look)
-    _legend(native, ordered, look)
+        _style_series(shape, series, theme)
+    _legend(native, ordered, theme)
     if not alone or named:
         _lay_out(native, first=first, last=last, height=box[3], left=0.24 if chart.y.names else 0.08)
 
@@ -99,18 +99,18 @@ def _data_range(chart: Chart, name: str) -> tuple[float, float]:
 
 
 def _axis_words(
-    chart: Chart, x: tuple[float, float, float], y: tuple[float, float, float], look: Look
+    chart: Chart, x: tuple[float, float, float], y: tuple[float, float, float], theme: Theme
 ) -> list[ChartSeries]:
     """Words along an axis, which such charts have numbers for only: labels of points without a marker."""
     corner = x[1] if chart.x.reversed else x[0], y[1] if chart.y.reversed else y[0]
     series = []
     if chart.y.names:
         places = tuple(place for place, _ in chart.y.names)
-        labels = {i: Label(text, "left", look.muted) for i, (_, text) in enumerate(chart.y.names)}
+        labels = {i: Label(text, "left", theme.muted) for i, (_, text) in enumerate(chart.y.names)}
         series.append(ChartSeries("rows", (corner[0],) * len(places), places, guide=True, labels=labels))
     if chart.x.names:
         places = tuple(place for place, _ in chart.x.names)
-        labels = {i: Label(text, "below", look.muted) for i, (_, text) in enumerate(chart.x.names)}
+        labels = {i: Label(text, "below", theme.muted) for i, (_, text) in enumerate(chart.x.names)}
         series.append(ChartSeries("columns", places, (corner[1],) * len(places), guide=True, labels=labels))
     return series
 
@@ -132,11 +132,11 @@ def _lay_out(native: Any, *, first: bool, last: bool, height: int, left: float) 
             _place_element(element, place, inner=area == "plotArea")
 
 
-def _style_series(shape: Any, series: ChartSeries, look: Look) -> None:
+def _style_series(shape: Any, series: ChartSeries, theme: Theme) -> None:
     shape.smooth = False
     if series.line:
         colour, width, dash = series.line
-        shape.format.line.color.rgb = rgb(colour, look.background)
+        shape.format.line.color.rgb = rgb(colour, theme.background)
         shape.format.line.width = Pt(0.9 * width)
         if dash in _DASHES:
             shape.format.line.dash_style = _DASHES[dash]
@@ -145,29 +145,29 @@ def _style_series(shape: Any, series: ChartSeries, look: Look) -> None:
     if series.symbol is None:
         shape.marker.style = XL_MARKER_STYLE.NONE
     else:
-        _markers(shape, series, look)
+        _markers(shape, series, theme)
     for i, label in series.labels.items():
-        _label(shape.points[i].data_label, label, look)
+        _label(shape.points[i].data_label, label, theme)
     for direction, errors, below in (("x", series.x_error, series.x_below), ("y", series.y_error, series.y_below)):
         if any(errors):
-            colour = str(rgb(series.line[0] if series.line else series.colours[-1], look.background))
+            colour = str(rgb(series.line[0] if series.line else series.colours[-1], theme.background))
             bars = _error_bars(direction, errors, below or errors, colour)
             shape._element.find("{*}xVal").addprevious(bars)
 
 
-def _markers(shape: Any, series: ChartSeries, look: Look) -> None:
+def _markers(shape: Any, series: ChartSeries, theme: Theme) -> None:
     style = _MARKERS.get((series.symbol or "").removesuffix("-open"), XL_MARKER_STYLE.CIRCLE)
     shape.marker.style, shape.marker.size = style, _points(series.sizes[0])
-    _fill(shape.marker.format, series.colours[-1], look, hollow=(series.symbol or "").endswith("-open"))
+    _fill(shape.marker.format, series.colours[-1], theme, hollow=(series.symbol or "").endswith("-open"))
     if len(series.colours) > _MOST_COLOURED:
         return
     for i, (colour, size) in enumerate(zip(series.colours, series.sizes, strict=True)):
         if (colour, size) != (series.colours[-1], series.sizes[0]):
             point = shape.points[i]
             point.marker.style, point.marker.size = style, _points(size)
-            _fill(point.marker.format, colour, look)
+            _fill(point.marker.format, colour, theme)
             if series.line:
-                point.format.line.color.rgb = rgb(colour, look.background)
+                point.format.line.color.rgb = rgb(colour, theme.background)
                 point.format.line.width = Pt(0.9 * series.line[1])
 
 
@@ -175,19 +175,19 @@ def _points(pixels: float) -> int:
     return min(max(round(pixels), 2), 72)
 
 
-def _fill(target: Any, colour: str, look: Look, *, hollow: bool = False) -> None:
+def _fill(target: Any, colour: str, theme: Theme, *, hollow: bool = False) -> None:
     if hollow:
         target.fill.background()
     else:
         target.fill.solid()
-        target.fill.fore_color.rgb = rgb(colour, look.background)
-    target.line.color.rgb = rgb(colour, look.background)
+        target.fill.fore_color.rgb = rgb(colour, theme.background)
+    target.line.color.rgb = rgb(colour, theme.background)
 
 
-def _label(target: Any, label: Label, look: Look) -> None:
+def _label(target: Any, label: Label, theme: Theme) -> None:
     target.text_frame.text = label.text
     target.position = _SIDES[label.side]
-    set_font(target.text_frame.paragraphs[0].font, 12, label.colour or look.ink)
+    set_font(target.text_frame.paragraphs[0].font, 12, label.colour or theme.ink)
 
 
 def _error_bars(direction: str, above: tuple[float, ...], below: tuple[float, ...], colour: str) -> Any:
@@ -206,13 +206,13 @@ def _error_bars(direction: str, above: tuple[float, ...], below: tuple[float, ..
     )
 
 
-def _legend(native: Any, series: list[ChartSeries], look: Look) -> None:
+def _legend(native: Any, series: list[ChartSeries], theme: Theme) -> None:
     """Names of the series that have one on the screen, each once."""
     native.has_legend = sum(one.legend for one in series) > 0
     if not native.has_legend:
         return
     native.legend.position, native.legend.include_in_layout = XL_LEGEND_POSITION.TOP, False
-    set_font(native.legend.font, 11, look.ink)
+    set_font(native.legend.font, 11, theme.ink)
     place = native.legend._element.find("{*}legendPos")
     for number, one in reversed(list(enumerate(series))):
         if not one.legend:
@@ -221,17 +221,17 @@ def _legend(native: Any, series: list[ChartSeries], look: Look) -> None:
 
 
 def _style_axis(
-    native: Any, axis: ChartAxis, limits: tuple[float, float, float], look: Look, *, title: bool, texts: bool
+    native: Any, axis: ChartAxis, limits: tuple[float, float, float], theme: Theme, *, title: bool, texts: bool
 ) -> None:
     """Title, limits (with the step between two ticks), ticks and lines of one axis."""
     native.has_title = title and bool(axis.title)
     if native.has_title:
         zero = f" (0 stands at {axis.zero:,.0f})" if axis.zero is not None else ""
         native.axis_title.text_frame.text = axis.title + zero
-        set_font(native.axis_title.text_frame.paragraphs[0].font, 12, look.ink)
+        set_font(native.axis_title.text_frame.paragraphs[0].font, 12, theme.ink)
     native.has_major_gridlines = True
-    native.major_gridlines.format.line.color.rgb = rgb(look.grid)
-    native.format.line.color.rgb = rgb(look.grid)
+    native.major_gridlines.format.line.color.rgb = rgb(theme.grid)
+    native.format.line.color.rgb = rgb(theme.grid)
     shown = texts and not axis.names
     native.tick_label_position = XL_TICK_LABEL_POSITION.NEXT_TO_AXIS if shown else XL_TICK_LABEL_POSITION.NONE
     native.tick_labels.number_format_is_linked = False

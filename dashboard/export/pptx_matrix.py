@@ -11,7 +11,7 @@ from pptx.util import Emu, Pt
 
 from dashboard.export.from_plotly import without_tags
 from dashboard.export.pptx_chart import rgb, set_font
-from dashboard.figures.template import Look, along
+from dashboard.figures.template import Theme, along
 
 _LARGEST = 12.0
 """Points of text where there is room."""
@@ -35,7 +35,7 @@ class _Fit:
     row: float
 
 
-def add_table(slide: Slide, trace: Any, place: tuple[int, int, int, int], look: Look, alt: str) -> None:
+def add_table(slide: Slide, trace: Any, place: tuple[int, int, int, int], theme: Theme, alt: str) -> None:
     """Put a heat map into a place (left, top, width, height in EMU); the corner says what the numbers are."""
     names, headings = [[without_tags(str(value)) for value in values] for values in (trace.y, trace.x)]
     entries = [[without_tags(text) for text in line] for line in trace.text]
@@ -55,7 +55,7 @@ def add_table(slide: Slide, trace: Any, place: tuple[int, int, int, int], look: 
     for i, line in enumerate(lines):
         for j, text in enumerate(line):
             value = trace.z[i - 1][j - 1] if i and j else None
-            _write_cell(native.cell(i, j), text, fit.size, _colour(value, trace, look), look)
+            _write_cell(native.cell(i, j), text, fit.size, _colour(value, trace, theme), theme)
             native.cell(i, j).text_frame.paragraphs[0].alignment = PP_ALIGN.CENTER if j else PP_ALIGN.RIGHT
     for j in range(len(widths)):
         cell = native.cell(0, j)
@@ -92,14 +92,14 @@ def _width(texts: Iterable[str]) -> float:
     return characters + 2 * _MARGIN
 
 
-def _colour(value: float | None, trace: Any, look: Look) -> str:
+def _colour(value: float | None, trace: Any, theme: Theme) -> str:
     """The colour of the page; its scales have evenly spaced colours."""
     if value is None:
-        return look.background
+        return theme.background
     return along(tuple(colour for _, colour in trace.colorscale), (value - trace.zmin) / (trace.zmax - trace.zmin))
 
 
-def _write_cell(cell: Any, text: str, size: float, colour: str, look: Look) -> None:
+def _write_cell(cell: Any, text: str, size: float, colour: str, theme: Theme) -> None:
     margin = Pt(_MARGIN * size)
     cell.margin_left = cell.margin_right = cell.margin_top = cell.margin_bottom = margin
     cell.vertical_anchor = MSO_ANCHOR.MIDDLE
@@ -107,4 +107,4 @@ def _write_cell(cell: Any, text: str, size: float, colour: str, look: Look) -> N
     cell.fill.fore_color.rgb = rgb(colour)
     run = cell.text_frame.paragraphs[0].add_run()
     run.text = text or "\u00a0"  # an empty cell would be as high as 18 points
-    set_font(run.font, size, look.ink)
+    set_font(run.font, size, theme.ink)

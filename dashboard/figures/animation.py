@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from dashboard.figures.template import Look
+from dashboard.figures.template import Theme
 
 _MILLISECONDS = 260
 ROOM = 96
@@ -24,7 +24,7 @@ class Walker:
     colour: str
 
 
-def animate(figure: go.Figure, walkers: Sequence[Walker], names: Sequence[str], look: Look) -> None:
+def animate(figure: go.Figure, walkers: Sequence[Walker], names: Sequence[str], theme: Theme) -> None:
     """Add a trail and a head for all walkers, a frame for each place of the clock, a slider and a play button.
 
     names are the words of the slider, one for each place that some walker has, ascending.
@@ -33,13 +33,13 @@ def animate(figure: go.Figure, walkers: Sequence[Walker], names: Sequence[str], 
     first = len(figure.data)
     for walker in walkers:
         figure.add_trace(_trail(walker, times[0]))
-    figure.add_trace(_heads(walkers, times[0], look))
+    figure.add_trace(_heads(walkers, times[0], theme))
     traces = list(range(first, len(figure.data)))
     figure.frames = [
         go.Frame(name=name, data=[*(_moved(walker, time) for walker in walkers), _at(walkers, time)], traces=traces)
         for name, time in zip(names, times, strict=True)
     ]
-    _controls(figure, names, look)
+    _controls(figure, names, theme)
 
 
 def _passed(walker: Walker, time: float) -> int:
@@ -63,23 +63,23 @@ def _trail(walker: Walker, time: float) -> go.Scatter:
     return _moved(walker, time).update(mode="lines", line={"color": walker.colour, "width": 5}, hoverinfo="skip")
 
 
-def _heads(walkers: Sequence[Walker], time: float, look: Look) -> go.Scatter:
+def _heads(walkers: Sequence[Walker], time: float, theme: Theme) -> go.Scatter:
     colours = [walker.colour for walker in walkers]
-    marker = {"size": 18, "color": colours, "line": {"width": 2.5, "color": look.ink}, "opacity": 1}
+    marker = {"size": 18, "color": colours, "line": {"width": 2.5, "color": theme.ink}, "opacity": 1}
     return _at(walkers, time).update(mode="markers", marker=marker, hoverinfo="skip")
 
 
-def _controls(figure: go.Figure, names: Sequence[str], look: Look) -> None:
+def _controls(figure: go.Figure, names: Sequence[str], theme: Theme) -> None:
     move = {"frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}, "mode": "immediate"}
     play = move | {"frame": {"duration": _MILLISECONDS, "redraw": False}, "fromcurrent": True}
-    text = {"size": 12, "color": look.ink}
+    text = {"size": 12, "color": theme.ink}
     figure.update_layout(
         height=figure.layout.height + ROOM,
         updatemenus=[
             {
                 "type": "buttons", "direction": "left", "showactive": False, "x": 0, "xanchor": "left", "y": 0,
-                "yanchor": "top", "pad": {"t": ROOM - 8, "r": 8}, "bgcolor": look.background,
-                "bordercolor": look.muted, "font": text,
+                "yanchor": "top", "pad": {"t": ROOM - 8, "r": 8}, "bgcolor": theme.background,
+                "bordercolor": theme.muted, "font": text,
                 "buttons": [
                     {"label": "▶ Play", "method": "animate", "args": [None, play]},
                     {"label": "❚❚", "method": "animate", "args": [[None], move]},
@@ -90,7 +90,7 @@ def _controls(figure: go.Figure, names: Sequence[str], look: Look) -> None:
             {
                 "active": 0, "x": 0, "len": 1, "y": 0, "yanchor": "top", "pad": {"t": ROOM - 34, "l": _BUTTONS},
                 "currentvalue": {"visible": True, "xanchor": "right", "font": text}, "ticklen": 0, "minorticklen": 0,
-                "font": {"size": 1, "color": "rgba(0,0,0,0)"}, "bgcolor": look.grid, "bordercolor": look.muted,
+                "font": {"size": 1, "color": "rgba(0,0,0,0)"}, "bgcolor": theme.grid, "bordercolor": theme.muted,
                 "steps": [{"label": name, "method": "animate", "args": [[name], move]} for name in names],
             }
         ],

@@ -5,9 +5,9 @@ from math import isnan
 
 import plotly.graph_objects as go
 
-from dashboard.figures.label_placement import Wish, places
+from dashboard.figures.label_placement import Label, place_labels
 from dashboard.figures.plane import HEIGHT
-from dashboard.figures.template import SYMBOLS, Look, mix, template
+from dashboard.figures.template import SYMBOLS, Theme, mix, template
 from dashboard.format import coefficient, short_model, signed
 from softh.analysis.correlation import Detail, Effect, Matrix, Study
 from softh.format import and_more
@@ -28,14 +28,14 @@ _FAMILIES = 14
 """Families shown in the forest, those whose absence changes most."""
 
 
-def scatter(cell: Study, detail: Detail, families: Sequence[str], method: str, look: Look) -> go.Figure:
+def scatter(cell: Study, detail: Detail, families: Sequence[str], method: str, theme: Theme) -> go.Figure:
     """Predictor against score, one colour and marker a family, with the least-squares line and its interval."""
-    figure = go.Figure(layout={"template": template(look), "height": HEIGHT, "hovermode": "closest"})
+    figure = go.Figure(layout={"template": template(theme), "height": HEIGHT, "hovermode": "closest"})
     line = detail.line
     band = {"line": {"width": 0}, "hoverinfo": "skip", "showlegend": False, "mode": "lines"}
     figure.add_scatter(x=line.x, y=line.high, **band)
-    figure.add_scatter(x=line.x, y=line.low, fill="tonexty", fillcolor=_clear(look.muted), **band)
-    ink = {"color": look.muted, "width": 1.5}
+    figure.add_scatter(x=line.x, y=line.low, fill="tonexty", fillcolor=_clear(theme.muted), **band)
+    ink = {"color": theme.muted, "width": 1.5}
     figure.add_scatter(x=line.x, y=line.y, line=ink, mode="lines", hoverinfo="skip", showlegend=False)
     ranges = [
         _range([*_ends(cell.x[:, 0], cell.x_error[:, 0]), *line.x]),
@@ -46,15 +46,15 @@ def scatter(cell: Study, detail: Detail, families: Sequence[str], method: str, l
     for family in sorted(set(cell.family)):
         rows = [row for row, name in enumerate(cell.family) if name == family]
         place = families.index(family)
-        colour, symbol = look.colours[place % len(look.colours)], SYMBOLS[place % len(SYMBOLS)]
+        colour, symbol = theme.colours[place % len(theme.colours)], SYMBOLS[place % len(SYMBOLS)]
         figure.add_scatter(
             x=cell.x[rows, 0], y=cell.y[rows, 0], name=short_model(family), mode="markers+text",
             error_x=_error(cell.x_error[rows, 0], colour), error_y=_error(cell.y_error[rows, 0], colour),
-            marker={"color": colour, "symbol": symbol, "size": 9, "line": {"color": look.background, "width": 1}},
+            marker={"color": colour, "symbol": symbol, "size": 9, "line": {"color": theme.background, "width": 1}},
             text=[f"{_SPACE}{short_model(cell.names[row])}{_SPACE}" if row in sides else "" for row in rows],
             textposition=[_POSITIONS[sides.get(row, "right")] for row in rows],
-            textfont={"size": 11, "color": look.muted}, cliponaxis=False,
-            hovertext=[_card(cell, detail, row) for row in rows], hoverinfo="text",
+            textfont={"size": 11, "color": theme.muted}, cliponaxis=False,
+            hovertext=[_hover_text(cell, detail, row) for row in rows], hoverinfo="text",
         )  # fmt: skip
     figure.update_layout(legend={"y": 1.01, "yanchor": "bottom", "x": 0, "xanchor": "left"}, margin={**_ROOM, "r": 20})
     figure.update_xaxes(title_text=cell.predictors[0], nticks=7, range=ranges[0])
@@ -66,19 +66,21 @@ def scatter(cell: Study, detail: Detail, families: Sequence[str], method: str, l
     return figure.update_layout(meta={"alt": alt})
 
 
-def matrix(found: Matrix, words: str, look: Look) -> go.Figure:
+def matrix(found: Matrix, words: str, theme: Theme) -> go.Figure:
     """Coefficients by colour and number, with stars after the correction over the whole matrix; `words` for a slide."""
     few = len(found.scores) <= 14
     # Not the whole colour: ink must be read on all of them.
-    low, high = (mix(look.colours[place], look.background, 0.5) for place in (1, 0))
-    scale = [[0, low], [0.5, look.background], [1, high]]
-    figure = go.Figure(layout={"template": template(look), "height": 180 + 40 * len(found.predictors)})
+    low, high = (mix(theme.colours[place], theme.background, 0.5) for place in (1, 0))
+    scale = [[0, low], [0.5, theme.background], [1, high]]
+    figure = go.Figure(layout={"template": template(theme), "height": 180 + 40 * len(found.predictors)})
     shown = [[None if isnan(v) else float(v) for v in row] for row in found.value]
     figure.add_heatmap(
         z=shown, x=list(found.scores), y=list(found.predictors), zmin=-1, zmax=1, colorscale=scale, xgap=2, ygap=2,
         text=[[_entry(found, i, j, few) for j in range(len(found.scores))] for i in range(len(found.predictors))],
-        texttemplate="%{text}", textfont={"size": 11, "color": look.ink}, hoverinfo="text",
-        hovertext=[[_cell_card(found, i, j) for j in range(len(found.scores))] for i in range(len(found.predictors))],
+        texttemplate="%{text}", textfont={"size": 11, "color": theme.ink}, hoverinfo="text",
+        hovertext=[
+            [_cell_hover_text(found, i, j) for j in range(len(found.scores))] for i in range(len(found.predictors))
+        ],
         # Below and not beside, where it would take a third of a telephone's width from the cells.
         colorbar={
             "title": {"text": found.method.capitalize(), "side": "top", "font": {"size": 12}}, "tickfont": {"size": 11},
@@ -97,18 +99,18 @@ def matrix(found: Matrix, words: str, look: Look) -> go.Figure:
     return figure.update_layout(meta={"alt": f"{what} {left}", "title": f"Measures against scores, {words}"})
 
 
-def forest(detail: Detail, method: str, look: Look) -> go.Figure:
+def forest(detail: Detail, method: str, theme: Theme) -> go.Figure:
     """The coefficient as it is, adjusted, without each family and without any one model, with intervals."""
     order = sorted(detail.without_family, key=lambda one: -abs(one.value - detail.plain.value))[:_FAMILIES]
     rows = [detail.plain, *detail.adjusted, detail.without_model, *sorted(order, key=lambda one: -one.value)]
-    figure = go.Figure(layout={"template": template(look), "height": 90 + 27 * len(rows), "showlegend": False})
-    figure.add_vline(x=0, line={"color": look.muted, "width": 1})
-    figure.add_vline(x=detail.plain.value, line={"color": look.muted, "width": 1, "dash": "dot"})
+    figure = go.Figure(layout={"template": template(theme), "height": 90 + 27 * len(rows), "showlegend": False})
+    figure.add_vline(x=0, line={"color": theme.muted, "width": 1})
+    figure.add_vline(x=detail.plain.value, line={"color": theme.muted, "width": 1, "dash": "dot"})
     adjusted = 1 + len(detail.adjusted)
     for some, colour, symbol in (
-        (rows[:1], look.ink, "square"),
-        (rows[1:adjusted], look.colours[0], "circle"),
-        (rows[adjusted:], look.muted, "circle"),
+        (rows[:1], theme.ink, "square"),
+        (rows[1:adjusted], theme.colours[0], "circle"),
+        (rows[adjusted:], theme.muted, "circle"),
     ):
         # One without an interval has none on either side, and no bar is drawn.
         error = {
@@ -118,7 +120,7 @@ def forest(detail: Detail, method: str, look: Look) -> go.Figure:
         figure.add_scatter(
             x=[row.value for row in some], y=[short_model(row.name) for row in some], mode="markers", error_x=error,
             marker={"color": colour, "size": 9, "symbol": symbol},
-            hovertext=[_effect_card(row, detail) for row in some], hoverinfo="text",
+            hovertext=[_effect_hover_text(row, detail) for row in some], hoverinfo="text",
         )  # fmt: skip
     figure.update_yaxes(autorange="reversed", showgrid=False, ticks="", tickfont={"size": 11})
     figure.update_xaxes(title_text=f"{method.capitalize()}, 95 % interval", range=_limits(rows), nticks=7)
@@ -138,9 +140,9 @@ def _sides(cell: Study, named: Iterable[int], ranges: Sequence[tuple[float, floa
     across = (cell.x[:, 0] - left) / (right - left) * _SHOWN[0]
     up = (cell.y[:, 0] - low) / (high - low) * _SHOWN[1]
     pixels = list(zip(across.tolist(), up.tolist(), strict=True))
-    wishes = {row: Wish(short_model(cell.names[row]), *pixels[row]) for row in named}
-    found = {id(place.wish): place.side for place in places(list(wishes.values()), pixels, *_SHOWN)}
-    return {row: found[id(wish)] for row, wish in wishes.items() if id(wish) in found}
+    labels = {row: Label(short_model(cell.names[row]), *pixels[row]) for row in named}
+    found = {id(place.label): place.side for place in place_labels(list(labels.values()), pixels, *_SHOWN)}
+    return {row: found[id(label)] for row, label in labels.items() if id(label) in found}
 
 
 def _ends(values: Iterable[float], errors: Iterable[float]) -> Iterator[float]:
@@ -169,7 +171,7 @@ def _entry(found: Matrix, i: int, j: int, few: bool) -> str:
     return f"{number}{stars(found.q[i, j])}" if few else stars(found.q[i, j])
 
 
-def _cell_card(found: Matrix, i: int, j: int) -> str:
+def _cell_hover_text(found: Matrix, i: int, j: int) -> str:
     title = f"<b>{found.predictors[i]}</b> with <b>{found.scores[j]}</b>"
     if (i, j) in found.reasons:
         return f"{title}<br>{found.reasons[i, j]}"
@@ -180,7 +182,7 @@ def _cell_card(found: Matrix, i: int, j: int) -> str:
     )
 
 
-def _card(cell: Study, detail: Detail, row: int) -> str:
+def _hover_text(cell: Study, detail: Detail, row: int) -> str:
     return (
         f"<b>{cell.names[row]}</b><br>{cell.family[row]}<br>{cell.predictors[0]} = {cell.x[row, 0]:.4g}"
         f"{_plus(cell.x_error[row, 0])}<br>{cell.scores[0]} = {cell.y[row, 0]:.4g}{_plus(cell.y_error[row, 0])}<br>"
@@ -188,7 +190,7 @@ def _card(cell: Study, detail: Detail, row: int) -> str:
     )
 
 
-def _effect_card(row: Effect, detail: Detail) -> str:
+def _effect_hover_text(row: Effect, detail: Detail) -> str:
     ends = f"{signed(row.low)} to {signed(row.high)}" if not isnan(row.low) else "no interval of its own"
     what = "range" if row is detail.without_model else "95 %"
     return f"<b>{row.name}</b><br>{signed(row.value)}, {what} {ends}<br>n = {row.n} of {row.families} families"

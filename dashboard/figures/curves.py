@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 import polars as pl
 
-from dashboard.data.rows import CLOCKS, Against, Row, View, runs
+from dashboard.data.rows import CLOCKS, Against, Display, Row, runs
 from dashboard.figures.marks import Mark, add_lines
-from dashboard.figures.panels import Axis, Series, lines, panels, series
+from dashboard.figures.panels import PanelLine, SharedAxis, panel_line, panels, rows_by_line
 from dashboard.figures.runs import described, style
-from dashboard.figures.scales import Log, linear_ticks
-from dashboard.figures.template import Look, look
+from dashboard.figures.scales import LogScale, linear_ticks
+from dashboard.figures.template import Theme, theme_for
 from dashboard.format import count
 from softh.analysis.differences import difference
 from softh.quantities import NGRAMS, PLANE, has_labels
@@ -30,16 +30,16 @@ class Along:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Scale:
     """Where a value of the column lies on the axis, and the axis."""
 
-    of: Callable[[float], float]
-    axis: Axis
+    position: Callable[[float], float]
+    axis: SharedAxis
 
 
 def trajectory_curves(
     points: pl.DataFrame,
-    view: View,
+    display: Display,
     names: Sequence[str],
     along: Along,
     *,
@@ -53,57 +53,58 @@ def trajectory_curves(
     quantities are columns of points, with `_se_draws` and `_se_documents` where there are errors. With the name of a
     run in minus, what is drawn is each other run less that one; points then hold `_draws` too.
     """
-    of = look(view.dark)
+    theme = theme_for(display.dark)
     if along.column == "order":
-        last = [rows[-1]["estimate_id"] for rows in runs(view.of(points))]
+        last = [rows[-1]["estimate_id"] for rows in runs(display.select(points))]
         chosen, column = points.filter(pl.col("estimate_id").is_in(last)), "ngram"
         quantities = along.of(quantities) or [each.column for each in PLANE if each.has_labels]
     else:
         column = along.column
-        chosen = points.filter(pl.col("ngram") == view.order).drop_nulls(column)
+        chosen = points.filter(pl.col("ngram") == display.order).drop_nulls(column)
     if minus:
-        chosen = _less(chosen, view, minus, column, quantities)
-    place = _place(chosen, along)
-    drawn = {name: _drawn(chosen, view, name, column, place, names, of) for name in quantities}
-    figure = panels(drawn, place.axis, of, headings=dict.fromkeys(quantities, f"less {minus}") if minus else {})
-    colours = {path: style(path, names, of)[0] for path in {mark.path for mark in marks}}
+        chosen = _less(chosen, display, minus, column, quantities)
+    scale = _scale(chosen, along)
+    drawn = {name: _drawn(chosen, display, name, column, scale, names, theme) for name in quantities}
+    figure = panels(drawn, scale.axis, theme, headings=dict.fromkeys(quantities, f"less {minus}") if minus else {})
+    colours = {path: style(path, names, theme)[0] for path in {mark.path for mark in marks}}
     if along.column != "order":
-        add_lines(figure, [mark.moved(place.of) for mark in marks], colours, of)
-    _ring(figure, selected, of)
-    what = f"{'Differences from ' + minus if minus else 'Quantities of the plane'} along {place.axis.title}"
-    return described(figure, f"{what}, {view.words}; bands are one standard error.")
+        add_lines(figure, [mark.moved(scale.position) for mark in marks], colours, theme)
+    _ring(figure, selected, theme)
+    what = f"{'Differences from ' + minus if minus else 'Quantities of the plane'} along {scale.axis.title}"
+    return described(figure, f"{what}, {display.labels}; bands are one standard error.")
 
 
 def _drawn(
-    chosen: pl.DataFrame, view: View, quantity: str, column: str, place: _Place, names: Sequence[str], of: Look
-) -> list[Series]:  # fmt: skip
+    chosen: pl.DataFrame, display: Display, quantity: str, column: str, scale: _Scale, names: Sequence[str],
+    theme: Theme,
+) -> list[PanelLine]:  # fmt: skip
     found = []
-    for (correction, model), rows in lines(chosen, view, quantity, "model"):
-        dotted = correction != view.correction
-        colour, symbol = style(model, names, of)
+    for (correction, model), rows in rows_by_line(chosen, display, quantity, "model"):
+        dotted = correction != display.correction
+        colour, symbol = style(model, names, theme)
         ordered = rows.sort(column).to_dicts()
-        x = [place.of(row[column]) for row in ordered]
-        found.append(series(model, x, ordered, quantity, colour=colour, symbol=symbol, dotted=dotted))
+        x = [scale.position(row[column]) for row in ordered]
+        found.append(panel_line(model, x, ordered, quantity, colour=colour, symbol=symbol, dotted=dotted))
     return found
 
 
-def _place(chosen: pl.DataFrame, along: Along) -> _Place:
+def _scale(chosen: pl.DataFrame, along: Along) -> _Scale:
     if along.column == "order":
-        return _Place(float, Axis("n-gram order", list(NGRAMS), [f"{n}<br>{name}" for n, name in NGRAMS.items()]))
+        return _Scale(float, SharedAxis("n-gram order", list(NGRAMS), [f"{n}<br>{name}" for n, name in NGRAMS.items()]))
     values = chosen[along.column].to_list()
     title = CLOCKS[along.column]
     if along.linear:
         ticks = linear_ticks(max(values, default=1))
-        return _Place(float, Axis(title, ticks, [count(round(tick)) for tick in ticks]))
-    log = Log.of(values or [1.0])
+        return _Scale(float, SharedAxis(title, ticks, [count(round(tick)) for tick in ticks]))
+    log = LogScale.of(values or [1.0])
     ticks = log.ticks()
-    return _Place(log.place, Axis(title, [log.place(tick) for tick in ticks], [count(round(t)) for t in ticks]))
+    return _Scale(log.place, SharedAxis(title, [log.place(tick) for tick in ticks], [count(round(t)) for t in ticks]))
 
 
-def _less(chosen: pl.DataFrame, view: View, minus: str, column: str, quantities: Sequence[str]) -> pl.DataFrame:
+def _less(chosen: pl.DataFrame, display: Display, minus: str, column: str, quantities: Sequence[str]) -> pl.DataFrame:
     """Every other run less the one, at the checkpoints that both have."""
     rows: dict[tuple[str, int], list[Row]] = {}
-    for row in chosen.filter(pl.col("correction") == view.correction).to_dicts():
+    for row in chosen.filter(pl.col("correction") == display.correction).to_dicts():
         rows.setdefault((row["model"], row["ngram"]), []).append(row)
     found = [
         row
@@ -114,12 +115,12 @@ def _less(chosen: pl.DataFrame, view: View, minus: str, column: str, quantities:
     return pl.DataFrame(found, schema=None if found else chosen.schema, infer_schema_length=None)
 
 
-def _ring(figure: go.Figure, selected: Collection[str], of: Look) -> None:
+def _ring(figure: go.Figure, selected: Collection[str], theme: Theme) -> None:
     """Larger markers with an edge for the chosen checkpoints."""
     for trace in figure.data:
         if trace.customdata is None or not any(point[0] in selected for point in trace.customdata):
             continue
         chosen = [point[0] in selected for point in trace.customdata]
-        inks = [of.ink if ring else of.background for ring in chosen]
+        inks = [theme.ink if ring else theme.background for ring in chosen]
         edge = {"width": [2 if ring else 0.5 for ring in chosen], "color": inks}
         trace.update(mode="lines+markers", marker={"size": [12 if ring else 6.5 for ring in chosen], "line": edge})

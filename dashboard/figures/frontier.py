@@ -9,11 +9,11 @@ import plotly.graph_objects as go
 import polars as pl
 
 from dashboard.data.axis_options import PLANE, AxisOption, row_words
-from dashboard.figures.label_placement import GAP, Wish, places
+from dashboard.figures.label_placement import GAP, Label, place_labels
 from dashboard.figures.plane import rays, span
-from dashboard.figures.runs import View
-from dashboard.figures.template import Look, look, mix, template
-from dashboard.format import card, count, plus_minus, standard_error
+from dashboard.figures.runs import Display
+from dashboard.figures.template import Theme, mix, template, theme_for
+from dashboard.format import count, hover_text, plus_minus, standard_error
 from softh.analysis.finished_models import by_stage, stage_name
 from softh.format import and_more
 from softh.quantities import BY_COLUMN
@@ -43,20 +43,22 @@ class Models:
     """Every family of the tables, so that each keeps its colour whatever is filtered."""
 
 
-def frontier(models: Models, x: AxisOption, y: AxisOption, view: View) -> go.Figure:
+def frontier(models: Models, x: AxisOption, y: AxisOption, display: Display) -> go.Figure:
     """One point a model; alt text in `layout.meta`."""
-    of, rows = look(view.dark), models.rows.to_dicts()
-    figure = go.Figure(layout={"template": template(of), "height": HEIGHT, "hovermode": "closest"})
-    ranges = _axes(figure, rows, x, y, view, of)
+    theme, rows = theme_for(display.dark), models.rows.to_dicts()
+    figure = go.Figure(layout={"template": template(theme), "height": HEIGHT, "hovermode": "closest"})
+    ranges = _axes(figure, rows, x, y, display, theme)
     if (x, y) == PLANE:
-        rays(figure, *ranges, of)
+        rays(figure, *ranges, theme)
     size = sizes([row["parameters"] for row in rows])
-    points = [_points(mine, models, x, y, size, of) for _, mine in sorted(_groups(rows).items())]
-    lines = [*_frontier(models, x, y, ranges, of), *_arrows(rows, models.origins, of)]
-    figure.add_traces([*lines, *points, *_rings(rows, models.picked, size, of), *legend(rows, models.families, of)])
-    _names(figure, rows, models, x, y, ranges, of)
+    points = [_points(mine, models, x, y, size, theme) for _, mine in sorted(_groups(rows).items())]
+    lines = [*_frontier(models, x, y, ranges, theme), *_arrows(rows, models.origins, theme)]
+    figure.add_traces(
+        [*lines, *points, *_rings(rows, models.picked, size, theme), *legend(rows, models.families, theme)]
+    )
+    _names(figure, rows, models, x, y, ranges, theme)
     figure.update_layout(
-        meta={"alt": _alt(models, x, y, view)}, dragmode="zoom", clickmode="event+select",
+        meta={"alt": _alt(models, x, y, display)}, dragmode="zoom", clickmode="event+select",
         margin={"t": 26, "r": 58, "l": 84, "b": 73 + _LEGEND_LINE * _legend_lines(figure)},
         legend={"yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "itemsizing": "trace"},
     )  # fmt: skip
@@ -70,7 +72,7 @@ def _legend_lines(figure: go.Figure) -> int:
 
 
 def _axes(
-    figure: go.Figure, rows: Sequence[Row], x: AxisOption, y: AxisOption, view: View, of: Look
+    figure: go.Figure, rows: Sequence[Row], x: AxisOption, y: AxisOption, display: Display, theme: Theme
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Titles and limits of both axes; the limits."""
     found = []
@@ -81,8 +83,8 @@ def _axes(
             limits = low - 0.2, high + 0.2
         else:
             limits = span(ends) if (x, y) == PLANE else _tight(ends)
-        told = view.words if axis.has_labels else "one number a model"
-        title = f"{axis.title}<br><span style='font-size:12px;color:{of.muted}'>{told}</span>"
+        told = display.labels if axis.has_labels else "one number a model"
+        title = f"{axis.title}<br><span style='font-size:12px;color:{theme.muted}'>{told}</span>"
         figure.layout[f"{letter}axis"].update(
             title_text=title, range=limits, nticks=7, type="log" if axis.log else "linear"
         )
@@ -97,7 +99,7 @@ def _tight(ends: Sequence[float]) -> tuple[float, float]:
 
 
 def _frontier(
-    models: Models, x: AxisOption, y: AxisOption, ranges: Sequence[tuple[float, float]], of: Look
+    models: Models, x: AxisOption, y: AxisOption, ranges: Sequence[tuple[float, float]], theme: Theme
 ) -> Iterator[go.Scatter]:
     """Steps between the models that no other beats."""
     front = models.rows.filter(pl.col("estimate_id").is_in(list(models.front))).sort("x", "y").unique(["x", "y"])
@@ -111,11 +113,11 @@ def _frontier(
     worst_y = edges[2] if y.better > 0 else edges[3]
     yield go.Scatter(
         x=[xs[0], *xs, worst_x], y=[worst_y, *ys, ys[-1]], mode="lines", name="Pareto frontier",
-        line={"shape": "hv", "color": of.ink, "width": 1.3, "dash": "dot"}, hoverinfo="skip", legendrank=900,
+        line={"shape": "hv", "color": theme.ink, "width": 1.3, "dash": "dot"}, hoverinfo="skip", legendrank=900,
     )  # fmt: skip
 
 
-def _arrows(rows: Sequence[Row], origins: Mapping[str, str], of: Look) -> Iterator[go.Scatter]:
+def _arrows(rows: Sequence[Row], origins: Mapping[str, str], theme: Theme) -> Iterator[go.Scatter]:
     """From every model that is shown to what was made of it."""
     by_name = {row["model"]: row for row in rows}
     pairs = [(by_name[base], by_name[model]) for model, base in origins.items() if {model, base} <= set(by_name)]
@@ -125,10 +127,10 @@ def _arrows(rows: Sequence[Row], origins: Mapping[str, str], of: Look) -> Iterat
         x=[value for a, b in pairs for value in (a["x"], b["x"], None)],
         y=[value for a, b in pairs for value in (a["y"], b["y"], None)],
         mode="lines+markers", name="post-training", hoverinfo="skip", legendrank=901,
-        line={"color": mix(of.muted, of.background, 0.8), "width": 1.4},
+        line={"color": mix(theme.muted, theme.background, 0.8), "width": 1.4},
         marker={
             "symbol": "arrow", "angleref": "previous", "size": [0, 11, 0] * len(pairs), "standoff": 7,
-            "color": of.muted, "line": {"width": 0}, "opacity": 1,
+            "color": theme.muted, "line": {"width": 0}, "opacity": 1,
         },
     )  # fmt: skip
 
@@ -142,11 +144,11 @@ def _groups(rows: Sequence[Row]) -> dict[tuple[bool, str], list[Row]]:
 
 
 def _points(
-    rows: Sequence[Row], models: Models, x: AxisOption, y: AxisOption, size: Mapping[int, float], of: Look
+    rows: Sequence[Row], models: Models, x: AxisOption, y: AxisOption, size: Mapping[int, float], theme: Theme
 ) -> go.Scatter:
     """The models of one family, with crosses of one standard error; one's own with a heavy rim."""
-    colour, variant = family_style(rows[0]["family"], models.families, of)
-    cross = {"color": mix(of.muted, of.background, 0.55), "thickness": 1, "width": 0}
+    colour, variant = family_style(rows[0]["family"], models.families, theme)
+    cross = {"color": mix(theme.muted, theme.background, 0.55), "thickness": 1, "width": 0}
     hollow = "open" in variant
     return go.Scatter(
         x=[row["x"] for row in rows], y=[row["y"] for row in rows], mode="markers", name=rows[0]["family"],
@@ -157,18 +159,18 @@ def _points(
             "color": colour, "opacity": 1,
             "line": {
                 "width": [3.0 if row["own"] else 2.0 if hollow else 0.8 for row in rows],
-                "color": [of.ink if row["own"] else colour if hollow else of.background for row in rows],
+                "color": [theme.ink if row["own"] else colour if hollow else theme.background for row in rows],
             },
         },
         unselected={"marker": {"opacity": 1}},
         error_x={"array": [row["x_error"] or 0 for row in rows], **cross},
         error_y={"array": [row["y_error"] or 0 for row in rows], **cross},
-        customdata=[(row["estimate_id"], _card(row, models, x, y)) for row in rows],
+        customdata=[(row["estimate_id"], _hover_text(row, models, x, y)) for row in rows],
         hovertemplate="%{customdata[1]}<extra></extra>",
     )  # fmt: skip
 
 
-def _card(row: Row, models: Models, x: AxisOption, y: AxisOption) -> str:
+def _hover_text(row: Row, models: Models, x: AxisOption, y: AxisOption) -> str:
     """Hover card: what the model is, both axes, the distance to the bound, and where the numbers come from."""
     head = f"{row['family']}, {stage_name(row['stage'])}, {count(row['parameters'])} parameters, {row['weights']}"
     origin = models.origins.get(row["model"])
@@ -177,30 +179,32 @@ def _card(row: Row, models: Models, x: AxisOption, y: AxisOption) -> str:
     if "distance" not in (x.column, y.column):
         extra.append(f"{BY_COLUMN['distance'].name} = {plus_minus(row['distance'], standard_error(row, 'distance'))}")
     extra += ["on the frontier"] * (row["estimate_id"] in models.front) + ["your own estimate"] * row["own"]
-    title, _, rest = card(row, row["model"]).partition("<br>")
+    title, _, rest = hover_text(row, row["model"]).partition("<br>")
     return "<br>".join([title, *extra, rest])
 
 
-def _rings(rows: Sequence[Row], picked: Collection[str], size: Mapping[int, float], of: Look) -> Iterator[go.Scatter]:
+def _rings(
+    rows: Sequence[Row], picked: Collection[str], size: Mapping[int, float], theme: Theme
+) -> Iterator[go.Scatter]:
     mine = [row for row in rows if row["estimate_id"] in picked]
     if mine:
         yield go.Scatter(
             x=[row["x"] for row in mine], y=[row["y"] for row in mine], mode="markers", name="selected",
             hoverinfo="skip", legendrank=903,
             marker={
-                "symbol": "circle-open", "size": [size[row["parameters"]] + 11 for row in mine], "color": of.ink,
-                "line": {"width": 2.2, "color": of.ink}, "opacity": 1,
+                "symbol": "circle-open", "size": [size[row["parameters"]] + 11 for row in mine], "color": theme.ink,
+                "line": {"width": 2.2, "color": theme.ink}, "opacity": 1,
             },
         )  # fmt: skip
 
 
 def _names(
     figure: go.Figure, rows: Sequence[Row], models: Models, x: AxisOption, y: AxisOption,
-    ranges: Sequence[tuple[float, float]], of: Look,
+    ranges: Sequence[tuple[float, float]], theme: Theme,
 ) -> None:  # fmt: skip
     """Names of what matters, then of whatever has room: chosen, one's own, on the frontier, the largest."""
     pixels = {row["estimate_id"]: _pixel(row, x, y, ranges) for row in rows}
-    picked, front, wishes = set(models.picked), set(models.front), dict[str, Wish]()
+    picked, front, labels = set(models.picked), set(models.front), dict[str, Label]()
 
     def matters(row: Row) -> tuple[bool, bool, bool, int]:
         return row["estimate_id"] in picked, row["own"], row["estimate_id"] in front, row["parameters"]
@@ -208,22 +212,22 @@ def _names(
     for row in sorted(rows, key=matters, reverse=True)[:_NAMED]:
         needed = row["estimate_id"] in picked or bool(row["own"])
         name = row["model"].partition(" (")[0]
-        wishes[row["estimate_id"]] = Wish(name, *pixels[row["estimate_id"]], needed=needed)
+        labels[row["estimate_id"]] = Label(name, *pixels[row["estimate_id"]], needed=needed)
     by_id = {row["estimate_id"]: row for row in rows}
-    found = places(list(wishes.values()), list(pixels.values()), *_SHOWN)
-    sides = {id(place.wish): place.side for place in found}
-    named = [(by_id[key], wish) for key, wish in wishes.items() if id(wish) in sides]
+    found = place_labels(list(labels.values()), list(pixels.values()), *_SHOWN)
+    sides = {id(place.label): place.side for place in found}
+    named = [(by_id[key], label) for key, label in labels.items() if id(label) in sides]
     # All at once: added one by one, each makes Plotly check all others again.
     figure.layout.annotations = [
         *figure.layout.annotations,
         *(
             {
                 "x": math.log10(row["x"]) if x.log else row["x"], "y": math.log10(row["y"]) if y.log else row["y"],
-                "text": f"<b>{wish.name}</b>" if wish.needed else wish.name, "showarrow": False,
-                "font": {"size": 11.5, "color": of.ink if any(matters(row)[:3]) else of.muted},
-                "bgcolor": of.veil, "borderpad": 0, **_BESIDE[sides[id(wish)]],
+                "text": f"<b>{label.name}</b>" if label.needed else label.name, "showarrow": False,
+                "font": {"size": 11.5, "color": theme.ink if any(matters(row)[:3]) else theme.muted},
+                "bgcolor": theme.veil, "borderpad": 0, **_BESIDE[sides[id(label)]],
             }
-            for row, wish in named
+            for row, label in named
         ),
     ]  # fmt: skip
 
@@ -237,11 +241,11 @@ def _pixel(row: Row, x: AxisOption, y: AxisOption, ranges: Sequence[tuple[float,
     return shares[0] * _SHOWN[0], shares[1] * _SHOWN[1]
 
 
-def _alt(models: Models, x: AxisOption, y: AxisOption, view: View) -> str:
+def _alt(models: Models, x: AxisOption, y: AxisOption, display: Display) -> str:
     front = models.rows.filter(pl.col("estimate_id").is_in(list(models.front))).sort("x").to_dicts()
     told = [f"{row['model']} ({row_words(row, 'x', x)}, {row_words(row, 'y', y)})" for row in front]
     frontier = f" On the Pareto frontier: {and_more(told, separator='; ')}." if told else ""
-    return f"{models.rows.height} finished models, {x.key} against {y.key}, {view.words}.{frontier}"
+    return f"{models.rows.height} finished models, {x.key} against {y.key}, {display.labels}.{frontier}"
 
 
 _BESIDE: Mapping[str, Mapping[str, Any]] = {
@@ -266,10 +270,10 @@ def stage_symbol(stage: str | None) -> str:
     return STAGES.get(name) or _OTHERS[sum(map(ord, name)) % len(_OTHERS)]
 
 
-def family_style(family: str, families: Sequence[str], of: Look) -> tuple[str, str]:
+def family_style(family: str, families: Sequence[str], theme: Theme) -> tuple[str, str]:
     """Colour of a family, and what is added to its markers where there are more families than colours."""
     place = list(families).index(family)
-    return of.colours[place % len(of.colours)], _VARIANTS[place // len(of.colours) % len(_VARIANTS)]
+    return theme.colours[place % len(theme.colours)], _VARIANTS[place // len(theme.colours) % len(_VARIANTS)]
 
 
 def sizes(parameters: Sequence[int]) -> Mapping[int, float]:
@@ -282,15 +286,15 @@ def sizes(parameters: Sequence[int]) -> Mapping[int, float]:
     }
 
 
-def legend(rows: Sequence[Mapping[str, Any]], families: Sequence[str], of: Look) -> Iterator[go.Scatter]:
+def legend(rows: Sequence[Mapping[str, Any]], families: Sequence[str], theme: Theme) -> Iterator[go.Scatter]:
     """What colours, markers and sizes mean; a click on a family hides it."""
     for family in sorted({row["family"] for row in rows}):
-        colour, variant = family_style(family, families, of)
+        colour, variant = family_style(family, families, theme)
         yield _key(family, f"circle{variant}", colour, 11, rank=100, group=family)
     for stage in by_stage(list({stage_name(row["stage"]) for row in rows})):
-        yield _key(stage, stage_symbol(stage), of.muted, 11, rank=500)
+        yield _key(stage, stage_symbol(stage), theme.muted, 11, rank=500)
     if any(row["own"] for row in rows):
-        yield _key("yours", "circle-open", of.ink, 13, rank=902)
+        yield _key("yours", "circle-open", theme.ink, 13, rank=902)
 
 
 def _key(name: str, symbol: str, colour: str, size: float, *, rank: int, group: str | None = None) -> go.Scatter:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from dashboard.data.phases import boundary_text
 from dashboard.data.rows import Row
-from dashboard.figures.template import Look, add_to_layout
+from dashboard.figures.template import Theme, add_to_layout
 from dashboard.format import checkpoint_name
 from softh.analysis.phases import RunPhases
 
@@ -44,7 +44,7 @@ def phase_marks(runs: Sequence[RunPhases], clock: str) -> list[Mark]:
     ]
 
 
-def add_marks(figure: go.Figure, marks: Sequence[Mark], paths: Sequence[list[dict[str, Any]]], look: Look) -> None:
+def add_marks(figure: go.Figure, marks: Sequence[Mark], paths: Sequence[list[dict[str, Any]]], theme: Theme) -> None:
     """A ring where a phase ends on the plane, named once for each kind of boundary."""
     named: dict[str, dict[str, Any]] = {}
     for mark in marks:
@@ -55,39 +55,39 @@ def add_marks(figure: go.Figure, marks: Sequence[Mark], paths: Sequence[list[dic
         figure.add_trace(
             go.Scatter(
                 x=[x], y=[y], mode="markers", hovertemplate=f"{mark.path}: {mark.text}<extra></extra>",
-                marker={"symbol": "circle-open", "size": 19, "color": look.ink, "line": {"width": 2.2}, "opacity": 1},
+                marker={"symbol": "circle-open", "size": 19, "color": theme.ink, "line": {"width": 2.2}, "opacity": 1},
                 cliponaxis=False,
             )
         )  # fmt: skip
         if (kind := mark.text.partition(" near")[0]) not in named:
             late = bool(named)  # the first lies where the path goes up and right, the second at its top
-            named[kind] = _called(kind, x, y, look) | {
+            named[kind] = _called(kind, x, y, theme) | {
                 "ax": -40 if late else 76, "ay": -26 if late else -2, "standoff": 9,
                 "xanchor": "right" if late else "left",
             }  # fmt: skip
     add_to_layout(figure, "annotations", list(named.values()))
 
 
-def _called(text: str, x: float, y: float, look: Look) -> dict[str, Any]:
+def _called(text: str, x: float, y: float, theme: Theme) -> dict[str, Any]:
     """A name with a line to its point."""
-    font = {"size": 11.5, "color": look.ink}
-    line = {"arrowwidth": 0.8, "arrowcolor": look.ink, "arrowhead": 0}
-    return {"x": x, "y": y, "text": text, "font": font, "bgcolor": look.veil, "borderpad": 1, **line}
+    font = {"size": 11.5, "color": theme.ink}
+    line = {"arrowwidth": 0.8, "arrowcolor": theme.ink, "arrowhead": 0}
+    return {"x": x, "y": y, "text": text, "font": font, "bgcolor": theme.veil, "borderpad": 1, **line}
 
 
-def add_rings(figure: go.Figure, rows: Sequence[Row], look: Look) -> None:
+def add_rings(figure: go.Figure, rows: Sequence[Row], theme: Theme) -> None:
     """A square around each chosen point, with its name."""
     if not rows:
         return
-    frame = {"symbol": "square-open", "size": 22, "color": look.ink, "line": {"width": 2}, "opacity": 1}
+    frame = {"symbol": "square-open", "size": 22, "color": theme.ink, "line": {"width": 2}, "opacity": 1}
     x, y = [row["input"] for row in rows], [row["output"] for row in rows]
     figure.add_trace(go.Scatter(x=x, y=y, mode="markers", marker=frame, hoverinfo="skip"))
     where = {"ax": 30, "ay": -22, "standoff": 10}
-    names = [_called(checkpoint_name(row), row["input"], row["output"], look) | where for row in rows]
+    names = [_called(checkpoint_name(row), row["input"], row["output"], theme) | where for row in rows]
     add_to_layout(figure, "annotations", names)
 
 
-def add_lines(figure: go.Figure, marks: Sequence[Mark], colours: dict[str, str], look: Look) -> None:
+def add_lines(figure: go.Figure, marks: Sequence[Mark], colours: dict[str, str], theme: Theme) -> None:
     """The same boundaries across all panels of the curves: a line, and its interval as a band, at `place`."""
     named: dict[str, dict[str, Any]] = {}
     shapes: list[dict[str, Any]] = []
@@ -105,7 +105,7 @@ def add_lines(figure: go.Figure, marks: Sequence[Mark], colours: dict[str, str],
             named[kind] = {
                 "text": kind, "xref": "x", "yref": "y domain", "x": mark.place, "y": 0 if late else 1,
                 "showarrow": False, "yanchor": "bottom" if late else "top", "xanchor": "left" if late else "right",
-                "xshift": 4 if late else -4, "font": {"size": 11, "color": look.muted}, "bgcolor": look.veil,
+                "xshift": 4 if late else -4, "font": {"size": 11, "color": theme.muted}, "bgcolor": theme.veil,
                 "borderpad": 0,
             }  # fmt: skip
     add_to_layout(figure, "shapes", shapes)

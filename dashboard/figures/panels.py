@@ -7,10 +7,10 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
-from dashboard.data.rows import Row, View, title
+from dashboard.data.rows import Display, Row, title
 from dashboard.figures.plane import HEIGHT
-from dashboard.figures.template import Look, add_to_layout, template
-from dashboard.format import card, standard_error
+from dashboard.figures.template import Theme, add_to_layout, template
+from dashboard.format import hover_text, standard_error
 from softh.quantities import BY_COLUMN, has_labels
 
 _HEADING = 0.065
@@ -22,7 +22,7 @@ _PANEL = 132
 
 
 @dataclass(frozen=True)
-class Series:
+class PanelLine:
     """One line of one panel."""
 
     name: str
@@ -32,13 +32,13 @@ class Series:
     colour: str
     symbol: str
     ids: Sequence[str]
-    cards: Sequence[str]
+    hover_texts: Sequence[str]
     dotted: bool = False
     legend: bool = True
 
 
 @dataclass(frozen=True)
-class Axis:
+class SharedAxis:
     """The shared horizontal axis; ticks None lets Plotly choose."""
 
     title: str
@@ -47,14 +47,14 @@ class Axis:
 
 
 def panels(
-    series: Mapping[str, Sequence[Series]], axis: Axis, look: Look, headings: Mapping[str, str] | None = None
+    series: Mapping[str, Sequence[PanelLine]], axis: SharedAxis, theme: Theme, headings: Mapping[str, str] | None = None
 ) -> go.Figure:
     """One panel a quantity, in the order given; a legend on top.
 
     A quantity is one of the plane, or any name; headings say more of it after its name.
     """
     tall = max(HEIGHT, _PANEL * len(series))
-    figure = go.Figure(layout={"template": template(look), "height": tall, "hovermode": "closest"})
+    figure = go.Figure(layout={"template": template(theme), "height": tall, "hovermode": "closest"})
     figure.update_layout(
         legend={"y": 1, "yanchor": "bottom", "x": 0, "xanchor": "left"},
         # What axes and legend need, from the start: when they outgrow the margins, Plotly draws everything once more.
@@ -73,18 +73,18 @@ def panels(
         names.append({"text": text, "showarrow": False, "font": {"size": 12.5}, **above})
         for line in lines:
             legend = line.legend and not line.dotted and line.name not in listed
-            drawn = _traces(line, f"y{number}", legend=legend, look=look)
+            drawn = _traces(line, f"y{number}", legend=legend, theme=theme)
             traces += drawn
             if legend and drawn:
                 listed.add(line.name)
     if any(line.dotted for lines in series.values() for line in lines):
-        null = {"color": look.muted, "width": 1.4, "dash": "dot"}
+        null = {"color": theme.muted, "width": 1.4, "dash": "dot"}
         traces.append(go.Scatter(x=[None], y=[None], mode="lines", line=null, name="null", hoverinfo="skip"))
     figure.add_traces(traces)
     add_to_layout(figure, "annotations", names)
     figure.update_xaxes(
         title_text=axis.title, anchor=f"y{len(series)}", tickvals=axis.ticks, ticktext=axis.texts,
-        showspikes=True, spikemode="across", spikethickness=1, spikedash="dot", spikecolor=look.muted,
+        showspikes=True, spikemode="across", spikethickness=1, spikedash="dot", spikecolor=theme.muted,
     )  # fmt: skip
     return figure
 
@@ -95,7 +95,7 @@ def _heading(quantity: str) -> str:
     return f"<b>{known.formula}</b>  {known.name}" if known.formula else f"<b>{known.symbol}</b>"
 
 
-def _limits(quantity: str, lines: Sequence[Series]) -> tuple[float, float] | None:
+def _limits(quantity: str, lines: Sequence[PanelLine]) -> tuple[float, float] | None:
     """Limits that hold every line and its band, without the extremes of a ratio over nothing."""
     ends = [
         value + sign * (error or 0)
@@ -112,7 +112,7 @@ def _limits(quantity: str, lines: Sequence[Series]) -> tuple[float, float] | Non
     return min(ends) - pad, max(ends) + pad
 
 
-def _traces(line: Series, axis: str, *, legend: bool, look: Look) -> list[go.Scatter]:
+def _traces(line: PanelLine, axis: str, *, legend: bool, theme: Theme) -> list[go.Scatter]:
     known = [(i, value) for i, value in enumerate(line.y) if value is not None]
     if not known:
         return []
@@ -129,8 +129,8 @@ def _traces(line: Series, axis: str, *, legend: bool, look: Look) -> list[go.Sca
         x=x, y=y, yaxis=axis, name=line.name, legendgroup=line.name, showlegend=legend,
         mode="lines" if line.dotted else "lines+markers",
         line={"color": line.colour, "width": 1.4 if line.dotted else 2, "dash": "dot" if line.dotted else "solid"},
-        marker={"symbol": line.symbol, "size": 6.5, "line": {"width": 0.5, "color": look.background}},
-        customdata=[(line.ids[i], line.cards[i]) for i, _ in known],
+        marker={"symbol": line.symbol, "size": 6.5, "line": {"width": 0.5, "color": theme.background}},
+        customdata=[(line.ids[i], line.hover_texts[i]) for i, _ in known],
         hovertemplate="%{customdata[1]}<extra></extra>",
     )  # fmt: skip
     if len(known) == 1:
@@ -144,15 +144,17 @@ def _faint(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.18)"
 
 
-def lines(rows: pl.DataFrame, view: View, quantity: str, by: str) -> Iterator[tuple[tuple[str, Any], pl.DataFrame]]:
+def rows_by_line(
+    rows: pl.DataFrame, display: Display, quantity: str, by: str
+) -> Iterator[tuple[tuple[str, Any], pl.DataFrame]]:
     """Rows of every line of a panel. Beside raw values the null says how much of them sparse labels make."""
-    shown = ("raw", "null") if view.correction == "raw" and has_labels(quantity) else (view.correction,)
+    shown = ("raw", "null") if display.correction == "raw" and has_labels(quantity) else (display.correction,)
     for correction in shown:
         for (value,), group in rows.filter(pl.col("correction") == correction).group_by(by, maintain_order=True):
             yield (correction, value), group
 
 
-def series(
+def panel_line(
     name: str,
     x: Sequence[float],
     rows: Sequence[Row],
@@ -162,9 +164,9 @@ def series(
     symbol: str,
     dotted: bool,
     legend: bool = True,
-) -> Series:
+) -> PanelLine:
     """One quantity of some rows as a line of a panel."""
-    return Series(
+    return PanelLine(
         name=name,
         x=x,
         y=[row[quantity] for row in rows],
@@ -172,7 +174,7 @@ def series(
         colour=colour,
         symbol=symbol,
         ids=[row["estimate_id"] for row in rows],
-        cards=[card(row, title(row)) for row in rows],
+        hover_texts=[hover_text(row, title(row)) for row in rows],
         dotted=dotted,
         legend=legend,
     )

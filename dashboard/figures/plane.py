@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from dashboard.figures.template import Look, add_to_layout, along, mix, template
+from dashboard.figures.template import Theme, add_to_layout, along, mix, template
 from dashboard.format import labels_name
 from softh.quantities import BY_COLUMN
 
@@ -37,11 +37,11 @@ class Path:
     colours: tuple[str, ...]
     symbol: str
     ids: Sequence[str]
-    cards: Sequence[str]
+    hover_texts: Sequence[str]
 
 
 @dataclass(frozen=True)
-class Scale:
+class ColourScale:
     """What the colours mean: title, and ticks at places from 0 to 1."""
 
     title: str
@@ -52,29 +52,29 @@ class Scale:
 
 def plane(
     paths: Sequence[Path],
-    scale: Scale | None,
+    scale: ColourScale | None,
     order: int,
     correction: str,
-    look: Look,
+    theme: Theme,
     spread: Spread = "crosses",
 ) -> go.Figure:
     """The plane with all paths, one standard error around each point as a cross or around each path as a band."""
     x_range = span([end for path in paths for end in _ends(path.x, path.x_error)])
     y_range = span([end for path in paths for end in _ends(path.y, path.y_error)])
-    figure = go.Figure(layout={"template": template(look), "height": HEIGHT, "showlegend": False})
+    figure = go.Figure(layout={"template": template(theme), "height": HEIGHT, "showlegend": False})
     for axis, column, limits in (("xaxis", "input", x_range), ("yaxis", "output", y_range)):
-        figure.layout[axis].update(title_text=_title(column, order, correction, look), range=limits, nticks=7)
+        figure.layout[axis].update(title_text=_title(column, order, correction, theme), range=limits, nticks=7)
     # Room for the labels of the rays, which lie outside of the axes, and for what the axes need: when that outgrows the
     # margins, Plotly draws the whole figure once more.
     figure.update_layout(margin={"t": 26, "r": 58, "l": 84, "b": 130 if scale else 64}, hovermode="closest")
-    rays(figure, x_range, y_range, look)
+    rays(figure, x_range, y_range, theme)
     drawn = (
         trace
         for path in paths
-        for trace in (*_band(path, spread), *_segments(path), *_arrows(path, look), _points(path, look, spread))
+        for trace in (*_band(path, spread), *_segments(path), *_arrows(path, theme), _points(path, theme, spread))
     )
-    figure.add_traces([*drawn, *([_colour_bar(scale, look)] if scale else [])])
-    add_to_layout(figure, "annotations", list(_labels(paths, x_range, y_range, look)))
+    figure.add_traces([*drawn, *([_colour_bar(scale, theme)] if scale else [])])
+    add_to_layout(figure, "annotations", list(_labels(paths, x_range, y_range, theme)))
     return figure
 
 
@@ -91,17 +91,17 @@ def _ends(values: Sequence[float], errors: Sequence[float | None]) -> Iterator[f
         yield from (value - (error or 0), value + (error or 0))
 
 
-def _title(column: str, order: int, correction: str, look: Look) -> str:
-    labels = f"<span style='font-size:12px;color:{look.muted}'>{labels_name(order, correction)}</span>"
+def _title(column: str, order: int, correction: str, theme: Theme) -> str:
+    labels = f"<span style='font-size:12px;color:{theme.muted}'>{labels_name(order, correction)}</span>"
     return f"{BY_COLUMN[column].title}<br>{labels}"
 
 
-def rays(figure: go.Figure, x_range: tuple[float, float], y_range: tuple[float, float], look: Look) -> None:
+def rays(figure: go.Figure, x_range: tuple[float, float], y_range: tuple[float, float], theme: Theme) -> None:
     """Lines I(Y;Z) = c I(X;Z), named where they leave the axes; c = 1 is the bound."""
     lines, names = [], []
     for ratio in RAYS:
         bound = ratio == 1
-        line = {"color": look.muted if bound else look.grid, "width": 1.4, "dash": "dash" if bound else "solid"}
+        line = {"color": theme.muted if bound else theme.grid, "width": 1.4, "dash": "dash" if bound else "solid"}
         lines.append({"type": "line", "x0": 0, "y0": 0, "x1": 10, "y1": 10 * ratio, "line": line, "layer": "below"})
         right = ratio * x_range[1] <= y_range[1]
         name = f"optimality{'<br>' if right else ' '}{ratio:g}" if ratio == RAYS[0] else f"{ratio:g}"
@@ -110,7 +110,7 @@ def rays(figure: go.Figure, x_range: tuple[float, float], y_range: tuple[float, 
                 "x": x_range[1] if right else y_range[1] / ratio,
                 "y": ratio * x_range[1] if right else y_range[1],
                 "text": ("bound" if right else "bound: I(Y;Z) = I(X;Z)") if bound else name,
-                "font": {"size": 11, "color": look.muted},
+                "font": {"size": 11, "color": theme.muted},
                 "align": "left",
                 "xanchor": "left" if right else "right" if bound else "center",
                 "yanchor": "middle" if right else "bottom",
@@ -145,33 +145,33 @@ def _band(path: Path, spread: Spread) -> Iterator[go.Scatter]:
     yield go.Scatter(x=x, y=y, mode="lines", fill="toself", fillcolor=fill, line={"width": 0}, hoverinfo="skip")
 
 
-def _points(path: Path, look: Look, spread: Spread) -> go.Scatter:
+def _points(path: Path, theme: Theme, spread: Spread) -> go.Scatter:
     """Markers with error crosses; the start hollow, the end large."""
     last = len(path.x) - 1
     single = last == 0
     symbols = [f"{path.symbol}-open" if i == 0 and not single else path.symbol for i in range(last + 1)]
     sizes = [14 if i == last else 11 if i == 0 else 8 for i in range(last + 1)]
     colours = [along(path.colours, share) for share in path.shares]
-    cross = {"color": mix(look.muted, look.background, 0.6), "thickness": 1, "width": 0}
+    cross = {"color": mix(theme.muted, theme.background, 0.6), "thickness": 1, "width": 0}
     cross |= {"visible": spread == "crosses"}
     return go.Scatter(
         x=path.x,
         y=path.y,
         mode="markers",
         name=path.name,
-        marker={"symbol": symbols, "size": sizes, "color": colours, "opacity": 1, "line": _edges(sizes, look)},
+        marker={"symbol": symbols, "size": sizes, "color": colours, "opacity": 1, "line": _edges(sizes, theme)},
         error_x={"array": [error or 0 for error in path.x_error], **cross},
         error_y={"array": [error or 0 for error in path.y_error], **cross},
-        customdata=list(zip(path.ids, path.cards, strict=True)),
+        customdata=list(zip(path.ids, path.hover_texts, strict=True)),
         hovertemplate="%{customdata[1]}<extra></extra>",
     )
 
 
-def _edges(sizes: Sequence[int], look: Look) -> dict[str, object]:
-    return {"width": [2 if size == 11 else 0.7 for size in sizes], "color": look.background}
+def _edges(sizes: Sequence[int], theme: Theme) -> dict[str, object]:
+    return {"width": [2 if size == 11 else 0.7 for size in sizes], "color": theme.background}
 
 
-def _arrows(path: Path, look: Look) -> Iterator[go.Scatter]:
+def _arrows(path: Path, theme: Theme) -> Iterator[go.Scatter]:
     """Heads in the direction of the path, at a few points evenly spread over its length."""
     lengths = [math.dist(a, b) for a, b in pairwise(zip(_unit(path.x), _unit(path.y), strict=True))]
     total, travelled, wanted, sizes = sum(lengths), 0.0, 0.12, [0.0]
@@ -191,7 +191,7 @@ def _arrows(path: Path, look: Look) -> Iterator[go.Scatter]:
             "angleref": "previous",
             "size": [*sizes[:-1], 0],
             "color": [along(path.colours, share) for share in path.shares],
-            "line": {"width": 1, "color": look.background},
+            "line": {"width": 1, "color": theme.background},
             "opacity": 1,
         },
         hoverinfo="skip",
@@ -204,14 +204,14 @@ def _unit(values: Sequence[float]) -> list[float]:
 
 
 def _labels(
-    paths: Sequence[Path], x_range: tuple[float, float], y_range: tuple[float, float], look: Look
+    paths: Sequence[Path], x_range: tuple[float, float], y_range: tuple[float, float], theme: Theme
 ) -> Iterator[dict[str, Any]]:
     """Name every end and every start, on the side that the path leaves free, none on another."""
-    wanted = [(path, -1, _two_lines(path.name, look)) for path in paths]
+    wanted = [(path, -1, _two_lines(path.name, theme)) for path in paths]
     # One 'step 0' for all that begin together.
     sizes = 0.08 * (x_range[1] - x_range[0]), 0.08 * (y_range[1] - y_range[0])
     begins = {(path.start, path.x[0] // sizes[0], path.y[0] // sizes[1]): path for path in paths if len(path.x) > 1}
-    wanted += [(path, 0, _small(path.start, look)) for path in begins.values()]
+    wanted += [(path, 0, _small(path.start, theme)) for path in begins.values()]
     pixels = (HEIGHT - 150) / (y_range[1] - y_range[0])
     taken: list[tuple[float, float]] = []
     for path, index, text in sorted(wanted, key=lambda label: -label[0].y[label[1]]):
@@ -224,8 +224,8 @@ def _labels(
         taken.append((place, height))
         yield {
             "x": x, "y": y, "text": text, "align": "right" if left else "left", "xanchor": "right" if left else "left",
-            "ax": -14 if left else 14, "ay": y * pixels - height, "arrowcolor": look.muted, "arrowwidth": 0.8,
-            "arrowhead": 0, "standoff": 7, "font": {"size": 12.5, "color": look.ink}, "bgcolor": look.veil,
+            "ax": -14 if left else 14, "ay": y * pixels - height, "arrowcolor": theme.muted, "arrowwidth": 0.8,
+            "arrowhead": 0, "standoff": 7, "font": {"size": 12.5, "color": theme.ink}, "bgcolor": theme.veil,
             "borderpad": 1,
         }  # fmt: skip
 
@@ -239,21 +239,21 @@ def _free_side(path: Path, x: float, y: float, place: float) -> tuple[bool, floa
     return left, (-24.0 if middle_y > y else 24.0) * crossed
 
 
-def _small(text: str, look: Look) -> str:
-    return f"<span style='color:{look.muted}'>{text}</span>"
+def _small(text: str, theme: Theme) -> str:
+    return f"<span style='color:{theme.muted}'>{text}</span>"
 
 
-def _two_lines(name: str, look: Look) -> str:
+def _two_lines(name: str, theme: Theme) -> str:
     head, _, tail = name.partition(" (")
-    return f"<b>{head}</b><br><span style='color:{look.muted}'>{tail.rstrip(')')}</span>" if tail else f"<b>{head}</b>"
+    return f"<b>{head}</b><br><span style='color:{theme.muted}'>{tail.rstrip(')')}</span>" if tail else f"<b>{head}</b>"
 
 
-def _colour_bar(scale: Scale, look: Look) -> go.Scatter:
+def _colour_bar(scale: ColourScale, theme: Theme) -> go.Scatter:
     bar = {
         "orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "xanchor": "left", "x": 0, "len": 0.6,
         "thickness": 9, "outlinewidth": 0, "ypad": 4, "xpad": 0, "tickvals": list(scale.places),
-        "ticktext": list(scale.texts), "tickfont": {"size": 11, "color": look.muted},
-        "title": {"text": scale.title, "side": "bottom", "font": {"size": 12, "color": look.muted}},
+        "ticktext": list(scale.texts), "tickfont": {"size": 11, "color": theme.muted},
+        "title": {"text": scale.title, "side": "bottom", "font": {"size": 12, "color": theme.muted}},
     }  # fmt: skip
     colours = [[i / (len(scale.colours) - 1), colour] for i, colour in enumerate(scale.colours)]
     marker = {"color": [0, 1], "colorscale": colours, "cmin": 0, "cmax": 1, "showscale": True, "colorbar": bar}

@@ -7,12 +7,12 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
-from dashboard.figures.template import SYMBOLS, Look, template
+from dashboard.figures.template import SYMBOLS, Theme, template
 from dashboard.format import plus_minus
 from softh.analysis import standard_errors
 from softh.analysis.probe_changes import Change
 
-_TOLD = {"length": "length alone", "words": "words alone", "linear": "hidden states"}
+_BASELINE_NAMES = {"length": "length alone", "words": "words alone", "linear": "hidden states"}
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ def combined_error(row: Mapping[str, Any]) -> float:
     return standard_errors.combined(row["se_draws"], row["se_documents"]) or 0.0
 
 
-def profile(probes: Sequence[Probe], scale: float, unit: str, of: Look) -> go.Figure:
+def profile(probes: Sequence[Probe], scale: float, unit: str, theme: Theme) -> go.Figure:
     """Corrected information by depth, one line a model, with what chance alone would give around zero."""
-    figure = _empty(of, f"I(Z; preferred), {unit}", _depth_title(probes))
-    for probe, colour, symbol in _styled(probes, of):
+    figure = _empty(theme, f"I(Z; preferred), {unit}", _depth_title(probes))
+    for probe, colour, symbol in _styled(probes, theme):
         x = _depth(probe, probes)
         chance = [2 * scale * (row["se_documents"] or 0) for row in probe.information("null")]
         figure.add_trace(_band(x, [-value for value in chance], chance, colour, 0.1, None, fills="null"))
@@ -61,53 +61,53 @@ def profile(probes: Sequence[Probe], scale: float, unit: str, of: Look) -> go.Fi
         y, errors = [scale * row["value"] for row in rows], [scale * combined_error(row) for row in rows]
         low, high = ([v + sign * e for v, e in zip(y, errors, strict=True)] for sign in (-1, 1))
         figure.add_trace(_band(x, low, high, colour, 0.2, probe.name))
-        cards = [
+        hover_texts = [
             f"<b>{probe.name}</b><br>layer {r['layer']}<br>{plus_minus(v, e)} {unit}<br>{r['positions']:,} positions"
             for r, v, e in zip(rows, y, errors, strict=True)
         ]
-        figure.add_trace(_line(x, y, probe.name, colour, symbol, cards))
+        figure.add_trace(_line(x, y, probe.name, colour, symbol, hover_texts))
     _whole(figure, probes)
-    figure.add_trace(_band([None], [None], [None], of.muted, 0.3, None, shown="chance, ±2 sd of a swap"))
-    figure.add_hline(0, line={"color": of.muted, "width": 1})
+    figure.add_trace(_band([None], [None], [None], theme.muted, 0.3, None, shown="chance, ±2 sd of a swap"))
+    figure.add_hline(0, line={"color": theme.muted, "width": 1})
     ends = [f"{probe.name}: {_peak(probe, scale)} {unit}" for probe in probes]
     return _described(figure, f"Information about which answer was preferred, by depth. Largest, {'; '.join(ends)}.")
 
 
-def second_opinion(probes: Sequence[Probe], told: dict[str, float], of: Look) -> go.Figure:
-    """Accuracy of the linear model by depth; told: accuracy of length alone and of words alone."""
-    figure = _empty(of, "pairs ordered rightly, held out", _depth_title(probes))
-    for probe, colour, symbol in _styled(probes, of):
+def second_opinion(probes: Sequence[Probe], baselines: dict[str, float], theme: Theme) -> go.Figure:
+    """Accuracy of the linear model by depth; baselines: accuracy of length alone and of words alone."""
+    figure = _empty(theme, "pairs ordered rightly, held out", _depth_title(probes))
+    for probe, colour, symbol in _styled(probes, theme):
         rows, x = probe.linear(), _depth(probe, probes)
         y, errors = [row["value"] for row in rows], [combined_error(row) for row in rows]
         low, high = ([v + sign * e for v, e in zip(y, errors, strict=True)] for sign in (-1, 1))
         if rows:
-            cards = [
+            hover_texts = [
                 f"<b>{probe.name}</b><br>layer {r['layer']}<br>{plus_minus(r['value'], combined_error(r))}"
                 for r in rows
             ]
             figure.add_trace(_band(x, low, high, colour, 0.2, probe.name))
-            figure.add_trace(_line(x, y, probe.name, colour, symbol, cards))
-    for what, value in {**told, "a guess": 0.5}.items():
-        figure.add_hline(value, line={"color": of.muted, "width": 1, "dash": "dot"})
+            figure.add_trace(_line(x, y, probe.name, colour, symbol, hover_texts))
+    for what, value in {**baselines, "a guess": 0.5}.items():
+        figure.add_hline(value, line={"color": theme.muted, "width": 1, "dash": "dot"})
         figure.add_annotation(
-            x=1, xref="paper", y=value, text=_TOLD.get(what, what), showarrow=False, xanchor="right",
+            x=1, xref="paper", y=value, text=_BASELINE_NAMES.get(what, what), showarrow=False, xanchor="right",
             yanchor="top" if value > 0.7 else "bottom",
-            font={"size": 12, "color": of.muted},
+            font={"size": 12, "color": theme.muted},
         )  # fmt: skip
     _whole(figure, probes)
     figure.update_yaxes(tickformat=".0%")
-    said = ", ".join(f"{_TOLD[what]} {value:.0%}" for what, value in told.items())
+    said = ", ".join(f"{_BASELINE_NAMES[what]} {value:.0%}" for what, value in baselines.items())
     return _described(figure, f"Share of held-out pairs that a linear model of each layer orders rightly; {said}.")
 
 
 def dots(
-    every: Sequence[Dot], names: Sequence[str], title: str, zero: float, of: Look, *, share: bool = False
+    every: Sequence[Dot], names: Sequence[str], title: str, zero: float, theme: Theme, *, share: bool = False
 ) -> go.Figure:
     """One row a part, one dot a model of names, with bars of two standard errors; zero is drawn as a line."""
     rows = list(dict.fromkeys(dot.row for dot in every))
-    figure = _empty(of, "", title, height=90 + 26 * len(rows) * max(2, min(len(names), 4)))
+    figure = _empty(theme, "", title, height=90 + 26 * len(rows) * max(2, min(len(names), 4)))
     for place, name in enumerate(names):
-        colour, symbol = of.colours[place % len(of.colours)], SYMBOLS[place % len(SYMBOLS)]
+        colour, symbol = theme.colours[place % len(theme.colours)], SYMBOLS[place % len(SYMBOLS)]
         shift = 0.7 * ((place + 0.5) / len(names) - 0.5)
         for hollow in (False, True):
             mine = [dot for dot in every if dot.name == name and dot.open == hollow]
@@ -117,23 +117,23 @@ def dots(
     ticks = {"tickvals": list(range(len(rows))), "ticktext": rows, "range": [len(rows) - 0.5, -0.5], "showgrid": False}
     figure.update_yaxes(**ticks, title=None)
     figure.update_xaxes(tickformat=".0%" if share else None, showgrid=True)
-    figure.add_vline(zero, line={"color": of.muted, "width": 1, "dash": "dot"})
+    figure.add_vline(zero, line={"color": theme.muted, "width": 1, "dash": "dot"})
     said = "; ".join(f"{dot.row}, {dot.name}: {plus_minus(dot.value, dot.error)}" for dot in every)
     return _described(figure, f"{title}. {said}.")
 
 
-def change(found: Sequence[Change], name: str, scale: float, unit: str, of: Look) -> go.Figure:
+def change(found: Sequence[Change], name: str, scale: float, unit: str, theme: Theme) -> go.Figure:
     """After less before by layer, with its 95 % interval."""
-    figure = _empty(of, f"change, {unit}", "layer, 0 the embedding")
+    figure = _empty(theme, f"change, {unit}", "layer, 0 the embedding")
     layers = [one for one in found if one.layer is not None]
     figure.update_xaxes(dtick=max(1, len(layers) // 10))
     x = [one.layer for one in layers]
-    colour = of.colours[0]
+    colour = theme.colours[0]
     low, high = [scale * one.low for one in layers], [scale * one.high for one in layers]
     figure.add_trace(_band(x, low, high, colour, 0.2, "95 % interval", shown="95 % interval"))
-    cards = [f"layer {one.layer}<br>{plus_minus(scale * one.value, scale * one.error)} {unit}" for one in layers]
-    figure.add_trace(_line(x, [scale * one.value for one in layers], name, colour, "circle", cards))
-    figure.add_hline(0, line={"color": of.muted, "width": 1})
+    hover_texts = [f"layer {one.layer}<br>{plus_minus(scale * one.value, scale * one.error)} {unit}" for one in layers]
+    figure.add_trace(_line(x, [scale * one.value for one in layers], name, colour, "circle", hover_texts))
+    figure.add_hline(0, line={"color": theme.muted, "width": 1})
     mean = next(one for one in found if one.layer is None)
     said = f"{plus_minus(scale * mean.value, scale * mean.error)} {unit}"
     between = f"95 % interval {interval(mean, scale)}"
@@ -155,15 +155,15 @@ def _dots(mine: Sequence[Dot], y: Sequence[float], colour: str, symbol: str, *, 
     )  # fmt: skip
 
 
-def _empty(of: Look, y: str, x: str, height: int = 400) -> go.Figure:
-    figure = go.Figure(layout={"template": template(of), "height": height, "hovermode": "closest"})
+def _empty(theme: Theme, y: str, x: str, height: int = 400) -> go.Figure:
+    figure = go.Figure(layout={"template": template(theme), "height": height, "hovermode": "closest"})
     figure.update_layout(legend={"y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}, margin={"t": 8, "b": 8})
     return figure.update_yaxes(title_text=y).update_xaxes(title_text=x)
 
 
-def _styled(probes: Sequence[Probe], of: Look) -> list[tuple[Probe, str, str]]:
+def _styled(probes: Sequence[Probe], theme: Theme) -> list[tuple[Probe, str, str]]:
     return [
-        (probe, of.colours[place % len(of.colours)], SYMBOLS[place % len(SYMBOLS)])
+        (probe, theme.colours[place % len(theme.colours)], SYMBOLS[place % len(SYMBOLS)])
         for place, probe in enumerate(probes)
     ]
 
@@ -192,10 +192,10 @@ def _peak(probe: Probe, scale: float) -> str:
     return f"{plus_minus(scale * top['value'], scale * combined_error(top))} at layer {top['layer']}"
 
 
-def _line(x: list, y: list, name: str, colour: str, symbol: str, cards: list[str]) -> go.Scatter:
+def _line(x: list, y: list, name: str, colour: str, symbol: str, hover_texts: list[str]) -> go.Scatter:
     return go.Scatter(
         x=x, y=y, name=name, legendgroup=name, mode="lines+markers", line={"color": colour, "width": 2},
-        marker={"symbol": symbol, "size": 6.5}, customdata=cards, hovertemplate="%{customdata}<extra></extra>",
+        marker={"symbol": symbol, "size": 6.5}, customdata=hover_texts, hovertemplate="%{customdata}<extra></extra>",
     )  # fmt: skip
 
 

@@ -6,14 +6,14 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
-from dashboard.data.rows import CLOCKS, Row, View, clock, runs, title
+from dashboard.data.rows import CLOCKS, Display, Row, clock, runs, title
 from dashboard.figures.animation import Walker, animate
 from dashboard.figures.marks import Mark, add_marks, add_rings
-from dashboard.figures.panels import Axis, Series, lines, panels, series
-from dashboard.figures.plane import Path, Scale, Spread, plane
-from dashboard.figures.scales import Log
-from dashboard.figures.template import SYMBOLS, Look, look, mix
-from dashboard.format import card, checkpoint_name, count, plus_minus, standard_error
+from dashboard.figures.panels import PanelLine, SharedAxis, panel_line, panels, rows_by_line
+from dashboard.figures.plane import ColourScale, Path, Spread, plane
+from dashboard.figures.scales import LogScale
+from dashboard.figures.template import SYMBOLS, Theme, mix, theme_for
+from dashboard.format import checkpoint_name, count, hover_text, plus_minus, standard_error
 from softh.quantities import BY_COLUMN, CORRECTION_NAMES, NGRAMS, PLANE, has_labels
 
 _DEPTH = "layer, 0 the embedding"
@@ -21,7 +21,7 @@ _DEPTH = "layer, 0 the embedding"
 
 def trajectory_plane(
     points: pl.DataFrame,
-    view: View,
+    display: Display,
     names: Sequence[str],
     *,
     spread: Spread = "crosses",
@@ -34,26 +34,28 @@ def trajectory_plane(
     names are all models of the tables, so that a model keeps its colour and marker whatever else is chosen; selected
     are the ids of estimates that stand out; marks lie on the path that they name; with play the paths can grow.
     """
-    of = look(view.dark)
-    chosen = view.of(points)
+    theme = theme_for(display.dark)
+    chosen = display.select(points)
     column = clock(chosen)
-    log = Log.of(chosen.drop_nulls(column)[column].to_list()) if column else None
-    paths = [_path(rows, names, column, log, of) for rows in runs(chosen)]
+    log = LogScale.of(chosen.drop_nulls(column)[column].to_list()) if column else None
+    paths = [_path(rows, names, column, log, theme) for rows in runs(chosen)]
     scale = None
     if column and log:
         places = [log.share(tick) for tick in log.ticks()]
-        scale = Scale(CLOCKS[column], places, [count(round(tick)) for tick in log.ticks()], _shades(of.ink, of))
-    figure = plane(paths, scale, view.order, view.correction, of, spread)
-    add_marks(figure, marks, runs(chosen), of)
-    add_rings(figure, [row for row in chosen.to_dicts() if row["estimate_id"] in selected], of)
+        scale = ColourScale(
+            CLOCKS[column], places, [count(round(tick)) for tick in log.ticks()], _shades(theme.ink, theme)
+        )
+    figure = plane(paths, scale, display.order, display.correction, theme, spread)
+    add_marks(figure, marks, runs(chosen), theme)
+    add_rings(figure, [row for row in chosen.to_dicts() if row["estimate_id"] in selected], theme)
     if play and column:
-        _play(figure, runs(chosen), column, names, of)
+        _play(figure, runs(chosen), column, names, theme)
     ends = [f"{rows[-1]['model']}, {checkpoint_name(rows[-1])}: {_at(rows[-1])}" for rows in runs(chosen)]
-    return described(figure, f"Information plane, {view.words}. {'; '.join(ends)}.")
+    return described(figure, f"Information plane, {display.labels}. {'; '.join(ends)}.")
 
 
 def _play(
-    figure: go.Figure, paths: Sequence[list[dict[str, Any]]], column: str, names: Sequence[str], of: Look
+    figure: go.Figure, paths: Sequence[list[dict[str, Any]]], column: str, names: Sequence[str], theme: Theme
 ) -> None:
     timed = [[row for row in rows if row[column] is not None] for rows in paths if len(rows) > 1]
     walkers = [
@@ -61,50 +63,50 @@ def _play(
             [row[column] for row in rows],
             [row["input"] for row in rows],
             [row["output"] for row in rows],
-            style(rows[0]["model"], names, of)[0],
+            style(rows[0]["model"], names, theme)[0],
         )
         for rows in timed
     ]
     words = {row[column]: f"{checkpoint_name(row)} · {count(row['tokens'])} tokens" for rows in timed for row in rows}
-    animate(figure, walkers, [words[time] for time in sorted(words)], of)
+    animate(figure, walkers, [words[time] for time in sorted(words)], theme)
 
 
-def depth_plane(layers: pl.DataFrame, view: View) -> go.Figure:
+def depth_plane(layers: pl.DataFrame, display: Display) -> go.Figure:
     """The path from the embedding to the last layer; rows as :func:`dashboard.data.queries.layers` gives."""
-    of = look(view.dark)
-    rows = view.of(layers).sort("layer").to_dicts()
+    theme = theme_for(display.dark)
+    rows = display.select(layers).sort("layer").to_dicts()
     first, depth = rows[0]["layer"], max(row["layer"] for row in rows)
     path = Path(
         **_coordinates(rows),
         name=f"layer {depth}",
         start="embedding" if first == 0 else f"layer {first}",
         shares=[row["layer"] / max(depth, 1) for row in rows],
-        colours=of.depth,
+        colours=theme.depth,
         symbol="circle",
-        cards=[card(row, title(row)) for row in rows],
+        hover_texts=[hover_text(row, title(row)) for row in rows],
     )
     ticks = sorted({round(depth * i / 5) for i in range(6)})
-    scale = Scale(_DEPTH, [tick / max(depth, 1) for tick in ticks], [str(tick) for tick in ticks], of.depth)
+    scale = ColourScale(_DEPTH, [tick / max(depth, 1) for tick in ticks], [str(tick) for tick in ticks], theme.depth)
     ends = f"{path.start} {_at(rows[0])}; {path.name} {_at(rows[-1])}"
-    figure = plane([path], scale, view.order, view.correction, of)
-    return described(figure, f"Path through {rows[0]['model']}, {view.words}: {ends}.")
+    figure = plane([path], scale, display.order, display.correction, theme)
+    return described(figure, f"Path through {rows[0]['model']}, {display.labels}: {ends}.")
 
 
 def depth_profiles(
-    layers: pl.DataFrame, view: View, columns: Sequence[str] = tuple(each.column for each in PLANE)
+    layers: pl.DataFrame, display: Display, columns: Sequence[str] = tuple(each.column for each in PLANE)
 ) -> go.Figure:
     """Quantities against depth, one line an order; the null dotted beside raw values."""
-    of = look(view.dark)
-    drawn: dict[str, list[Series]] = {}
+    theme = theme_for(display.dark)
+    drawn: dict[str, list[PanelLine]] = {}
     for quantity in columns:
         drawn[quantity] = []
-        for (correction, order), rows in lines(layers, view, quantity, "ngram"):
+        for (correction, order), rows in rows_by_line(layers, display, quantity, "ngram"):
             if not has_labels(quantity) and drawn[quantity]:
                 continue  # the same for every order
             ordered = rows.sort("layer").to_dicts()
-            x, dotted = [row["layer"] for row in ordered], correction != view.correction
-            colour = of.colours[order - 1] if has_labels(quantity) else of.ink
-            line = series(
+            x, dotted = [row["layer"] for row in ordered], correction != display.correction
+            colour = theme.colours[order - 1] if has_labels(quantity) else theme.ink
+            line = panel_line(
                 f"{order} {NGRAMS[order]}",
                 x,
                 ordered,
@@ -118,27 +120,29 @@ def depth_profiles(
     *names, last = [BY_COLUMN[column].name for column in columns]
     listed = f"{', '.join(names)} and {last}" if names else last
     what = f"{listed.capitalize()} by layer of {layers['model'][0]}"
-    alt = f"{what}, {CORRECTION_NAMES[view.correction]}, one line an n-gram order; bands are one standard error."
-    return described(panels(drawn, Axis(_DEPTH), of), alt)
+    alt = f"{what}, {CORRECTION_NAMES[display.correction]}, one line an n-gram order; bands are one standard error."
+    return described(panels(drawn, SharedAxis(_DEPTH), theme), alt)
 
 
-def style(model: str, names: Sequence[str], of: Look) -> tuple[str, str]:
+def style(model: str, names: Sequence[str], theme: Theme) -> tuple[str, str]:
     """Colour and marker of a model: the same on every figure, whatever else is chosen."""
     place = names.index(model)
-    return of.colours[place % len(of.colours)], SYMBOLS[place % len(SYMBOLS)]
+    return theme.colours[place % len(theme.colours)], SYMBOLS[place % len(SYMBOLS)]
 
 
-def _path(rows: list[dict[str, Any]], names: Sequence[str], column: str | None, log: Log | None, of: Look) -> Path:
-    colour, symbol = style(rows[0]["model"], names, of)
+def _path(
+    rows: list[dict[str, Any]], names: Sequence[str], column: str | None, log: LogScale | None, theme: Theme
+) -> Path:
+    colour, symbol = style(rows[0]["model"], names, theme)
     timed = column is not None and log is not None and all(row[column] is not None for row in rows)
     return Path(
         **_coordinates(rows),
         name=rows[0]["model"],
         start=checkpoint_name(rows[0]),
         shares=[log.share(row[column]) for row in rows] if timed and log and column else [1.0] * len(rows),
-        colours=_shades(colour, of),
+        colours=_shades(colour, theme),
         symbol=symbol,
-        cards=[card(row, title(row)) for row in rows],
+        hover_texts=[hover_text(row, title(row)) for row in rows],
     )
 
 
@@ -152,8 +156,8 @@ def _coordinates(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _shades(colour: str, of: Look) -> tuple[str, str]:
-    return mix(colour, of.background, 0.4), colour
+def _shades(colour: str, theme: Theme) -> tuple[str, str]:
+    return mix(colour, theme.background, 0.4), colour
 
 
 def _at(row: Row) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Log:
+class LogScale:
     """Decimal logarithm of counts with a place for zero, half a decade below the least positive one."""
 
     least: float
@@ -14,7 +14,7 @@ class Log:
     zero: bool
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "Log":
+    def of(cls, values: Sequence[float]) -> "LogScale":
         """The scale that holds all values, which are at least 0."""
         positive = [value for value in values if value > 0] or [1.0]
         return cls(min(positive), max(positive), min(values) <= 0)

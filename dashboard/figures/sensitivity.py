@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from dashboard.figures.runs import style
-from dashboard.figures.template import look, template
+from dashboard.figures.template import template, theme_for
 from dashboard.format import short_model
 from softh.quantities import BY_COLUMN
 
@@ -36,14 +36,14 @@ def results() -> dict[str, Any]:
 
 def curves(results: dict[str, Any], setting: str, *, dark: bool) -> go.Figure:
     """Complexity along one setting, a line a model, the null dotted beside it; alt text in `layout.meta`."""
-    of = look(dark)
-    figure = go.Figure(layout={"template": template(of), "height": 300, "hovermode": "closest"})
+    theme = theme_for(dark)
+    figure = go.Figure(layout={"template": template(theme), "height": 300, "hovermode": "closest"})
     name = BY_COLUMN[QUANTITY].name
     rows = [row for row in results["rows"] if row["setting"] == setting]
     models = sorted({row["model"] for row in rows})
     ends = []
     for model in models:
-        colour, symbol = style(model, models, of)
+        colour, symbol = style(model, models, theme)
         for correction, dash in (("corrected", "solid"), ("null", "dot")):
             mine = [r for r in rows if r["model"] == model and r["correction"] == correction]
             errors = [(r["se_draws"] or 0) for r in mine]

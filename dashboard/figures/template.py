@@ -19,7 +19,7 @@ _DEPTH_DARK = ("#5B4A9C", "#46709E", "#2F8F96", "#2AB07F", "#65CB5E", "#B0DD2F",
 
 
 @dataclass(frozen=True)
-class Look:
+class Theme:
     """Inks of one theme; the backgrounds are those of .streamlit/config.toml."""
 
     name: str
@@ -38,46 +38,46 @@ class Look:
         return f"rgba({red},{green},{blue},0.72)"
 
 
-LIGHT = Look("light", "#FFFFFF", "#1F2933", "#5F6B7A", "#E7EAEE", _LIGHT, _DEPTH_LIGHT)
-DARK = Look("dark", "#12161B", "#E4E8EC", "#97A3B0", "#2A323B", _DARK, _DEPTH_DARK)
+LIGHT = Theme("light", "#FFFFFF", "#1F2933", "#5F6B7A", "#E7EAEE", _LIGHT, _DEPTH_LIGHT)
+DARK = Theme("dark", "#12161B", "#E4E8EC", "#97A3B0", "#2A323B", _DARK, _DEPTH_DARK)
 
 
-def look(dark: bool) -> Look:
+def theme_for(dark: bool) -> Theme:
     """Inks for a dark or a light page."""
     return DARK if dark else LIGHT
 
 
 @cache  # Plotly checks every part of one when it is made
-def template(of: Look) -> go.layout.Template:
+def template(theme: Theme) -> go.layout.Template:
     """Transparent ground, thin grid, no frame, text in the page's own font."""
     axis = {
-        "gridcolor": of.grid,
-        "linecolor": of.grid,
+        "gridcolor": theme.grid,
+        "linecolor": theme.grid,
         "zeroline": False,
         "ticks": "outside",
         "ticklen": 4,
-        "tickcolor": of.grid,
-        "tickfont": {"size": 12, "color": of.muted},
-        "title": {"font": {"size": 14, "color": of.ink}, "standoff": 10},
+        "tickcolor": theme.grid,
+        "tickfont": {"size": 12, "color": theme.muted},
+        "title": {"font": {"size": 14, "color": theme.ink}, "standoff": 10},
         "automargin": True,
     }
     return go.layout.Template(
         layout={
-            "font": {"family": FONT, "size": 13, "color": of.ink},
-            "colorway": of.colours,
+            "font": {"family": FONT, "size": 13, "color": theme.ink},
+            "colorway": theme.colours,
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "margin": {"l": 12, "r": 12, "t": 12, "b": 12},
             "xaxis": axis,
             "yaxis": axis,
             "hoverlabel": {
-                "bgcolor": of.background,
-                "bordercolor": of.muted,
-                "font": {"family": FONT, "size": 12, "color": of.ink},
+                "bgcolor": theme.background,
+                "bordercolor": theme.muted,
+                "font": {"family": FONT, "size": 12, "color": theme.ink},
                 "align": "left",
             },
             "legend": {"font": {"size": 12}, "orientation": "h", "bgcolor": "rgba(0,0,0,0)"},
-            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": of.muted, "activecolor": of.ink},
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": theme.muted, "activecolor": theme.ink},
             "dragmode": "zoom",
         }
     )

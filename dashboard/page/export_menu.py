@@ -13,8 +13,8 @@ from dashboard.controls import browser, session
 from dashboard.decks import store
 from dashboard.export.contents import PRESETS, FigureExport, Preset, Size, as_seen
 from dashboard.export.formats import FORMATS, file_stem
-from dashboard.figures.template import look
-from dashboard.format import plain
+from dashboard.figures.template import theme_for
+from dashboard.format import escape_markdown
 from softh import access
 from softh.errors import InputError
 
@@ -40,7 +40,7 @@ def draw(figure: go.Figure, key: str, rows: pl.DataFrame | None, parameters: Map
         with menu:
             _files(figure, key, rows, parameters)
             if refusal := access.at_work().refusal:
-                st.caption(plain(refusal))
+                st.caption(escape_markdown(refusal))
             else:
                 _deck(key, parameters)
 
@@ -55,7 +55,7 @@ def _files(figure: go.Figure, key: str, rows: pl.DataFrame | None, parameters: M
     seen = _in_browser(key, name, preset, parameters)
     on_screen = Size(float(seen["width"]), float(seen["height"])) if seen else _UNKNOWN_SIZE
     description.caption(f"{preset.describe(on_screen)}.")
-    export = FigureExport(as_seen(figure, seen), preset.size(on_screen), look(browser.dark()), name, rows)
+    export = FigureExport(as_seen(figure, seen), preset.size(on_screen), theme_for(browser.dark()), name, rows)
     formats = [(target, target.figure) for target in FORMATS if target.figure]
     with st.grid(4, min_column_width=60, gap="xsmall"):
         for target, write in formats:
@@ -70,7 +70,7 @@ def _files(figure: go.Figure, key: str, rows: pl.DataFrame | None, parameters: M
 def _in_browser(key: str, name: str, preset: Preset, parameters: Mapping[str, Sequence[str]]) -> dict[str, Any] | None:
     """The files that the reader's browser draws, and how large the figure is there, with its ranges."""
     data = {
-        "chart": key, "name": name, "ground": look(browser.dark()).background, "inches": preset.inches,
+        "chart": key, "name": name, "ground": theme_for(browser.dark()).background, "inches": preset.inches,
         "scale": preset.scale, **browser.asset_urls(), "link": urlencode(parameters, doseq=True),
         "formats": [
             {"label": target.label, "suffix": target.suffix, "mime": target.mime, "scale": target.browser_scale}

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from dashboard.format import plain
+from dashboard.format import escape_markdown
 from dashboard.server import streamlit_internals
 from softh import access, settings
 from softh.access import Person
@@ -69,7 +69,7 @@ def may_change() -> bool:
     """Whether the reader may start and change things; where not, one sentence says why, in place of the controls."""
     refusal = access.at_work().refusal
     if refusal:
-        st.info(plain(refusal), icon=":material/visibility:")
+        st.info(escape_markdown(refusal), icon=":material/visibility:")
     return not refusal
 
 
@@ -84,7 +84,7 @@ def require_login() -> bool:
     st.title("softh")
     if name := _name(reader):
         st.error(
-            plain(f"{name} may not see this server: ask whoever runs it for a place in SOFTH_VIEWERS."),
+            escape_markdown(f"{name} may not see this server: ask whoever runs it for a place in SOFTH_VIEWERS."),
             icon=":material/block:",
         )
         _logout_button("secondary")
@@ -113,7 +113,7 @@ def _login_buttons() -> None:
 
 def _signed_in(name: str) -> None:
     with st.sidebar.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"Signed in as {plain(name)}")
+        st.caption(f"Signed in as {escape_markdown(name)}")
         _logout_button("tertiary")
 
 

@@ -10,7 +10,7 @@ from dashboard.controls import axis_ranges, controls
 from dashboard.data import correlation, queries
 from dashboard.data.correlation import CHOSEN, FINISHED, MEAN, TRAINING, Choice
 from dashboard.figures import benchmarks
-from dashboard.figures.template import look
+from dashboard.figures.template import theme_for
 from dashboard.format import corpus_note
 from dashboard.view import Empty, View
 from dashboard.views.benchmarks_summary import paragraph
@@ -24,7 +24,7 @@ _KNOWN_BY_LOSS = "bits per byte"
 def view() -> View:
     """Scatter of one cell, the matrix of all, and the forest of the one."""
     chosen = controls.shared()
-    choice = _choice(chosen.setup, chosen.view.order, chosen.view.correction)
+    choice = _choice(chosen.setup, chosen.display.order, chosen.display.correction)
     study = correlation.study(choice)
     wanted = controls.several("Scores", list(study.scores), "scores", default=_usual(study), help=_SCORES_HELP)
     if not wanted:
@@ -34,18 +34,18 @@ def view() -> View:
     score = controls.select("Score", wanted, "score", default=plain[0])
     found, _ = correlation.matrix(choice, tuple(wanted))
     detail, cell, depths = correlation.cell(choice, predictor, score)
-    of = look(chosen.view.dark)
+    theme = theme_for(chosen.display.dark)
     rows, shown = table(found), _shown(cell, choice, turned=bool(depths))
     turned = [_TURNED] if choice.layer == CHOSEN else []
     notes = [*turned, *study.notes, f"Text: {corpus_note(chosen.setup.corpus)}; {chosen.setup.label}."]
     what = f"{'changes of ' if choice.among == TRAINING else ''}{predictor} and {score}"
     return View(
-        title=what if predictor in correlation.WITHOUT_LAYERS else f"{what}, {chosen.view.words}",
+        title=what if predictor in correlation.WITHOUT_LAYERS else f"{what}, {chosen.display.labels}",
         figures=axis_ranges.within(
             {
-                "scatter": benchmarks.scatter(shown, detail, sorted(set(study.family)), choice.method, of),
-                "forest": benchmarks.forest(detail, choice.method, of),
-                "matrix": benchmarks.matrix(found, chosen.view.words, of),
+                "scatter": benchmarks.scatter(shown, detail, sorted(set(study.family)), choice.method, theme),
+                "forest": benchmarks.forest(detail, choice.method, theme),
+                "matrix": benchmarks.matrix(found, chosen.display.labels, theme),
             }
         ),
         rows=rows,

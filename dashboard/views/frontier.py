@@ -24,7 +24,7 @@ _NUMBERS = [BY_COLUMN[column] for column in ("input", "output", "optimality", "d
 
 
 @dataclass(frozen=True)
-class Where:
+class Slots:
     """Places of a page for the introduction and for the controls."""
 
     introduction: DeltaGenerator
@@ -35,14 +35,14 @@ class Where:
     picked: DeltaGenerator
 
 
-def view(where: Where | None = None) -> View:
+def view(where: Slots | None = None) -> View:
     """One point a finished model, and the same models as rows; the controls stand in the sidebar unless said."""
     chosen = controls.shared()
     every = queries.finished(chosen.setup)
-    rows = chosen.view.of(every)
+    rows = chosen.display.select(every)
     scores = queries.finished_scores(chosen.setup)
     x, y = _axes(axis_options.available(rows, scores), where)
-    null = chosen.view.correction == "null" and (x.has_labels or y.has_labels)
+    null = chosen.display.correction == "null" and (x.has_labels or y.has_labels)
     if where:
         where.introduction.markdown(_introduction(x, y, null=null))
     placed = axis_options.placed(_filtered(rows, where), x, y, scores)
@@ -57,8 +57,8 @@ def view(where: Where | None = None) -> View:
     models = Models(placed, front, queries.origins(), picked, queries.families())
     ordered = _ordered(placed, front)
     return View(
-        title=f"{placed.height} models, {x.key} and {y.key}, {chosen.view.words}",
-        figures=axes.within({"plane": frontier_figure.frontier(models, x, y, chosen.view)}),
+        title=f"{placed.height} models, {x.key} and {y.key}, {chosen.display.labels}",
+        figures=axes.within({"plane": frontier_figure.frontier(models, x, y, chosen.display)}),
         rows=_table(ordered, front, x, y),
         data=_data(ordered, front, models, x, y),
         caption=_caption(models, x, y, chosen.setup, null=null),
@@ -77,7 +77,7 @@ def _introduction(x: AxisOption, y: AxisOption, *, null: bool) -> str:
     return f"One point a model, at its last checkpoint. {reading}"
 
 
-def _axes(options: dict[str, AxisOption], where: Where | None) -> tuple[AxisOption, AxisOption]:
+def _axes(options: dict[str, AxisOption], where: Slots | None) -> tuple[AxisOption, AxisOption]:
     spots = where.axes if where else (None, None)
     keys = list(options)
     x = controls.select("Horizontal", keys, "x", default=PLANE[0].key, where=spots[0], help=_AXIS_HELP)
@@ -85,7 +85,7 @@ def _axes(options: dict[str, AxisOption], where: Where | None) -> tuple[AxisOpti
     return options[x], options[y]
 
 
-def _filtered(rows: pl.DataFrame, where: Where | None) -> pl.DataFrame:
+def _filtered(rows: pl.DataFrame, where: Slots | None) -> pl.DataFrame:
     """The models that the search and the filters leave; an empty filter leaves all."""
     words = controls.text("Find", "find", placeholder="name, family …", where=where.find if where else None)
     spot = where.filters if where else None

@@ -19,13 +19,13 @@ def view() -> View:
     row = _checkpoint(queries.comparable(chosen.setup))
     columns = _columns()
     layers = queries.layers(row["estimate_id"], tuple(name for name in columns if not BY_COLUMN[name].on_plane))
-    shown = chosen.view.of(layers)
+    shown = chosen.display.select(layers)
     return View(
         title=f"{row['model']}, {checkpoint_name(row)}",
         figures=axis_ranges.within(
             {
-                "plane": runs.depth_plane(layers, chosen.view),
-                "profiles": runs.depth_profiles(layers, chosen.view, columns),
+                "plane": runs.depth_plane(layers, chosen.display),
+                "profiles": runs.depth_profiles(layers, chosen.display, columns),
             }
         ),
         rows=tables.layers(shown),

@@ -11,11 +11,11 @@ from dashboard.controls import axis_ranges, controls, links
 from dashboard.data import queries
 from dashboard.figures import preference
 from dashboard.figures.preference import Dot, Probe
-from dashboard.figures.template import Look, look
+from dashboard.figures.template import Theme, theme_for
 from dashboard.format import plus_minus
 from dashboard.view import Empty, View
 from dashboard.views import preference_summary
-from dashboard.views.preference_summary import Findings, both
+from dashboard.views.preference_summary import Findings, value_and_error
 from softh.analysis.probe_changes import Change, changes, stages
 
 MOST = 3
@@ -30,7 +30,7 @@ def view() -> View:
     probes = queries.probes()
     if probes.is_empty():
         raise Empty("There are no probes yet: make one with `python -m softh preference MODEL --pairs FILE`, or below.")
-    of = look(links.dark())
+    theme = theme_for(links.dark())
     probes = _of_pairs(probes)
     steps = stages(probes)
     step = controls.select("Change", list(steps), "change", help=_CHANGE_HELP) if steps else None
@@ -42,21 +42,23 @@ def view() -> View:
     unit = controls.segments("Unit", list(_UNITS), "unit", help=_UNIT_HELP)
     scale = 1000.0 if unit == "log n" else 1000 * math.log(chosen["bins"][0])
     shown = _probes(chosen, rows, what, part)
-    told = {name: value for name in ("length", "words") if (value := _told(shown[0], name)) is not None}
+    baselines = {
+        name: value for name in ("length", "words") if (value := _baseline_accuracy(shown[0], name)) is not None
+    }
     figures = {
-        "profile": preference.profile(shown, scale, _UNITS[unit], of),
-        "linear": preference.second_opinion(shown, told, of),
-        "parts": _parts(chosen, rows, what, scale, _UNITS[unit], of),
-        "others": _others(chosen, rows, of),
+        "profile": preference.profile(shown, scale, _UNITS[unit], theme),
+        "linear": preference.second_opinion(shown, baselines, theme),
+        "parts": _parts(chosen, rows, what, scale, _UNITS[unit], theme),
+        "others": _others(chosen, rows, theme),
     }
     moved = None
     if step:
-        before, after = (_where(rows, steps[step][n], what, part) for n in (0, 1))
+        before, after = (_rows_of(rows, steps[step][n], what, part) for n in (0, 1))
         found = changes(before, after)
-        figures["changed"] = preference.change(found, step, scale, _UNITS[unit], of)
+        figures["changed"] = preference.change(found, step, scale, _UNITS[unit], theme)
         moved = (step, found[0], scale)
     first = _findings(
-        shown[0], _where(rows, chosen["estimate_id"][0], what, "matched"), chosen.row(0, named=True), scale
+        shown[0], _rows_of(rows, chosen["estimate_id"][0], what, "matched"), chosen.row(0, named=True), scale
     )
     return View(
         title=f"Preferences, {probes['corpus'][0]}",
@@ -118,44 +120,44 @@ def _probes(chosen: pl.DataFrame, rows: pl.DataFrame, what: str, part: str) -> l
     ]
 
 
-def _where(rows: pl.DataFrame, estimate_id: str, what: str, part: str) -> pl.DataFrame:
+def _rows_of(rows: pl.DataFrame, estimate_id: str, what: str, part: str) -> pl.DataFrame:
     return rows.filter(estimate_id=estimate_id, what=what, subset=part)
 
 
-def _told(probe: Probe, what: str) -> float | None:
+def _baseline_accuracy(probe: Probe, what: str) -> float | None:
     return next(iter(probe.rows.filter(what=what, quantity="accuracy")["value"]), None)
 
 
-def _parts(chosen: pl.DataFrame, rows: pl.DataFrame, what: str, scale: float, unit: str, of: Look) -> Figure:
+def _parts(chosen: pl.DataFrame, rows: pl.DataFrame, what: str, scale: float, unit: str, theme: Theme) -> Figure:
     """Information of every part of the pairs, one dot a model."""
     wanted = rows.filter(what=what, quantity="information", correction="corrected").filter(pl.col("layer").is_null())
     names = dict(chosen.select("estimate_id", "model").iter_rows())
     found = wanted.sort(pl.col("subset") != "all", pl.col("subset") != "matched", "subset").to_dicts()
     every = [
-        Dot(_named(row["subset"]), names[row["estimate_id"]], *both(row, scale))
+        Dot(_named(row["subset"]), names[row["estimate_id"]], *value_and_error(row, scale))
         for row in found
         if row["estimate_id"] in names
     ]
-    return preference.dots(every, list(names.values()), f"mean over layers, {unit}", 0.0, of)
+    return preference.dots(every, list(names.values()), f"mean over layers, {unit}", 0.0, theme)
 
 
-def _others(chosen: pl.DataFrame, rows: pl.DataFrame, of: Look) -> Figure:
+def _others(chosen: pl.DataFrame, rows: pl.DataFrame, theme: Theme) -> Figure:
     """How many held-out pairs length, words and hidden states order rightly; hollow: pairs matched by length."""
     every: list[Dot] = []
     for what, row_name in (("linear", "hidden states"), ("words", "words alone"), ("length", "length alone")):
         for probe in chosen.to_dicts():
             for part in ("all", "matched"):
-                found = _where(rows, probe["estimate_id"], what, part).filter(quantity="accuracy")
+                found = _rows_of(rows, probe["estimate_id"], what, part).filter(quantity="accuracy")
                 if not found.is_empty():
                     value, error = _mean(found)
                     every.append(Dot(row_name, probe["model"], value, error, part == "matched"))
-    return preference.dots(every, chosen["model"].to_list(), "held-out pairs ordered rightly", 0.5, of, share=True)
+    return preference.dots(every, chosen["model"].to_list(), "held-out pairs ordered rightly", 0.5, theme, share=True)
 
 
 def _mean(found: pl.DataFrame) -> tuple[float, float]:
     """Mean over the layers of a model, the embedding left out; layers share their pairs, so errors do not shrink."""
     layers = found.filter(pl.col("layer").is_null() | (pl.col("layer") > 0))
-    each = [both(row) for row in layers.to_dicts()]
+    each = [value_and_error(row) for row in layers.to_dicts()]
     return sum(value for value, _ in each) / len(each), sum(error for _, error in each) / len(each)
 
 
@@ -170,10 +172,11 @@ def _findings(probe: Probe, matched: pl.DataFrame, row: dict, scale: float) -> F
     layers = probe.information()
     linear = {found["layer"]: found["value"] for found in probe.linear()}
     shared = [found for found in layers if found["layer"] in linear]
-    value, error = both(mean.row(0, named=True), scale)
+    value, error = value_and_error(mean.row(0, named=True), scale)
     return Findings(
         probe.name, row["documents"] // 2, value, error, scale * math.log(2) / math.log(row["bins"]),
-        max(layers, key=lambda found: found["value"])["layer"], both(alone[0], scale) if alone else None, right,
+        max(layers, key=lambda found: found["value"])["layer"], value_and_error(alone[0], scale) if alone else None,
+        right,
         preference_summary.rank_correlation([one["value"] for one in shared], [linear[one["layer"]] for one in shared]),
     )  # fmt: skip
 
@@ -185,11 +188,13 @@ def _table(
     """One row a model."""
     found = []
     for row in chosen.to_dicts():
-        parts = _where(rows, row["estimate_id"], what, part).filter(quantity="information")
-        parts = {one["correction"]: both(one, scale) for one in parts.filter(pl.col("layer").is_null()).to_dicts()}
+        parts = _rows_of(rows, row["estimate_id"], what, part).filter(quantity="information")
+        parts = {
+            one["correction"]: value_and_error(one, scale) for one in parts.filter(pl.col("layer").is_null()).to_dicts()
+        }
         probe = _probes(chosen.filter(estimate_id=row["estimate_id"]), rows, what, part)[0]
-        findings = _findings(probe, _where(rows, row["estimate_id"], what, "matched"), row, scale)
-        right = {name: preference_summary.share(value) for name, value in findings.right.items()}
+        findings = _findings(probe, _rows_of(rows, row["estimate_id"], what, "matched"), row, scale)
+        right = {name: preference_summary.percent_text(value) for name, value in findings.right.items()}
         found.append(
             {
                 "Model": row["model"],

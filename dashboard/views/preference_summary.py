@@ -67,12 +67,12 @@ def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float | None:
     return float(pl.DataFrame({"x": x, "y": y}).select(pl.corr("x", "y", method="spearman")).item())
 
 
-def share(value: tuple[float, float]) -> str:
+def percent_text(value: tuple[float, float]) -> str:
     """81.2 ± 2.1 %."""
     return f"{100 * value[0]:.1f} ± {100 * value[1]:.1f} %"
 
 
-def both(row: Row, scale: float = 1.0) -> tuple[float, float]:
+def value_and_error(row: Row, scale: float = 1.0) -> tuple[float, float]:
     """Value and error of a row of measures."""
     return scale * row["value"], scale * combined_error(row)
 
@@ -109,7 +109,7 @@ def _others(found: Findings) -> str:
     linear, words, length = (found.right.get(name) for name in ("linear", "words", "length"))
     if not words or not length:
         return ""
-    said = f"the words of the two answers alone {share(words)} and their length alone {share(length)}"
+    said = f"the words of the two answers alone {percent_text(words)} and their length alone {percent_text(length)}"
     if not linear:
         return f"A linear model orders by {said} of held-out pairs rightly."
     ahead = linear[0] - words[0]
@@ -121,7 +121,7 @@ def _others(found: Findings) -> str:
     else:
         verdict = "so they say less than the words do"
     return (
-        f"A linear model of the mean hidden states orders {share(linear)} of held-out pairs rightly (mean over "
+        f"A linear model of the mean hidden states orders {percent_text(linear)} of held-out pairs rightly (mean over "
         f"layers), {said}: {verdict}."
     )
 

@@ -43,25 +43,25 @@ def view() -> View:
     chosen = controls.shared()
     runs = _runs(queries.comparable(chosen.setup))
     plain = load_runs(chosen, runs)
-    shown = chosen.view.of(plain)
+    shown = chosen.display.select(plain)
     if shown.is_empty():
         raise Empty("None of these models has this layer: choose another layer or other models in the sidebar.")
     curves = _curves(chosen, shown, runs)
     spread, phases, play = _plane(trained=clock(shown) is not None)
     # Shuffled labels have no phases: extremes of the null along training are none of learning.
-    null, found = chosen.view.correction == "null", ()
+    null, found = chosen.display.correction == "null", ()
     if phases and not null:
         found = run_phases(
-            chosen.setup, runs.models, chosen.view.order, chosen.view.correction, runs.layer, joined=runs.joined
+            chosen.setup, runs.models, chosen.display.order, chosen.display.correction, runs.layer, joined=runs.joined
         )
     ids = point_selection.chosen({row["estimate_id"]: title(row) for row in shown.to_dicts()})
     marks, names = phase_marks(found, curves.along.column), runs.names()
-    plane = figures.trajectory_plane(plain, chosen.view, names, spread=spread, marks=marks, selected=ids, play=play)
+    plane = figures.trajectory_plane(plain, chosen.display, names, spread=spread, marks=marks, selected=ids, play=play)
     further = [name for name in curves.quantities if name not in plain.columns]
     rows = load_runs(chosen, runs, further, draws=bool(curves.minus))
     beside = trajectory_curves(
         rows,
-        chosen.view,
+        chosen.display,
         names,
         curves.along,
         quantities=curves.quantities,
@@ -69,10 +69,10 @@ def view() -> View:
         selected=ids,
         minus=curves.minus,
     )
-    table = chosen.view.of(rows)
+    table = chosen.display.select(rows)
     table = table.filter(pl.col("estimate_id").is_in(list(ids))) if ids else table
     return View(
-        title=f"Trajectory, {chosen.view.words}",
+        title=f"Trajectory, {chosen.display.labels}",
         figures=axis_ranges.within({"plane": plane, "curves": beside}),
         rows=tables.checkpoints(table),
         data=tables.data(table),
@@ -114,7 +114,7 @@ def _plane(*, trained: bool) -> tuple[Spread, bool, bool]:
 def _curves(chosen: Selection, shown: pl.DataFrame, runs: Runs) -> Curves:
     """What the curves show; without several checkpoints of a model there is nothing to choose but what to draw."""
     where, ordered = controls.group("Curves"), clock(shown)
-    order, orders = chosen.view.order, chosen.setup.orders
+    order, orders = chosen.display.order, chosen.setup.orders
     offered = _PANELS | {
         each.symbol: each.column for each in FURTHER if order == max(orders) or not each.highest_order_only
     }
@@ -154,7 +154,7 @@ def _caption(chosen: Selection, runs: Runs, curves: Curves, shown: pl.DataFrame)
     parts = [
         f"{layer}. Crosses, bands and ± are {spread}. Solid rays join points of equal optimality.",
         "" if clock(shown) else "Each of these models has one checkpoint; several become a path.",
-        _PHASES if clock(shown) and chosen.view.correction != "null" else "",
+        _PHASES if clock(shown) and chosen.display.correction != "null" else "",
         "" if curves.along.of(curves.quantities) == curves.quantities else _NO_ORDER,
         _DIFFERENCE.format(minus=curves.minus) if curves.minus else "",
         f"Text: {corpus_note(chosen.setup.corpus)}; {chosen.setup.label}.",

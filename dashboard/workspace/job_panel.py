@@ -7,7 +7,7 @@ import polars as pl
 import streamlit as st
 
 from dashboard.controls import session
-from dashboard.format import plain
+from dashboard.format import escape_markdown
 from dashboard.server import auth
 from softh import access, jobs
 from softh.errors import InputError
@@ -76,7 +76,7 @@ def _open(ended: set[int], busy: bool) -> None:
 def _running(job: Job) -> None:
     with st.container(border=True, key=f"job-{job.id}"):
         left, right = st.columns([5, 1], vertical_alignment="center")
-        left.progress(job.share, text=f"**{job.title}**: {progress(job)}; {plain(ago(job))}")
+        left.progress(job.share, text=f"**{job.title}**: {progress(job)}; {escape_markdown(ago(job))}")
         if _may_change() and right.button("Cancel", key=f"cancel-{job.id}", icon=":material/stop_circle:"):
             _act(partial(jobs.cancel, job.id))
         _log(job)
@@ -101,7 +101,7 @@ def _waiting(waiting: list[Job]) -> None:
 def _ended(job: Job, show: Callable[[str], None]) -> None:
     with st.container(border=True, key=f"job-{job.id}"):
         left, right = st.columns([5, 1], vertical_alignment="center")
-        left.markdown(f":material/{_ICONS[job.state]}: **{job.title}** {job.state}, {plain(ago(job))}")
+        left.markdown(f":material/{_ICONS[job.state]}: **{job.title}** {job.state}, {escape_markdown(ago(job))}")
         if _may_change() and right.button(
             "Dismiss", key=f"dismiss-{job.id}", help="Forget the job; its estimate stays."
         ):

@@ -6,9 +6,10 @@ from pathlib import Path
 import polars as pl
 
 from dashboard.format import plus_minus
-from dashboard.views.preference_summary import rank_correlation, value_and_error
+from dashboard.views.preference_summary import value_and_error
 from softh import settings
 from softh.analysis.probe_changes import changes, stages
+from softh.analysis.probe_summary import rank_correlation
 from softh.store import read
 
 POSITIONS = ("preference", "preference last", "preference mean")

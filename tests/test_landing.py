@@ -8,6 +8,7 @@ import pytest
 
 from dashboard.data import neighbours, queries
 from dashboard.views import registry
+from softh.analysis.neighbours import nearest
 from softh.errors import InputError
 from softh.store import connection, read, write
 
@@ -36,7 +37,7 @@ def test_neighbours_are_the_nearest_checkpoint_of_each_other_model(data: Path, r
         data, record, *rows, ("Further", "main", 0.9, 0.9), ("Mine", "old", 0.3, 0.2), ("Mine", "new", 0.3, 0.2)
     )
     point, others = neighbours.points_beside(mine)
-    near = neighbours.neighbours(point, others)
+    near = nearest(point, others)
     assert near["model"].to_list() == ["Near", "Next", "Far"]
     assert near["distance"].to_list() == pytest.approx([0.01, 0.04, 0.5**0.5 * 1.1045], rel=0.05)
     sentence = neighbours.sentence(mine)

@@ -12,9 +12,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.data import queries
-from dashboard.views.preference_summary import Findings, paragraph, rank_correlation
+from dashboard.views.preference_summary import Findings, paragraph
 from dashboard.views.registry import build
 from softh.analysis.probe_changes import Change, changes, stages
+from softh.analysis.probe_summary import rank_correlation
 from softh.store import write
 from tests.probe_rows import probe
 

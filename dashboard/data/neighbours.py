@@ -11,9 +11,9 @@ from dashboard.data import queries
 from dashboard.data.caching import cached_by
 from dashboard.data.rows import title
 from dashboard.format import checkpoint_name, labels_name, plus_minus, standard_error
+from softh.analysis.neighbours import nearest
 from softh.quantities import BY_COLUMN
 
-NEAREST = 3
 CORRECTION = "corrected"
 Parameters = dict[str, str | list[str]]
 """Parameters of a link, as Streamlit takes them."""
@@ -56,13 +56,6 @@ def points_beside(estimate: Mapping[str, Any]) -> tuple[dict[str, Any], pl.DataF
     return next(iter(mine.to_dicts()), {}), others
 
 
-def neighbours(point: Mapping[str, Any], others: pl.DataFrame, count: int = NEAREST) -> pl.DataFrame:
-    """The nearest checkpoint of each other model, nearest first, with its `distance` on the plane in units of log n."""
-    away = ((pl.col("input") - point["input"]) ** 2 + (pl.col("output") - point["output"]) ** 2).sqrt()
-    nearest = others.with_columns(away.alias("distance")).sort("distance")
-    return nearest.unique("model", keep="first", maintain_order=True).head(count)
-
-
 def landed(estimate: Mapping[str, Any]) -> Landing:
     """Where an estimate lies among the others of its setup; computed again when one of these changes."""
     return _landed(setup_of(estimate), estimate["estimate_id"], named=_named(setup_of(estimate)))
@@ -76,7 +69,7 @@ def _landed(setup: queries.Setup, estimate_id: str, *, named: bool) -> Landing:
         model=estimate["model"],
         revision=estimate["revision"],
         title=title(estimate) if point else None,
-        nearest=tuple(neighbours(point, others)["model"]) if point else (),
+        nearest=tuple(nearest(point, others)["model"]) if point else (),
         setup={"corpus": setup.corpus} | ({"settings": setup.label} if named else {}),
         sentence=sentence(estimate),
     )
@@ -91,7 +84,7 @@ def sentence(estimate: Mapping[str, Any]) -> str:
         f"{BY_COLUMN[name].symbol} {plus_minus(point[name], standard_error(point, name))}"
         for name in ("input", "output")
     )
-    near = neighbours(point, others).to_dicts()
+    near = nearest(point, others).to_dicts()
     words = f"It lies at {where} of log n, {labels_name(point['ngram'], CORRECTION)}."
     if not near:
         return f"{words} Nothing else was measured on this text with these settings yet, so it has no neighbours."

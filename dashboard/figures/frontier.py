@@ -155,7 +155,7 @@ def _points(
         legendgroup=rows[0]["family"], showlegend=False,
         marker={
             "symbol": [stage_symbol(row["stage"]) + variant for row in rows],
-            "size": [size[row["parameters"]] + 5 * row["own"] for row in rows],
+            "size": [size[row["parameters"]] + (5 if row["own"] else 0) for row in rows],
             "color": colour, "opacity": 1,
             "line": {
                 "width": [3.0 if row["own"] else 2.0 if hollow else 0.8 for row in rows],
@@ -178,7 +178,10 @@ def _hover_text(row: Row, models: Models, x: AxisOption, y: AxisOption) -> str:
     extra += [row_words(row, name, axis) for name, axis in (("x", x), ("y", y)) if axis not in PLANE]
     if "distance" not in (x.column, y.column):
         extra.append(f"{BY_COLUMN['distance'].name} = {plus_minus(row['distance'], standard_error(row, 'distance'))}")
-    extra += ["on the frontier"] * (row["estimate_id"] in models.front) + ["your own estimate"] * row["own"]
+    if row["estimate_id"] in models.front:
+        extra.append("on the frontier")
+    if row["own"]:
+        extra.append("your own estimate")
     title, _, rest = hover_text(row, row["model"]).partition("<br>")
     return "<br>".join([title, *extra, rest])
 

@@ -82,7 +82,7 @@ def span(values: Sequence[float]) -> tuple[float, float]:
     """Axis limits that hold all values and the origin, where the rays start."""
     low, high = min(0.0, *values), max(0.0, *values)
     pad = 0.12 * (high - low) or 1.0
-    return low - pad * (low < 0), high + pad
+    return (low - pad if low < 0 else low), high + pad
 
 
 def _ends(values: Sequence[float], errors: Sequence[float | None]) -> Iterator[float]:
@@ -179,7 +179,8 @@ def _arrows(path: Path, theme: Theme) -> Iterator[go.Scatter]:
         travelled += length
         reached = total > 0 and travelled >= wanted * total and length > 0.02 * total
         sizes.append(16.0 if reached else 0.0)
-        wanted += 0.22 * reached
+        if reached:
+            wanted += 0.22
     if not any(sizes[:-1]):
         return
     yield go.Scatter(
@@ -236,7 +237,9 @@ def _free_side(path: Path, x: float, y: float, place: float) -> tuple[bool, floa
     middle_x, middle_y = sum(path.x) / len(path.x), sum(path.y) / len(path.y)
     left = place > 0.62 or (place > 0.3 and not single and middle_x > x)
     crossed = not single and (middle_x < x) == left
-    return left, (-24.0 if middle_y > y else 24.0) * crossed
+    if not crossed:
+        return left, 0.0
+    return left, -24.0 if middle_y > y else 24.0
 
 
 def _small(text: str, theme: Theme) -> str:

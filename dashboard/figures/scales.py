@@ -33,7 +33,8 @@ class LogScale:
         low, high = math.floor(math.log10(self.least)), math.ceil(math.log10(self.most))
         steps = (1,) if high - low > 2 else (1, 2, 5)
         candidates = [step * 10.0**power for power in range(low, high + 1) for step in steps]
-        return [0.0] * self.zero + [value for value in candidates if self.least <= value <= self.most]
+        ticks = [value for value in candidates if self.least <= value <= self.most]
+        return [0.0, *ticks] if self.zero else ticks
 
 
 def linear_ticks(most: float) -> list[float]:

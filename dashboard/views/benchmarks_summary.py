@@ -5,7 +5,7 @@ from math import isnan
 from dashboard.data.correlation import CHOSEN, LOSS, TRAINING, WITHOUT_LAYERS, Choice
 from dashboard.figures.benchmarks import outliers
 from dashboard.format import coefficient, labels_name, short_model, signed
-from softh.analysis.correlation import Detail, Effect, Matrix, Study
+from softh.analysis.correlation import Detail, Matrix, Study
 
 NO_CAUSE = (
     "This is an association between models that happen to be in the tables. It does not say that changing the "
@@ -33,18 +33,20 @@ def paragraph(choice: Choice, found: Matrix, cell: Study, detail: Detail, depths
 
 
 def _what(choice: Choice, cell: Study, detail: Detail) -> str:
-    layered = cell.predictors[0] not in WITHOUT_LAYERS
     where = "mean over layers" if choice.layer != CHOSEN else "a layer chosen by the other families"
     how = labels_name(choice.order, choice.correction)
+    layered = cell.predictors[0] not in WITHOUT_LAYERS
     if choice.among == TRAINING:
+        note = f" ({how})" if layered else ""
         return (
             f"n = {len(cell.names)} changes from one checkpoint to the next in {detail.plain.families} runs; "
-            f"{cell.predictors[0]}{f' ({how})' * layered} against {cell.scores[0]}. Levels along a run would correlate "
+            f"{cell.predictors[0]}{note} against {cell.scores[0]}. Levels along a run would correlate "
             "with anything that has a trend, so changes are compared, and each run counts as one family."
         )
+    note = f" ({how}, {where})" if layered else ""
     return (
         f"n = {len(cell.names)} models of {detail.plain.families} families; {cell.predictors[0]}"
-        f"{f' ({how}, {where})' * layered} against {cell.scores[0]} ({choice.source})."
+        f"{note} against {cell.scores[0]} ({choice.source})."
     )
 
 
@@ -67,7 +69,7 @@ def _without(detail: Detail) -> str:
     rows = [row for row in detail.without_family if not isnan(row.value)]
     if not rows:
         return ""
-    low, high = min(rows, key=_value), max(rows, key=_value)
+    low, high = min(rows, key=lambda row: row.value), max(rows, key=lambda row: row.value)
     ends = " and ".join(f"{signed(row.value)} ({short_model(row.name)})" for row in (low, high))
     return (
         f"Without one family it lies between {ends}, without any one model between "
@@ -99,10 +101,8 @@ def _power(detail: Detail) -> str:
 
 def _far(cell: Study, detail: Detail) -> str:
     rows = outliers(cell, detail, 3)
-    names = ", ".join(
-        f"{short_model(cell.names[row])} ({abs(detail.line.residual[row]):.1f} sd {_side(detail.line.residual[row])})"
-        for row in rows
-    )
+    residuals = [(short_model(cell.names[row]), detail.line.residual[row]) for row in rows]
+    names = ", ".join(f"{name} ({abs(by):.1f} sd {'above' if by > 0 else 'below'})" for name, by in residuals)
     return f"Farthest from the line: {names}." if rows else ""
 
 
@@ -121,11 +121,3 @@ def _p(value: float) -> str:
     if isnan(value):
         return "unknown"
     return f"{value:.1g}" if value < 0.001 else f"{value:.3f}".replace("0.", ".", 1)
-
-
-def _value(row: Effect) -> float:
-    return row.value
-
-
-def _side(residual: float) -> str:
-    return "above" if residual > 0 else "below"

@@ -17,6 +17,7 @@ from dashboard.view import Empty, View
 from dashboard.views import preference_summary
 from dashboard.views.preference_summary import Findings, value_and_error
 from softh.analysis.probe_changes import Change, changes, stages
+from softh.analysis.probe_summary import mean_over_layers, rank_correlation
 
 MOST = 3
 """Models shown until the reader chooses, besides those before and after post-training."""
@@ -149,23 +150,16 @@ def _others(chosen: pl.DataFrame, rows: pl.DataFrame, theme: Theme) -> Figure:
             for part in ("all", "matched"):
                 found = _rows_of(rows, probe["estimate_id"], what, part).filter(quantity="accuracy")
                 if not found.is_empty():
-                    value, error = _mean(found)
+                    value, error = mean_over_layers(found)
                     every.append(Dot(row_name, probe["model"], value, error, part == "matched"))
     return preference.dots(every, chosen["model"].to_list(), "held-out pairs ordered rightly", 0.5, theme, share=True)
-
-
-def _mean(found: pl.DataFrame) -> tuple[float, float]:
-    """Mean over the layers of a model, the embedding left out; layers share their pairs, so errors do not shrink."""
-    layers = found.filter(pl.col("layer").is_null() | (pl.col("layer") > 0))
-    each = [value_and_error(row) for row in layers.to_dicts()]
-    return sum(value for value, _ in each) / len(each), sum(error for _, error in each) / len(each)
 
 
 def _findings(probe: Probe, matched: pl.DataFrame, row: dict, scale: float) -> Findings:
     mean = probe.rows.filter(quantity="information", correction="corrected").filter(pl.col("layer").is_null())
     alone = matched.filter(quantity="information", correction="corrected").filter(pl.col("layer").is_null()).to_dicts()
     right = {
-        what: _mean(found)
+        what: mean_over_layers(found)
         for what in ("linear", "words", "length")
         if not (found := probe.rows.filter(what=what, quantity="accuracy")).is_empty()
     }
@@ -177,7 +171,7 @@ def _findings(probe: Probe, matched: pl.DataFrame, row: dict, scale: float) -> F
         probe.name, row["documents"] // 2, value, error, scale * math.log(2) / math.log(row["bins"]),
         max(layers, key=lambda found: found["value"])["layer"], value_and_error(alone[0], scale) if alone else None,
         right,
-        preference_summary.rank_correlation([one["value"] for one in shared], [linear[one["layer"]] for one in shared]),
+        rank_correlation([one["value"] for one in shared], [linear[one["layer"]] for one in shared]),
     )  # fmt: skip
 
 

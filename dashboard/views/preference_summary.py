@@ -1,6 +1,6 @@
 """What the numbers of a preference probe say, as one paragraph, and what must stand beside them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,13 +58,6 @@ def caption(probes: pl.DataFrame, rows: pl.DataFrame) -> str:
         "two whole answers, the information single states: the two do not convert into one another. "
         f"Probed on {first['created_at']:%Y-%m-%d}."
     )
-
-
-def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float | None:
-    """Spearman's ρ, or None for fewer than three points or no spread."""
-    if len(x) < 3 or len(set(x)) < 2 or len(set(y)) < 2:
-        return None
-    return float(pl.DataFrame({"x": x, "y": y}).select(pl.corr("x", "y", method="spearman")).item())
 
 
 def percent_text(value: tuple[float, float]) -> str:

@@ -15,7 +15,7 @@ CORPORA = {
     "books-heldout": "24 public-domain books, mostly fiction before 1930",
     "python-docs": "CPython's own documentation",
 }
-"""What a reader must know of a corpus, for those that softh ships numbers of."""
+"""Corpus → note beside it, for those that softh ships estimates of."""
 
 
 def order_name(order: int) -> str:
@@ -29,7 +29,7 @@ def labels_name(order: int, correction: str) -> str:
 
 
 def standard_error(row: Mapping[str, Any], quantity: str) -> float | None:
-    """Draws and documents combined, √(a² + b²); what is known when one is missing. Of seeds, their deviation."""
+    """Standard error over draws and documents, √(a² + b²), or the known one; of joined seeds, their deviation."""
     return standard_errors.combined(*(row.get(f"{quantity}_{end}") for end in ("se_draws", "se_documents", "sd_seeds")))
 
 
@@ -64,7 +64,7 @@ def corpus_note(corpus: str) -> str:
 
 
 def hover_text(row: Mapping[str, Any], title: str) -> str:
-    """Hover card of one point: what it is, its numbers with both errors, and where they come from (HTML of Plotly)."""
+    """Hover text of one point: title, quantities with their errors, provenance (HTML of Plotly)."""
     lines = [f"<b>{title}</b>"]
     if row["tokens"] is not None:
         lines.append(f"{count(row['tokens'])} training tokens")
@@ -99,10 +99,10 @@ def signed(value: float) -> str:
 
 
 def short_model(name: str) -> str:
-    """A model's name without what is said of all like it beside the figure."""
+    """A model's name without its owner and the notes that its neighbours share."""
     return name.replace(" (trained here)", "").replace("dequantised ", "").rsplit("/", 1)[-1]
 
 
 def escape_markdown(text: str) -> str:
-    """Text as Markdown that shows it as it is: an address is no link, and what a stranger is called draws nothing."""
+    """Text with the characters of Markdown escaped, so that names of models and people are shown as they are."""
     return re.sub(r"([\\`*_{}\[\]()<>#+!|~$:@])", r"\\\1", text)

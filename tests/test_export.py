@@ -55,7 +55,7 @@ def exported(figure: go.Figure, rows: pl.DataFrame | None = None, title: str = "
 
 
 def wanted(rows: pl.DataFrame, model: str) -> pl.DataFrame:
-    return SHOWN.of(rows).filter(pl.col("model") == model).sort("tokens")
+    return SHOWN.select(rows).filter(pl.col("model") == model).sort("tokens")
 
 
 def test_a_column_of_a_journal_is_as_wide_as_it_says_and_its_text_legible() -> None:

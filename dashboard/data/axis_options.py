@@ -61,7 +61,7 @@ _OWN = (
 
 def available(points: pl.DataFrame, scores: pl.DataFrame) -> dict[str, AxisOption]:
     """Key → axis, of all that some models have a number for; scores have model, task, metric, score, stderr, source."""
-    found = {axis.key: axis for axis in _OWN if axis.column in points.columns and points[axis.column].count() > 0}
+    options = {axis.key: axis for axis in _OWN if axis.column in points.columns and points[axis.column].count() > 0}
     theirs = scores.filter(pl.col("model").is_in(points["model"].unique().to_list()))
     counted = theirs.group_by("task", "metric").agg(pl.col("model").n_unique()).sort("task", "metric")
     for task, metric, models in counted.iter_rows():
@@ -69,8 +69,8 @@ def available(points: pl.DataFrame, scores: pl.DataFrame) -> dict[str, AxisOptio
             key = task if task == metric or metric in task else f"{task}, {metric}"
             key = key if task == PREFERENCE else f"score: {key}"
             better = -1 if any(word in metric.lower() for word in _LESS_IS_BETTER) else 1
-            found[key] = AxisOption(key, key.removeprefix("score: "), better, key, task=task, metric=metric)
-    return found
+            options[key] = AxisOption(key, key.removeprefix("score: "), better, key, task=task, metric=metric)
+    return options
 
 
 def placed(points: pl.DataFrame, x: AxisOption, y: AxisOption, scores: pl.DataFrame) -> pl.DataFrame:

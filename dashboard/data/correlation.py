@@ -23,7 +23,7 @@ FORESTS = 2_000
 
 @dataclass(frozen=True)
 class Choice:
-    """Everything that decides the statistics of the page but which cell is looked at."""
+    """Everything that decides the statistics of the page, except the cell that is shown in detail."""
 
     setup: Setup
     order: int

@@ -1,4 +1,4 @@
-"""Rows of runs as the trajectory page draws them: at one layer, with scores, with draws, seeds apart or together."""
+"""Rows of runs for the trajectory page: at one layer, with scores and draws, seeds apart or joined."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from softh.quantities import BY_COLUMN, PLANE
 
 @dataclass(frozen=True)
 class Runs:
-    """What is drawn: which models, whether seeds are taken together, at which layer (None the mean)."""
+    """Which models, whether their seeds are joined, at which layer (None: the mean)."""
 
     models: tuple[str, ...]
     joined: bool
     layer: int | None
 
     def names(self) -> list[str]:
-        """Every model of the tables, what has several checkpoints first: a place in it is a colour and a marker."""
+        """Every model of the tables, those of several checkpoints first; the place decides colour and marker."""
         together = {}
         if self.joined:
             families = seeds.families(self.models)
@@ -54,7 +54,7 @@ def load_runs(selection: Selection, runs: Runs, further: Sequence[str] = (), *, 
 
 
 def _scores(task: str) -> pl.DataFrame:
-    found = queries.scores().filter(pl.col("task") == task).unique(["model", "revision"], keep="last")
-    return found.select(
+    scores = queries.scores().filter(pl.col("task") == task).unique(["model", "revision"], keep="last")
+    return scores.select(
         "model", "revision", pl.col("score").alias(task), pl.col("stderr").alias(f"{task}_se_documents")
     )

@@ -1,4 +1,4 @@
-"""Where an estimate of one's own landed: its neighbours on the plane, in a sentence, and what links to it say."""
+"""The user's own estimates among the others: nearest models, a sentence, and parameters of links to them."""
 
 import math
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ class Landing:
     nearest: tuple[str, ...]
     """Models of the nearest points, nearest first."""
     setup: Parameters
-    """What a link says of the shared controls to show it."""
+    """Parameters of the shared controls in a link to it."""
     sentence: str
 
 
@@ -76,7 +76,7 @@ def _landed(setup: queries.Setup, estimate_id: str, *, named: bool) -> Landing:
 
 
 def sentence(estimate: Mapping[str, Any]) -> str:
-    """Where an estimate lies and which three models are nearest, with what the distance may be due to chance."""
+    """Position of an estimate, its three nearest models, and its standard error to compare their distances with."""
     point, others = points_beside(estimate)
     if not point or point["input"] is None or point["output"] is None:
         return "A newer estimate of the same checkpoint has taken its place, or it has no number on the plane."

@@ -15,7 +15,7 @@ CLOCKS = {"tokens": "training tokens", "step": "training step"}
 
 @dataclass(frozen=True)
 class Display:
-    """What all figures of a page show: n-gram order, correction, and the theme."""
+    """What all figures of a page show: one n-gram order and correction, in the light or the dark theme."""
 
     order: int
     correction: str
@@ -42,11 +42,11 @@ def clock(points: pl.DataFrame) -> Against | None:
 
 def runs(points: pl.DataFrame) -> list[list[dict[str, Any]]]:
     """Rows of one path each: all timed checkpoints of a model together, each other checkpoint alone."""
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    paths: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in points.to_dicts():
         timed = row["step"] is not None or row["tokens"] is not None
-        found.setdefault((row["model"], "" if timed else row["estimate_id"]), []).append(row)
-    return [sorted(rows, key=lambda row: (row["tokens"] or 0, row["step"] or 0)) for rows in found.values()]
+        paths.setdefault((row["model"], "" if timed else row["estimate_id"]), []).append(row)
+    return [sorted(rows, key=lambda row: (row["tokens"] or 0, row["step"] or 0)) for rows in paths.values()]
 
 
 def title(row: Row) -> str:

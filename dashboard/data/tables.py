@@ -1,4 +1,4 @@
-"""Points as a table to read, and as a table to take away."""
+"""Points as a table to read, and as a table to download."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -36,7 +36,7 @@ def checkpoints(points: pl.DataFrame) -> pl.DataFrame:
 
 
 def layers(points: pl.DataFrame) -> pl.DataFrame:
-    """One row a layer; what the layers share is said beside the table."""
+    """One row a layer; the caption has what the layers share."""
     return pl.DataFrame([{"Layer": row["layer"], **numbers(row)} for row in points.sort("layer").to_dicts()])
 
 

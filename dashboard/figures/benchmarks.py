@@ -66,35 +66,36 @@ def scatter(cell: Study, detail: Detail, families: Sequence[str], method: str, t
     return figure.update_layout(meta={"alt": alt})
 
 
-def matrix(found: Matrix, words: str, theme: Theme) -> go.Figure:
+def matrix(result: Matrix, words: str, theme: Theme) -> go.Figure:
     """Coefficients by colour and number, with stars after the correction over the whole matrix; `words` for a slide."""
-    few = len(found.scores) <= 14
+    few = len(result.scores) <= 14
     # Not the whole colour: ink must be read on all of them.
     low, high = (mix(theme.colours[place], theme.background, 0.5) for place in (1, 0))
     scale = [[0, low], [0.5, theme.background], [1, high]]
-    figure = go.Figure(layout={"template": template(theme), "height": 180 + 40 * len(found.predictors)})
-    shown = [[None if isnan(v) else float(v) for v in row] for row in found.value]
+    figure = go.Figure(layout={"template": template(theme), "height": 180 + 40 * len(result.predictors)})
+    shown = [[None if isnan(v) else float(v) for v in row] for row in result.value]
     figure.add_heatmap(
-        z=shown, x=list(found.scores), y=list(found.predictors), zmin=-1, zmax=1, colorscale=scale, xgap=2, ygap=2,
-        text=[[_entry(found, i, j, few) for j in range(len(found.scores))] for i in range(len(found.predictors))],
+        z=shown, x=list(result.scores), y=list(result.predictors), zmin=-1, zmax=1, colorscale=scale, xgap=2, ygap=2,
+        text=[[_entry(result, i, j, few) for j in range(len(result.scores))] for i in range(len(result.predictors))],
         texttemplate="%{text}", textfont={"size": 11, "color": theme.ink}, hoverinfo="text",
         hovertext=[
-            [_cell_hover_text(found, i, j) for j in range(len(found.scores))] for i in range(len(found.predictors))
+            [_cell_hover_text(result, i, j) for j in range(len(result.scores))] for i in range(len(result.predictors))
         ],
         # Below and not beside, where it would take a third of a telephone's width from the cells.
         colorbar={
-            "title": {"text": found.method.capitalize(), "side": "top", "font": {"size": 12}}, "tickfont": {"size": 11},
+            "title": {"text": result.method.capitalize(), "side": "top", "font": {"size": 12}},
+            "tickfont": {"size": 11},
             "thickness": 10, "outlinewidth": 0, "len": 0.9, "orientation": "h", "yanchor": "top", "y": -0.02,
         },
     )  # fmt: skip
     figure.update_xaxes(side="top", tickangle=-35, showgrid=False, ticks="", fixedrange=True)
     figure.update_yaxes(autorange="reversed", showgrid=False, ticks="", fixedrange=True)
     called = [
-        f"{found.predictors[i]} with {found.scores[j]} {found.value[i, j]:.2f}"
-        for i in range(len(found.predictors)) for j in range(len(found.scores)) if found.q[i, j] < STARS[-1][0]
+        f"{result.predictors[i]} with {result.scores[j]} {result.value[i, j]:.2f}"
+        for i in range(len(result.predictors)) for j in range(len(result.scores)) if result.q[i, j] < STARS[-1][0]
     ]  # fmt: skip
     said = and_more(called, 8, "; ")
-    what = f"{found.method.capitalize()} of {len(found.predictors)} predictors with {len(found.scores)} scores."
+    what = f"{result.method.capitalize()} of {len(result.predictors)} predictors with {len(result.scores)} scores."
     left = f"After correction: {said}." if called else "None is left after correction."
     return figure.update_layout(meta={"alt": f"{what} {left}", "title": f"Measures against scores, {words}"})
 
@@ -141,8 +142,8 @@ def _sides(cell: Study, named: Iterable[int], ranges: Sequence[tuple[float, floa
     up = (cell.y[:, 0] - low) / (high - low) * _SHOWN[1]
     pixels = list(zip(across.tolist(), up.tolist(), strict=True))
     labels = {row: Label(short_model(cell.names[row]), *pixels[row]) for row in named}
-    found = {id(place.label): place.side for place in place_labels(list(labels.values()), pixels, *_SHOWN)}
-    return {row: found[id(label)] for row, label in labels.items() if id(label) in found}
+    sides = {id(place.label): place.side for place in place_labels(list(labels.values()), pixels, *_SHOWN)}
+    return {row: sides[id(label)] for row, label in labels.items() if id(label) in sides}
 
 
 def _ends(values: Iterable[float], errors: Iterable[float]) -> Iterator[float]:
@@ -163,22 +164,22 @@ def stars(q: float) -> str:
     return next((mark for level, mark in STARS if q < level), "")
 
 
-def _entry(found: Matrix, i: int, j: int, few: bool) -> str:
-    value = found.value[i, j]
+def _entry(result: Matrix, i: int, j: int, few: bool) -> str:
+    value = result.value[i, j]
     if isnan(value):
         return "–"
     number = signed(value).replace("0.", ".", 1)
-    return f"{number}{stars(found.q[i, j])}" if few else stars(found.q[i, j])
+    return f"{number}{stars(result.q[i, j])}" if few else stars(result.q[i, j])
 
 
-def _cell_hover_text(found: Matrix, i: int, j: int) -> str:
-    title = f"<b>{found.predictors[i]}</b> with <b>{found.scores[j]}</b>"
-    if (i, j) in found.reasons:
-        return f"{title}<br>{found.reasons[i, j]}"
+def _cell_hover_text(result: Matrix, i: int, j: int) -> str:
+    title = f"<b>{result.predictors[i]}</b> with <b>{result.scores[j]}</b>"
+    if (i, j) in result.reasons:
+        return f"{title}<br>{result.reasons[i, j]}"
     return (
-        f"{title}<br>{found.method.capitalize()} {signed(found.value[i, j])}, 95 % {signed(found.low[i, j])} to "
-        f"{signed(found.high[i, j])}<br>n = {found.n[i, j]} of {found.families[i, j]} families<br>"
-        f"p = {found.p[i, j]:.2g}, q = {found.q[i, j]:.2g} over the matrix"
+        f"{title}<br>{result.method.capitalize()} {signed(result.value[i, j])}, 95 % {signed(result.low[i, j])} to "
+        f"{signed(result.high[i, j])}<br>n = {result.n[i, j]} of {result.families[i, j]} families<br>"
+        f"p = {result.p[i, j]:.2g}, q = {result.q[i, j]:.2g} over the matrix"
     )
 
 

@@ -78,14 +78,14 @@ def _drawn(
     chosen: pl.DataFrame, display: Display, quantity: str, column: str, scale: _Scale, names: Sequence[str],
     theme: Theme,
 ) -> list[PanelLine]:  # fmt: skip
-    found = []
+    lines = []
     for (correction, model), rows in rows_by_line(chosen, display, quantity, "model"):
         dotted = correction != display.correction
         colour, symbol = style(model, names, theme)
         ordered = rows.sort(column).to_dicts()
         x = [scale.position(row[column]) for row in ordered]
-        found.append(panel_line(model, x, ordered, quantity, colour=colour, symbol=symbol, dotted=dotted))
-    return found
+        lines.append(panel_line(model, x, ordered, quantity, colour=colour, symbol=symbol, dotted=dotted))
+    return lines
 
 
 def _scale(chosen: pl.DataFrame, along: Along) -> _Scale:
@@ -106,13 +106,13 @@ def _less(chosen: pl.DataFrame, display: Display, minus: str, column: str, quant
     rows: dict[tuple[str, int], list[Row]] = {}
     for row in chosen.filter(pl.col("correction") == display.correction).to_dicts():
         rows.setdefault((row["model"], row["ngram"]), []).append(row)
-    found = [
+    differences = [
         row
         for (model, order), run in rows.items()
         if model != minus
         for row in difference(run, rows.get((minus, order), []), column, quantities)
     ]
-    return pl.DataFrame(found, schema=None if found else chosen.schema, infer_schema_length=None)
+    return pl.DataFrame(differences, schema=None if differences else chosen.schema, infer_schema_length=None)
 
 
 def _ring(figure: go.Figure, selected: Collection[str], theme: Theme) -> None:

@@ -20,7 +20,7 @@ from softh.quantities import BY_COLUMN
 
 HEIGHT = 620
 _SHOWN = 560.0, 430.0
-"""Pixels that the axes have at least on a desk; what is placed by them overlaps on none wider."""
+"""Least pixels of the axes on a desktop: labels placed for this size do not overlap on a larger one."""
 _LEGEND_WIDTH, _LEGEND_LINE = 380, 29
 """Pixels that the legend has in a window of usual width, and that a line of it is high."""
 _NAMED = 26
@@ -29,7 +29,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Models:
-    """What is drawn: rows of finished models with x, y and their errors, and what is known of them together."""
+    """The models of the figure: their rows, and how they relate to each other."""
 
     rows: pl.DataFrame
     """Columns of an estimate on the plane, and x, y, x_error, y_error (axis_options.placed), distance."""
@@ -66,7 +66,7 @@ def frontier(models: Models, x: AxisOption, y: AxisOption, display: Display) -> 
 
 
 def _legend_lines(figure: go.Figure) -> int:
-    """About how many lines the legend takes on a desk. When it outgrows its margin, Plotly draws everything twice."""
+    """Approximate lines of the legend on a desktop. Where it outgrows its margin, Plotly draws everything twice."""
     names = [trace.name for trace in figure.data if trace.name and trace.showlegend is not False]
     return math.ceil(sum(40 + 6 * len(name) for name in names) / _LEGEND_WIDTH)
 
@@ -75,7 +75,7 @@ def _axes(
     figure: go.Figure, rows: Sequence[Row], x: AxisOption, y: AxisOption, display: Display, theme: Theme
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Titles and limits of both axes; the limits."""
-    found = []
+    limits_of_axes = []
     for letter, axis in (("x", x), ("y", y)):
         ends = [row[letter] + sign * (row[f"{letter}_error"] or 0) for row in rows for sign in (-1, 1)]
         if axis.log:
@@ -88,8 +88,8 @@ def _axes(
         figure.layout[f"{letter}axis"].update(
             title_text=title, range=limits, nticks=7, type="log" if axis.log else "linear"
         )
-        found.append(limits)
-    return found[0], found[1]
+        limits_of_axes.append(limits)
+    return limits_of_axes[0], limits_of_axes[1]
 
 
 def _tight(ends: Sequence[float]) -> tuple[float, float]:
@@ -101,7 +101,7 @@ def _tight(ends: Sequence[float]) -> tuple[float, float]:
 def _frontier(
     models: Models, x: AxisOption, y: AxisOption, ranges: Sequence[tuple[float, float]], theme: Theme
 ) -> Iterator[go.Scatter]:
-    """Steps between the models that no other beats."""
+    """The Pareto frontier as a line of steps."""
     front = models.rows.filter(pl.col("estimate_id").is_in(list(models.front))).sort("x", "y").unique(["x", "y"])
     if front.is_empty() or x.better is None or y.better is None:
         return
@@ -118,7 +118,7 @@ def _frontier(
 
 
 def _arrows(rows: Sequence[Row], origins: Mapping[str, str], theme: Theme) -> Iterator[go.Scatter]:
-    """From every model that is shown to what was made of it."""
+    """Arrows from every model of the figure to those trained from it."""
     by_name = {row["model"]: row for row in rows}
     pairs = [(by_name[base], by_name[model]) for model, base in origins.items() if {model, base} <= set(by_name)]
     if not pairs:
@@ -137,10 +137,10 @@ def _arrows(rows: Sequence[Row], origins: Mapping[str, str], theme: Theme) -> It
 
 def _groups(rows: Sequence[Row]) -> dict[tuple[bool, str], list[Row]]:
     """Rows of each family, one's own after all others, so that they lie on top."""
-    found: dict[tuple[bool, str], list[Row]] = {}
+    groups: dict[tuple[bool, str], list[Row]] = {}
     for row in rows:
-        found.setdefault((bool(row["own"]), row["family"]), []).append(row)
-    return found
+        groups.setdefault((bool(row["own"]), row["family"]), []).append(row)
+    return groups
 
 
 def _points(
@@ -171,7 +171,7 @@ def _points(
 
 
 def _hover_text(row: Row, models: Models, x: AxisOption, y: AxisOption) -> str:
-    """Hover card: what the model is, both axes, the distance to the bound, and where the numbers come from."""
+    """Hover text: the model, both axes, the distance to the bound, provenance."""
     head = f"{row['family']}, {stage_name(row['stage'])}, {count(row['parameters'])} parameters, {row['weights']}"
     origin = models.origins.get(row["model"])
     extra = [f"{head}{f'<br>made from {origin}' if origin else ''}"]
@@ -205,7 +205,7 @@ def _names(
     figure: go.Figure, rows: Sequence[Row], models: Models, x: AxisOption, y: AxisOption,
     ranges: Sequence[tuple[float, float]], theme: Theme,
 ) -> None:  # fmt: skip
-    """Names of what matters, then of whatever has room: chosen, one's own, on the frontier, the largest."""
+    """Names of models, while there is room, in the order chosen, own, on the frontier, largest."""
     pixels = {row["estimate_id"]: _pixel(row, x, y, ranges) for row in rows}
     picked, front, labels = set(models.picked), set(models.front), dict[str, Label]()
 
@@ -217,8 +217,8 @@ def _names(
         name = row["model"].partition(" (")[0]
         labels[row["estimate_id"]] = Label(name, *pixels[row["estimate_id"]], needed=needed)
     by_id = {row["estimate_id"]: row for row in rows}
-    found = place_labels(list(labels.values()), list(pixels.values()), *_SHOWN)
-    sides = {id(place.label): place.side for place in found}
+    placed = place_labels(list(labels.values()), list(pixels.values()), *_SHOWN)
+    sides = {id(place.label): place.side for place in placed}
     named = [(by_id[key], label) for key, label in labels.items() if id(label) in sides]
     # All at once: added one by one, each makes Plotly check all others again.
     figure.layout.annotations = [
@@ -236,7 +236,7 @@ def _names(
 
 
 def _pixel(row: Row, x: AxisOption, y: AxisOption, ranges: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Where a point lies on axes of the usual size."""
+    """Position of a point in pixels, on axes of the usual size."""
     shares = [
         ((math.log10(row[letter]) if axis.log else row[letter]) - low) / (high - low)
         for letter, axis, (low, high) in (("x", x, ranges[0]), ("y", y, ranges[1]))
@@ -290,7 +290,7 @@ def sizes(parameters: Sequence[int]) -> Mapping[int, float]:
 
 
 def legend(rows: Sequence[Mapping[str, Any]], families: Sequence[str], theme: Theme) -> Iterator[go.Scatter]:
-    """What colours, markers and sizes mean; a click on a family hides it."""
+    """Legend entries of families, stages and own estimates; a click on a family hides it."""
     for family in sorted({row["family"] for row in rows}):
         colour, variant = family_style(family, families, theme)
         yield _key(family, f"circle{variant}", colour, 11, rank=100, group=family)

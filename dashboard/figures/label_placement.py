@@ -1,4 +1,4 @@
-"""Which points of a crowded figure get a name, and on which side, so that no name lies on another or on a point."""
+"""Label placement: which points of a crowded figure are named, on which side, without overlaps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ class Label:
     x: float
     y: float
     needed: bool = False
-    """Named even where there is no room."""
+    """Whether it is placed even where there is no room."""
 
 
 @dataclass(frozen=True)
 class PlacedLabel:
-    """Where a name goes: which side of its point."""
+    """A label and the side of its point that it is on."""
 
     label: Label
     side: str
@@ -33,9 +33,9 @@ Box = tuple[float, float, float, float]
 def place_labels(
     labels: Sequence[Label], points: Sequence[tuple[float, float]], width: float, height: float
 ) -> list[PlacedLabel]:
-    """A place for every wish that has room, in the order of the wishes: the first come first."""
+    """The labels that have room, with their sides; earlier labels have priority."""
     taken: list[Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
-    found = []
+    placed = []
     for label in labels:
         boxes = {side: _box(label, side) for side in ("left", "right", "top", "bottom")}
         free = [side for side, box in boxes.items() if _inside(box, width, height) and not _hits(box, label, taken)]
@@ -43,8 +43,8 @@ def place_labels(
             continue
         side = free[0] if free else ("left" if label.x > width / 2 else "right")
         taken.append(boxes[side])
-        found.append(PlacedLabel(label, side))
-    return found
+        placed.append(PlacedLabel(label, side))
+    return placed
 
 
 def _box(label: Label, side: str) -> Box:
@@ -61,7 +61,7 @@ def _inside(box: Box, width: float, height: float) -> bool:
 
 
 def _hits(box: Box, label: Label, taken: Sequence[Box]) -> bool:
-    """Whether a box lies on one that is taken, its own point apart."""
+    """Whether a box overlaps a taken one, other than its own point."""
     return any(
         box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
         for other in taken

@@ -1,4 +1,4 @@
-"""What stands out on a figure: the ends of phases, and the points that the reader chose."""
+"""Annotations of figures: the ends of phases, and the chosen points."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ class Mark:
 
 
 def phase_marks(runs: Sequence[RunPhases], clock: str) -> list[Mark]:
-    """What the figures draw of them; places are on the clock of the curves, tokens or steps."""
+    """One mark for every end of a phase; places are on the clock of the curves, tokens or steps."""
     return [
         Mark(
             each.name,

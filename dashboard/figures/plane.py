@@ -33,7 +33,7 @@ class Path:
     x_error: Sequence[float | None]
     y_error: Sequence[float | None]
     shares: Sequence[float]
-    """Place of every point on the colours, 0 to 1."""
+    """Position of every point on the colour scale, 0 to 1."""
     colours: tuple[str, ...]
     symbol: str
     ids: Sequence[str]
@@ -42,7 +42,7 @@ class Path:
 
 @dataclass(frozen=True)
 class ColourScale:
-    """What the colours mean: title, and ticks at places from 0 to 1."""
+    """Legend of the colours: title, and ticks at positions from 0 to 1."""
 
     title: str
     places: Sequence[float]
@@ -207,7 +207,7 @@ def _unit(values: Sequence[float]) -> list[float]:
 def _labels(
     paths: Sequence[Path], x_range: tuple[float, float], y_range: tuple[float, float], theme: Theme
 ) -> Iterator[dict[str, Any]]:
-    """Name every end and every start, on the side that the path leaves free, none on another."""
+    """Labels of every end and start, on the side that the path leaves free, none over another."""
     wanted = [(path, -1, _two_lines(path.name, theme)) for path in paths]
     # One 'step 0' for all that begin together.
     sizes = 0.08 * (x_range[1] - x_range[0]), 0.08 * (y_range[1] - y_range[0])
@@ -270,7 +270,7 @@ Point = tuple[float, float]
 def ribbon(
     x: Sequence[float], y: Sequence[float], x_error: Sequence[float | None], y_error: Sequence[float | None]
 ) -> tuple[list[float | None], list[float | None]]:
-    """Outlines, None between two, of what an ellipse of one error sweeps over from point to point."""
+    """Outlines, separated by None, of the area that an ellipse of one standard error covers from point to point."""
     ellipses = [_ellipse(*point) for point in zip(x, y, x_error, y_error, strict=True)]
     outlines = [_hull([*a, *b]) for a, b in pairwise(ellipses)] or [_hull(ellipse) for ellipse in ellipses]
     closed = [[*outline, outline[0]] for outline in outlines]

@@ -1,4 +1,4 @@
-"""Probes in, Plotly figures out: by depth, the second opinion, parts of the pairs, what else tells, and the change."""
+"""Figures of preference probes: information and linear accuracy by depth, parts of the pairs, baselines, changes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -122,10 +122,10 @@ def dots(
     return _described(figure, f"{title}. {said}.")
 
 
-def change(found: Sequence[Change], name: str, scale: float, unit: str, theme: Theme) -> go.Figure:
+def change(changes: Sequence[Change], name: str, scale: float, unit: str, theme: Theme) -> go.Figure:
     """After less before by layer, with its 95 % interval."""
     figure = _empty(theme, f"change, {unit}", "layer, 0 the embedding")
-    layers = [one for one in found if one.layer is not None]
+    layers = [one for one in changes if one.layer is not None]
     figure.update_xaxes(dtick=max(1, len(layers) // 10))
     x = [one.layer for one in layers]
     colour = theme.colours[0]
@@ -134,15 +134,15 @@ def change(found: Sequence[Change], name: str, scale: float, unit: str, theme: T
     hover_texts = [f"layer {one.layer}<br>{plus_minus(scale * one.value, scale * one.error)} {unit}" for one in layers]
     figure.add_trace(_line(x, [scale * one.value for one in layers], name, colour, "circle", hover_texts))
     figure.add_hline(0, line={"color": theme.muted, "width": 1})
-    mean = next(one for one in found if one.layer is None)
+    mean = next(one for one in changes if one.layer is None)
     said = f"{plus_minus(scale * mean.value, scale * mean.error)} {unit}"
     between = f"95 % interval {interval(mean, scale)}"
     return _described(figure, f"Change of the information by layer, {name}. Mean over layers {said}, {between}.")
 
 
-def interval(found: Change, scale: float) -> str:
+def interval(change: Change, scale: float) -> str:
     """'−0.039 to −0.008'."""
-    return " to ".join(f"{scale * end:.2g}".replace("-", "−") for end in (found.low, found.high))
+    return " to ".join(f"{scale * end:.2g}".replace("-", "−") for end in (change.low, change.high))
 
 
 def _dots(mine: Sequence[Dot], y: Sequence[float], colour: str, symbol: str, *, legend: bool) -> go.Scatter:

@@ -1,4 +1,4 @@
-"""Table in, Plotly figure out; alt text in `layout.meta`. No Streamlit."""
+"""Figures of runs and of layers, from rows; alt text in `layout.meta`."""
 
 from collections.abc import Collection, Sequence
 from typing import Any

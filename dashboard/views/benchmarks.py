@@ -32,10 +32,10 @@ def view() -> View:
     predictor = controls.select("Predictor", list(study.predictors), "predictor", default=_first(study, "optimality"))
     plain = [name for name in wanted if not name.startswith(_KNOWN_BY_LOSS)] or wanted
     score = controls.select("Score", wanted, "score", default=plain[0])
-    found, _ = correlation.matrix(choice, tuple(wanted))
+    result, _ = correlation.matrix(choice, tuple(wanted))
     detail, cell, depths = correlation.cell(choice, predictor, score)
     theme = theme_for(chosen.display.dark)
-    rows, shown = table(found), _shown(cell, choice, turned=bool(depths))
+    rows, shown = table(result), _shown(cell, choice, turned=bool(depths))
     turned = [_TURNED] if choice.layer == CHOSEN else []
     notes = [*turned, *study.notes, f"Text: {corpus_note(chosen.setup.corpus)}; {chosen.setup.label}."]
     what = f"{'changes of ' if choice.among == TRAINING else ''}{predictor} and {score}"
@@ -45,38 +45,40 @@ def view() -> View:
             {
                 "scatter": benchmarks.scatter(shown, detail, sorted(set(study.family)), choice.method, theme),
                 "forest": benchmarks.forest(detail, choice.method, theme),
-                "matrix": benchmarks.matrix(found, chosen.display.labels, theme),
+                "matrix": benchmarks.matrix(result, chosen.display.labels, theme),
             }
         ),
         rows=rows,
         data=_data(study, wanted),
         caption=" ".join(notes),
-        text=paragraph(choice, found, cell, detail, depths),
+        text=paragraph(choice, result, cell, detail, depths),
         behind={"forest": effects(detail)},
         name="softh-benchmarks",
     )
 
 
-def table(found: Matrix) -> pl.DataFrame:
+def table(result: Matrix) -> pl.DataFrame:
     """One row a cell of the matrix, or why there is no number."""
     rows = pl.DataFrame(
         [
             {
                 "Predictor": predictor,
                 "Score": score,
-                found.method.capitalize(): _number(found.value[i, j], 3),
-                "95 % interval": f"{found.low[i, j]:.2f} to {found.high[i, j]:.2f}" if _is(found.low[i, j]) else None,
-                "n": int(found.n[i, j]),
-                "Families": int(found.families[i, j]),
-                "p": _number(found.p[i, j], 4),
-                "q": _number(found.q[i, j], 4),
-                "Note": found.reasons.get((i, j)),
+                result.method.capitalize(): _number(result.value[i, j], 3),
+                "95 % interval": f"{result.low[i, j]:.2f} to {result.high[i, j]:.2f}"
+                if _is(result.low[i, j])
+                else None,
+                "n": int(result.n[i, j]),
+                "Families": int(result.families[i, j]),
+                "p": _number(result.p[i, j], 4),
+                "q": _number(result.q[i, j], 4),
+                "Note": result.reasons.get((i, j)),
             }
-            for i, predictor in enumerate(found.predictors)
-            for j, score in enumerate(found.scores)
+            for i, predictor in enumerate(result.predictors)
+            for j, score in enumerate(result.scores)
         ]
     )
-    return rows if found.reasons else rows.drop("Note")
+    return rows if result.reasons else rows.drop("Note")
 
 
 def effects(detail: Detail) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""The paragraph of the benchmarks page, from the numbers: what was found, how far it goes, what it does not show."""
+"""The paragraph of the benchmarks page: the coefficient, how robust it is, and what it does not show."""
 
 from math import isnan
 
@@ -13,14 +13,14 @@ NO_CAUSE = (
 )
 
 
-def paragraph(choice: Choice, found: Matrix, cell: Study, detail: Detail, depths: list[float]) -> str:
-    """Everything that can honestly be said about one predictor and one score."""
-    i, j = found.predictors.index(cell.predictors[0]), found.scores.index(cell.scores[0])
-    cells = int((found.q >= 0).sum())
+def paragraph(choice: Choice, result: Matrix, cell: Study, detail: Detail, depths: list[float]) -> str:
+    """Summary of one predictor and one score: coefficient, adjustments, robustness, power and limits."""
+    i, j = result.predictors.index(cell.predictors[0]), result.scores.index(cell.scores[0])
+    cells = int((result.q >= 0).sum())
     sentences = [
         _what(choice, cell, detail),
-        f"{choice.method.capitalize()} {coefficient(detail.plain)}; permutation p = {_p(found.p[i, j])}, "
-        f"q = {_p(found.q[i, j])} over the {cells} cells of the matrix: {_verdict(found.q[i, j])}.",
+        f"{choice.method.capitalize()} {coefficient(detail.plain)}; permutation p = {_p(result.p[i, j])}, "
+        f"q = {_p(result.q[i, j])} over the {cells} cells of the matrix: {_verdict(result.q[i, j])}.",
         _adjusted(detail, training=choice.among == TRAINING),
         _without(detail),
         _rival(cell, detail),
@@ -94,9 +94,9 @@ def _rival(cell: Study, detail: Detail) -> str:
 
 
 def _power(detail: Detail) -> str:
-    here = detail.smallest_here
-    found = f", as these families are spread |r| ≥ {here:.2f}" if here < 0.995 else ""
-    return f"{detail.plain.n} independent models would show |r| ≥ {detail.smallest:.2f} in four of five cases{found}."
+    least = detail.smallest_here
+    here = f", as these families are spread |r| ≥ {least:.2f}" if least < 0.995 else ""
+    return f"{detail.plain.n} independent models would show |r| ≥ {detail.smallest:.2f} in four of five cases{here}."
 
 
 def _far(cell: Study, detail: Detail) -> str:

@@ -55,9 +55,9 @@ def view() -> View:
     moved = None
     if step:
         before, after = (_rows_of(rows, steps[step][n], what, part) for n in (0, 1))
-        found = changes(before, after)
-        figures["changed"] = preference.change(found, step, scale, _UNITS[unit], theme)
-        moved = (step, found[0], scale)
+        each = changes(before, after)
+        figures["changed"] = preference.change(each, step, scale, _UNITS[unit], theme)
+        moved = (step, each[0], scale)
     first = _findings(
         shown[0], _rows_of(rows, chosen["estimate_id"][0], what, "matched"), chosen.row(0, named=True), scale
     )
@@ -82,8 +82,8 @@ def _of_pairs(probes: pl.DataFrame) -> pl.DataFrame:
         name = f"{row['corpus']}, {spec.get('limit', '?')} × {spec.get('context', '?')} tokens"
         names[name if name not in names else f"{name}, {row['settings'][-8:]}"] = row["settings"]
     name = controls.select("Pairs", list(names), "pairs", help="Only probes on the same pairs compare.")
-    found = probes.filter(pl.col("settings") == names[name]).sort("created_at")
-    return found.unique("model", keep="last").sort("model")
+    chosen = probes.filter(pl.col("settings") == names[name]).sort("created_at")
+    return chosen.unique("model", keep="last").sort("model")
 
 
 def _models(probes: pl.DataFrame, change: Sequence[str]) -> pl.DataFrame:
@@ -133,10 +133,10 @@ def _parts(chosen: pl.DataFrame, rows: pl.DataFrame, what: str, scale: float, un
     """Information of every part of the pairs, one dot a model."""
     wanted = rows.filter(what=what, quantity="information", correction="corrected").filter(pl.col("layer").is_null())
     names = dict(chosen.select("estimate_id", "model").iter_rows())
-    found = wanted.sort(pl.col("subset") != "all", pl.col("subset") != "matched", "subset").to_dicts()
+    parts = wanted.sort(pl.col("subset") != "all", pl.col("subset") != "matched", "subset").to_dicts()
     every = [
         Dot(_named(row["subset"]), names[row["estimate_id"]], *value_and_error(row, scale))
-        for row in found
+        for row in parts
         if row["estimate_id"] in names
     ]
     return preference.dots(every, list(names.values()), f"mean over layers, {unit}", 0.0, theme)
@@ -148,9 +148,9 @@ def _others(chosen: pl.DataFrame, rows: pl.DataFrame, theme: Theme) -> Figure:
     for what, row_name in (("linear", "hidden states"), ("words", "words alone"), ("length", "length alone")):
         for probe in chosen.to_dicts():
             for part in ("all", "matched"):
-                found = _rows_of(rows, probe["estimate_id"], what, part).filter(quantity="accuracy")
-                if not found.is_empty():
-                    value, error = mean_over_layers(found)
+                accuracies = _rows_of(rows, probe["estimate_id"], what, part).filter(quantity="accuracy")
+                if not accuracies.is_empty():
+                    value, error = mean_over_layers(accuracies)
                     every.append(Dot(row_name, probe["model"], value, error, part == "matched"))
     return preference.dots(every, chosen["model"].to_list(), "held-out pairs ordered rightly", 0.5, theme, share=True)
 
@@ -159,17 +159,17 @@ def _findings(probe: Probe, matched: pl.DataFrame, row: dict, scale: float) -> F
     mean = probe.rows.filter(quantity="information", correction="corrected").filter(pl.col("layer").is_null())
     alone = matched.filter(quantity="information", correction="corrected").filter(pl.col("layer").is_null()).to_dicts()
     right = {
-        what: mean_over_layers(found)
+        what: mean_over_layers(accuracies)
         for what in ("linear", "words", "length")
-        if not (found := probe.rows.filter(what=what, quantity="accuracy")).is_empty()
+        if not (accuracies := probe.rows.filter(what=what, quantity="accuracy")).is_empty()
     }
     layers = probe.information()
-    linear = {found["layer"]: found["value"] for found in probe.linear()}
-    shared = [found for found in layers if found["layer"] in linear]
+    linear = {row["layer"]: row["value"] for row in probe.linear()}
+    shared = [row for row in layers if row["layer"] in linear]
     value, error = value_and_error(mean.row(0, named=True), scale)
     return Findings(
         probe.name, row["documents"] // 2, value, error, scale * math.log(2) / math.log(row["bins"]),
-        max(layers, key=lambda found: found["value"])["layer"], value_and_error(alone[0], scale) if alone else None,
+        max(layers, key=lambda row: row["value"])["layer"], value_and_error(alone[0], scale) if alone else None,
         right,
         rank_correlation([one["value"] for one in shared], [linear[one["layer"]] for one in shared]),
     )  # fmt: skip
@@ -180,7 +180,7 @@ def _table(
     moved: tuple[str, Change, float] | None,
 ) -> pl.DataFrame:  # fmt: skip
     """One row a model."""
-    found = []
+    table = []
     for row in chosen.to_dicts():
         parts = _rows_of(rows, row["estimate_id"], what, part).filter(quantity="information")
         parts = {
@@ -189,7 +189,7 @@ def _table(
         probe = _probes(chosen.filter(estimate_id=row["estimate_id"]), rows, what, part)[0]
         findings = _findings(probe, _rows_of(rows, row["estimate_id"], what, "matched"), row, scale)
         right = {name: preference_summary.percent_text(value) for name, value in findings.right.items()}
-        found.append(
+        table.append(
             {
                 "Model": row["model"],
                 "I, corrected": plus_minus(*parts["corrected"]),
@@ -206,7 +206,7 @@ def _table(
                 "Date": f"{row['created_at']:%Y-%m-%d}",
             }
         )
-    return pl.DataFrame(found)
+    return pl.DataFrame(table)
 
 
 def _data(chosen: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""What the numbers of a preference probe say, as one paragraph, and what must stand beside them."""
+"""The paragraph and the caption of the preference page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _CLEAR = 3.0
 
 @dataclass(frozen=True)
 class Findings:
-    """The numbers of one model that the paragraph is made of; information in the unit of the page."""
+    """The numbers of one model in the paragraph; information in the unit of the page."""
 
     model: str
     pairs: int
@@ -35,16 +35,16 @@ class Findings:
     """Rank correlation over layers of the information and the linear model."""
 
 
-def paragraph(found: Findings, change: tuple[str, Change, float] | None, unit: str) -> str:
+def paragraph(findings: Findings, change: tuple[str, Change, float] | None, unit: str) -> str:
     """The one paragraph; change: its name, itself and the scale of the unit."""
-    parts = [_first(found, unit), _matched(found, unit), _others(found), _agreement(found)]
+    parts = [_first(findings, unit), _matched(findings, unit), _others(findings), _agreement(findings)]
     if change:
         parts.append(_changed(*change, unit))
     return " ".join(part for part in parts if part)
 
 
 def caption(probes: pl.DataFrame, rows: pl.DataFrame) -> str:
-    """Pairs, what was set aside, settings and errors."""
+    """Pairs, excluded pairs, settings and errors."""
     first = probes.row(0, named=True)
     counted = rows.filter(quantity="pairs", estimate_id=first["estimate_id"])
     counts = ", ".join(f"{row['positions']:,} {row['variable']}" for row in counted.to_dicts())
@@ -74,32 +74,32 @@ def _differ(probes: pl.DataFrame) -> bool:
     return probes["documents"].n_unique() > 1
 
 
-def _first(found: Findings, unit: str) -> str:
-    clear = found.value > _CLEAR * found.error
-    head = f"**{found.model}**, {found.pairs:,} pairs: "
+def _first(findings: Findings, unit: str) -> str:
+    clear = findings.value > _CLEAR * findings.error
+    head = f"**{findings.model}**, {findings.pairs:,} pairs: "
     if not clear:
         return (
-            f"{head}its hidden states hold {plus_minus(found.value, found.error)} {unit} about which answer was "
+            f"{head}its hidden states hold {plus_minus(findings.value, findings.error)} {unit} about which answer was "
             "preferred, which is no more than chance gives on these pairs."
         )
     return (
-        f"{head}its hidden states hold {plus_minus(found.value, found.error)} {unit} about which answer was "
-        f"preferred, most in layer {found.peak}: clearly more than chance, and {found.value / found.most:.2%} of what "
-        "a label of two values can have."
+        f"{head}its hidden states hold {plus_minus(findings.value, findings.error)} {unit} about which answer was "
+        f"preferred, most in layer {findings.peak}: clearly more than chance, and {findings.value / findings.most:.2%} "
+        "of what a label of two values can have."
     )
 
 
-def _matched(found: Findings, unit: str) -> str:
-    if found.matched is None:
+def _matched(findings: Findings, unit: str) -> str:
+    if findings.matched is None:
         return "Too few pairs are left to match them by length."
-    value, error = found.matched
+    value, error = findings.matched
     if value <= _CLEAR * error:
         return f"Among pairs matched by length {plus_minus(value, error)} is left, which chance explains."
     return f"Length does not explain it: among pairs matched by length it is {plus_minus(value, error)}."
 
 
-def _others(found: Findings) -> str:
-    linear, words, length = (found.right.get(name) for name in ("linear", "words", "length"))
+def _others(findings: Findings) -> str:
+    linear, words, length = (findings.right.get(name) for name in ("linear", "words", "length"))
     if not words or not length:
         return ""
     said = f"the words of the two answers alone {percent_text(words)} and their length alone {percent_text(length)}"
@@ -119,11 +119,11 @@ def _others(found: Findings) -> str:
     )
 
 
-def _agreement(found: Findings) -> str:
-    if found.agreement is None:
+def _agreement(findings: Findings) -> str:
+    if findings.agreement is None:
         return ""
-    kind = "agree" if found.agreement > 0.5 else "disagree" if found.agreement < 0.2 else "agree in part"
-    return f"The two opinions {kind} about which layers know most (Spearman's ρ = {found.agreement:.2f})."
+    kind = "agree" if findings.agreement > 0.5 else "disagree" if findings.agreement < 0.2 else "agree in part"
+    return f"The two opinions {kind} about which layers know most (Spearman's ρ = {findings.agreement:.2f})."
 
 
 def _changed(name: str, change: Change, scale: float, unit: str) -> str:

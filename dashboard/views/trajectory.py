@@ -49,13 +49,13 @@ def view() -> View:
     curves = _curves(chosen, shown, runs)
     spread, phases, play = _plane(trained=clock(shown) is not None)
     # Shuffled labels have no phases: extremes of the null along training are none of learning.
-    null, found = chosen.display.correction == "null", ()
+    null, phased = chosen.display.correction == "null", ()
     if phases and not null:
-        found = run_phases(
+        phased = run_phases(
             chosen.setup, runs.models, chosen.display.order, chosen.display.correction, runs.layer, joined=runs.joined
         )
     ids = point_selection.chosen({row["estimate_id"]: title(row) for row in shown.to_dicts()})
-    marks, names = phase_marks(found, curves.along.column), runs.names()
+    marks, names = phase_marks(phased, curves.along.column), runs.names()
     plane = figures.trajectory_plane(plain, chosen.display, names, spread=spread, marks=marks, selected=ids, play=play)
     further = [name for name in curves.quantities if name not in plain.columns]
     rows = load_runs(chosen, runs, further, draws=bool(curves.minus))
@@ -78,7 +78,7 @@ def view() -> View:
         data=tables.data(table),
         caption=_caption(chosen, runs, curves, shown),
         name="softh-trajectory",
-        notes=(_NO_PHASES,) if phases and null else tuple(sentence(run) for run in found),
+        notes=(_NO_PHASES,) if phases and null else tuple(sentence(run) for run in phased),
     )
 
 

@@ -11,13 +11,13 @@ _ENDING = re.compile(r"^(?P<stem>.+?)[-_ ](?:base|sft|instruct|chat|it|dpo)$", r
 
 
 def last(estimates: pl.DataFrame) -> pl.DataFrame:
-    """The last checkpoint of every model: of most tokens or steps; one whose training is not counted is finished."""
+    """Last checkpoint per model, by tokens, then step. A checkpoint without either counts as final."""
     ordered = estimates.sort("tokens", "step", "created_at", nulls_last=True)
     return ordered.unique("model", keep="last", maintain_order=True).sort("model")
 
 
 def with_distance(points: pl.DataFrame) -> pl.DataFrame:
-    """The rows with `distance`, I(X;Z) − I(Y;Z): what is kept and says nothing of what comes next.
+    """The rows with `distance`, I(X;Z) − I(Y;Z): information about the input that does not predict the output.
 
     Draws are paired, so their error is that of the difference itself. Of the documents only the errors of both numbers
     are known; their root of the sum of squares is the larger, the more alike X and Y err.
@@ -42,13 +42,13 @@ def origins(models: pl.DataFrame) -> dict[str, str]:
         stem, note = _stem(row["model"])
         key = (stem.lower(), note, row["architecture"], row["layers"], row["width"])
         kin.setdefault(key, []).append((_rank(row["stage"]), row["model"]))
-    found: dict[str, str] = {}
+    origin_of: dict[str, str] = {}
     for family in kin.values():
         for rank, model in family:
             earlier = [other for other in family if other[0] < rank]
             if earlier:
-                found[model] = max(earlier)[1]
-    return found
+                origin_of[model] = max(earlier)[1]
+    return origin_of
 
 
 def pareto(rows: pl.DataFrame, x_better: int, y_better: int) -> list[str]:

@@ -41,7 +41,7 @@ class Curve:
     draws: Array | None
     """Value of every draw of the reference directions, [runs, checkpoints, draws]; None where they are not known."""
     errors: Array
-    """Standard error of what the draws do not say: of documents, without draws of both: [runs, checkpoints]."""
+    """Standard error that the draws do not contain, [runs, checkpoints]: over documents; without draws, of both."""
 
     @classmethod
     def of(
@@ -171,10 +171,10 @@ def find(steps: Sequence[float], entropy: Curve, output: Curve, seed: int = 0) -
 
 def log_steps(steps: Sequence[float]) -> Array:
     """Binary logarithm of steps, with step 0 one octave before the first other."""
-    found = np.asarray(steps, dtype=float)
-    positive = found[found > 0]
+    values = np.asarray(steps, dtype=float)
+    positive = values[values > 0]
     least = positive.min() if positive.size else 1.0
-    return np.log2(np.where(found > 0, found, least / 2))
+    return np.log2(np.where(values > 0, values, least / 2))
 
 
 def extreme(place: Array, curve: Curve, which: Literal["least", "largest"], *, seed: int = 0) -> Boundary | None:
@@ -187,8 +187,8 @@ def extreme(place: Array, curve: Curve, which: Literal["least", "largest"], *, s
     if place.size < 4 or np.argmax(mean) in (0, place.size - 1):
         return None
     rng = np.random.default_rng(seed)
-    found = _resampled(place, sign * curve.resampled(RESAMPLES, rng), rng)
-    low, middle, high = np.quantile(found, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2])
+    resamples = _resampled(place, sign * curve.resampled(RESAMPLES, rng), rng)
+    low, middle, high = np.quantile(resamples, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2])
     return Boundary(*(float(2.0**end) for end in (middle, low, high)))
 
 
@@ -219,14 +219,14 @@ def _resampled(place: Array, values: Array, rng: np.random.Generator) -> Array:
     tops = values.argmax(axis=1)
     gone = np.clip(tops + rng.integers(-1, 2, size=tops.size), 0, place.size - 1)
     widths = rng.choice(WIDTHS, size=tops.size)
-    found = np.empty(tops.size)
+    points = np.empty(tops.size)
     plans, of_plan = np.unique(np.stack([tops, gone, widths], axis=1), axis=0, return_inverse=True)
     for number, (top, left_out, width) in enumerate(plans):
         kept, rows = np.arange(place.size) != left_out, of_plan == number
         # Without the extreme itself its right neighbour stands in its place.
         around = min(int(top) - int(left_out < top), place.size - 2)
-        found[rows] = _turn(place[kept], values[rows][:, kept], around, int(width))
-    return found
+        points[rows] = _turn(place[kept], values[rows][:, kept], around, int(width))
+    return points
 
 
 def _turn(place: Array, values: Array, around: int, width: int) -> Array:
@@ -239,7 +239,7 @@ def _turn(place: Array, values: Array, around: int, width: int) -> Array:
     x, y = place[first : first + width], values[:, first : first + width]
     grid = np.linspace(place[max(around - 1, 0)], place[min(around + 1, place.size - 1)], GRID)
     u = x - grid[:, None]  # [grid, checkpoints]
-    least, found = np.full(len(y), np.inf), np.full(len(y), place[around])
+    least, points = np.full(len(y), np.inf), np.full(len(y), place[around])
     for power in POWERS:
         sides = [np.maximum(side, 0) ** power for side in (-u, u)]
         design = np.stack([np.ones_like(u), *sides], axis=2)  # [grid, checkpoints, 3]
@@ -248,5 +248,5 @@ def _turn(place: Array, values: Array, around: int, width: int) -> Array:
         squares[~(fit[:, :, 1:] < 0).all(axis=2)] = np.inf
         best = squares.argmin(axis=0)
         better = (reached := squares.min(axis=0)) < least
-        least, found = np.where(better, reached, least), np.where(better, grid[best], found)
-    return found
+        least, points = np.where(better, reached, least), np.where(better, grid[best], points)
+    return points

@@ -1,4 +1,4 @@
-"""How a probe changed from one model to another on the same pairs, with errors paired over draws and folds of pairs."""
+"""Change of a probe from one model to another on the same pairs, with errors paired over draws and folds of pairs."""
 
 import math
 import re
@@ -35,12 +35,12 @@ def stages(probes: pl.DataFrame) -> dict[str, tuple[str, str]]:
 
     probes: one row a model, as :func:`softh.store.read.probes` gives; the longest way first.
     """
-    found: dict[str, list[Mapping[str, Any]]] = {}
+    by_model: dict[str, list[Mapping[str, Any]]] = {}
     for row in probes.to_dicts():
-        found.setdefault(_SUFFIX.sub("", row["model"]), []).append(row)
+        by_model.setdefault(_SUFFIX.sub("", row["model"]), []).append(row)
     steps = [
         (_rank(before) - _rank(after), f"{name}: {_stage(before)} → {_stage(after)}", before, after)
-        for name, rows in sorted(found.items())
+        for name, rows in sorted(by_model.items())
         for before, after in combinations(sorted(rows, key=_rank), 2)
         if _rank(before) < _rank(after) and all(before[key] == after[key] for key in _SAME)
     ]
@@ -54,8 +54,8 @@ def changes(before: pl.DataFrame, after: pl.DataFrame) -> list[Change]:
     before, after: rows of :func:`softh.store.read.preferences` of one probe, `what` and `subset`.
     """
     pairs = zip(_by_layer(before), _by_layer(after), strict=True)
-    found = [_change(layer, old, new) for (layer, old), (_, new) in pairs]
-    return sorted(found, key=lambda change: -1 if change.layer is None else change.layer)
+    each = [_change(layer, old, new) for (layer, old), (_, new) in pairs]
+    return sorted(each, key=lambda change: -1 if change.layer is None else change.layer)
 
 
 _Parts = tuple[float, Sequence[float], Sequence[float]]

@@ -16,10 +16,10 @@ def stem(model: str) -> str:
 
 def families(models: Sequence[str]) -> dict[str, list[str]]:
     """Stem → its models, for every stem of several."""
-    found: dict[str, list[str]] = {}
+    by_stem: dict[str, list[str]] = {}
     for model in models:
-        found.setdefault(stem(model), []).append(model)
-    return {name: members for name, members in found.items() if len(members) > 1}
+        by_stem.setdefault(stem(model), []).append(model)
+    return {name: members for name, members in by_stem.items() if len(members) > 1}
 
 
 def title(name: str, members: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ Rows = dict[tuple[int | None, str, str | None, int | None, str], Row]
 
 
 def whole(estimate: Row, measures: list[Row]) -> Group:
-    """Everything about one estimate: every layer at every order, then the mean over layers, then where it is from.
+    """Everything about one estimate: every layer at every order, the mean over layers, provenance.
 
     estimate is a row of :func:`softh.store.read.estimates`, measures are rows of :func:`softh.store.read.measures`.
     """
@@ -141,8 +141,8 @@ def _loss(estimate: Row) -> tuple[str, ...]:
 
 def _labels(rows: Rows, order: int) -> str:
     """Distinct labels of input and output."""
-    found = [rows.get((None, "information", variable, order, "raw"), {}) for variable in ("input", "output")]
-    return " / ".join(f"{row.get('labels') or 0:,}" for row in found)
+    pair = [rows.get((None, each.quantity, each.variable, order, "raw"), {}) for each in (_INPUT, _OUTPUT)]
+    return " / ".join(f"{row.get('labels') or 0:,}" for row in pair)
 
 
 def _value(row: Row | None) -> str:

@@ -1,4 +1,4 @@
-"""Do measures predict scores? Coefficients, intervals over families, p-values, and what is left of them when asked."""
+"""Correlation of quantities with scores: coefficients, intervals over families, permutation tests, adjustments."""
 
 from softh.analysis.correlation.adjustment import (
     Comparison,

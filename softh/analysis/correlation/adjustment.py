@@ -10,7 +10,7 @@ from softh.analysis.correlation.coefficients import Method, correlations, midran
 from softh.analysis.correlation.resampling import around, fisher
 
 _COLLINEAR = 1e-8
-"""Variance left of a standardised column below which what it is controlled for says it all."""
+"""Residual variance of a standardised column below which its controls determine it."""
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,10 @@ def without_each_family(
 ) -> list[Effect]:
     """The coefficient without each family in turn; a point each, since these are no independent numbers."""
     families = int(family.max()) + 1
-    found = weighted(x[:, None], y[:, None], family, 1 - np.eye(families), method)[:, 0, 0]
+    coefficients = weighted(x[:, None], y[:, None], family, 1 - np.eye(families), method)[:, 0, 0]
     sizes = np.bincount(family)
     return [
-        Effect(f"without {names[f]}", float(found[f]), np.nan, np.nan, int(len(x) - sizes[f]), families - 1)
+        Effect(f"without {names[f]}", float(coefficients[f]), np.nan, np.nan, int(len(x) - sizes[f]), families - 1)
         for f in range(families)
     ]
 
@@ -193,8 +193,8 @@ def compare(
     predictors = np.column_stack([first, second]) * turn
 
     def difference(weights: np.ndarray) -> np.ndarray:
-        found = weighted(predictors, y[:, None], family, weights, method)[..., 0]
-        return (found[:, 0] - found[:, 1]) / 2  # within −1 to 1, as a coefficient is
+        coefficients = weighted(predictors, y[:, None], family, weights, method)[..., 0]
+        return (coefficients[:, 0] - coefficients[:, 1]) / 2  # within −1 to 1, as a coefficient is
 
     low, high = around(difference, int(family.max()) + 1, resamples, method)
     return Comparison(a, b, between, t, p, len(y), 2 * float(low), 2 * float(high))

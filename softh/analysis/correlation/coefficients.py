@@ -9,7 +9,7 @@ Method = Literal["pearson", "spearman", "kendall"]
 METHODS: tuple[Method, ...] = ("spearman", "pearson", "kendall")
 
 _CHUNK = 2**21
-"""Weighted ranks held at once: enough to make the products large."""
+"""Weighted ranks in memory at a time: enough to make the products large."""
 _LEAST = 1e-12
 """Variance in units of the whole column's, from which on a column varies."""
 
@@ -30,8 +30,8 @@ def weighted(x: np.ndarray, y: np.ndarray, family: np.ndarray, weights: np.ndarr
     order = np.argsort(family, kind="stable")
     x, y, family = x[order], y[order], family[order]
     begin = np.searchsorted(family, np.arange(weights.shape[1]))
-    found = {"pearson": _pearson, "spearman": _spearman, "kendall": _kendall}[method](x, y, begin, weights)
-    return np.clip(found, -1, 1)
+    coefficients = {"pearson": _pearson, "spearman": _spearman, "kendall": _kendall}[method](x, y, begin, weights)
+    return np.clip(coefficients, -1, 1)
 
 
 def midranks(values: np.ndarray) -> np.ndarray:
@@ -100,12 +100,12 @@ def _quadratic(weights: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 def _counts_below(values: np.ndarray, begin: np.ndarray) -> np.ndarray:
     """How many members of each family lie below each value, ties half: [families, n, k]."""
     n, columns = values.shape
-    found = np.empty((len(begin), n, columns))
+    sums = np.empty((len(begin), n, columns))
     for k in range(columns):
         column = values[:, k]
         signs = (np.sign(column[None] - column[:, None]) + 1) / 2  # [j, i]: 1 where value j lies below value i
-        found[..., k] = np.add.reduceat(signs, begin)
-    return found
+        sums[..., k] = np.add.reduceat(signs, begin)
+    return sums
 
 
 def _over(covariance: np.ndarray, variance_x: np.ndarray, variance_y: np.ndarray) -> np.ndarray:

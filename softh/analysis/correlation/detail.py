@@ -1,4 +1,4 @@
-"""All that is asked about one predictor and one score: adjusted, without each family, against the loss."""
+"""One predictor and one score in detail: adjusted, without each family, compared with the loss."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ from softh.errors import InputError
 
 @dataclass(frozen=True)
 class Detail:
-    """One cell of the matrix, looked at from all sides."""
+    """One cell of the matrix in detail."""
 
     plain: Effect
     adjusted: tuple[Effect, ...]

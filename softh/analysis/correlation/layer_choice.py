@@ -1,4 +1,4 @@
-"""Correlation within training runs, by differences; and a layer chosen without looking at what it is judged on."""
+"""Differences along training runs; and nested choice of a layer, by the other families."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,18 +58,18 @@ def nested(profiles: np.ndarray, y: np.ndarray, family: np.ndarray, method: Meth
             f"{families} families have scores; expected at least three to choose a layer on some and judge it on "
             "another: take the mean over layers."
         )
-    found = weighted(profiles, y[:, None], family, 1 - np.eye(families), method)[..., 0]  # [families, depths]
-    best = np.nanargmax(np.where(np.isfinite(found), np.abs(found), -1), axis=1)
+    coefficients = weighted(profiles, y[:, None], family, 1 - np.eye(families), method)[..., 0]  # [families, depths]
+    best = np.nanargmax(np.where(np.isfinite(coefficients), np.abs(coefficients), -1), axis=1)
     values = np.empty(len(y))
     for f, depth in enumerate(best):
         column, out = profiles[:, depth], family == f
         spread = column[~out].std() or 1.0
-        values[out] = np.sign(found[f, depth]) * (column[out] - column[~out].mean()) / spread
+        values[out] = np.sign(coefficients[f, depth]) * (column[out] - column[~out].mean()) / spread
     return Chosen(values, best / (profiles.shape[1] - 1))
 
 
 def best_looking(profiles: np.ndarray, y: np.ndarray, method: Method) -> tuple[float, float]:
-    """Depth and coefficient of the layer that looks best when every model has its say: to be distrusted."""
-    found = correlations(profiles, y[:, None], method)[:, 0]
-    best = int(np.nanargmax(np.abs(found)))
-    return best / (profiles.shape[1] - 1), float(found[best])
+    """Depth and coefficient of the layer of largest |coefficient| over all models: optimistic, as the best of many."""
+    coefficients = correlations(profiles, y[:, None], method)[:, 0]
+    best = int(np.nanargmax(np.abs(coefficients)))
+    return best / (profiles.shape[1] - 1), float(coefficients[best])

@@ -133,9 +133,9 @@ def matched(scores: pl.DataFrame, models: pl.DataFrame) -> pl.DataFrame:
     named = models.select("model", "source").unique()
     alone = named.filter(pl.col("source").is_unique()).select(pl.col("model").alias("ours"), model="source")
     names = pl.concat([named.select(pl.col("model").alias("ours"), "model"), alone]).unique("model", keep="first")
-    found = scores.join(names, on="model").drop("model").rename({"ours": "model"})
+    own = scores.join(names, on="model").drop("model").rename({"ours": "model"})
     several = pl.col("metric").n_unique().over("task") > 1
-    return found.with_columns(label=pl.when(several).then(pl.format("{}, {}", "task", "metric")).otherwise("task"))
+    return own.with_columns(label=pl.when(several).then(pl.format("{}, {}", "task", "metric")).otherwise("task"))
 
 
 def _study(
@@ -203,9 +203,9 @@ def _with_ratios(rows: pl.DataFrame, highest: str) -> pl.DataFrame:
 def _profiles(layers: pl.DataFrame, names: Sequence[str]) -> dict[str, np.ndarray]:
     """Quantity → [models, DEPTHS], NaN for a model without layers."""
     made = _with_ratios(layers, "input_highest").sort("layer").partition_by("model", as_dict=True)
-    found = {}
+    by_quantity = {}
     for quantity in (each.column for each in _LAYERED):
         rows = [made.get((name,)) for name in names]
         profiles = [None if r is None else r[quantity].cast(pl.Float64).to_numpy() for r in rows]
-        found[quantity] = np.array([np.full(DEPTHS, np.nan) if p is None else at_depths(p) for p in profiles])
-    return found
+        by_quantity[quantity] = np.array([np.full(DEPTHS, np.nan) if p is None else at_depths(p) for p in profiles])
+    return by_quantity

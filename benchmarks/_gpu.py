@@ -20,9 +20,9 @@ from benchmarks._report import DEVICE, LINES, RESULTS, SHORT, clock, graphed, gu
 from benchmarks._synthetic import machine, olmo2, windows
 from softh.estimator.assignment import references
 from softh.estimator.calibration import temperature
-from softh.estimator.conditional import Assignments, conditional_entropy, group, together
+from softh.estimator.conditional import Assignments, conditional_entropy, group, single_group
 from softh.estimator.entropies import label
-from softh.estimator.gpu.assignment import Product, stride_of
+from softh.estimator.gpu.assignment import SoftAssigner, stride_of
 from softh.estimator.gpu.conditional import conditional_entropies, index, sums_of_labels
 from softh.estimator.labels import LabelSet
 from softh.spec import EstimateSpec
@@ -88,9 +88,9 @@ def _one(
     dense = [np.unique(values, return_inverse=True) for values in ids]
     sets = [LabelSet("input", 1, False, torch.from_numpy(inverse), len(names)) for names, inverse in dense]
     p, entropy = reference(hidden[rows.long()], directions, epsilon)
-    groupings = [*(group(labels, fold, folds) for labels in sets), together(fold, folds)]
+    groupings = [*(group(labels, fold, folds) for labels in sets), single_group(fold, folds)]
     want = np.stack([conditional_entropy(Assignments(p, entropy), g, "positions") for g in groupings])
-    on_device = [*(group(_to(labels), fold.to(DEVICE), folds) for labels in sets), together(fold.to(DEVICE), folds)]
+    on_device = [*(group(_to(labels), fold.to(DEVICE), folds) for labels in sets), single_group(fold.to(DEVICE), folds)]
     found = [
         _fast(hidden.to(DEVICE), rows.to(DEVICE), directions.to(DEVICE), epsilon, kept, index(on_device, "positions"))
         for _ in "12"
@@ -115,7 +115,7 @@ def _fast(
     # What is not written stays NaN and spoils the result.
     p = torch.full((1, len(rows), draws, stride_of(bins)), torch.nan, dtype=kept, device=DEVICE)
     entropy = torch.full((1, len(rows), draws), torch.nan, device=DEVICE)
-    Product(directions, epsilon, hidden.dtype)(hidden, rows, p[0], entropy[0])
+    SoftAssigner(directions, epsilon, hidden.dtype)(hidden, rows, p[0], entropy[0])
     assert bool(p.isfinite().all())
     return conditional_entropies(p, entropy, at)[0]
 
@@ -129,8 +129,8 @@ class Batch:
     def __init__(self) -> None:
         self.documents, self.context = (4, 64) if SHORT else (16, 512)
         self.module = olmo2("tiny" if SHORT else "1b", DEVICE)
-        self.windows = windows(self.documents, self.context)
-        self.ids = torch.from_numpy(np.stack(self.windows.ids)).to(DEVICE)
+        self.tokenized = windows(self.documents, self.context)
+        self.ids = torch.from_numpy(np.stack(self.tokenized.ids)).to(DEVICE)
         with torch.inference_mode():
             states = self.module.base_model(input_ids=self.ids, output_hidden_states=True).hidden_states
         # A random network's states are nearly all alike; noise of their size spreads them without slowing anything.
@@ -168,7 +168,7 @@ def _assignment(batch: Batch, draws: int, read: float, forward: float) -> None:
     bins = 100
     directions = references(bins, batch.width, draws, 0).directions.to(DEVICE)
     rows = torch.arange(len(batch.hidden[0]), dtype=torch.int32, device=DEVICE)
-    product = Product(directions, temperature(100, batch.width), batch.hidden[0].dtype)
+    product = SoftAssigner(directions, temperature(100, batch.width), batch.hidden[0].dtype)
     p = torch.empty(len(rows), draws, stride_of(bins), device=DEVICE, dtype=torch.float32)
     entropy = torch.empty(len(rows), draws, device=DEVICE)
 
@@ -183,12 +183,12 @@ def _assignment(batch: Batch, draws: int, read: float, forward: float) -> None:
 def _statistics(batch: Batch, forward: float, draws: int, orders: int, null: bool, folds: int, kept: Any) -> None:
     spec = EstimateSpec(model="", orders=tuple(range(1, orders + 1)), draws=draws, folds=max(2, folds))
     began = time.perf_counter()
-    labelling = label(batch.windows.ids, spec, DEVICE)
+    labelling = label(batch.tokenized.ids, spec, DEVICE)
     groupings = [g for key, g in labelling.groups.items() if null or not key.shuffled]
     if folds == 1:
         fold = torch.zeros_like(labelling.fold)
         groupings = [_without_folds(g) for g in groupings]
-        groupings.append(together(fold, 1))
+        groupings.append(single_group(fold, 1))
     else:
         groupings.append(labelling.whole)
     at = index(groupings, "positions")
@@ -198,7 +198,7 @@ def _statistics(batch: Batch, forward: float, draws: int, orders: int, null: boo
     directions = references(100, batch.width, draws, 0).directions.to(DEVICE)
     offsets = labelling.positions.document * batch.context + labelling.positions.offset
     rows = torch.from_numpy(offsets.astype(np.int32)).to(DEVICE)
-    product = Product(directions, temperature(100, batch.width), batch.hidden[0].dtype)
+    product = SoftAssigner(directions, temperature(100, batch.width), batch.hidden[0].dtype)
     layers = len(batch.hidden)
     p = torch.empty(layers, len(rows), draws, stride_of(100), device=DEVICE, dtype=kept)
     entropy = torch.empty(layers, len(rows), draws, device=DEVICE)
@@ -235,7 +235,7 @@ def _without_folds(g: Any) -> Any:
 
 def _plain(batch: Batch, forward: float) -> None:
     """Plain torch: float32 product, softmax, index_add_ for every label set and layer; 8 label sets, no null."""
-    labelling = label(batch.windows.ids, EstimateSpec(model="", orders=(1, 2, 3, 4)), DEVICE)
+    labelling = label(batch.tokenized.ids, EstimateSpec(model="", orders=(1, 2, 3, 4)), DEVICE)
     offsets = labelling.positions.document * batch.context + labelling.positions.offset
     rows = torch.from_numpy(offsets).to(DEVICE)
     scaled = (references(100, batch.width, 1, 0).directions[0] / temperature(100, batch.width)).to(DEVICE)
@@ -260,7 +260,7 @@ def _package(batch: Batch, forward: float) -> None:
     from soft_entropy.accumulator import SoftEntropyAccumulator
 
     count = 2048
-    tokens = torch.from_numpy(np.concatenate(batch.windows.ids)).to(DEVICE)
+    tokens = torch.from_numpy(np.concatenate(batch.tokenized.ids)).to(DEVICE)
     labels = {}
     code = tokens.clone()
     for order in (1, 2, 3, 4):

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from softh.estimator.memory_plan import Machine, Need, Plan, choose
+from softh.estimator.memory_plan import Need, Plan, Resources, choose
 from softh.spec import EstimateSpec
 
 TOKENS = 16 * 512
@@ -46,10 +46,10 @@ class Shape:
         tokens = SETTINGS.documents * SETTINGS.context
         need = Need(
             positions=tokens, tokens=tokens, layers=self.layers + 1, draws=SETTINGS.draws, bins=SETTINGS.bins,
-            width=self.width, parameters=int(self.parameters), gpu=True, remembered=False, states=0,
+            width=self.width, parameters=int(self.parameters), gpu=True, cached=False, states=0,
         )  # fmt: skip
         free = CARD - 2 * self.parameters / self.cards - 4e9  # on the first card, where the assignments lie
-        return choose(need, Machine(int(free), int(RAM * self.cards), PRODUCT))
+        return choose(need, Resources(int(free), int(RAM * self.cards), PRODUCT))
 
     @property
     def readings(self) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, Olmo2Config
 
-from softh.text.corpus import Windows
+from softh.text.corpus import TokenizedCorpus
 
 SHAPES: dict[str, dict[str, Any]] = {
     "1b": {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 16},
@@ -30,13 +30,13 @@ def olmo2(shape: str, device: str) -> Any:
     return module.eval().requires_grad_(requires_grad=False)
 
 
-def windows(documents: int, context: int, seed: int = 0) -> Windows:
+def windows(documents: int, context: int, seed: int = 0) -> TokenizedCorpus:
     """Documents of `context` token ids each, as frequent as words are."""
     random = np.random.default_rng(seed)
     ids = np.minimum(random.zipf(1.25, (documents, context)), VOCABULARY) - 1
-    return Windows(
+    return TokenizedCorpus(
         ids=tuple(ids.astype(np.int64)), prefix=(), suffix=(), predicted_bytes=np.full(documents, 4 * context),
-        digest=f"{documents} {context} {seed}", skipped=0, context=context,
+        digest=f"{documents} {context} {seed}", skipped=0, max_length=context,
     )  # fmt: skip
 
 

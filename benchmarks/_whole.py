@@ -15,7 +15,7 @@ from softh.estimator.entropies import label
 from softh.estimator.pipeline import Prepared, estimate_model
 from softh.models import loading
 from softh.spec import EstimateSpec
-from softh.text.corpus import Corpus, Windows
+from softh.text.corpus import Corpus, TokenizedCorpus
 
 
 def _checkpoint() -> Checkpoint:
@@ -25,7 +25,9 @@ def _checkpoint() -> Checkpoint:
     )  # fmt: skip
 
 
-def _estimate(model: loading.Model, text: Windows, spec: EstimateSpec, *, loss: bool) -> tuple[float, float, str]:
+def _estimate(
+    model: loading.LoadedModel, text: TokenizedCorpus, spec: EstimateSpec, *, loss: bool
+) -> tuple[float, float, str]:
     """Seconds of labels, seconds in all, and what the plan said."""
     said: list[str] = []
     torch.cuda.synchronize()
@@ -34,14 +36,14 @@ def _estimate(model: loading.Model, text: Windows, spec: EstimateSpec, *, loss: 
     labelled = time.perf_counter() - began
     corpus = Corpus("zipf", ("",) * len(text.ids), text.digest, "")
     found = estimate_model(
-        spec, _checkpoint(), model, corpus, prepared=Prepared(text, labelling), loss=loss, say=said.append
+        spec, _checkpoint(), model, corpus, prepared=Prepared(text, labelling), loss=loss, on_plan=said.append
     )
     spent = time.perf_counter() - began
     assert all(row.value is not None for row in found.measures if row.quantity == "entropy")
     return labelled, spent, f"{said[0]} ({found.forward_passes} batches)"
 
 
-def _loop(model: loading.Model, text: Windows, batch: int) -> float:
+def _loop(model: loading.LoadedModel, text: TokenizedCorpus, batch: int) -> float:
     """Seconds of the bare forward loop without a head, batch after batch."""
     ids = torch.from_numpy(np.stack(text.ids))
     torch.cuda.synchronize()
@@ -91,12 +93,12 @@ def paper() -> None:
     each = {}
     for documents in (4, 8) if short else (1000, 10_000):
         text = windows(documents, 64 if short else 512)
-        spec = EstimateSpec(model="random", documents=documents, context=text.context, draws=1)
+        spec = EstimateSpec(model="random", documents=documents, context=text.max_length, draws=1)
         torch.cuda.reset_peak_memory_stats()
         labels, spent, said = _estimate(model, text, spec, loss=False)
         ram = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         device = (torch.cuda.max_memory_allocated() - len(ballast)) / 2**30
-        positions = documents * (text.context - 7)
+        positions = documents * (text.max_length - 7)
         each[documents] = spent / positions
         say(
             f"olmo2-{shape}, {documents:,} documents, {positions:,} positions: {spent:.1f} s (labels {labels:.1f} s), "

@@ -142,7 +142,7 @@ def spread(room: Path) -> None:
         loading.__dict__["_is_spread"] = lambda *_, spreads=spreads: spreads and DEVICE == "cuda"
         model = hidden_states.load_model(here, spec.dtype)
         places = {str(place) for place in (getattr(model.module, "hf_device_map", None) or {"": model.device}).values()}
-        found.append(estimate_model(spec, here, model, sample, say=lambda sentence: say(f"  {sentence}")))
+        found.append(estimate_model(spec, here, model, sample, on_plan=lambda sentence: say(f"  {sentence}")))
         say(f"on {', '.join(sorted(places))}: {found[-1].seconds:.1f} s, layers streamed: {model.streams}")
         del model
     one, two = (measures(estimate.record()) for estimate in found)

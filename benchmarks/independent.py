@@ -19,7 +19,7 @@ from sklearn.neighbors import KDTree
 
 from softh.estimator.assignment import assign, normalise, references
 from softh.estimator.calibration import temperature
-from softh.estimator.conditional import Assignments, conditional_entropy, group, together
+from softh.estimator.conditional import Assignments, conditional_entropy, group, single_group
 from softh.estimator.labels import LabelSet
 
 POSITIONS, WIDTH, BINS, CLASSES, DRAWS = 4_000, 16, 100, 8, 8
@@ -48,7 +48,7 @@ def soft(hidden: torch.Tensor, labels: np.ndarray, directions: torch.Tensor, eps
     fold = torch.zeros(len(labels), dtype=torch.int64)
     distinct, dense = torch.unique(torch.from_numpy(labels), return_inverse=True)
     grouping = group(LabelSet("input", 1, False, dense, len(distinct)), fold, 1)
-    h = float(conditional_entropy(found, together(fold, 1), "positions")[0, 0])
+    h = float(conditional_entropy(found, single_group(fold, 1), "positions")[0, 0])
     return h, h - float(conditional_entropy(found, grouping, "positions")[0, 0])
 
 

@@ -35,7 +35,7 @@ def package_layer(states: HiddenStates, layer: int, directions: torch.Tensor, vo
         labels: dict[str, list[torch.Tensor]] = {}
         rows, offset = [], 0
         for document in documents:
-            ids = torch.from_numpy(states.windows.ids[document])
+            ids = torch.from_numpy(states.tokenized.ids[document])
             start, end = highest - 1, len(ids) - highest
             rows.append(hidden[layer][offset + start : offset + end])
             offset += len(ids)
@@ -63,12 +63,12 @@ def compare(spec: EstimateSpec, cache: Cache) -> Comparison:
     checkpoint = resolve(spec.model)
     loaded = load_model(checkpoint, "float32", "cpu")
     text = corpora.load(spec.corpus, spec.documents, spec.seed)
-    windows = corpora.windows(text, loaded.tokenizer, spec.context, max(ORDERS))
-    states = HiddenStates(loaded, windows, checkpoint.digest, cache=cache)
+    tokenized = corpora.tokenize(text, loaded.tokenizer, spec.context, max(ORDERS))
+    states = HiddenStates(loaded, tokenized, checkpoint.digest, cache=cache)
     states.fill(lambda phase, done, total: None)
     began = time.perf_counter()
     drawn = references(spec.bins, loaded.width, 1, spec.seed)
-    labelling = label(windows.ids, spec, "cpu")
+    labelling = label(tokenized.ids, spec, "cpu")
     epsilon = temperature(spec.bins, loaded.width)
     ours = measure(measure_entropies(states, labelling, drawn, epsilon, spec, lambda *_: None))
     between = time.perf_counter()

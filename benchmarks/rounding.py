@@ -26,15 +26,15 @@ def main() -> None:
     """Print, for H and I, the change by rounding and the standard deviation over draws, as parts of the value."""
     checkpoint = resolve.resolve(SPEC.model, None)
     model = hidden_states.load_model(checkpoint, "float32", "cpu")
-    windows = corpus.windows(
+    tokenized = corpus.tokenize(
         corpus.load(SPEC.corpus, SPEC.documents, SPEC.seed), model.tokenizer, SPEC.context, max(SPEC.orders)
     )
-    labelling, epsilon = label(windows.ids, SPEC, "cpu"), temperature(SPEC.bins, model.width)
+    labelling, epsilon = label(tokenized.ids, SPEC, "cpu"), temperature(SPEC.bins, model.width)
     seeds = [np.random.SeedSequence((SPEC.seed, draw)) for draw in range(SPEC.draws)]
     exact = np.stack([one_draw(SPEC.bins, model.width, seed, "iid") for seed in seeds])
     rounded = references(SPEC.bins, model.width, SPEC.draws, SPEC.seed)
     with open_cache(settings.cache()) as cache:
-        states = HiddenStates(model, windows, checkpoint.digest, cache=cache, loss=False)
+        states = HiddenStates(model, tokenized, checkpoint.digest, cache=cache, loss=False)
         states.fill(lambda *_: None)
         before, after = (
             measure_entropies(states, labelling, directions, epsilon, SPEC, lambda *_: None)

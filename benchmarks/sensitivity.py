@@ -31,7 +31,7 @@ from softh.estimator.measures import Measure, measure
 from softh.models.hidden_states import HiddenStates, load_model, open_cache
 from softh.spec import EstimateSpec
 from softh.text import corpus
-from softh.text.corpus import Windows
+from softh.text.corpus import TokenizedCorpus
 
 BASE = EstimateSpec(model="", documents=64, context=128, orders=(1,), draws=4)
 MANY, LONG = (1000, 48), (16, 1024)
@@ -57,37 +57,39 @@ class Text:
     """The hidden states of one model over one size of text."""
 
     states: HiddenStates
-    windows: Windows
+    tokenized: TokenizedCorpus
     digest: str
     cache: Any
 
     def cut(self, documents: int, context: int) -> "Text":
         """Its first documents, each to its first tokens."""
-        ids = tuple(ids[:context] for ids in self.windows.ids[:documents])
-        windows = dataclasses.replace(self.windows, ids=ids, digest=f"{self.windows.digest} {documents} {context}")
-        return ready(self.states.model, windows, self.digest, self.cache)
+        ids = tuple(ids[:context] for ids in self.tokenized.ids[:documents])
+        tokenized = dataclasses.replace(
+            self.tokenized, ids=ids, digest=f"{self.tokenized.digest} {documents} {context}"
+        )
+        return ready(self.states.model, tokenized, self.digest, self.cache)
 
     def measured(self, spec: EstimateSpec) -> list[Measure]:
         """All measures under one setting."""
         width = self.states.model.width
-        labelling = label(self.windows.ids, spec, "cpu")
+        labelling = label(self.tokenized.ids, spec, "cpu")
         epsilon = temperature(spec.bins, width, spec.temperature_rule)
         drawn = references(spec.bins, width, spec.draws, spec.seed, spec.directions)
         return measure(measure_entropies(self.states, labelling, drawn, epsilon, spec, lambda *_: None))
 
 
-def ready(model: Any, windows: Windows, digest: str, cache: Any) -> Text:
-    """Run the model over some windows; what was run before is remembered."""
-    states = HiddenStates(model, windows, digest, cache=cache)
+def ready(model: Any, tokenized: TokenizedCorpus, digest: str, cache: Any) -> Text:
+    """Run the model over some tokenized; what was run before is remembered."""
+    states = HiddenStates(model, tokenized, digest, cache=cache)
     states.fill(lambda phase, done, total: None)
-    return Text(states, windows, digest, cache)
+    return Text(states, tokenized, digest, cache)
 
 
 def read(model: Any, digest: str, name: str, size: tuple[int, int], cache: Any) -> Text:
     """Run the model over one size of text; what was run before is remembered."""
     text = corpus.load(name, size[0], 0)
     context = min(size[1], model.longest_context or size[1])
-    return ready(model, corpus.windows(text, model.tokenizer, context, 1), digest, cache)
+    return ready(model, corpus.tokenize(text, model.tokenizer, context, 1), digest, cache)
 
 
 def sweep(source: str, name: str, cache: Any) -> Iterator[dict[str, Any]]:
@@ -111,7 +113,7 @@ def sweep(source: str, name: str, cache: Any) -> Iterator[dict[str, Any]]:
         for documents in DOCUMENTS:
             yield from rows(made.name, "documents", documents, many.cut(documents, MANY[1]).measured(BASE))
         long = read(model, made.digest, name, LONG, cache)
-        for context in (c for c in CONTEXT if c <= long.windows.context):
+        for context in (c for c in CONTEXT if c <= long.tokenized.max_length):
             yield from rows(made.name, "context", context, long.cut(LONG[0], context).measured(BASE))
 
 

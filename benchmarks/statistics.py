@@ -20,7 +20,7 @@ from soft_entropy.accumulator import SoftEntropyAccumulator
 
 from softh.estimator.assignment import assign_into
 from softh.estimator.calibration import temperature
-from softh.estimator.conditional import Assignments, conditional_entropy, group, together
+from softh.estimator.conditional import Assignments, conditional_entropy, group, single_group
 from softh.estimator.labels import LabelSet, shuffle
 
 POSITIONS, WIDTH, BINS, ROUNDS = 65_536, 768, 100, 5
@@ -66,7 +66,7 @@ def ours(
         part = slice(start, start + batch)
         assign_into(hidden[part], every, epsilon, p[part], entropy[part])
     found = Assignments(p, entropy)
-    h = conditional_entropy(found, together(fold, 1), "positions")[0, 0]
+    h = conditional_entropy(found, single_group(fold, 1), "positions")[0, 0]
     information = {}
     for name, values in labels.items():
         distinct, dense = torch.unique(torch.from_numpy(values), return_inverse=True)

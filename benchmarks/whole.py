@@ -44,10 +44,10 @@ def main() -> None:
     checkpoint = resolve.resolve(spec.model, None)
     model = hidden_states.load_model(checkpoint, "float32", "cpu")
     text = corpus.load(spec.corpus, spec.documents, spec.seed)
-    windows = corpus.windows(text, model.tokenizer, spec.context, max(spec.orders))
-    full = [place for place, ids in enumerate(windows.ids) if len(ids) == CONTEXT][:DOCUMENTS]
+    tokenized = corpus.tokenize(text, model.tokenizer, spec.context, max(spec.orders))
+    full = [place for place, ids in enumerate(tokenized.ids) if len(ids) == CONTEXT][:DOCUMENTS]
     some = replace(
-        windows, ids=tuple(windows.ids[place] for place in full), predicted_bytes=windows.predicted_bytes[full]
+        tokenized, ids=tuple(tokenized.ids[place] for place in full), predicted_bytes=tokenized.predicted_bytes[full]
     )
     blocks = HiddenStates(model, some, checkpoint.digest, cache=None).blocks
     batches = [torch.from_numpy(np.stack([some.ids[document] for document in block])) for block in blocks]

@@ -8,14 +8,7 @@ from typing import Any
 from softh.analysis import standard_errors
 from softh.analysis.correlation import Effect
 from softh.quantities import CORRECTION_NAMES, NGRAMS, PLANE
-
-CORPORA = {
-    "c4": "web text, ODC-BY",
-    "c4-sample": "web text from C4, ODC-BY",
-    "books-heldout": "24 public-domain books, mostly fiction before 1930",
-    "python-docs": "CPython's own documentation",
-}
-"""Corpus → note beside it, for those that softh ships estimates of."""
+from softh.text import sources
 
 
 def order_name(order: int) -> str:
@@ -60,7 +53,7 @@ def checkpoint_name(row: Mapping[str, Any]) -> str:
 
 def corpus_note(corpus: str) -> str:
     """'c4-sample (web text from C4, ODC-BY)'."""
-    return f"{corpus} ({note})" if (note := CORPORA.get(corpus)) else corpus
+    return f"{corpus} ({note})" if (note := sources.caption(corpus)) else corpus
 
 
 def hover_text(row: Mapping[str, Any], title: str) -> str:

@@ -6,7 +6,7 @@ from pydoc_data.topics import topics
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, Olmo2Config, PreTrainedTokenizerFast, Trainer, TrainingArguments
 
-from softh.callback import InformationPlaneCallback
+from softh import InformationPlaneCallback
 from softh.text import corpus
 
 logging.basicConfig(level=logging.INFO)

@@ -5,8 +5,8 @@ import streamlit as st
 from dashboard.controls import browser
 from dashboard.data import queries, tables
 from dashboard.figures import sensitivity
-from dashboard.format import CORPORA
 from dashboard.page import frame
+from softh.text import sources
 
 frame.enter()
 st.title("What is measured, and where do the numbers come from?")
@@ -37,7 +37,7 @@ st.markdown("Kendall's tau between the order at each setting and at the base one
 frame.table(agreement, agreement, "softh-agreement.csv")
 
 st.header("Where these tables come from")
-st.markdown("Texts: " + "; ".join(f"**{name}**, {note}" for name, note in CORPORA.items()) + ".")
+st.markdown("Texts: " + "; ".join(f"**{name}**, {note}" for name, note in sources.captions().items()) + ".")
 estimates = queries.estimates()
 if estimates.is_empty():
     st.markdown("There are no estimates yet.")

@@ -1,21 +1,34 @@
-"""The information plane of language models: what they keep and what they forget."""
+"""The information plane of language models: how much of their input and of their output hidden states represent."""
 
-import os
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from softh.api import estimate
+    from softh.callback import InformationPlane, InformationPlaneCallback
+    from softh.errors import InputError
+    from softh.estimator.pipeline import Estimate
+    from softh.spec import EstimateSpec, PreferenceSpec
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "estimate"]
+__all__ = [
+    "Estimate", "EstimateSpec", "InformationPlane", "InformationPlaneCallback", "InputError", "PreferenceSpec",
+    "__version__", "estimate",
+]  # fmt: skip
 
-# Matrices that go through NumPy and SciPy are small, and OpenBLAS's threads wait for each other longer than they work:
-# a probe took 50 s with two and 9 s with one. torch, which runs the models, has threads of its own. OpenBLAS reads this
-# once, when NumPy is imported.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+_MODULES = {
+    "Estimate": "softh.estimator.pipeline",
+    "EstimateSpec": "softh.spec",
+    "InformationPlane": "softh.callback",
+    "InformationPlaneCallback": "softh.callback",
+    "InputError": "softh.errors",
+    "PreferenceSpec": "softh.spec",
+    "estimate": "softh.api",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import :func:`softh.api.estimate` on first use: it brings torch, which takes seconds."""
-    if name == "estimate":
-        from softh.api import estimate
-
-        return estimate
-    raise AttributeError(f"module 'softh' has no attribute {name!r}")
+    """Import a public name on first use: some bring torch, which takes seconds."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'softh' has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)

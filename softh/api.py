@@ -1,12 +1,12 @@
-"""One estimate from model to table in this process: behind ``softh.estimate``."""
+"""The public function :func:`softh.estimate`: one estimate from model to table, in this process."""
 
 from pathlib import Path
 from typing import Any
 
-from softh import settings as paths
-from softh.estimator.entropies import Progress
+from softh import settings
+from softh.estimator import pipeline
+from softh.estimator.entropies import ProgressCallback
 from softh.estimator.pipeline import Estimate
-from softh.estimator.pipeline import estimate as compute
 from softh.models.cache import open_cache
 from softh.spec import EstimateSpec
 from softh.store import write
@@ -18,23 +18,37 @@ def estimate(
     device: str = "auto",
     save: bool = True,
     data: Path | str | None = None,
-    progress: Progress | None = None,
-    **settings: Any,
+    progress: ProgressCallback | None = None,
+    **options: Any,
 ) -> Estimate:
-    """Estimate a model and store it, so that it is a point on the pages; hidden states are remembered in the cache.
+    """Estimate the information plane of a model, and store the estimate so that the dashboard shows it.
 
-    model: hub id, folder, or ``.gguf`` file.
-    save: whether to store the estimate; data: where, SOFTH_DATA or data/ by default.
-    progress: called with phase, steps done and steps in all.
-    settings: fields of :class:`softh.spec.EstimateSpec`, such as ``revision``, ``corpus``, ``documents``, ``context``.
-    Errors: InputError for whatever its author can mend, before anything is computed where that can be told.
+    Hidden states are cached: another estimate of the same checkpoint, text and context runs no forward pass.
+
+    Args:
+        model: hub id, folder, or ``.gguf`` file.
+        device: ``auto``, ``cpu`` or the name of a GPU.
+        save: whether to store the estimate.
+        data: folder of the store; by default SOFTH_DATA, else ``data``.
+        progress: called with phase, steps done and steps in all.
+        options: other fields of :class:`softh.EstimateSpec`, such as ``revision``, ``corpus`` or ``documents``.
+
+    Returns:
+        The estimate; its ``measures`` are rows in units of log n, with standard errors over draws and documents.
+
+    Raises:
+        InputError: for every mistake in the options or files, most of them before anything is computed.
+
+    >>> estimate("folder/of/a/model", draws=0)
+    Traceback (most recent call last):
+    softh.errors.InputError: draws was 0; expected a whole number of at least 1: try --draws 1.
     """
-    spec = EstimateSpec.from_options({"model": model, **settings})
-    folder = Path(data or paths.data())
+    spec = EstimateSpec.from_options({"model": model, **options})
+    folder = Path(data or settings.data())
     if save:
         write.check_writable(folder)
-    with open_cache(paths.cache()) as cache:
-        made = compute(spec, device=device, cache=cache, progress=progress)
+    with open_cache(settings.cache()) as cache:
+        result = pipeline.estimate(spec, device=device, cache=cache, progress=progress)
     if save:
-        write.save(made.record(), folder)
-    return made
+        write.save(result.record(), folder)
+    return result

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from transformers import TrainerCallback
 
-from softh import settings as paths
+from softh import settings
 from softh.checkpoints.resolve import Checkpoint
 from softh.estimator.pipeline import Prepared, estimate_model, prepare
 from softh.models import loading
@@ -25,36 +25,56 @@ from softh.text.corpus import Corpus
 log = logging.getLogger(__name__)
 
 Save = Callable[[dict[str, Any]], object]
-"""Takes the record of one estimate (:meth:`softh.estimator.pipeline.Estimate.record`) to where it is kept."""
+"""Stores the record of one estimate (:meth:`softh.estimator.pipeline.Estimate.record`)."""
 
 
 def log_spaced(steps: int, points: int) -> list[int]:
-    """At least `points` steps from 0 to `steps`, evenly spaced in their logarithm; all of them when there are fewer."""
+    """At least `points` steps from 0 to `steps`, evenly spaced in their logarithm; all of them when there are fewer.
+
+    >>> log_spaced(1000, 5)
+    [0, 1, 10, 100, 1000]
+    """
     if points < 2 or steps < 1:
         return [steps]
     grid = np.array([steps])
-    for wanted in range(points - 1, 20 * points):
-        grid = np.unique([*np.geomspace(1, steps, wanted).round().astype(int), steps])
+    for size in range(points - 1, 20 * points):
+        grid = np.unique([*np.geomspace(1, steps, size).round().astype(int), steps])
         if len(grid) >= min(points - 1, steps):
             break
     return [0, *grid.tolist()]
 
 
 class InformationPlane:
-    """Estimates a model in memory at chosen steps; a plain loop calls `at(model, step)` at every step.
+    """Estimates a model in memory at chosen steps; a training loop calls `at(model, step)` at every step.
 
     Args:
         name: the model's name in the tables.
         tokenizer: of the model.
         steps: optimiser steps of the whole training.
-        points: how many log-spaced steps to estimate at, or the steps themselves.
-        corpora: what :func:`softh.text.corpus.load` knows by name, or documents already sampled.
-        documents, context, draws: as in EstimateSpec; the defaults cost little and say where a run stands.
-        share: estimates are thinned so as to take no larger part of the training time than this; None never thins.
-        tokens_per_step: for the tokens in the tables, when they are known.
-        save: keeps a record; by default it becomes a run of the store in `data`.
-        data: folder of the store; SOFTH_DATA or data/ by default.
-        source: what made the weights, for the tables.
+        points: number of log-spaced steps to estimate at, or the steps themselves.
+        corpora: names for :func:`softh.text.corpus.load`, or documents already sampled.
+        documents: as in :class:`softh.EstimateSpec`, like the next four; the defaults are chosen for speed.
+        context: tokens of a document.
+        draws: draws of the reference directions.
+        orders: n-gram orders of the labels.
+        seed: of all random numbers.
+        share: largest share of the training time for estimates, some of which are skipped to keep it; None for all.
+        tokens_per_step: training tokens of a step, for the tables, where they are known.
+        save: stores a record; by default in the store in `data`.
+        data: folder of the store; by default SOFTH_DATA, else ``data``.
+        source: origin of the weights, for the tables.
+
+    >>> from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
+    >>> from tokenizers import Tokenizer, models
+    >>> tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE({"a": 0, "b": 1}, [])))
+    >>> sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    >>> config = LlamaConfig(vocab_size=2, **sizes)
+    >>> text = corpus.sample("letters", ["abba" * 9, "baab" * 9], 2, 0, "Two letters.")
+    >>> records = []
+    >>> plane = InformationPlane("tiny", tokenizer, steps=2, corpora=[text], orders=(1,), draws=2, save=records.append)
+    >>> plane.at(AutoModelForCausalLM.from_config(config), step=0)
+    >>> records[0]["checkpoint"]["step"], plane.failures
+    (0, [])
     """
 
     def __init__(
@@ -86,47 +106,48 @@ class InformationPlane:
         )
         self.share = share
         self.tokens_per_step = tokens_per_step
-        self.save = save or (lambda record: _save(record, Path(data or paths.data())))
+        self.save = save or (lambda record: _save(record, Path(data or settings.data())))
         self.source = source
         self.seconds = 0.0
-        """Spent on estimates so far."""
+        """Time spent on estimates so far."""
         self.failures: list[str] = []
+        """A sentence for each estimate that failed."""
         self._prepared: dict[str, Prepared] = {}
         self._cost = 0.0
         self._credit = 0.0
         self._timed: tuple[int, float] | None = None
 
     def at(self, model: nn.Module, step: int) -> None:
-        """Estimate if the step is due; whatever goes wrong is logged as a sentence and the training goes on."""
+        """Estimate if the step is due; an error is logged, with its traceback, and the training goes on."""
         if self._timed is None and step > 0:
-            # The first step compiles and warms up, so the pace is taken from its end.
+            # The first step compiles and warms up, so the pace is measured from its end.
             self._timed = (step, time.monotonic() - self.seconds)
         if step not in self.due or not self._affordable(step):
             return
         began, training = time.monotonic(), model.training
         try:
             self.estimate(model, step)
-        except Exception as error:  # noqa: BLE001  (an estimate must never stop a training, whatever goes wrong in it)
-            self.failures.append(f"Step {step} of {self.name} has no estimate: {error}")
-            log.warning(self.failures[-1])
+        except Exception as error:  # an estimate must never stop a training, whatever goes wrong in it
+            self.failures.append(f"Step {step} of {self.name} has no estimate: {type(error).__name__}: {error}")
+            log.warning(self.failures[-1], exc_info=True)
         finally:
             model.train(training)
         self._cost = time.monotonic() - began
         self.seconds += self._cost
 
     def _affordable(self, step: int) -> bool:
-        """Whether to estimate now: the first always; of the others what the share allows, evenly, and the last."""
+        """Whether to estimate now: always the first; of the others as many as the share allows, and the last."""
         if self.share is None or not self._cost:
             return True
         if self._timed is None or step <= self._timed[0]:
             return False  # the pace of the training is not known yet
         first, clock = self._timed
-        a_step = (time.monotonic() - clock - self.seconds) / (step - first)
-        left = (self.share * a_step * self.steps - self.seconds) / self._cost
+        step_seconds = (time.monotonic() - clock - self.seconds) / (step - first)
+        affordable = (self.share * step_seconds * self.steps - self.seconds) / self._cost
         later = sum(due > step for due in self.due)
         if not later:
-            return left >= 1
-        self._credit += max(0.0, left - 1) / later  # one is kept for the end
+            return affordable >= 1
+        self._credit += max(0.0, affordable - 1) / later  # one is reserved for the end
         if self._credit < 1:
             return False
         self._credit = min(self._credit, 2.0) - 1
@@ -134,25 +155,25 @@ class InformationPlane:
 
     @torch.no_grad()
     def estimate(self, model: nn.Module, step: int | None) -> None:
-        """Estimate now, due or not, and keep the records; a model without a step is the revision ``main``."""
-        described = loading.describe(model.eval(), self.tokenizer, self.name)
+        """Estimate now, due or not, and store the records; without a step the revision is ``main``."""
+        loaded = loading.describe(model.eval(), self.tokenizer, self.name)
         checkpoint = self.checkpoint(model, step)
         for text in self.texts:
             spec = replace(self.spec, revision=checkpoint.revision, corpus=text.name)
             if text.name not in self._prepared:
-                self._prepared[text.name] = prepare(spec, described, text)
+                self._prepared[text.name] = prepare(spec, loaded, text)
             prepared = self._prepared[text.name]
-            self.save(estimate_model(spec, checkpoint, described, text, prepared=prepared).record())
+            self.save(estimate_model(spec, checkpoint, loaded, text, prepared=prepared).record())
 
     @cached_property
     def texts(self) -> list[Corpus]:
         """The documents of every corpus, sampled once."""
-        asked = self.spec.documents, self.spec.seed
-        return [text if isinstance(text, Corpus) else corpus.load(text, *asked) for text in self.corpora]
+        size = self.spec.documents, self.spec.seed
+        return [text if isinstance(text, Corpus) else corpus.load(text, *size) for text in self.corpora]
 
     def checkpoint(self, model: nn.Module, step: int | None) -> Checkpoint:
-        """What the tables say of the weights as they are now."""
-        each = self.tokens_per_step
+        """Description of the current weights, for the tables."""
+        per_step = self.tokens_per_step
         return Checkpoint(
             name=self.name,
             source=self.source,
@@ -161,21 +182,24 @@ class InformationPlane:
             path=Path(),
             weights="in training",
             step=step,
-            tokens=None if step is None or each is None else step * each,
+            tokens=None if step is None or per_step is None else step * per_step,
         )
 
 
 class InformationPlaneCallback(TrainerCallback):
-    """The same as a callback of transformers.Trainer; arguments as for :class:`InformationPlane`, without steps.
+    """:class:`InformationPlane` as a callback of transformers.Trainer, which takes the same arguments except `steps`.
 
-    After a resume it goes on with the steps that are left; estimates already stored keep their place. At the end it
-    logs what part of the time the estimates took.
+    After a resume it estimates the steps that are left; the estimates already stored stay. At the end it logs the share
+    of the time that the estimates took.
+
+    >>> callback = InformationPlaneCallback("my-model", tokenizer=None, points=10)
+    >>> # Trainer(model, arguments, train_dataset=rows, callbacks=[callback]).train()
     """
 
-    def __init__(self, name: str, tokenizer: Any, **settings: Any) -> None:
+    def __init__(self, name: str, tokenizer: Any, **options: Any) -> None:
         self.name = name
         self.tokenizer = tokenizer
-        self.settings = settings
+        self.options = options
         self.plane: InformationPlane | None = None
         self.began = 0.0
 
@@ -183,7 +207,7 @@ class InformationPlaneCallback(TrainerCallback):
         """Plan the steps, and estimate the untrained model."""
         if state.is_world_process_zero:
             self.began = time.monotonic()
-            self.plane = InformationPlane(self.name, self.tokenizer, state.max_steps, **self.settings)
+            self.plane = InformationPlane(self.name, self.tokenizer, state.max_steps, **self.options)
             if state.global_step == 0:
                 self.plane.at(model, 0)
 
@@ -193,12 +217,16 @@ class InformationPlaneCallback(TrainerCallback):
             self.plane.at(model, state.global_step)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Log what the estimates took."""
+        """Log the time that the estimates took."""
         if self.plane is not None:
             spent, training = self.plane.seconds, time.monotonic() - self.began - self.plane.seconds
-            part = spent / max(training, 1e-9)
+            share = spent / max(training, 1e-9)
             log.info(
-                "Estimates of %s took %.1f s, %.1f %% of the training's %.1f s.", self.name, spent, 100 * part, training
+                "Estimates of %s took %.1f s, %.1f %% of the training's %.1f s.",
+                self.name,
+                spent,
+                100 * share,
+                training,
             )
 
 
@@ -212,6 +240,6 @@ def digest(model: nn.Module) -> str:
 
 
 def _save(record: dict[str, Any], data: Path) -> None:
-    from softh.store import write  # DuckDB is not needed where records are kept in another way
+    from softh.store import write  # DuckDB is not needed where `save` stores the records
 
     write.save(record, data)

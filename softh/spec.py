@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
 
 from softh.errors import InputError
+from softh.text import sources
 
 Directions = Literal["iid", "orthonormal"]
 TemperatureRule = Literal["bound", "leading", "exact"]
@@ -128,7 +129,7 @@ class EstimateSpec(Spec):
 
     model: str = field(metadata=about("Hub id, folder with safetensors weights, or .gguf file."))
     revision: str | None = field(default=None, metadata=about("Branch, tag or commit of a hub model."))
-    corpus: str = field(default="python-docs", metadata=about("python-docs, c4 or file:PATH."))
+    corpus: str = field(default="python-docs", metadata=about(f"{sources.usage()}."))
     documents: int = field(default=256, metadata=about("Documents sampled from the corpus at most.", least=1))
     context: int = field(
         default=256, metadata=about("Tokens a document is truncated to, a leading BOS included.", least=2)

@@ -22,8 +22,8 @@ from softh.checkpoints.resolve import resolve
 from softh.errors import InputError
 from softh.models import cache as memo
 from softh.models import forward, hidden_states
-from softh.models.hidden_states import Cache, HiddenStates, Model, SafeDisk, load_model, open_cache
-from softh.text.corpus import Corpus, Windows, windows
+from softh.models.hidden_states import Cache, HiddenStates, LoadedModel, SafeDisk, load_model, open_cache
+from softh.text.corpus import Corpus, TokenizedCorpus, tokenize
 from tests import shapes
 from tests.tiny import save_model, texts
 
@@ -38,15 +38,15 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @functools.cache
-def _model(folder: Path, kind: str) -> Model:
+def _model(folder: Path, kind: str) -> LoadedModel:
     path = folder / kind
     return load_model(resolve(str(shapes.save(path, kind))), device="cpu")
 
 
-def _windows(model: Model, count: int = 9) -> Windows:
+def _windows(model: LoadedModel, count: int = 9) -> TokenizedCorpus:
     """Documents of different lengths."""
     documents = [text[: 40 + 25 * place] for place, text in enumerate(texts(count))]
-    return windows(Corpus("some", tuple(documents), "", ""), model.tokenizer, 48, 2)
+    return tokenize(Corpus("some", tuple(documents), "", ""), model.tokenizer, 48, 2)
 
 
 @pytest.fixture
@@ -63,14 +63,14 @@ def _read(states: HiddenStates, layers: list[int] | None = None) -> dict[int, di
     """document → layer → its hidden states."""
     found: dict[int, dict[int, Tensor]] = {}
     for documents, hidden in states.read(range(states.layers) if layers is None else layers):
-        lengths = [len(states.windows.ids[document]) for document in documents]
+        lengths = [len(states.tokenized.ids[document]) for document in documents]
         for layer, rows in hidden.items():
             for document, own in zip(documents, rows.split(lengths), strict=True):
                 found.setdefault(int(document), {})[layer] = own
     return found
 
 
-def _alone(model: Model, data: Windows, document: int) -> list[Tensor]:
+def _alone(model: LoadedModel, data: TokenizedCorpus, document: int) -> list[Tensor]:
     """What enters the first layer, what every layer but the last gives, and what the norm after it gives."""
     base = model.module.base_model
     layers = next(part for part in base.modules() if isinstance(part, torch.nn.ModuleList) and len(part) == 2)
@@ -145,25 +145,25 @@ def test_the_loss_is_that_of_the_model_s_own_logits(folders: Path, kind: str, mo
     data = _windows(model)
     monkeypatch.setitem(forward._LOGITS, "cpu", 7 * model.vocabulary)  # slices shorter than a document
     states = HiddenStates(model, data, "x", cache=None, batch_tokens=128)
-    assert states.nats is None
+    assert states.nll is None
     for _ in states.read([0]):
         pass
-    assert states.nats is not None
-    assert states.nats.dtype == np.float64
+    assert states.nll is not None
+    assert states.nll.dtype == np.float64
     for document, ids in enumerate(data.ids):
         fed = torch.tensor([[*data.prefix, *ids.tolist()]])
         with torch.inference_mode():
             logits = model.module(input_ids=fed).logits[0, :-1].double()
         own = torch.nn.functional.cross_entropy(logits, fed[0, 1:], reduction="sum")
         assert len(logits) == len(ids) - (not data.prefix)
-        assert states.nats[document] == pytest.approx(own.item(), rel=1e-5)
+        assert states.nll[document] == pytest.approx(own.item(), rel=1e-5)
 
 
 def test_an_encoder_has_hidden_states_and_no_loss(folders: Path, cache: Cache) -> None:
     model = _model(folders, "bert")
     states = HiddenStates(model, _windows(model), "x", cache=cache)
     states.fill(_quiet)
-    assert (model.has_head, states.nats, model.architecture) == (False, None, "BertModel")
+    assert (model.has_head, states.nll, model.architecture) == (False, None, "BertModel")
 
 
 def test_a_model_without_its_head_is_loaded_without_one(folders: Path, tmp_path: Path) -> None:
@@ -196,21 +196,21 @@ def test_the_dtype_asked_for_is_the_one_that_runs(folders: Path, cache: Cache) -
     assert {weight.dtype for weight in narrow.module.parameters()} == {torch.bfloat16}
     states = HiddenStates(narrow, _windows(narrow), "x", cache=cache)
     states.fill(_quiet)
-    fresh = _read(HiddenStates(narrow, states.windows, "x", cache=None))
+    fresh = _read(HiddenStates(narrow, states.tokenized, "x", cache=None))
     for document, layers in _read(states).items():
         for layer, rows in layers.items():
             assert rows.dtype == torch.bfloat16
             assert torch.equal(rows, fresh[document][layer])
-    tokens = sum(map(len, states.windows.ids))
+    tokens = sum(map(len, states.tokenized.ids))
     assert states.bytes_needed == tokens * 3 * 16 * 2
 
 
 # What is remembered
 
 
-def _fill(model: Model, cache: Cache, digest: str = "x") -> HiddenStates:
+def _fill(model: LoadedModel, cache: Cache, digest: str = "x") -> HiddenStates:
     states = HiddenStates(model, _windows(model), digest, cache=cache, batch_tokens=128)
-    assert states.remembered
+    assert states.cached
     states.fill(_quiet)
     return states
 
@@ -224,8 +224,8 @@ def test_a_second_estimate_runs_no_forward_pass(folders: Path, cache: Cache, kin
     before, after = _read(first), _read(second)
     assert second.forward_passes == 0
     assert all(torch.equal(before[d][layer], after[d][layer]) for d in before for layer in before[d])
-    if first.nats is not None and second.nats is not None:
-        assert first.nats.tolist() == second.nats.tolist()
+    if first.nll is not None and second.nll is not None:
+        assert first.nll.tolist() == second.nll.tolist()
 
 
 def test_progress_counts_every_block(folders: Path, cache: Cache) -> None:
@@ -243,7 +243,7 @@ def test_whatever_changes_the_values_is_computed_anew(
     model = _model(folders, "llama")
     data = _windows(model)
     _fill(model, cache)
-    shorter = windows(Corpus("some", tuple(texts(9)), "", ""), model.tokenizer, 24, 2)
+    shorter = tokenize(Corpus("some", tuple(texts(9)), "", ""), model.tokenizer, 24, 2)
     narrow = load_model(resolve(str(folders / "llama")), dtype="bfloat16", device="cpu")
     eager = dataclasses.replace(model, attention="eager")
     for changed in (
@@ -265,7 +265,7 @@ def test_an_entry_that_left_the_cache_is_computed_again(folders: Path, cache: Ca
     before = _read(states)
     block = 1
     assert cache.delete(states._name(block, 2))
-    again = HiddenStates(model, states.windows, "x", cache=cache, batch_tokens=128)
+    again = HiddenStates(model, states.tokenized, "x", cache=cache, batch_tokens=128)
     after = _read(again)
     assert again.forward_passes == 1
     assert all(torch.equal(before[d][layer], after[d][layer]) for d in before for layer in before[d])
@@ -292,25 +292,25 @@ def test_a_run_larger_than_the_bound_streams(folders: Path, tmp_path: Path, monk
     with open_cache(tmp_path / "small") as small:
         states = HiddenStates(model, data, "x", cache=small, batch_tokens=128)
         assert states.bytes_needed > 1074
-        assert not states.remembered
+        assert not states.cached
         states.fill(_quiet)
         assert (states.forward_passes, len(small)) == (0, 0)
         first, second = _read(states), _read(states, [1])
         assert states.forward_passes == 2 * len(states.blocks)
         assert all(torch.equal(first[d][1], second[d][1]) for d in first)
-        assert states.nats is not None
+        assert states.nll is not None
         assert len(small) == 0
 
 
 def test_a_disk_without_room_streams(folders: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     model = _model(folders, "llama")
     monkeypatch.setattr(hidden_states.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
-    assert not HiddenStates(model, _windows(model), "x", cache=cache).remembered
+    assert not HiddenStates(model, _windows(model), "x", cache=cache).cached
     monkeypatch.undo()
     filled = _fill(model, cache)
     monkeypatch.setattr(hidden_states.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
-    again = HiddenStates(model, filled.windows, "x", cache=cache, batch_tokens=128)
-    assert again.remembered  # nothing is missing, so nothing needs room
+    again = HiddenStates(model, filled.tokenized, "x", cache=cache, batch_tokens=128)
+    assert again.cached  # nothing is missing, so nothing needs room
 
 
 def test_estimates_may_share_a_cache(folders: Path, tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ def test_estimates_may_share_a_cache(folders: Path, tmp_path: Path) -> None:
 # What is refused
 
 
-def _broken(folders: Path, target: Path, name: str, place: tuple[int, ...], value: float) -> Model:
+def _broken(folders: Path, target: Path, name: str, place: tuple[int, ...], value: float) -> LoadedModel:
     """The llama with one weight, or one row of weights, overwritten."""
     _model(folders, "llama")
     save_model(target, shapes.CAUSAL["llama"]())
@@ -370,7 +370,7 @@ def test_a_bad_layer_is_named(folders: Path, tmp_path: Path) -> None:
 
 def test_a_context_longer_than_the_model_reads_is_refused(folders: Path) -> None:
     model = _model(folders, "gpt2")
-    long = windows(Corpus("some", tuple(texts(3)), "", ""), model.tokenizer, 129, 2)
+    long = tokenize(Corpus("some", tuple(texts(3)), "", ""), model.tokenizer, 129, 2)
     with pytest.raises(InputError, match="context was 129 tokens and the model reads 128 at most"):
         HiddenStates(model, long, "x", cache=None)
 
@@ -445,7 +445,7 @@ def test_a_planted_pickle_never_runs(tmp_path: Path) -> None:
             with pytest.raises(TypeError, match="pickled value"):
                 safe.get(key)
             with pytest.raises(TypeError, match="pickled value"):
-                memo.recall(safe, key)
+                memo.get_tensor(safe, key)
         with pytest.raises(TypeError, match="pickled key"):
             list(safe)
     assert not canary.exists()
@@ -488,7 +488,7 @@ def test_a_full_disk_is_said_and_hides_nothing_that_was_stored(folders: Path, ca
     model = _model(folders, "llama")
     _fill(model, cache, "first")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    data = windows(Corpus("some", tuple(texts(30)), "", ""), model.tokenizer, 96, 2)
+    data = tokenize(Corpus("some", tuple(texts(30)), "", ""), model.tokenizer, 96, 2)
     states = HiddenStates(model, data, "second", cache=cache)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # every file ends here, as on a full disk
     try:
@@ -515,15 +515,15 @@ def test_documents_that_do_not_fit_together_run_in_halves(
 ) -> None:
     model = _model(folders, "llama")
     whole = _read(_fill(model, cache))
-    really, ran = forward._at_once, []
+    really, ran = forward._run, []
 
-    def cramped(model: Model, data: Windows, documents: np.ndarray, *, loss: bool) -> object:
+    def cramped(model: LoadedModel, data: TokenizedCorpus, documents: np.ndarray, *, loss: bool) -> object:
         ran.append(len(documents))
         if len(documents) > 1:
             raise torch.OutOfMemoryError
         return really(model, data, documents, loss=loss)
 
-    monkeypatch.setattr(forward, "_at_once", cramped)
+    monkeypatch.setattr(forward, "_run", cramped)
     halved = _read(_fill(model, cache, "another"))
     assert max(ran) > 1
     for document, layers in whole.items():
@@ -537,7 +537,7 @@ def test_one_document_that_does_not_fit_is_a_sentence(
     def full(*given: object, **more: object) -> object:
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(forward, "_at_once", full)
+    monkeypatch.setattr(forward, "_run", full)
     with pytest.raises(InputError, match=r"One document of .* does not fit in the memory"):
         _fill(_model(folders, "llama"), cache)
 
@@ -547,7 +547,7 @@ def test_layers_taken_one_by_one_are_those_taken_together(folders: Path, kind: s
     model = _model(folders, kind)
     data, seen = _windows(model), dict[int, Tensor]()
     documents = np.arange(4)
-    hidden, nats = forward.forward(model, data, documents, loss=model.has_head)
+    hidden, nll = forward.forward(model, data, documents, loss=model.has_head)
     assert model.streams
     streamed = forward.stream(
         model, data, documents, lambda layer, z, rows: seen.__setitem__(layer, z[rows].clone()), loss=model.has_head
@@ -555,5 +555,5 @@ def test_layers_taken_one_by_one_are_those_taken_together(folders: Path, kind: s
     assert sorted(seen) == list(range(len(hidden)))
     for layer, states in enumerate(hidden):
         assert torch.equal(seen[layer], states)
-    assert (nats is None) == (streamed is None)
-    assert nats is None or torch.equal(nats, streamed)
+    assert (nll is None) == (streamed is None)
+    assert nll is None or torch.equal(nll, streamed)

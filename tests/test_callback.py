@@ -95,10 +95,24 @@ def test_an_estimate_that_fails_is_a_sentence_and_training_goes_on(
     with caplog.at_level(logging.WARNING, "softh.callback"):
         state = trainer(model, tmp_path, callback).train()
     assert state.global_step == 6
-    assert [record.message[:40] for record in caplog.records] == [
-        "Step 0 of mine-1m has no estimate: The e",
-        "Step 6 of mine-1m has no estimate: The e",
+    assert [record.message[:52] for record in caplog.records] == [
+        "Step 0 of mine-1m has no estimate: InputError: The e",
+        "Step 6 of mine-1m has no estimate: InputError: The e",
     ]
+
+
+def test_the_log_of_a_failed_estimate_has_type_and_traceback(
+    model: torch.nn.Module, caplog: pytest.LogCaptureFixture
+) -> None:
+    def save(record: dict[str, Any]) -> None:
+        raise KeyError("a bug of ours")
+
+    plane = InformationPlane("mine-1m", tokenizer(), 4, save=save, share=None, **SETTINGS)
+    with caplog.at_level(logging.WARNING, "softh.callback"):
+        plane.at(model, 0)
+    assert "KeyError: 'a bug of ours'" in plane.failures[0]
+    assert "Traceback (most recent call last)" in caplog.text
+    assert "in save" in caplog.text
 
 
 def test_a_model_is_left_as_it_was_found(model: torch.nn.Module) -> None:

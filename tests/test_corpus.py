@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerFast
 
 from softh.errors import InputError
 from softh.text import sources
-from softh.text.corpus import Corpus, load, windows
+from softh.text.corpus import Corpus, load, tokenize
 from tests.hub import Hub, Repo, serve
 from tests.shapes import bert_tokenizer, bos_tokenizer
 from tests.tiny import texts, tokenizer
@@ -228,13 +228,13 @@ def test_c4_without_a_network_is_a_sentence(hub: Hub, monkeypatch: pytest.Monkey
     _refused("c4", "hub could not be reached", "choose python-docs")
 
 
-# Windows
+# TokenizedCorpus
 
 
 def test_windows_hold_the_first_tokens_of_the_text(bpe: PreTrainedTokenizerFast) -> None:
     documents = texts(6)
-    found = windows(_corpus(*documents), bpe, 32, 4)
-    assert (found.prefix, found.suffix, found.bos, found.skipped) == ((), (), None, 0)
+    found = tokenize(_corpus(*documents), bpe, 32, 4)
+    assert (found.prefix, found.suffix, found.skipped) == ((), (), 0)
     for text, ids, covered in zip(documents, found.ids, found.predicted_bytes, strict=True):
         assert ids.dtype == np.int64
         assert ids.tolist() == bpe(text)["input_ids"][:32]
@@ -243,19 +243,19 @@ def test_windows_hold_the_first_tokens_of_the_text(bpe: PreTrainedTokenizerFast)
 
 def test_special_tokens_are_fed_and_never_counted(gemma_like: PreTrainedTokenizerFast) -> None:
     text = texts(1)[0]
-    found = windows(_corpus(text), gemma_like, 32, 4)
-    assert found.bos == gemma_like.bos_token_id
+    found = tokenize(_corpus(text), gemma_like, 32, 4)
+    assert found.prefix == (gemma_like.bos_token_id,)
     assert found.ids[0].tolist() == gemma_like(text)["input_ids"][1:32]
     assert found.predicted_bytes[0] == len(gemma_like.decode(found.ids[0].tolist()).encode())
     pair = bert_tokenizer()
-    found = windows(_corpus(text), pair, 32, 4)
+    found = tokenize(_corpus(text), pair, 32, 4)
     assert (found.prefix, found.suffix) == ((pair.cls_token_id,), (pair.sep_token_id,))
     assert len(found.ids[0]) == 30
     assert not {pair.cls_token_id, pair.sep_token_id} & set(found.ids[0].tolist())
 
 
 def test_special_tokens_spelled_out_in_a_text_are_text(gemma_like: PreTrainedTokenizerFast) -> None:
-    found = windows(_corpus("What <bos> means, and what it does not."), gemma_like, 64, 1)
+    found = tokenize(_corpus("What <bos> means, and what it does not."), gemma_like, 64, 1)
     assert gemma_like.bos_token_id not in found.ids[0].tolist()
     assert gemma_like.decode(found.ids[0].tolist()).startswith("What <bos> means")
 
@@ -266,7 +266,7 @@ def test_a_window_ends_between_characters_and_its_bytes_are_counted(text: str, c
     bpe = _shared_bpe()
     encodable = text.encode(errors="replace").decode()
     try:
-        found = windows(_corpus(encodable), bpe, context, 1)
+        found = tokenize(_corpus(encodable), bpe, context, 1)
     except InputError:
         assert len(bpe(encodable)["input_ids"]) < 2
         return
@@ -287,28 +287,28 @@ def test_a_book_gives_the_window_of_its_whole_text(bpe: PreTrainedTokenizerFast)
     book = " ".join(topics[name] for name in sorted(topics))
     spaces = " " * 3000 + book  # few tokens in many characters
     for text in (book, spaces):
-        assert windows(_corpus(text), bpe, 64, 1).ids[0].tolist() == bpe(text)["input_ids"][:64]
+        assert tokenize(_corpus(text), bpe, 64, 1).ids[0].tolist() == bpe(text)["input_ids"][:64]
 
 
 def test_documents_too_short_are_counted_and_left_out(bpe: PreTrainedTokenizerFast) -> None:
-    found = windows(_corpus("a", texts(1)[0], "b"), bpe, 32, 4)
+    found = tokenize(_corpus("a", texts(1)[0], "b"), bpe, 32, 4)
     assert (len(found.ids), len(found.predicted_bytes), found.skipped) == (1, 1, 2)
     with pytest.raises(InputError, match="All 2 documents of some have fewer than 8 tokens"):
-        windows(_corpus("a", "b"), bpe, 32, 4)
+        tokenize(_corpus("a", "b"), bpe, 32, 4)
 
 
 def test_a_context_without_room_for_the_orders_is_refused(gemma_like: PreTrainedTokenizerFast) -> None:
     with pytest.raises(InputError, match=r"context was 8 tokens.*1 special"):
-        windows(_corpus(texts(1)[0]), gemma_like, 8, 4)
-    assert len(windows(_corpus(texts(1)[0]), gemma_like, 9, 4).ids[0]) == 8
+        tokenize(_corpus(texts(1)[0]), gemma_like, 8, 4)
+    assert len(tokenize(_corpus(texts(1)[0]), gemma_like, 9, 4).ids[0]) == 8
 
 
 def test_windows_differ_when_what_is_fed_differs(
     bpe: PreTrainedTokenizerFast, gemma_like: PreTrainedTokenizerFast
 ) -> None:
     text = _corpus(*texts(3))
-    one = windows(text, bpe, 32, 4)
-    assert windows(text, bpe, 32, 2).digest == one.digest
-    assert windows(text, bpe, 31, 4).digest != one.digest
-    assert windows(text, gemma_like, 33, 4).digest != one.digest
-    assert windows(_corpus(*text.texts[:2]), bpe, 32, 4).digest != one.digest
+    one = tokenize(text, bpe, 32, 4)
+    assert tokenize(text, bpe, 32, 2).digest == one.digest
+    assert tokenize(text, bpe, 31, 4).digest != one.digest
+    assert tokenize(text, gemma_like, 33, 4).digest != one.digest
+    assert tokenize(_corpus(*text.texts[:2]), bpe, 32, 4).digest != one.digest

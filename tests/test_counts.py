@@ -10,7 +10,7 @@ from soft_entropy.accumulator import SoftEntropyAccumulator
 from softh.estimator import conditional
 from softh.estimator.assignment import assign, normalise, references
 from softh.estimator.calibration import temperature
-from softh.estimator.conditional import Assignments, conditional_entropy, group, together
+from softh.estimator.conditional import Assignments, conditional_entropy, group, single_group
 from softh.estimator.labels import LabelSet
 
 BINS, DRAWS, FOLDS = 7, 3, 4
@@ -60,7 +60,7 @@ def test_conditional_entropy_and_every_fold_left_out_equal_the_definition(weight
 
 def test_total_entropy_and_every_fold_left_out_equal_the_definition() -> None:
     found, fold = assignments(200), torch.arange(200) % FOLDS
-    whole = conditional_entropy(found, together(fold, FOLDS), "positions")
+    whole = conditional_entropy(found, single_group(fold, FOLDS), "positions")
     for subset in range(FOLDS + 1):
         mean = found.p[fold != subset - 1].mean(0)
         assert whole[subset] == pytest.approx(torch.special.entr(mean).sum(-1).numpy(), abs=1e-12)
@@ -71,7 +71,7 @@ def test_long_rows_and_small_pieces_change_nothing(weighting: str, monkeypatch: 
     generator = np.random.default_rng(1)
     labels, fold = generator.zipf(1.3, 3000) % 60, generator.integers(0, FOLDS, 3000)
     whole = counted(labels, fold, weighting)
-    monkeypatch.setattr(conditional, "_PIECE", 40)
+    monkeypatch.setattr(conditional, "_CHUNK", 40)
     monkeypatch.setattr(conditional, "_RUN", 7)
     assert np.allclose(counted(labels, fold, weighting), whole, rtol=0, atol=1e-12)
 
@@ -87,7 +87,7 @@ def test_where_assignments_are_kept_does_not_matter(labels: list[int], seed: int
     for weighting in ("positions", "labels"):
         a, b = (
             conditional_entropy(found, grouping, weighting),
-            conditional_entropy(moved, grouping.moved(place), weighting),
+            conditional_entropy(moved, grouping.reindexed(place), weighting),
         )
         assert np.allclose(a, b, rtol=0, atol=1e-12, equal_nan=True)
 
@@ -102,7 +102,7 @@ def test_equals_the_published_package_with_its_own_directions() -> None:
     fold = torch.zeros(900, dtype=torch.int64)
     whole, within = (
         conditional_entropy(found, grouping, "positions")[0, 0] / np.log(30)
-        for grouping in (together(fold, 1), group(label_set(labels), fold, 1))
+        for grouping in (single_group(fold, 1), group(label_set(labels), fold, 1))
     )
     assert whole == pytest.approx(oracle.entropy(), abs=2e-6)
     assert whole - within == pytest.approx(oracle.mutual_information()["labels"], abs=2e-6)

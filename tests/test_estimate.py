@@ -46,12 +46,12 @@ def entropies(spec: EstimateSpec, *, batch_tokens: int = 4096, order: np.ndarray
     text = corpora.load(spec.corpus, spec.documents, spec.seed)
     if order is not None:
         text = dataclasses.replace(text, texts=tuple(text.texts[i] for i in order))
-    windows = corpora.windows(text, model.tokenizer, spec.context, max(spec.orders))
-    states = HiddenStates(model, windows, checkpoint.digest, cache=None, batch_tokens=batch_tokens)
+    tokenized = corpora.tokenize(text, model.tokenizer, spec.context, max(spec.orders))
+    states = HiddenStates(model, tokenized, checkpoint.digest, cache=None, batch_tokens=batch_tokens)
     directions = references(spec.bins, model.width, spec.draws, spec.seed)
     epsilon = temperature(spec.bins, model.width)
     return measure_entropies(
-        states, label(windows.ids, spec, "cpu"), directions, epsilon, spec, lambda phase, done, total: None
+        states, label(tokenized.ids, spec, "cpu"), directions, epsilon, spec, lambda phase, done, total: None
     )
 
 
@@ -98,7 +98,7 @@ def test_tables_that_do_not_fit_at_once_give_the_same_numbers(
     spec: EstimateSpec, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = [row.value for row in rows(estimate(spec))]
-    for name in ("_REMEMBERED", "_COMPUTED"):
+    for name in ("_CACHED", "_COMPUTED"):
         monkeypatch.setattr(memory_plan, name, 1)
     for memory in (None, cache):
         assert [row.value for row in rows(estimate(spec, cache=memory))] == pytest.approx(whole, abs=2e-6)
@@ -110,7 +110,7 @@ def test_states_too_large_for_the_cache_are_streamed_and_it_says_so(
     monkeypatch.setenv("SOFTH_CACHE_GB", "0.00001")
     with open_cache(tmp_path / "small") as small:
         streamed = estimate(spec, cache=small)
-    assert "not remembered" in caplog.text
+    assert "not stored" in caplog.text
     assert "SOFTH_CACHE_GB" in caplog.text
     assert rows(streamed) == rows(estimate(spec))
 
@@ -140,10 +140,10 @@ def test_every_layer_order_and_correction_is_there_and_within_bounds(spec: Estim
 def test_bits_per_byte_is_the_models_own_loss(spec: EstimateSpec) -> None:
     model = load_model(resolve(spec.model), "float32", "cpu")
     text = corpora.load(spec.corpus, spec.documents, spec.seed)
-    windows = corpora.windows(text, model.tokenizer, spec.context, 4)
+    tokenized = corpora.tokenize(text, model.tokenizer, spec.context, 4)
     nats = size = 0.0
-    for ids, covered in zip(windows.ids, windows.predicted_bytes, strict=True):
-        fed = torch.from_numpy(np.concatenate([windows.prefix, ids]).astype(np.int64))[None]
+    for ids, covered in zip(tokenized.ids, tokenized.predicted_bytes, strict=True):
+        fed = torch.from_numpy(np.concatenate([tokenized.prefix, ids]).astype(np.int64))[None]
         with torch.no_grad():
             loss = model.module(input_ids=fed, labels=fed).loss
         nats += float(loss) * (fed.shape[1] - 1)
@@ -197,22 +197,22 @@ def test_an_interrupted_estimate_counts_only_what_is_missing(
     spec: EstimateSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[int] = []
-    really = module.hold
+    really = module.assign_all
 
-    def counting(*asked: object) -> object:
-        counted.extend(asked[3])
+    def counting(*arguments: object) -> object:
+        counted.extend(arguments[3])
         if len(counted) == 3:
             raise KeyboardInterrupt
-        return really(*asked)
+        return really(*arguments)
 
     with open_cache(tmp_path / "cache") as cache:
-        monkeypatch.setattr(module, "hold", counting)
+        monkeypatch.setattr(module, "assign_all", counting)
         with pytest.raises(KeyboardInterrupt):
             estimate(spec, cache=cache)
         assert counted == [0, 1, 2]
         resumed = estimate(spec, cache=cache)
         assert counted == [0, 1, 2, 2]
-        monkeypatch.setattr(module, "hold", really)
+        monkeypatch.setattr(module, "assign_all", really)
         again = estimate(spec, cache=cache)
         assert [row.value for row in resumed.measures] == [row.value for row in again.measures]
         assert not [key for key in cache if key.endswith("0-3")]

@@ -25,15 +25,16 @@ OURS = {"softh", "dashboard", "pages", "app", "server", "zoo", "benchmarks", "te
 # dashboard is a package of its own. A name allows everything below it.
 TABLE: dict[str, set[str]] = {
     "softh.errors": set(),
+    "softh.blas": {"threadpoolctl"},
     "softh.settings": {"softh.errors", "platformdirs"},
     "softh.logs": {"softh.errors", "softh.settings"},
     "softh.progress": set(),
     "softh.format": set(),
     "softh.quantities": set(),
-    "softh.spec": {"softh.errors"},
+    "softh.spec": {"softh.errors", "softh.text"},
     "softh.access": {"softh.errors", "softh.settings"},
     "softh.scores": {"softh.errors", "softh.format", *CORE},
-    "softh.analysis": {"softh.errors", "softh.format", "softh.quantities", *CORE},
+    "softh.analysis": {"softh.blas", "softh.checkpoints", "softh.errors", "softh.format", "softh.quantities", *CORE},
     "softh.text": {"softh.errors", *CORE},
     "softh.checkpoints": {"softh.errors", "softh.format", "softh.settings", *CORE},
     "softh.store": {
@@ -46,11 +47,12 @@ TABLE: dict[str, set[str]] = {
         *CORE,
     },
     "softh.estimator": {
-        "softh.checkpoints", "softh.errors", "softh.format", "softh.models", "softh.quantities", "softh.spec",
-        "softh.text", *CORE,
+        "softh.blas", "softh.checkpoints", "softh.cost", "softh.errors", "softh.format", "softh.models",
+        "softh.quantities", "softh.spec", "softh.text", *CORE,
     },
     "softh.preference": {
-        "softh.checkpoints", "softh.errors", "softh.estimator", "softh.models", "softh.spec", "softh.text", *CORE,
+        "softh.blas", "softh.checkpoints", "softh.errors", "softh.estimator", "softh.models", "softh.spec",
+        "softh.text", *CORE,
     },
     "softh.api": {"softh.estimator", "softh.models", "softh.settings", "softh.spec", "softh.store"},
     "softh.callback": {
@@ -68,10 +70,10 @@ TABLE: dict[str, set[str]] = {
         "softh.text", "softh.uploads", "huey", "psutil",
     },
     "softh.cli": {"softh", "typer", "rich", "torch"},
-    "softh.__init__": {"softh.api"},
+    "softh.__init__": {"softh.api", "softh.callback", "softh.errors", "softh.estimator", "softh.spec"},
     "softh.__main__": {"softh.cli"},
     "dashboard.view": {"softh.errors", "plotly", "polars"},
-    "dashboard.format": {"softh.analysis", "softh.quantities"},
+    "dashboard.format": {"softh.analysis", "softh.quantities", "softh.text"},
     "dashboard.data": {
         "dashboard.format", "softh.analysis", "softh.quantities", "softh.settings", "softh.spec", "softh.store", *PAGES,
     },
@@ -107,10 +109,10 @@ TABLE: dict[str, set[str]] = {
         "dashboard.controls", "dashboard.data", "dashboard.format", "dashboard.page", "dashboard.server",
         "dashboard.views", "softh.access", "softh.checkpoints", "softh.cost", "softh.errors", "softh.format",
         "softh.jobs", "softh.preference", "softh.scores", "softh.settings", "softh.spec", "softh.store",
-        "softh.uploads", *PAGES,
+        "softh.text", "softh.uploads", *PAGES,
     },
     "dashboard.__init__": set(),
-    "pages": {"dashboard", "streamlit"},
+    "pages": {"dashboard", "softh.text", "streamlit"},
     "app": {"dashboard", "streamlit"},
     "server": {"dashboard", "softh.logs", "starlette", "streamlit"},
 }  # fmt: skip

@@ -4,11 +4,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softh.estimator.labels import LabelSet, encode, ngrams, shuffle, valid_positions
+from softh.estimator.labels import LabelSet, ngram_ids, ngram_labels, shuffle, valid_positions
 
 
 def encoded(texts: list[np.ndarray], highest: int, variable: str, order: int) -> LabelSet:
-    return encode(ngrams(texts, order), valid_positions(texts, highest), variable, order)
+    return ngram_labels(ngram_ids(texts, order), valid_positions(texts, highest), variable, order)
 
 
 documents = st.lists(st.lists(st.integers(0, 5), max_size=14).map(np.array), min_size=1, max_size=6)

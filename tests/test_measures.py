@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from softh.estimator.assignment import assign, normalise, references
 from softh.estimator.calibration import temperature
-from softh.estimator.conditional import Assignments, conditional_entropy, group, together
+from softh.estimator.conditional import Assignments, conditional_entropy, group, single_group
 from softh.estimator.labels import LabelSet, shuffle
 from softh.estimator.measures import Entropies, Key, Measure, bits_per_byte, measure
 
@@ -22,7 +22,7 @@ def entropies(hidden: np.ndarray, inputs: np.ndarray, outputs: np.ndarray, seed:
     directions = references(BINS, dimension, DRAWS, seed).directions
     p, entropy = assign(normalise(torch.from_numpy(hidden)), directions, temperature(BINS, dimension))
     found, fold = Assignments(p, entropy), torch.arange(positions) % FOLDS
-    whole = conditional_entropy(found, together(fold, FOLDS), "positions")
+    whole = conditional_entropy(found, single_group(fold, FOLDS), "positions")
     conditional, distinct = {}, {}
     for variable, values in (("input", inputs), ("output", outputs)):
         names, dense = np.unique(values, return_inverse=True)

@@ -85,8 +85,8 @@ def test_what_is_no_pair_is_counted_and_set_aside(tmp_path: Path) -> None:
     ]
     found = load(str(write(tmp_path / "a.jsonl", [*ROWS, *odd])), 100, 0)
     assert len(found.pairs) == 24
-    assert found.set_aside == {
-        pairs.IDENTICAL: 1, pairs.EMPTY: 1, pairs.MISSING: 1, pairs.REPEATED: 1, pairs.APART: 1,
+    assert found.excluded == {
+        pairs.IDENTICAL: 1, pairs.EMPTY: 1, pairs.MISSING_ANSWER: 1, pairs.DUPLICATE: 1, pairs.MISMATCHED_PROMPTS: 1,
     }  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def test_useless_files_are_refused_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "broken.jsonl").write_text('{"chosen": "a", "rejected": "b"}\n{"chosen": ')
     refused(tmp_path / "broken.jsonl", "Line 2 of broken.jsonl is not JSON")
     (tmp_path / "array.json").write_text('[{"chosen": "a"')
-    refused(tmp_path / "array.json", "no complete JSON array")
+    refused(tmp_path / "array.json", "not a complete JSON array")
     (tmp_path / "rows.jsonl").write_text('["a", "b"]\n')
     refused(tmp_path / "rows.jsonl", "named columns")
     (tmp_path / "binary.jsonl").write_bytes(b"\xff\xfe\x00{")

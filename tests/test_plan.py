@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softh.errors import InputError
-from softh.estimator.memory_plan import Machine, Need, choose
+from softh.estimator.memory_plan import Need, Resources, choose
 
 GB = 10**9
 SMALL = Need(
     positions=60_000, tokens=65_536, layers=17, draws=32, bins=100, width=2048, parameters=10**9, gpu=True,
-    remembered=False, states=4 * GB,
+    cached=False, states=4 * GB,
 )  # fmt: skip
 PAPER = dataclasses.replace(
     SMALL, positions=5_050_000, tokens=5_120_000, layers=33, draws=1, width=4096, parameters=7 * 10**9
 )
-H100 = Machine(device=65 * GB, ram=100 * GB, rate=6e14)
+H100 = Resources(device=65 * GB, ram=100 * GB, rate=6e14)
 
 
 def test_what_fits_is_kept_in_single_precision_and_read_once() -> None:
@@ -44,7 +44,7 @@ def test_main_memory_takes_what_a_gpu_cannot_when_another_forward_pass_costs_mor
 
 
 def test_remembered_states_are_read_a_layer_at_a_time_with_all_draws_that_fit() -> None:
-    plan = choose(dataclasses.replace(SMALL, gpu=False, remembered=True), Machine(0, 16 * GB, 1e11))
+    plan = choose(dataclasses.replace(SMALL, gpu=False, cached=True), Resources(0, 16 * GB, 1e11))
     assert (plan.layers, plan.draws) == (1, 32)
     assert "4.0 GB of disk" in plan.sentence()
 
@@ -52,7 +52,7 @@ def test_remembered_states_are_read_a_layer_at_a_time_with_all_draws_that_fit() 
 def test_what_never_fits_is_refused_with_a_remedy() -> None:
     for need in (PAPER, dataclasses.replace(PAPER, gpu=False)):
         with pytest.raises(InputError, match=r"5,050,000 positions.*ask for at most \d+% of the documents"):
-            choose(need, Machine(GB, GB, 1e12))
+            choose(need, Resources(GB, GB, 1e12))
 
 
 @given(
@@ -63,10 +63,10 @@ def test_every_layer_and_draw_is_read_exactly_once_and_fits(
     positions: int, layers: int, draws: int, bins: int, gpu: bool, remembered: bool, device: int, ram: int
 ) -> None:
     need = dataclasses.replace(
-        SMALL, positions=positions, layers=layers, draws=draws, bins=bins, gpu=gpu, remembered=remembered and not gpu
+        SMALL, positions=positions, layers=layers, draws=draws, bins=bins, gpu=gpu, cached=remembered and not gpu
     )
     try:
-        plan = choose(need, Machine(device, ram, 1e12))
+        plan = choose(need, Resources(device, ram, 1e12))
     except InputError:
         assert need.assignment_bytes(half=gpu and positions >= 2**15) > 0.5 * (device if gpu else ram)
         return

@@ -96,7 +96,7 @@ def test_information_of_a_perfect_label_is_that_of_the_label() -> None:
     asked = information.design(np.arange(100) % FOLDS, FOLDS, 40, 0)
     found = information.information(table[:, 0], table[:, 1], asked)
     np.testing.assert_allclose(found.raw, math.log(2), rtol=1e-12)
-    assert found.swapped.max() < 0.1
+    assert found.permuted.max() < 0.1
 
 
 def test_prompts_that_favour_long_answers_are_in_the_null_too() -> None:
@@ -132,7 +132,7 @@ def test_a_signal_of_length_alone_vanishes_when_pairs_are_matched() -> None:
     assert before.accuracy.mean() > 0.6
     value, spread = linear.mean_and_error(after.accuracy, np.arange(len(kept)))
     assert abs(value - 0.5) < 3 * spread
-    assert after.nats.mean() < 0.01 < before.nats.mean()
+    assert after.information.mean() < 0.01 < before.information.mean()
 
 
 def test_matched_pairs_have_the_same_lengths_on_both_sides() -> None:
@@ -153,7 +153,7 @@ def test_the_linear_probe_is_that_of_scikit_learn() -> None:
     theirs = LogisticRegression(C=1 / (penalty * 300), fit_intercept=False, tol=1e-8, max_iter=1000)
     theirs.fit(np.concatenate([x, -x]), np.r_[np.ones(300), np.zeros(300)], sample_weight=np.full(600, 0.5))
     np.testing.assert_allclose(ours[:, 0].numpy(), theirs.coef_[0], atol=1e-4)
-    verdict = linear.Verdict(x @ theirs.coef_[0])
+    verdict = linear.CrossValidation(x @ theirs.coef_[0])
     both = np.r_[verdict.odds, -verdict.odds]
     assert verdict.auc.mean() == pytest.approx(roc_auc_score(np.r_[np.ones(300), np.zeros(300)], both))
     assert verdict.accuracy.mean() == pytest.approx(theirs.score(x, np.ones(300)))
@@ -165,11 +165,11 @@ def test_the_linear_probe_finds_nothing_out_of_sample_where_nothing_is() -> None
     verdict = linear.cross_validate(x, np.arange(200) % FOLDS, FOLDS)
     value, spread = linear.mean_and_error(verdict.accuracy, np.arange(200))
     assert abs(value - 0.5) < 3 * spread
-    assert verdict.nats.mean() < 0.01
+    assert verdict.information.mean() < 0.01
     x[:, 7] += 1
     signal = linear.cross_validate(x[:, :20], np.arange(200) % FOLDS, FOLDS)
     assert signal.accuracy.mean() > 0.65
-    assert signal.nats.mean() > 0.03
+    assert signal.information.mean() > 0.03
 
 
 def test_errors_over_prompts_cover_the_spread_of_fresh_samples() -> None:
@@ -179,7 +179,7 @@ def test_errors_over_prompts_cover_the_spread_of_fresh_samples() -> None:
         odds = random.normal(0.5, 1, 80)
         group = np.arange(80) // 2
         odds = odds + random.normal(0, 1, 40)[group]
-        verdict = linear.Verdict(odds)
+        verdict = linear.CrossValidation(odds)
         found.append([linear.mean_and_error(values, group) for values in (verdict.accuracy, verdict.auc)])
     values, errors = np.moveaxis(np.array(found), -1, 0)
     np.testing.assert_allclose(errors.mean(0) * [1, 2], values.std(0), rtol=0.15)
@@ -194,8 +194,8 @@ def test_words_alone_tell_what_they_can() -> None:
 
     said = [(answer(*(["please"] if random.random() < 0.6 else [])), answer()) for _ in range(200)]
     fold = np.arange(200) % FOLDS
-    assert baselines.words(said, fold, FOLDS).nats.mean() > 0.1
-    assert baselines.words([(answer(), answer()) for _ in range(200)], fold, FOLDS).nats.mean() < 0.02
+    assert baselines.words(said, fold, FOLDS).information.mean() > 0.1
+    assert baselines.words([(answer(), answer()) for _ in range(200)], fold, FOLDS).information.mean() < 0.02
 
 
 # The whole path
@@ -276,7 +276,7 @@ def test_the_same_probe_twice_is_equal_and_batches_change_nothing(
 def test_rows_of_an_answer_are_its_own_tokens(spec: PreferenceSpec, model: Path) -> None:
     found = completions(some_pairs(40), tokenizer(), 96)
     rows, row, last = probe._rows(found, np.array([5, 2]))
-    sizes = [len(found.windows.ids[n]) for n in (5, 2)]
+    sizes = [len(found.tokenized.ids[n]) for n in (5, 2)]
     first = [int(found.first[n]) for n in (5, 2)]
     assert rows.tolist() == [*range(first[0], sizes[0]), *range(sizes[0] + first[1], sum(sizes))]
     assert row.tolist() == [0] * (sizes[0] - first[0]) + [1] * (sizes[1] - first[1])
@@ -306,7 +306,7 @@ def test_prompts_are_shared_and_answers_run_to_the_end() -> None:
     asked = completions(found, bpe, 96)
     for n, pair in enumerate(found.pairs):
         for side, text in enumerate((pair.chosen, pair.rejected)):
-            ids, first = asked.windows.ids[2 * n + side], asked.first[2 * n + side]
+            ids, first = asked.tokenized.ids[2 * n + side], asked.first[2 * n + side]
             assert bpe.decode(ids[:first]) == f"Question: {pair.prompt[0][1]}\n\nAnswer:"
             assert bpe.decode(ids[first:]) == f" {text}"
     assert not asked.templated
@@ -321,7 +321,7 @@ def test_a_chat_template_is_used_where_there_is_one() -> None:
     )
     asked = completions(found, bpe, 96)
     assert asked.templated
-    assert bpe.decode(asked.windows.ids[0][: asked.first[0]]) == f"[user]{found.pairs[0].prompt[0][1]}[assistant]"
+    assert bpe.decode(asked.tokenized.ids[0][: asked.first[0]]) == f"[user]{found.pairs[0].prompt[0][1]}[assistant]"
     bpe.chat_template = "{{ raise_exception('no') }}"
     with pytest.raises(InputError, match="roles unfit for the template"):
         completions(found, bpe, 96)
@@ -333,7 +333,7 @@ def test_pairs_that_do_not_fit_are_set_aside_whole() -> None:
     cut[3:7] = [pair._replace(rejected="word " * 200) for pair in cut[3:7]]
     asked = completions(replace(found, pairs=tuple(cut)), tokenizer(), 96)
     assert len(asked.pairs) == 33
-    assert asked.set_aside == {
+    assert asked.excluded == {
         "identical answers": 3, "a prompt longer than the context": 3, "an answer cut by the context": 4,
     }  # fmt: skip
     with pytest.raises(InputError, match="longer --context than 12"):

@@ -16,7 +16,7 @@ from softh.estimator.pipeline import estimate
 from softh.models import hidden_states
 from softh.spec import EstimateSpec
 from softh.sweeps import clusters, engine, local, sharding
-from softh.text.corpus import Windows
+from softh.text.corpus import TokenizedCorpus
 from tests.tiny import save_model, save_text
 
 PASSING = {"seconds", "created_at"}
@@ -61,12 +61,12 @@ def test_parts_give_the_rows_of_one_piece_to_the_bit(
 @given(st.lists(st.integers(8, 60), min_size=1, max_size=80), st.integers(1, 6))
 def test_a_part_has_batches_of_the_whole_and_all_parts_have_all(lengths: list[int], parts: int) -> None:
     ids = tuple(np.full(length, number) for number, length in enumerate(lengths))
-    windows = Windows(ids, (1,), (), np.array(lengths), "", 0, 64)
-    whole = [batch.tolist() for batch in hidden_states.batches(windows, "cpu", 130)]
+    tokenized = TokenizedCorpus(ids, (1,), (), np.array(lengths), "", 0, 64)
+    whole = [batch.tolist() for batch in hidden_states.batches(tokenized, "cpu", 130)]
     found = []
     for part in range(min(parts, len(whole))):
         documents = np.concatenate([np.array(batch) for batch in whole[part :: min(parts, len(whole))]])
-        some = sharding._some(windows, documents)
+        some = sharding._some(tokenized, documents)
         found += [documents[batch].tolist() for batch in hidden_states.batches(some, "cpu", 130)]
     assert sorted(found) == sorted(whole)
 

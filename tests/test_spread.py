@@ -15,7 +15,7 @@ from softh.cost.preflight import sizes_of
 from softh.errors import InputError
 from softh.models import loading
 from softh.models.hidden_states import HiddenStates, load_model
-from softh.text.corpus import Corpus, windows
+from softh.text.corpus import Corpus, tokenize
 from tests.tiny import llama, save_model
 
 GB = 10**9
@@ -73,8 +73,8 @@ def test_a_model_in_pieces_gives_the_hidden_states_and_the_loss_of_a_whole_one(
     text = Corpus("text", ("Some words to read. " * 8, "And some others, fewer."), "", "")
     found = []
     for model in (spread, whole):
-        states = HiddenStates(model, windows(text, model.tokenizer, 64, 2), "", cache=None)
-        found.append((next(states.read(range(5)))[1], states.nats))
+        states = HiddenStates(model, tokenize(text, model.tokenizer, 64, 2), "", cache=None)
+        found.append((next(states.read(range(5)))[1], states.nll))
     for layer in range(5):
         assert torch.equal(found[0][0][layer], found[1][0][layer])
     assert np.array_equal(found[0][1], found[1][1])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from softh.text.corpus import Corpus, windows
+from softh.text.corpus import Corpus, tokenize
 from zoo import cloze, grammar, tokens
 
 BATCH_TOKENS = 16_384
@@ -50,7 +50,7 @@ class Scorer:
         self, passages: Sequence[cloze.Passage], corpora: Sequence[Corpus], pairs: int, context: int, device: Any
     ) -> None:
         tokenizer = tokens.load_tokenizer()
-        self.texts = {corpus.name: windows(corpus, tokenizer, context, 1) for corpus in corpora}
+        self.texts = {corpus.name: tokenize(corpus, tokenizer, context, 1) for corpus in corpora}
         contrasts = [pair for name in grammar.PHENOMENA for pair in grammar.pairs(name, pairs)]
         items = cloze_items(tokenizer, passages)
         self.batches = {

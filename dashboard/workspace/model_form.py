@@ -14,15 +14,12 @@ from softh.checkpoints.revisions import log_spaced_revisions, parse_revision
 from softh.errors import InputError
 from softh.format import and_more, format_size
 from softh.spec import EstimateSpec, choices_of, stored_name, types_of
+from softh.text import sources
 from softh.uploads import receive, texts
 
 HUB, FOLDER, UPLOAD = "Hub", "Server folder", "Upload"
 FIELDS = {field.name: field for field in fields(EstimateSpec)}
-TEXTS = {
-    "python-docs": "CPython's own documentation, which every machine has.",
-    "c4": "Web text, streamed from allenai/c4 on the hub.",
-    "a file": "A .txt, .jsonl or .parquet file of yours, also packed with gzip or xz.",
-}
+TEXTS = {source.label: source for source in sources.SOURCES}
 _ONE, _SEVERAL = "one", "a trajectory"
 _MIN_TRAJECTORY = 3
 """Training revisions that make a trajectory."""
@@ -190,9 +187,10 @@ def _accept(files: Sequence[Any]) -> None:
 def text() -> str | None:
     """The text to measure on, as a specification names it; None while none is there."""
     name = controls.select("Text", list(TEXTS), "text", help=_TEXT_HELP, where=st.container())
-    st.caption(TEXTS[name])
-    if name != "a file":
-        return name
+    source = TEXTS[name]
+    st.caption(source.summary)
+    if not source.handles_files:
+        return source.name
     files = _upload("Text file, one document a row or paragraph", "text-file")
     if files:
         session.UPLOADED_TEXT.set(texts.keep(files[0].name, files[0].getvalue()).resolve())

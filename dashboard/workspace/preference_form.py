@@ -69,7 +69,7 @@ def _read(path: str, limit: int) -> Pairs:
 
 def _describe(content: Pairs) -> str:
     """What a file holds, before anything is computed."""
-    excluded = ", ".join(f"{reason} ({count:,})" for reason, count in content.set_aside.items())
+    excluded = ", ".join(f"{reason} ({count:,})" for reason, count in content.excluded.items())
     sources = [pair.source for pair in content.pairs if pair.source]
     named = f" Sources: {and_more(sorted(set(sources)))}." if sources else ""
     prompts = sum(bool(pair.prompt) for pair in content.pairs)

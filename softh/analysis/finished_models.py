@@ -1,13 +1,10 @@
 """Finished models, one row each: the last checkpoint, its distance to the bound, and the model it was made from."""
 
-import re
 from typing import Any
 
 import polars as pl
 
-STAGES = ("base", "sft", "instruct", "dpo")
-"""Stages of training in their order; a stage of another name comes after these."""
-_ENDING = re.compile(r"^(?P<stem>.+?)[-_ ](?:base|sft|instruct|chat|it|dpo)$", re.IGNORECASE)
+from softh.checkpoints.stages import stage_rank, without_stage
 
 
 def last(estimates: pl.DataFrame) -> pl.DataFrame:
@@ -39,9 +36,8 @@ def origins(models: pl.DataFrame) -> dict[str, str]:
     """
     kin: dict[tuple[Any, ...], list[tuple[int, str]]] = {}
     for row in models.sort("model").iter_rows(named=True):
-        stem, note = _stem(row["model"])
-        key = (stem.lower(), note, row["architecture"], row["layers"], row["width"])
-        kin.setdefault(key, []).append((_rank(row["stage"]), row["model"]))
+        key = (without_stage(row["model"]).lower(), row["architecture"], row["layers"], row["width"])
+        kin.setdefault(key, []).append((stage_rank(row["stage"]), row["model"]))
     origin_of: dict[str, str] = {}
     for family in kin.values():
         for rank, model in family:
@@ -74,17 +70,4 @@ def stage_name(stage: str | None) -> str:
 
 def by_stage(stages: list[str]) -> list[str]:
     """Names of stages in the order of training."""
-    return sorted(stages, key=lambda stage: (_rank(None if stage == "unknown" else stage), stage))
-
-
-def _rank(stage: str | None) -> int:
-    if stage is None:
-        return 0
-    return STAGES.index(stage) if stage in STAGES else len(STAGES)
-
-
-def _stem(model: str) -> tuple[str, str]:
-    """'x-20m-sft (trained here)' → ('x-20m', 'trained here')."""
-    name, _, note = model.partition(" (")
-    match = _ENDING.match(name)
-    return (match["stem"] if match else name), note
+    return sorted(stages, key=lambda stage: (stage_rank(None if stage == "unknown" else stage), stage))

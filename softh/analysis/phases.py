@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from softh.analysis import seeds
 from softh.analysis.standard_errors import combined
+from softh.blas import one_thread
 
 Array = NDArray[np.float64]
 
@@ -120,6 +121,7 @@ class RunPhases:
         return {name: end for name, end in both.items() if end}
 
 
+@one_thread()
 def of_runs(rows: pl.DataFrame, models: Sequence[str], *, joined: bool) -> tuple[RunPhases, ...]:
     """Phases of every run of four checkpoints or more, by name; joined takes seeds of one run together.
 

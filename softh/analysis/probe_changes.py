@@ -1,7 +1,6 @@
 """Change of a probe from one model to another on the same pairs, with errors paired over draws and folds of pairs."""
 
 import math
-import re
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,8 @@ from typing import Any
 import polars as pl
 from scipy.special import stdtrit
 
-_RANK = {"base": 0, "sft": 1, "instruct": 1, "dpo": 2}
-_SUFFIX = re.compile(r"(?i)-(?:sft|dpo|instruct|chat|it)(?=$|[ (.])")
+from softh.checkpoints.stages import stage_rank, without_stage
+
 _SAME = ("settings", "width", "documents", "positions", "layers", "draws", "folds")
 """What two probes must share for their draws and folds to be the same; settings hold seed, bins and frame."""
 
@@ -35,13 +34,13 @@ def stages(probes: pl.DataFrame) -> dict[str, tuple[str, str]]:
 
     probes: one row a model, as :func:`softh.store.read.probes` gives; the longest way first.
     """
-    by_model: dict[str, list[Mapping[str, Any]]] = {}
+    families: dict[str, list[Mapping[str, Any]]] = {}
     for row in probes.to_dicts():
-        by_model.setdefault(_SUFFIX.sub("", row["model"]), []).append(row)
+        families.setdefault(without_stage(row["model"]), []).append(row)
     steps = [
-        (_rank(before) - _rank(after), f"{name}: {_stage(before)} → {_stage(after)}", before, after)
-        for name, rows in sorted(by_model.items())
-        for before, after in combinations(sorted(rows, key=_rank), 2)
+        (first - last, f"{name}: {_stage(before)} → {_stage(after)}", before, after)
+        for name, rows in sorted(families.items())
+        for (first, before), (last, after) in combinations(enumerate(sorted(rows, key=_rank)), 2)
         if _rank(before) < _rank(after) and all(before[key] == after[key] for key in _SAME)
     ]
     steps.sort(key=lambda step: step[0])
@@ -82,7 +81,7 @@ def _change(layer: Any, old: _Parts, new: _Parts) -> Change:
 
 
 def _rank(row: Mapping[str, Any]) -> int:
-    return _RANK.get(row["stage"] or "base", 0)
+    return stage_rank(row["stage"])
 
 
 def _stage(row: Mapping[str, Any]) -> str:

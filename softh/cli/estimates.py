@@ -94,7 +94,7 @@ def _compute(spec: EstimateSpec, device: str, *, loss: bool) -> dict[str, Any]:
         from softh.models.cache import open_cache
 
         with open_cache(settings.cache()) as cache, Bar() as bar:
-            return compute(spec, device=device, cache=cache, progress=bar, loss=loss, say=say).record()
+            return compute(spec, device=device, cache=cache, progress=bar, loss=loss, on_plan=say).record()
     except KeyboardInterrupt:
         say("Stopped: nothing was stored, and the hidden states computed so far are cached for next time.")
         raise typer.Exit(130) from None

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from softh.blas import one_thread
 from softh.spec import Directions
 
 _PIECE = 2**18
-"""Scores held at once, so that they stay in the processor's cache."""
+"""Scores computed at once, few enough to stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -27,15 +28,28 @@ class References:
 
 
 def references(bins: int, dimension: int, draws: int, seed: int, frame: Directions = "iid") -> References:
-    """Directions for every draw, made on the CPU so that one seed means the same numbers on every device.
+    """Draw reference directions, on the CPU so that one seed means the same numbers on every device.
 
     Draw r depends on (seed, r) alone: fewer draws are a prefix of more, and all models of one width share them.
 
-    Coordinates are rounded to what bfloat16 and half precision both hold. Directions are random anyway, so this is
-    another draw as good as the first, and a GPU multiplies by it exactly in one product instead of two or three.
+    Coordinates are rounded to what bfloat16 and half precision both represent. Directions are random anyway, so this
+    is another draw as good as the first, and a GPU multiplies by it exactly in one product instead of two or three.
+
+    Args:
+        bins: directions in a draw, n.
+        dimension: width of the hidden states, d.
+        draws: independent draws, R.
+        seed: of all draws.
+        frame: ``iid`` for independent directions, ``orthonormal`` for orthonormal frames of at most d directions.
+
+    Source: soft entropy with random reference directions, Conklin 2025, arXiv 2505.23960.
+
+    >>> references(bins=100, dimension=8, draws=4, seed=0).directions.shape
+    torch.Size([4, 100, 8])
     """
-    drawn = np.stack([one_draw(bins, dimension, np.random.SeedSequence((seed, r)), frame) for r in range(draws)])
-    rounded = torch.from_numpy(drawn).bfloat16().half().float()
+    with one_thread():  # the same bits whatever the number of processors
+        rows = np.stack([one_draw(bins, dimension, np.random.SeedSequence((seed, r)), frame) for r in range(draws)])
+    rounded = torch.from_numpy(rows).bfloat16().half().float()
     return References(rounded, hashlib.sha256(rounded.numpy().tobytes()).hexdigest())
 
 
@@ -59,7 +73,11 @@ def _orthonormal(count: int, dimension: int, generator: np.random.Generator) -> 
 
 
 def normalise(hidden: Tensor) -> Tensor:
-    """Rows of length one in float32, from finite, non-zero rows [positions, dimension] of any float type."""
+    """Rows of length one in float32, from finite, non-zero rows [positions, dimension] of any float type.
+
+    >>> normalise(torch.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
+    """
     return torch.nn.functional.normalize(hidden.float(), dim=-1)
 
 
@@ -73,6 +91,15 @@ def assign(unit: Tensor, directions: Tensor, epsilon: float) -> tuple[Tensor, Te
 
     Returns:
         p [positions, draws, bins] float32, each row summing to one, and its entropy [positions, draws] in nats.
+
+    Source: Conklin 2025, arXiv 2505.23960.
+
+    >>> unit, directions = torch.tensor([[1.0, 0.0]]), torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
+    >>> p, entropy = assign(unit, directions, epsilon=1.0)
+    >>> p
+    tensor([[[0.7311, 0.2689]]])
+    >>> entropy
+    tensor([[0.5822]])
     """
     draws, bins, dimension = directions.shape
     scores = (unit @ directions.reshape(draws * bins, dimension).T).div_(epsilon).view(-1, draws, bins)
@@ -82,26 +109,28 @@ def assign(unit: Tensor, directions: Tensor, epsilon: float) -> tuple[Tensor, Te
 
 
 def assign_into(
-    hidden: Tensor, directions: Tensor, epsilon: float, p: Tensor, entropy: Tensor, centre: Tensor | None = None
+    hidden: Tensor, directions: Tensor, epsilon: float, p: Tensor, entropy: Tensor, center: Tensor | None = None
 ) -> None:
-    """The same for hidden states of any length and float type, written to where they are kept, a piece at a time.
+    """Write the soft assignments of hidden states of any length and float type into given tensors, piece by piece.
 
     Args:
         hidden: [positions, dimension], finite and not all zero.
-        directions, epsilon: as for :func:`assign`.
-        p, entropy: [positions, draws, at least bins] and [positions, draws]; further columns of p become zero.
-        centre: [dimension] float32, taken from the normalised states, which are then normalised again.
+        directions: as for :func:`assign`.
+        epsilon: the temperature ε.
+        p: [positions, draws, at least bins], written; columns beyond the bins become zero.
+        entropy: [positions, draws], written, in nats.
+        center: [dimension] float32, subtracted from the normalised states, which are then normalised again.
     """
     draws, bins, dimension = directions.shape
     flat = directions.reshape(draws * bins, dimension).T
     p[:, :, bins:] = 0
     for start in range(0, len(hidden), step := max(1, _PIECE // (draws * bins))):
         piece = slice(start, start + step)
-        some = hidden[piece].float()
-        if centre is not None:
-            some = normalise(normalise(some) - centre)
+        z = hidden[piece].float()
+        if center is not None:
+            z = normalise(normalise(z) - center)
         # Length and temperature divide the few scores of a row, not its many coordinates.
-        scores = (some @ flat).div_(torch.linalg.vector_norm(some, dim=-1, keepdim=True).mul_(epsilon))
+        scores = (z @ flat).div_(torch.linalg.vector_norm(z, dim=-1, keepdim=True).mul_(epsilon))
         log_p = torch.log_softmax(scores.view(-1, draws, bins), dim=-1)
-        p[piece, :, :bins] = found = log_p.exp()
-        entropy[piece] = log_p.mul_(found).sum(-1).neg_()
+        p[piece, :, :bins] = weights = log_p.exp()
+        entropy[piece] = log_p.mul_(weights).sum(-1).neg_()

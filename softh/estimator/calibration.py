@@ -1,4 +1,4 @@
-"""Bins and dimension to temperature: how sharply a hidden state is assigned to its reference directions.
+"""The temperature: how sharply a hidden state is assigned to its reference directions.
 
 A hidden state on the unit sphere S^(d-1) is blurred by a von Mises–Fisher density of concentration κ = 1/ε.
 The temperature ε is the one whose blur carries log n nats, KL(vMF(κ) ‖ uniform) = log n, so that n bins can
@@ -19,11 +19,23 @@ _DEBYE_FROM = 30.0
 
 
 def temperature(bins: int, dimension: int, rule: TemperatureRule = "bound") -> float:
-    """ε for `bins` reference directions in `dimension` dimensions.
+    """Temperature ε of the softmax over `bins` reference directions in `dimension` dimensions.
 
-    ``bound`` solves KL = log n on Amos' lower bound of KL (as published numbers do), ``leading`` is its leading
-    order 1/√(2 d log n), ``exact`` uses Bessel functions. Raises InputError for fewer than 2 bins or, but for
-    ``leading``, too few dimensions (the bound is singular at 2).
+    Args:
+        bins: reference directions, n, at least 2.
+        dimension: width of the hidden states, d.
+        rule: ``bound`` solves KL = log n on Amos' lower bound of KL (as published numbers do), ``exact`` uses Bessel
+            functions, ``leading`` is the leading order 1/√(2 d log n) of both.
+
+    Raises:
+        InputError: for fewer than 2 bins, or too few dimensions (3 for the bound, which is singular at 2; 2 for exact).
+
+    Source: Conklin 2025, arXiv 2505.23960, eq. 7; the bound of the Bessel ratio is Amos' (1974).
+
+    >>> round(temperature(100, 768), 6)
+    0.011768
+    >>> temperature(100, 768, "leading") == (2 * 768 * math.log(100)) ** -0.5
+    True
     """
     if bins < 2:
         raise InputError(f"bins was {bins}; expected at least 2: try --bins 100.")
@@ -40,14 +52,19 @@ def temperature(bins: int, dimension: int, rule: TemperatureRule = "bound") -> f
 
 
 def divergence_exact(kappa: float, dimension: int) -> float:
-    """KL(vMF(κ) ‖ uniform) on S^(d-1) in nats: κ A(κ) − log E[exp(κ t)] under the uniform measure."""
+    """KL(vMF(κ) ‖ uniform) on S^(d-1) in nats: κ A(κ) − log E[exp(κ t)] under the uniform measure.
+
+    >>> epsilon = temperature(100, 768, "exact")
+    >>> math.isclose(divergence_exact(1 / epsilon, 768), math.log(100))
+    True
+    """
     nu = dimension / 2 - 1
     log_mean = float(gammaln(nu + 1)) + nu * math.log(2 / kappa) + _log_bessel(nu, kappa)
     return kappa * _bessel_ratio(nu, kappa) - log_mean
 
 
 def _divergence_bound(kappa: float, dimension: int) -> float:
-    """A lower bound of the same divergence: A from below, log E from above (Amos 1974)."""
+    """A lower bound of :func:`divergence_exact`: A from below, log E from above (Amos 1974)."""
     half, nu = dimension / 2, dimension / 2 - 1
     ratio = kappa / (half + math.hypot(kappa, half))
     root = math.hypot(kappa, nu)

@@ -1,8 +1,8 @@
-"""Soft assignments and labels to H(Z | label), of all positions and without each fold of documents.
+"""Conditional entropies H(Z | label) from soft assignments and labels, of all positions and without each fold.
 
 Positions are sorted once by the size of their label, by label and by fold; every sum over a label or over its part in
-one fold is then a sum over neighbours, without races, and the same to the bit every time. Nothing is kept per label:
-a piece of sums becomes entropies and is forgotten. A label seen once needs no sum: its conditional entropy is the
+one fold is then a sum over neighbours, without races, and the same to the bit every time. Nothing is stored per label:
+a chunk of sums becomes entropies and is dropped. A label seen once needs no sum: its conditional entropy is the
 entropy of its own assignment. At high n-gram orders nearly all labels are such.
 """
 
@@ -18,12 +18,12 @@ from softh.estimator.labels import LabelSet
 from softh.spec import Weighting
 
 LEAST_SEEN = 5
-"""Under uniform label weighting, labels seen fewer times than this are left out (as the precursor code did)."""
-_PIECE = 2**19
-"""Sums whose entropies are taken at once: larger pieces leave the processor's cache, and on a CPU temporaries of more
-than 32 MB go back to the system after each use."""
+"""Under uniform label weighting, labels seen fewer times than this are excluded (as the precursor code did)."""
+_CHUNK = 2**19
+"""Chunk size for the entropies. Larger chunks fall out of the CPU cache, and temporaries above 32 MB are returned to
+the OS each time."""
 _RUN = 256
-"""Positions added in a row in the precision of the assignments; longer sums are put together in float64."""
+"""Positions added in the precision of the assignments; longer sums add such runs in float64."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Assignments:
 
 @dataclass(frozen=True)
 class Grouping:
-    """Positions in the order in which they are added up; all tensors int32."""
+    """Positions sorted for summation by label and fold; all tensors int32."""
 
     members: Tensor  # [k] positions whose label is seen again, by size of the label, label and fold
     row_begin: Tensor  # [rows] into members; a row is a label in one fold
@@ -50,12 +50,12 @@ class Grouping:
     folds: int
     distinct: int
 
-    def moved(self, place: Tensor) -> "Grouping":
-        """The same for assignments kept in another order: position i lies at place[i] [positions] int32."""
-        return dataclasses.replace(self, members=place[self.members], single=place[self.single])
+    def reindexed(self, index: Tensor) -> "Grouping":
+        """The grouping of assignments stored in another order: position i is row index[i] ([positions] int32)."""
+        return dataclasses.replace(self, members=index[self.members], single=index[self.single])
 
     def weights(self, weighting: Weighting) -> Tensor:
-        """[1 + folds] float64 sum of the weights of all labels: of all positions, then without each fold."""
+        """Sum of the weights of all labels, [1 + folds] float64: of all positions, then without each fold."""
         size = self.label_size[self.row_label]
         change = weight(size - self.row_size, weighting) - weight(size, weighting)
         whole = weight(self.label_size, weighting).sum()
@@ -69,7 +69,18 @@ class Grouping:
 
 
 def group(labels: LabelSet, fold: Tensor, folds: int) -> Grouping:
-    """Sort positions by label and fold. `fold` [positions] int64 numbers the fold of each position's document."""
+    """Sort positions by label and fold.
+
+    Args:
+        labels: one label a position.
+        fold: [positions] int64, fold of each position's document.
+        folds: number of folds.
+
+    >>> fold = torch.tensor([0, 0, 1, 1])
+    >>> grouping = group(LabelSet("input", 1, False, torch.tensor([0, 1, 0, 2]), 3), fold, 2)
+    >>> grouping.members.tolist(), grouping.single.tolist()
+    ([0, 2], [1, 3])
+    """
     ids = labels.labels
     size = torch.bincount(ids, minlength=labels.distinct)[ids]
     single, again = ((size == 1).nonzero()[:, 0], (size > 1).nonzero()[:, 0])
@@ -84,27 +95,42 @@ def group(labels: LabelSet, fold: Tensor, folds: int) -> Grouping:
     return Grouping(*(tensor.int() for tensor in tensors), folds=folds, distinct=labels.distinct)
 
 
-def together(fold: Tensor, folds: int) -> Grouping:
-    """All positions under one label, which makes H(Z | label) the plain H(Z)."""
+def single_group(fold: Tensor, folds: int) -> Grouping:
+    """All positions under one label, so that H(Z | label) is H(Z)."""
     return group(LabelSet("input", 0, False, torch.zeros_like(fold), 1), fold, folds)
 
 
 def weight(size: Tensor, weighting: Weighting) -> Tensor:
-    """Weight of labels of so many positions, float64."""
+    """Weights, float64, of labels with `size` positions each."""
     return (size if weighting == "positions" else size >= LEAST_SEEN).double()
 
 
-def conditional_entropy(found: Assignments, grouping: Grouping, weighting: Weighting) -> np.ndarray:
-    """H(Z | label) in nats, [1 + folds, draws]: of all positions, then without each fold.
+def conditional_entropy(assignments: Assignments, grouping: Grouping, weighting: Weighting) -> np.ndarray:
+    """Conditional entropy H(Z | label) in nats, [1 + folds, draws]: of all positions, then without each fold.
 
-    Labels are weighted by how often they occur, or uniformly if seen at least five times (NaN if none was).
+    Args:
+        assignments: soft assignments of one layer.
+        grouping: positions sorted by label and fold (:func:`group`).
+        weighting: ``positions`` weights labels by how often they occur, ``labels`` uniformly those seen at least
+            LEAST_SEEN times (NaN if none was).
+
+    Source: the conditional entropies of Conklin et al. 2026; docs/method.md has the derivation.
+
+    >>> p = torch.eye(4)[:, None]  # four positions, one draw, each certain of its own bin
+    >>> assignments = Assignments(p, torch.zeros(4, 1))
+    >>> fold = torch.tensor([0, 0, 1, 1])
+    >>> pairs = group(LabelSet("input", 1, False, torch.tensor([0, 0, 1, 1]), 2), fold, 2)
+    >>> conditional_entropy(assignments, pairs, "positions").round(4)[0]  # log 2
+    array([0.6931])
+    >>> conditional_entropy(assignments, single_group(fold, 2), "positions").round(4)[0]  # H(Z) = log 4
+    array([1.3863])
     """
-    draws = found.p.shape[1]
-    sums = torch.zeros(1 + grouping.folds, draws, dtype=torch.float64)  # row 0 the whole, then what leaving out changes
+    draws = assignments.p.shape[1]
+    sums = torch.zeros(1 + grouping.folds, draws, dtype=torch.float64)  # of all, then the change without each fold
     if weighting == "positions":
-        once = _by_fold(grouping.single_fold, found.entropy[grouping.single].double(), grouping.folds)
+        once = _by_fold(grouping.single_fold, assignments.entropy[grouping.single].double(), grouping.folds)
         sums += torch.cat([once.sum(0, keepdim=True), -once])
-    for whole, fold, change in _labels(found, grouping, weighting):
+    for whole, fold, change in _labels(assignments, grouping, weighting):
         sums[0] += whole
         sums[1:] += _by_fold(fold, change, grouping.folds)
     sums[1:] += sums[0]
@@ -112,57 +138,57 @@ def conditional_entropy(found: Assignments, grouping: Grouping, weighting: Weigh
 
 
 _Part = tuple[Tensor, Tensor, Tensor]
-"""Σ weight · h [draws] of some labels; fold [rows] and what leaving it out changes [rows, draws]."""
+"""Σ weight · h [draws] of some labels; fold [rows], and the change of the sum without it [rows, draws]."""
 
 
-def _labels(found: Assignments, g: Grouping, weighting: Weighting) -> Iterator[_Part]:
-    """All labels seen again, a piece at a time."""
+def _labels(assignments: Assignments, g: Grouping, weighting: Weighting) -> Iterator[_Part]:
+    """Labels seen more than once, a chunk at a time."""
     enough, pairs = torch.searchsorted(g.label_size, torch.tensor([LEAST_SEEN, 3], dtype=torch.int32)).tolist()
     first = pairs if weighting == "positions" else enough
-    step = max(1, _PIECE // found.p[0].numel())
+    step = max(1, _CHUNK // assignments.p[0].numel())
     if weighting == "positions" and pairs:
         rows = slice(0, int(g.label_begin[pairs]) if pairs < len(g.label_begin) else None)
         fold = g.row_fold[rows].repeat_interleave(g.row_size[rows]).view(-1, 2)
-        for some in torch.arange(pairs).split(step):
-            yield from _pairs(found, g.members[: 2 * pairs].view(-1, 2)[some], fold[some])
+        for labels in torch.arange(pairs).split(step):
+            yield from _pairs(assignments, g.members[: 2 * pairs].view(-1, 2)[labels], fold[labels])
     rows_end = torch.cat([g.label_begin[1:], g.label_begin.new_tensor([len(g.row_begin)])]).numpy()
     while first < len(g.label_size):
         last = max(first + 1, int(np.searchsorted(rows_end, int(g.label_begin[first]) + step, side="right")))
-        yield _several(
-            found, g, slice(first, last), slice(int(g.label_begin[first]), int(rows_end[last - 1])), weighting
+        yield _more(
+            assignments, g, slice(first, last), slice(int(g.label_begin[first]), int(rows_end[last - 1])), weighting
         )
         first = last
 
 
-def _pairs(found: Assignments, members: Tensor, fold: Tensor) -> Iterator[_Part]:
-    """Labels seen twice [labels, 2]: without the fold of one, the other's own assignment remains."""
+def _pairs(assignments: Assignments, members: Tensor, fold: Tensor) -> Iterator[_Part]:
+    """Labels seen twice, members [labels, 2]: without the fold of one, the other's own assignment remains."""
     a, b = members.unbind(1)
-    h = _entropy(found.p[a] + found.p[b], torch.full_like(a, 2)).double()
-    apart = (fold[:, 0] != fold[:, 1])[:, None]
-    left = found.entropy[members].double()  # [labels, 2, draws]
-    yield 2 * h.sum(0), fold[:, 0], torch.where(apart, left[:, 1] - 2 * h, -2 * h)
-    yield torch.zeros_like(h[0]), fold[:, 1], torch.where(apart, left[:, 0] - 2 * h, 0.0)
+    h = _entropy(assignments.p[a] + assignments.p[b], torch.full_like(a, 2)).double()
+    differ = (fold[:, 0] != fold[:, 1])[:, None]
+    own = assignments.entropy[members].double()  # [labels, 2, draws]
+    yield 2 * h.sum(0), fold[:, 0], torch.where(differ, own[:, 1] - 2 * h, -2 * h)
+    yield torch.zeros_like(h[0]), fold[:, 1], torch.where(differ, own[:, 0] - 2 * h, 0.0)
 
 
-def _several(found: Assignments, g: Grouping, labels: slice, rows: slice, weighting: Weighting) -> _Part:
-    parts = _row_sums(found.p, g, rows)
+def _more(assignments: Assignments, g: Grouping, labels: slice, rows: slice, weighting: Weighting) -> _Part:
+    row_sums = _row_sums(assignments.p, g, rows)
     row_label = g.row_label[rows] - labels.start
     size, row_size = g.label_size[labels], g.row_size[rows]
-    whole = parts
+    label_sums = row_sums
     if len(size) < len(row_size):
         begin = (g.label_begin[labels] - rows.start).int()
-        whole = _bag(torch.arange(len(parts), dtype=torch.int32), parts, begin)
-    weighed = weight(size, weighting)[:, None] * _entropy(whole, size).double()
-    change = -weighed[row_label]
+        label_sums = _bag(torch.arange(len(row_sums), dtype=torch.int32), row_sums, begin)
+    weighted = weight(size, weighting)[:, None] * _entropy(label_sums, size).double()
+    change = -weighted[row_label]
     if g.folds > 1:
         rest = size[row_label] - row_size
-        left = _entropy(whole[row_label] - parts, rest.clamp(min=1)).double()
-        change += weight(rest, weighting)[:, None] * left
-    return weighed.sum(0), g.row_fold[rows], change
+        without = _entropy(label_sums[row_label] - row_sums, rest.clamp(min=1)).double()
+        change += weight(rest, weighting)[:, None] * without
+    return weighted.sum(0), g.row_fold[rows], change
 
 
 def _row_sums(p: Tensor, g: Grouping, rows: slice) -> Tensor:
-    """Summed assignments of every row [rows, draws, bins], float64 where a row is long."""
+    """Sum of the assignments of every row [rows, draws, bins], float64 where a row is long."""
     begin, size = g.row_begin[rows], g.row_size[rows]
     members = g.members[int(begin[0]) : int(begin[-1] + size[-1])]
     begin = begin - begin[0]
@@ -170,8 +196,8 @@ def _row_sums(p: Tensor, g: Grouping, rows: slice) -> Tensor:
         return _bag(members, p, begin)
     runs = (size + _RUN - 1) // _RUN
     first = runs.cumsum(0) - runs
-    within = torch.arange(int(runs.sum())) - first.repeat_interleave(runs)
-    partial = _bag(members, p, (begin.repeat_interleave(runs) + _RUN * within).int()).double()
+    offset = torch.arange(int(runs.sum())) - first.repeat_interleave(runs)
+    partial = _bag(members, p, (begin.repeat_interleave(runs) + _RUN * offset).int()).double()
     return _bag(torch.arange(len(partial), dtype=torch.int32), partial, first.int())
 
 

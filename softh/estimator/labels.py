@@ -1,12 +1,17 @@
-"""Token ids to labels: dense n-gram ids of the input and of the output at every position, and their permutations."""
+"""Labels of positions: the kinds there are, n-grams of the input and of the output among them, and permutations.
 
-from collections.abc import Sequence
+A new kind of label is a class with the members of :class:`LabelKind` and one entry of :data:`LABEL_KINDS`.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from softh.errors import InputError
 
 Variable = Literal["input", "output"]
 VARIABLES: tuple[Variable, ...] = ("input", "output")
@@ -14,7 +19,7 @@ VARIABLES: tuple[Variable, ...] = ("input", "output")
 
 @dataclass(frozen=True)
 class Positions:
-    """The token positions that count: the rows of Z, in document order."""
+    """Token positions, the rows of Z, in document order."""
 
     document: np.ndarray  # [positions] int64, index of the document
     offset: np.ndarray  # [positions] int64, token index within the document
@@ -37,7 +42,15 @@ class LabelSet:
 
 
 def valid_positions(documents: Sequence[np.ndarray], highest_order: int) -> Positions:
-    """Positions i with highest_order − 1 ≤ i < length − highest_order, so that every n-gram on both sides exists."""
+    """Positions i with highest_order − 1 ≤ i < length − highest_order, so that every n-gram on both sides exists.
+
+    Args:
+        documents: token ids, one array a document.
+        highest_order: highest n-gram order.
+
+    >>> valid_positions([np.arange(6), np.arange(3)], highest_order=2).flat.tolist()
+    [1, 2, 3]
+    """
     lengths = np.array([len(ids) for ids in documents], dtype=np.int64)
     per_document = np.maximum(lengths - 2 * highest_order + 1, 0)
     document = np.repeat(np.arange(len(lengths)), per_document)
@@ -47,11 +60,20 @@ def valid_positions(documents: Sequence[np.ndarray], highest_order: int) -> Posi
     return Positions(document, offset, starts[document] + offset)
 
 
-def ngrams(documents: Sequence[np.ndarray], highest: int, device: torch.device | str = "cpu") -> list[Tensor]:
-    """For every order from 1 to `highest`, the id of the n-gram that ends at each index of the concatenated documents.
+def ngram_ids(documents: Sequence[np.ndarray], highest: int, device: torch.device | str = "cpu") -> list[Tensor]:
+    """Dense ids of the n-grams that end at each index of the concatenated documents, a tensor for every order.
 
     Ids are made dense after every order: radix codes of quadgrams overflow 64 bits from a vocabulary of 55,000.
     N-grams across a document boundary get an id too; no valid position reads it.
+
+    Args:
+        documents: token ids, one array a document.
+        highest: highest order; the orders are 1 to `highest`.
+        device: of the ids.
+
+    >>> tokens, bigrams = ngram_ids([np.array([7, 8, 7, 8])], highest=2)
+    >>> tokens.tolist(), bool(bigrams[1] == bigrams[3])
+    ([0, 1, 0, 1], True)
     """
     token = torch.unique(torch.from_numpy(np.concatenate(documents)).to(device), return_inverse=True)[1]
     codes, distinct = [token], int(token.max()) + 1 if len(token) else 1
@@ -61,10 +83,19 @@ def ngrams(documents: Sequence[np.ndarray], highest: int, device: torch.device |
     return codes
 
 
-def encode(codes: Sequence[Tensor], positions: Positions, variable: Variable, order: int) -> LabelSet:
-    """The n-gram that ends at each position (input) or starts right after it (output), as dense ids.
+def ngram_labels(codes: Sequence[Tensor], positions: Positions, variable: Variable, order: int) -> LabelSet:
+    """Label every position by the n-gram that ends there (input) or starts right after it (output).
 
-    `codes` is what :func:`ngrams` gave for the documents of the positions.
+    Args:
+        codes: the result of :func:`ngram_ids` for the documents of the positions.
+        positions: where labels are wanted.
+        variable: ``input`` or ``output``.
+        order: n-gram order.
+
+    >>> documents = [np.array([7, 8, 7, 8])]
+    >>> positions = valid_positions(documents, highest_order=1)
+    >>> ngram_labels(ngram_ids(documents, 1), positions, "output", 1).labels.tolist()
+    [1, 0, 1]
     """
     at = torch.from_numpy(positions.flat + (order if variable == "output" else 0)).to(codes[0].device)
     distinct, labels = torch.unique(codes[order - 1][at], return_inverse=True)
@@ -72,8 +103,69 @@ def encode(codes: Sequence[Tensor], positions: Positions, variable: Variable, or
 
 
 def shuffle(labels: LabelSet, seed: int) -> LabelSet:
-    """The same labels over permuted positions: what I(·;Z) would be were they independent of Z."""
+    """Permute the labels over positions: the null, under which they are independent of Z.
+
+    >>> labels = LabelSet("input", 1, False, torch.arange(5), 5)
+    >>> sorted(shuffle(labels, seed=0).labels.tolist())
+    [0, 1, 2, 3, 4]
+    """
     stream = (seed, labels.order, labels.variable == "output")
     permutation = np.random.Generator(np.random.PCG64(np.random.SeedSequence(stream))).permutation(len(labels.labels))
-    moved = labels.labels[torch.from_numpy(permutation).to(labels.labels.device)]
-    return LabelSet(labels.variable, labels.order, True, moved, labels.distinct)
+    permuted = labels.labels[torch.from_numpy(permutation).to(labels.labels.device)]
+    return LabelSet(labels.variable, labels.order, True, permuted, labels.distinct)
+
+
+class LabelKind(Protocol):
+    """One way to label positions."""
+
+    name: str
+
+    def handles(self, name: str) -> bool:
+        """Whether labels of this name are of this kind."""
+        ...
+
+    def labels(
+        self, documents: Sequence[np.ndarray], positions: Positions, orders: Sequence[int], device: torch.device
+    ) -> Iterator[LabelSet]:
+        """Labels of the positions of every variable and order, one set after another; see :func:`ngram_labels`."""
+        ...
+
+
+class TokenNgrams:
+    """n-grams of token ids, before and after each position."""
+
+    name = "tokens"
+
+    def handles(self, name: str) -> bool:
+        """Whether labels of this name are of this kind."""
+        return name == self.name
+
+    def labels(
+        self, documents: Sequence[np.ndarray], positions: Positions, orders: Sequence[int], device: torch.device
+    ) -> Iterator[LabelSet]:
+        """Labels of the positions of every variable and order, one set after another."""
+        codes = ngram_ids(documents, max(orders), device)
+        for variable in VARIABLES:
+            for order in orders:
+                yield ngram_labels(codes, positions, variable, order)
+
+
+TOKENS = TokenNgrams()
+LABEL_KINDS: tuple[LabelKind, ...] = (TOKENS,)
+"""Every kind of label."""
+
+
+def label_kind(name: str) -> LabelKind:
+    """Return the kind of label of that name.
+
+    Raises:
+        InputError: for an unknown name; the message lists the names there are.
+
+    >>> label_kind("tokens").name
+    'tokens'
+    """
+    for kind in LABEL_KINDS:
+        if kind.handles(name):
+            return kind
+    names = ", ".join(kind.name for kind in LABEL_KINDS)
+    raise InputError(f"labels was {name!r}; expected one of {names}: choose one.")

@@ -1,6 +1,6 @@
-"""Entropies to measures: information, optimality and the rest, each with its null, its correction and two errors.
+"""Measures from entropies: information, optimality and the rest, each with its null, its correction and two errors.
 
-Every measure is a function of means over draws and layers, so one recipe gives every standard error: recompute the
+Every measure is a function of means over draws and layers, so one procedure gives every standard error: recompute the
 measure without each draw, and without each fold of documents, and apply the jackknife. All values are efficiencies
 (nats over log n) or ratios of them.
 """
@@ -16,11 +16,11 @@ from softh.estimator.labels import VARIABLES, Variable
 from softh.quantities import CORRECTIONS, Correction
 
 _LEAST_DENOMINATOR = 1e-6
-"""A ratio over less information than this (in log n) is rounding, and is left undefined."""
+"""A ratio over less information than this (in log n) is rounding error, and is undefined."""
 
 
 class Key(NamedTuple):
-    """One label set: what its labels are."""
+    """Name of a label set."""
 
     variable: Variable
     order: int
@@ -65,19 +65,31 @@ def measure(entropies: Entropies) -> list[Measure]:
 
     Complexity I(X;Z) and expressivity I(Y;Z) are `information` of variable input and output; optimality is their
     ratio, regularity I / H, the proportion of order k (I_k − I_(k−1)) / H, and the residual (H − I_K) / H at the
-    highest order K (Conklin et al. 2026). For the mean over layers, entropies are averaged first, then divided.
+    highest order K. For the mean over layers, entropies are averaged first, then divided.
+
+    Values are in units of log n, or ratios; a value or standard error that is undefined is None.
+
+    Source: Conklin et al. 2026, "Learning is Forgetting"; docs/method.md has every definition.
+
+    >>> h, conditional = np.full((1, 3, 2), math.log(8)), np.full((1, 3, 2), math.log(2))  # one layer, two folds
+    >>> keys = [Key(variable, 1, shuffled) for variable in VARIABLES for shuffled in (False, True)]
+    >>> conditionals = {key: h if key.shuffled else conditional for key in keys}
+    >>> entropies = Entropies(h, conditionals, dict.fromkeys(keys, 4), bins=8, positions=9)
+    >>> row = next(row for row in measure(entropies) if row.quantity == "information")
+    >>> round(row.value, 4)  # (log 8 − log 2) / log 8
+    0.6667
     """
     replicates = Replicates(*entropies.entropy.shape)
     scale = math.log(entropies.bins)
-    h = replicates.of(entropies.entropy / scale)
-    conditional = {key: replicates.of(value / scale) for key, value in entropies.conditional.items()}
+    h = replicates.compute(entropies.entropy / scale)
+    conditional = {key: replicates.compute(value / scale) for key, value in entropies.conditional.items()}
     rows = []
     for quantity, variable, order, correction, labels, value in _quantities(entropies, h, conditional):
-        for layer, name in enumerate([*range(replicates.layers), None]):
-            found = replicates.summary(value[:, layer])
-            draws = found.draws if name is None else None
-            what = (name, quantity, variable, order, correction)
-            rows.append(Measure(*what, *found[:3], entropies.positions, labels, draws))
+        for column, layer in enumerate([*range(replicates.layers), None]):
+            summary = replicates.summary(value[:, column])
+            draws = summary.draws if layer is None else None
+            name = (layer, quantity, variable, order, correction)
+            rows.append(Measure(*name, *summary[:3], entropies.positions, labels, draws))
     return rows
 
 
@@ -99,9 +111,9 @@ def _quantities(entropies: Entropies, h: np.ndarray, conditional: Mapping[Key, n
             if correction == "null":
                 continue
             yield "regularity", variable, order, correction, labels, _ratio(value, h)
-            before = information.get((variable, order - 1), np.zeros_like(h) if order == 1 else None)
-            if before is not None:
-                yield "proportion", variable, order, correction, labels, _ratio(value - before, h)
+            lower = information.get((variable, order - 1), np.zeros_like(h) if order == 1 else None)
+            if lower is not None:
+                yield "proportion", variable, order, correction, labels, _ratio(value - lower, h)
             if order == entropies.orders[-1]:
                 yield "residual", variable, order, correction, labels, _ratio(h - value, h)
         for order in entropies.orders:
@@ -117,8 +129,8 @@ def _information(
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    enough = np.abs(denominator) > _LEAST_DENOMINATOR
-    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=enough)
+    defined = np.abs(denominator) > _LEAST_DENOMINATOR
+    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=defined)
 
 
 class Summary(NamedTuple):
@@ -131,46 +143,61 @@ class Summary(NamedTuple):
 
 
 class Replicates:
-    """Means over draws of the whole, of each draw, without each draw, and without each fold."""
+    """Means over draws of all positions, of each draw, without each draw, and without each fold."""
 
     def __init__(self, layers: int, subsets: int, draws: int) -> None:
         self.layers, self.folds, self.n = layers, subsets - 1, draws
 
-    def of(self, values: np.ndarray) -> np.ndarray:
+    def compute(self, values: np.ndarray) -> np.ndarray:
         """[layers, 1 + folds, draws] → [1 + 2 draws + folds, layers + 1]; the last column is the mean over layers."""
-        whole = values[:, 0]  # [layers, draws]
-        each = whole.T
+        total = values[:, 0]  # [layers, draws]
+        each = total.T
         # With a single draw there is nothing to leave out: the row stays and its error is reported as undefined.
-        without = (whole.sum(-1) - each) / (self.n - 1) if self.n > 1 else each
-        rows = np.concatenate([whole.mean(-1)[None], each, without, values[:, 1:].mean(-1).T])
+        without = (total.sum(-1) - each) / (self.n - 1) if self.n > 1 else each
+        rows = np.concatenate([total.mean(-1)[None], each, without, values[:, 1:].mean(-1).T])
         mean = rows[:, 1:].mean(1, keepdims=True) if self.layers > 1 else rows.mean(1, keepdims=True)
         return np.concatenate([rows, mean], axis=1)
 
     def summary(self, column: np.ndarray) -> Summary:
         """Value and standard errors from one column of replicates."""
-        whole, rest = column[0], column[1:]
+        value, rest = column[0], column[1:]
         draws, without, folds = rest[: self.n], rest[self.n : 2 * self.n], rest[2 * self.n :]
-        errors = (_known(jackknife(group)) for group in (without, folds))
-        return Summary(_known(whole), *errors, [_known(value) for value in draws])
+        errors = (_finite(jackknife(group)) for group in (without, folds))
+        return Summary(_finite(value), *errors, [_finite(of_draw) for of_draw in draws])
 
 
 def jackknife(replicates: np.ndarray) -> float:
-    """Standard error √((g−1)/g Σ (θ_i − θ̄)²) from g leave-one-out values; NaN for fewer than two."""
+    """Standard error √((g−1)/g Σ (θ_i − θ̄)²) from g leave-one-out values; NaN for fewer than two.
+
+    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 11.
+
+    >>> sample = np.array([1.0, 2.0, 4.0])
+    >>> without_each = (sample.sum() - sample) / 2
+    >>> math.isclose(jackknife(without_each), sample.std(ddof=1) / math.sqrt(3))
+    True
+    """
     g = len(replicates)
     return math.sqrt((g - 1) / g * float(np.sum((replicates - replicates.mean()) ** 2))) if g > 1 else math.nan
 
 
-def _known(value: float) -> float | None:
+def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def bits_per_byte(nats: np.ndarray, size: np.ndarray) -> Measure:
-    """Cross-entropy of the text in bits per UTF-8 byte, from [documents] sums of nats and bytes.
+def bits_per_byte(nll: np.ndarray, size: np.ndarray) -> Measure:
+    """Cross-entropy of the text in bits per UTF-8 byte.
 
     The standard error is the ratio estimator's, over documents; `positions` counts bytes.
+
+    Args:
+        nll: [documents] summed negative log-likelihood of each document, in nats.
+        size: [documents] bytes of text that it covers.
+
+    >>> bits_per_byte(np.array([4.0, 8.0]) * math.log(2), np.array([4, 8])).value
+    1.0
     """
-    rate, count, total = nats.sum() / size.sum(), len(nats), size.sum() * math.log(2)
-    spread = float(np.sum((nats - rate * size) ** 2))
+    rate, count, total = nll.sum() / size.sum(), len(nll), size.sum() * math.log(2)
+    spread = float(np.sum((nll - rate * size) ** 2))
     error = math.sqrt(spread * count / (count - 1)) / total if count > 1 else math.nan
     name = (None, "bits_per_byte", None, None, "raw")
-    return Measure(*name, _known(rate / math.log(2)), None, _known(error), int(size.sum()), None, None)
+    return Measure(*name, _finite(rate / math.log(2)), None, _finite(error), int(size.sum()), None, None)

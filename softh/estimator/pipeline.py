@@ -1,10 +1,9 @@
-"""EstimateSpec to Estimate: the one path that strings checkpoint, text, hidden states, counts and measures together."""
+"""From an EstimateSpec to an Estimate: checkpoint, text, hidden states, entropies and measures, one after another."""
 
 import dataclasses
 import json
 import logging
 import platform
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,59 +15,63 @@ import numpy as np
 
 from softh.checkpoints import resolve
 from softh.checkpoints.resolve import Checkpoint
+from softh.checkpoints.stages import stage_from_name
 from softh.estimator.assignment import references
 from softh.estimator.calibration import temperature
-from softh.estimator.entropies import Labelling, Progress, label, measure_entropies, plan
+from softh.estimator.entropies import Labelling, ProgressCallback, label, measure_entropies, plan
 from softh.estimator.measures import Entropies, Measure, bits_per_byte, measure
 from softh.format import format_size
 from softh.models import hidden_states
-from softh.models.hidden_states import Cache, HiddenStates, Model
+from softh.models.hidden_states import Cache, HiddenStates, LoadedModel
 from softh.spec import EstimateSpec, PreferenceSpec, identity
 from softh.text import corpus
-from softh.text.corpus import Corpus, Windows
+from softh.text.corpus import Corpus, TokenizedCorpus
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Measures of one checkpoint on one corpus, with everything needed to know where they come from."""
+    """Measures of one checkpoint on one corpus, and how they were made."""
 
     id: str
     spec: EstimateSpec | PreferenceSpec
     checkpoint: Checkpoint
-    model: Model
+    model: LoadedModel
     corpus: Corpus
     documents: int
     positions: int
     temperature: float
     reference_digest: str
     forward_passes: int
-    """Batches that the model ran; 0 when all hidden states were remembered."""
+    """Batches that the model ran; 0 when all hidden states were cached."""
     seconds: float
     created_at: datetime
     measures: tuple[Measure, ...]
 
     def record(self) -> dict[str, Any]:
         """Rows of the tables `models`, `checkpoints`, `estimates` and `measures`, as plain values."""
-        made = self.checkpoint
+        weights = self.checkpoint
         model = {
-            "model": made.name,
+            "model": weights.name,
             "family": self.model.family,
             "architecture": self.model.architecture,
-            "stage": _stage(made.name),
+            "stage": stage_from_name(weights.name),
             "parameters": self.model.parameters,
             "layers": self.model.layers,
             "width": self.model.width,
             "vocabulary": self.model.vocabulary,
-            "weights": made.weights,
-            "source": made.source,
+            "weights": weights.weights,
+            "source": weights.source,
         }
-        checkpoint = {"model": made.name, **{n: getattr(made, n) for n in ("revision", "digest", "step", "tokens")}}
+        checkpoint = {
+            "model": weights.name,
+            **{name: getattr(weights, name) for name in ("revision", "digest", "step", "tokens")},
+        }
         estimate = {
             "estimate_id": self.id,
-            "model": made.name,
-            "revision": made.revision,
+            "model": weights.name,
+            "revision": weights.revision,
             "corpus": self.corpus.name,
             "corpus_digest": self.corpus.digest,
             "documents": self.documents,
@@ -97,16 +100,16 @@ class Estimate:
 
 
 class Prepared(NamedTuple):
-    """What an estimate needs of the text, whatever the weights."""
+    """Tokens and labels of the text, whatever the weights."""
 
-    windows: Windows
+    tokenized: TokenizedCorpus
     labelling: Labelling
 
 
-def prepare(spec: EstimateSpec, model: Model, text: Corpus) -> Prepared:
-    """Tokenize and label documents for all checkpoints of a model."""
-    windows = corpus.windows(text, model.tokenizer, spec.context, max(spec.orders))
-    return Prepared(windows, label(windows.ids, spec, model.device))
+def prepare(spec: EstimateSpec, model: LoadedModel, text: Corpus) -> Prepared:
+    """Tokenize and label documents, once for all checkpoints of a model."""
+    tokenized = corpus.tokenize(text, model.tokenizer, spec.context, max(spec.orders))
+    return Prepared(tokenized, label(tokenized.ids, spec, model.device))
 
 
 def estimate(
@@ -114,103 +117,113 @@ def estimate(
     *,
     device: str = "auto",
     cache: Cache | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     loss: bool = True,
-    say: Callable[[str], object] | None = None,
+    on_plan: Callable[[str], object] | None = None,
 ) -> Estimate:
-    """Estimate what the specification asks for. Raises InputError for whatever its author can mend.
+    """Estimate what a specification describes.
 
-    With a `cache`, hidden states are remembered: another estimate of the same checkpoint, text and context runs no
-    forward pass. Without `loss` there are no bits per byte, and no output head runs. `say` is told what the run will
-    take before it begins.
+    Args:
+        spec: model, text and settings.
+        device: ``auto``, ``cpu`` or the name of a GPU.
+        cache: where to store hidden states; another estimate of the same checkpoint, text and context then runs no
+            forward pass.
+        progress: called with phase, steps done and steps in all.
+        loss: whether to measure bits per byte; without it no output head runs.
+        on_plan: called with one sentence about memory and time before the work begins.
+
+    Raises:
+        InputError: for every mistake in the specification or its files, with what to do about it.
     """
     began = time.perf_counter()
     checkpoint = resolve.resolve(spec.model, spec.revision)
     text = corpus.load(spec.corpus, spec.documents, spec.seed)
     model = hidden_states.load_model(checkpoint, spec.dtype, device)
     return estimate_model(
-        spec, checkpoint, model, text, cache=cache, progress=progress, began=began, loss=loss, say=say
+        spec, checkpoint, model, text, cache=cache, progress=progress, began=began, loss=loss, on_plan=on_plan
     )
 
 
 def estimate_model(
     spec: EstimateSpec,
     checkpoint: Checkpoint,
-    model: Model,
+    model: LoadedModel,
     text: Corpus,
     *,
     prepared: Prepared | None = None,
     cache: Cache | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     began: float | None = None,
     loss: bool = True,
-    say: Callable[[str], object] | None = None,
+    on_plan: Callable[[str], object] | None = None,
 ) -> Estimate:
-    """The same for a model that is already in memory, on documents already sampled.
+    """Estimate a model that is already in memory, on documents already sampled.
 
-    `prepared` is what :func:`prepare` gave for the same text and specification; checkpoints of one run share it.
+    `prepared` is the result of :func:`prepare` for the same text and specification; checkpoints of one run share it.
+    Other arguments are those of :func:`estimate`; `began` is when the work began, on the clock of
+    :func:`time.perf_counter`.
     """
     began = time.perf_counter() if began is None else began
-    windows, labelling = prepared or prepare(spec, model, text)
-    states = HiddenStates(model, windows, checkpoint.digest, cache=cache, loss=loss)
-    cut = plan(states, labelling, spec)
-    if say is not None:
-        say(cut.sentence())
+    tokenized, labelling = prepared or prepare(spec, model, text)
+    states = HiddenStates(model, tokenized, checkpoint.digest, cache=cache, loss=loss)
+    reading_plan = plan(states, labelling, spec)
+    if on_plan is not None:
+        on_plan(reading_plan.sentence())
     progress = progress or (lambda phase, done, total: None)
     epsilon = temperature(spec.bins, model.width, spec.temperature_rule)
     directions = references(spec.bins, model.width, spec.draws, spec.seed, spec.directions)
-    if states.remembered:
+    if states.cached:
         states.fill(progress)
-    elif cache is not None and not cut.need.gpu:
+    elif cache is not None and not reading_plan.need.gpu:
         log.warning(
-            "The hidden states take %s, more than the cache may hold: they are not remembered, and the model runs "
-            "anew for every group of draws. Set SOFTH_CACHE_GB higher, or ask for fewer documents.",
+            "The hidden states take %s, more than the cache may hold: they are not stored, and the model runs "
+            "again for every group of draws. Set SOFTH_CACHE_GB higher, or ask for fewer documents.",
             format_size(states.bytes_needed),
         )
-    entropies = measure_entropies(states, labelling, directions, epsilon, spec, progress, cut)
-    made = Made(model, windows, epsilon, directions.digest, states.nats, states.forward_passes)
-    return assemble(spec, checkpoint, text, made, entropies, time.perf_counter() - began)
+    entropies = measure_entropies(states, labelling, directions, epsilon, spec, progress, reading_plan)
+    metadata = RunMetadata(model, tokenized, epsilon, directions.digest, states.nll, states.forward_passes)
+    return assemble_estimate(spec, checkpoint, text, metadata, entropies, time.perf_counter() - began)
 
 
-class Made(NamedTuple):
-    """What the statistics of an estimate were made from, besides hidden states."""
+class RunMetadata(NamedTuple):
+    """How the entropies of an estimate were computed."""
 
-    model: Model
-    windows: Windows
+    model: LoadedModel
+    tokenized: TokenizedCorpus
     temperature: float
     reference_digest: str
-    nats: np.ndarray | None
-    """[documents] negative log likelihood of the text; None where no head ran."""
+    nll: np.ndarray | None
+    """[documents] negative log-likelihood of the text, in nats; None where no head ran."""
     forward_passes: int
 
 
-def assemble(
-    spec: EstimateSpec, checkpoint: Checkpoint, text: Corpus, made: Made, entropies: Entropies, seconds: float
+def assemble_estimate(
+    spec: EstimateSpec,
+    checkpoint: Checkpoint,
+    text: Corpus,
+    metadata: RunMetadata,
+    entropies: Entropies,
+    seconds: float,
 ) -> Estimate:
-    """The estimate whose statistics these are."""
+    """Put together the estimate that these entropies belong to."""
     rows = measure(entropies)
-    if made.nats is not None:
-        rows.append(bits_per_byte(made.nats, made.windows.predicted_bytes))
+    if metadata.nll is not None:
+        rows.append(bits_per_byte(metadata.nll, metadata.tokenized.predicted_bytes))
     return Estimate(
         identity(spec.canonical(), checkpoint.digest, text.digest),
         spec,
         checkpoint,
-        made.model,
+        metadata.model,
         text,
-        len(made.windows.ids),
+        len(metadata.tokenized.ids),
         entropies.positions,
-        made.temperature,
-        made.reference_digest,
-        made.forward_passes,
+        metadata.temperature,
+        metadata.reference_digest,
+        metadata.forward_passes,
         seconds,
         datetime.now(UTC),
         tuple(rows),
     )
-
-
-def _stage(name: str) -> str | None:
-    """'instruct' when the model's name says so; otherwise unknown."""
-    return "instruct" if re.search(r"(?i)(?:^|[-_ ])(instruct|chat|it|sft|dpo)(?:$|[-_ (])", name) else None
 
 
 def _versions() -> dict[str, str]:

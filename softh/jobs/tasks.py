@@ -17,6 +17,7 @@ from softh.errors import InputError
 from softh.jobs import processes
 from softh.progress import Progress
 from softh.spec import EstimateSpec, PreferenceSpec
+from softh.text import sources
 from softh.uploads import sandbox, texts
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def estimate(spec: str, options: Options, progress: Progress) -> str:
 
     from softh.estimator.pipeline import estimate_model
     from softh.models import hidden_states
-    from softh.models.cache import open_cache, sweep
+    from softh.models.cache import open_cache, remove_orphans
     from softh.spec import identity
     from softh.store import write
 
@@ -64,7 +65,7 @@ def estimate(spec: str, options: Options, progress: Progress) -> str:
     if not _stored_since(data, estimate_id, options.get("submitted")):
         progress("loading", 0, 1)
         model = hidden_states.load_model(checkpoint, asked.dtype, options.get("device", "auto"))
-        sweep(settings.cache())
+        remove_orphans(settings.cache())
         with open_cache(settings.cache()) as cache:
             made = estimate_model(asked, checkpoint, model, text, cache=cache, progress=progress)
         write.save(made.record(), data)
@@ -117,7 +118,7 @@ KINDS: dict[str, Kind] = {"estimate": estimate, "preference": preference, "sweep
 def _opened(asked: EstimateSpec, commit: str | None, progress: Progress) -> "tuple[Checkpoint, Corpus]":
     """Checkpoint and text; whatever was uploaded is opened last, when there is no network any more."""
     strange_model, strange_text = asked.model.startswith(UPLOAD), texts.is_uploaded(asked.corpus)
-    if strange_model and (strange_text or asked.corpus != "c4"):
+    if strange_model and (strange_text or not sources.find(asked.corpus).needs_network):
         _confine()  # before torch and its threads, which keep the kernel from giving a network of its own
     from softh.checkpoints import resolve
     from softh.text import corpus

@@ -1,4 +1,4 @@
-"""A bounded cache on disk that holds tensors in safetensors form and can never run a pickle."""
+"""A bounded cache of tensors on disk, in safetensors format with a checksum; no pickle is written or read."""
 
 import os
 import sqlite3
@@ -18,26 +18,26 @@ from softh import settings
 from softh.errors import InputError
 
 _PLAIN = (str, bytes, int)
-_TROUBLE = (OSError, sqlite3.Error, diskcache.Timeout)
-"""Disk full, folder not ours, database damaged, or locked for a minute. Retrying for ever would hang instead."""
+_ERRORS = (OSError, sqlite3.Error, diskcache.Timeout)
+"""Disk full, folder not writable, database damaged, or locked for a minute."""
 
 
 class SafeDisk(diskcache.Disk):
     """Text, bytes and whole numbers only: anything that diskcache would pickle is refused, both in and out."""
 
     def put(self, key: Any) -> tuple[Any, bool]:
-        """Key as the table holds it; TypeError for a key that would be pickled."""
+        """Key as the table stores it; TypeError for a key that would be pickled."""
         _refuse_unless_plain(key)
         return super().put(key)
 
     def get(self, key: Any, raw: bool) -> Any:
         """Key from the table; TypeError for one that was pickled."""
         if not raw:
-            raise TypeError("The cache holds a pickled key, which is never opened.")
+            raise TypeError("The cache has a pickled key, which is never opened.")
         return super().get(key, raw)
 
     def store(self, value: Any, read: bool, key: Any = UNKNOWN) -> tuple[int, int, str | None, Any]:
-        """Value as the table holds it; TypeError for a value that would be pickled."""
+        """Value as the table stores it; TypeError for a value that would be pickled."""
         if not read:
             _refuse_unless_plain(value)
         return super().store(value, read, key=key)
@@ -45,64 +45,69 @@ class SafeDisk(diskcache.Disk):
     def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
         """Value from the table; TypeError for one that was pickled."""
         if mode == MODE_PICKLE:
-            raise TypeError("The cache holds a pickled value, which is never opened.")
+            raise TypeError("The cache has a pickled value, which is never opened.")
         return super().fetch(mode, filename, value, read)
 
     def _write(self, full_path: str, iterator: Any, mode: str, encoding: str | None = None) -> int:
         try:
             return super()._write(full_path, iterator, mode, encoding)
         except OSError:
-            # Half a file that no row points to would fill the disk unseen.
+            # A partial file without a row would take disk space that nothing counts.
             self.remove(os.path.relpath(full_path, self._directory))
             raise
 
 
 def open_cache(folder: Path) -> Cache:
-    """The cache in ``folder``, at most SOFTH_CACHE_GB GiB, least recently used entries leave first.
+    """Open the cache in a folder, of at most SOFTH_CACHE_GB GiB; the least recently used entries go first.
 
-    Errors: InputError when SOFTH_CACHE_GB is not a positive number or the folder cannot be used.
+    Raises:
+        InputError: when SOFTH_CACHE_GB is not a positive number, or the folder cannot be used.
     """
     size = int(settings.number("SOFTH_CACHE_GB") * 2**30)
     try:
         return Cache(folder, disk=SafeDisk, size_limit=size, eviction_policy="least-recently-used")
-    except _TROUBLE as error:
+    except _ERRORS as error:
         raise _unusable(folder, error) from error
 
 
-def sweep(folder: Path, older: float = 3600) -> int:
-    """Remove values that a killed process left without a row of the table, older than so many seconds; how many."""
+def remove_orphans(folder: Path, older: float = 3600) -> int:
+    """Delete files older than `older` seconds that a killed process left without a row; returns how many."""
     table = folder / diskcache.core.DBNAME
     if not table.exists():
         return 0
     try:
         with closing(sqlite3.connect(f"{table.resolve().as_uri()}?mode=ro", uri=True, timeout=60)) as connection:
-            # Listed before the table is read: a value that is written meanwhile has a row when it is looked up.
-            values = [path for path in folder.glob("*/*/*.val") if time.time() - path.stat().st_mtime >= older]
-            known = {name for (name,) in connection.execute("SELECT filename FROM Cache WHERE filename IS NOT NULL")}
-        orphans = [path for path in values if str(path.relative_to(folder)) not in known]
+            # Listed before the table is read: a file that is written meanwhile has its row by then.
+            files = [path for path in folder.glob("*/*/*.val") if time.time() - path.stat().st_mtime >= older]
+            names = {name for (name,) in connection.execute("SELECT filename FROM Cache WHERE filename IS NOT NULL")}
+        orphans = [path for path in files if str(path.relative_to(folder)) not in names]
         for path in orphans:
             path.unlink(missing_ok=True)
-    except _TROUBLE as error:
+    except _ERRORS as error:
         raise _unusable(folder, error) from error
     return len(orphans)
 
 
-def remember(cache: Cache, key: str, tensor: torch.Tensor) -> None:
-    """Store one tensor. Errors: InputError when the disk is full or cannot be written."""
+def set_tensor(cache: Cache, key: str, tensor: torch.Tensor) -> None:
+    """Store one tensor.
+
+    Raises:
+        InputError: when the disk is full or cannot be written.
+    """
     try:
         cache.set(key, save({"": tensor.contiguous().cpu()}))
-    except _TROUBLE as error:
+    except _ERRORS as error:
         raise _unusable(cache.directory, error) from error
 
 
-def recall(cache: Cache, key: str) -> torch.Tensor | None:
-    """The tensor stored under ``key``; None when it has left the cache or was damaged on disk."""
+def get_tensor(cache: Cache, key: str) -> torch.Tensor | None:
+    """Return the tensor stored under `key`; None when it was evicted or damaged on disk."""
     try:
         content = cache.get(key)
         return None if content is None else load(content)[""]
     except (SafetensorError, KeyError):
         return None
-    except _TROUBLE as error:
+    except _ERRORS as error:
         raise _unusable(cache.directory, error) from error
 
 

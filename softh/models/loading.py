@@ -1,4 +1,4 @@
-"""A checkpoint becomes a model in memory, with what is recorded about it."""
+"""Models in memory: checkpoints loaded by transformers, and their description in the tables."""
 
 import logging
 from collections.abc import Callable, Generator, Sequence
@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 import transformers
-from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -21,18 +20,13 @@ from softh.format import format_size
 
 log = logging.getLogger(__name__)
 
-# A config of contradictions fails in as many ways as there are lines of code that read it.
-_UNLOADABLE = (
-    OSError, ValueError, LookupError, ArithmeticError, RuntimeError, ImportError, AttributeError, TypeError,
-    AssertionError, StrictDataclassError,
-)  # fmt: skip
 _WITHOUT_EMBEDDING = {"mamba", "mamba2", "falcon_mamba", "rwkv"}
-"""Of these transformers returns every layer and the last once more after the norm, but not the embedding."""
+"""For these transformers returns every layer and the last once more after the norm, but not the embedding."""
 
 
 @dataclass(frozen=True)
-class Model:
-    """A model in memory, ready to run, and what is recorded about it."""
+class LoadedModel:
+    """A model in memory, ready to run, and its description."""
 
     module: Any = field(repr=False)
     """A PreTrainedModel; Any, because its library leaves most of its methods untyped."""
@@ -41,9 +35,9 @@ class Model:
     """Transformer layers; hidden states are one more."""
     width: int
     has_head: bool
-    """True when it predicts the next token."""
+    """Whether it predicts the next token."""
     plain_head: bool
-    """True when the logits are the output embedding of the last hidden state and nothing more."""
+    """Whether the logits are the output embedding of the last hidden state and nothing more."""
     dtype: str
     """Number format that runs, e.g. ``bfloat16``."""
     attention: str
@@ -57,20 +51,24 @@ class Model:
     longest_context: int | None
     """Tokens the model can read; None without a limit."""
     streams: bool = False
-    """True when its hidden states can be had one after another while it runs."""
+    """Whether its hidden states can be read one after another while it runs."""
 
 
-def load_model(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> Model:
-    """The checkpoint in memory, for evaluation.
+def load_model(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> LoadedModel:
+    """Load a checkpoint for evaluation.
 
-    dtype: ``auto`` (bfloat16 on a GPU that has it, else float32), ``float32``, ``bfloat16`` or ``float16``.
-    device: ``auto`` (a GPU, all of them for a model that one cannot hold, else the CPU) or a name torch knows.
-    Errors: InputError for an architecture that is unknown or gives no hidden states, and for weights that do not fit.
+    Args:
+        checkpoint: files of a model.
+        dtype: ``auto`` (bfloat16 on a GPU that has it, else float32), ``float32``, ``bfloat16`` or ``float16``.
+        device: ``auto`` (a GPU, all of them for a model larger than one, else the CPU) or a name torch knows.
+
+    Raises:
+        InputError: for an architecture that is unknown or gives no hidden states, and for weights that do not fit.
     """
-    place = _device(device)
-    form = _dtype(dtype, place)
-    where = "auto" if device == "auto" and _is_spread(checkpoint, form) else place
-    module, tokenizer, causal = _load(checkpoint, form, where)
+    target = _device(device)
+    torch_dtype = _dtype(dtype, target)
+    device_map = "auto" if device == "auto" and _is_spread(checkpoint, torch_dtype) else target
+    module, tokenizer, causal = _load(checkpoint, torch_dtype, device_map)
     if {"cpu", "disk"} & set((getattr(module, "hf_device_map", None) or {}).values()):
         log.warning(
             "%s is larger than its GPUs: part of it stays outside of them and is moved in for every batch, which is "
@@ -80,11 +78,21 @@ def load_model(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto"
     return describe(module.eval().requires_grad_(requires_grad=False), tokenizer, checkpoint.name, causal=causal)
 
 
-def describe(module: Any, tokenizer: Any, name: str, *, causal: bool = True) -> Model:
-    """A module that is already in memory and in evaluation mode, with what is recorded about it."""
+def describe(module: Any, tokenizer: Any, name: str, *, causal: bool = True) -> LoadedModel:
+    """Describe a module that is already in memory and in evaluation mode.
+
+    Args:
+        module: a PreTrainedModel of transformers.
+        tokenizer: of the model.
+        name: of the model, for its family and for errors.
+        causal: whether it predicts the next token.
+
+    Raises:
+        InputError: when it does not run on text alone, or gives no hidden states of one width.
+    """
     hidden, plain = _probe(module, name, causal=causal)
     text = module.config.get_text_config()
-    return Model(
+    return LoadedModel(
         module=module,
         tokenizer=tokenizer,
         layers=len(hidden) - 1,
@@ -107,15 +115,15 @@ def _device(device: str) -> torch.device:
     if device == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     try:
-        place = torch.device(device)
-        torch.empty(0, device=place)
+        found = torch.device(device)
+        torch.empty(0, device=found)
     except (RuntimeError, AssertionError, NotImplementedError):
         raise InputError(f"device was {device!r}, which torch cannot use here; expected auto, cpu or cuda.") from None
-    return place
+    return found
 
 
 def _is_spread(checkpoint: Checkpoint, dtype: torch.dtype) -> bool:
-    """Whether there are several GPUs and the checkpoint needs more than is free on the first, where it would be."""
+    """Whether there are several GPUs and the checkpoint needs more memory than the first has free."""
     count = torch.cuda.device_count()
     if count < 2:
         return False
@@ -123,9 +131,9 @@ def _is_spread(checkpoint: Checkpoint, dtype: torch.dtype) -> bool:
     return predict.gpus_needed(preflight.sizes_of(checkpoint), dtype.itemsize, room) > 1
 
 
-def _dtype(dtype: str, place: torch.device) -> torch.dtype:
+def _dtype(dtype: str, device: torch.device) -> torch.dtype:
     if dtype == "auto":
-        return torch.bfloat16 if place.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
     return getattr(torch, dtype)
 
 
@@ -133,30 +141,25 @@ def _load(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> tuple[
     """Module, tokenizer, and whether the module predicts the next token."""
     weights = checkpoint.files
     assert weights is not None, "a model that exists in memory only is never loaded"
-    where = {"trust_remote_code": False, "local_files_only": True, **weights.format.load_arguments(weights.names)}
-    room = _room(device_map)
+    options = weights.format.load_arguments(weights.names)
+    config = _from_pretrained(AutoConfig, checkpoint, **options)
+    causal = _is_causal(config, checkpoint.name) or weights.format.always_causal
+    memory = _gpu_memory(device_map)
     try:
-        config = AutoConfig.from_pretrained(checkpoint.path, **where)
-        causal = _is_causal(config, checkpoint.name) or weights.format.always_causal
-        loaded: Any = (AutoModelForCausalLM if causal else AutoModel).from_pretrained(
-            checkpoint.path,
+        module, report = _from_pretrained(
+            AutoModelForCausalLM if causal else AutoModel,
+            checkpoint,
             config=config,
             dtype=dtype,
             device_map=device_map,
             use_safetensors=weights.format.use_safetensors,
             output_loading_info=True,
-            **where,
+            **options,
         )
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, **where)
     except torch.OutOfMemoryError:
-        raise InputError(_no_room(checkpoint, dtype, room)) from None
-    except _UNLOADABLE as error:
-        raise InputError(
-            f"{checkpoint.name} cannot be loaded by transformers {transformers.__version__} ({_one_line(error)}); "
-            "expected an architecture it knows, with weights that fit its config: check the files."
-        ) from error
-    module, report = loaded
-    # A pooler sits after the last hidden state and never touches it.
+        raise InputError(_too_large(checkpoint, dtype, memory)) from None
+    tokenizer = _from_pretrained(AutoTokenizer, checkpoint, **options)
+    # A pooler comes after the last hidden state and does not change it.
     if missing := sorted(name for name in report["missing_keys"] if "pooler" not in name):
         raise InputError(
             f"The weights of {checkpoint.name} lack {len(missing)} tensors of its config, {missing[0]} among them; "
@@ -166,20 +169,34 @@ def _load(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> tuple[
     return module, tokenizer, causal
 
 
-def _room(device_map: Any) -> list[tuple[int, int]]:
-    """Free and all bytes of the GPUs that a model is to go to: asked before it does, while what is free still is."""
+def _from_pretrained(factory: Any, checkpoint: Checkpoint, **options: Any) -> Any:
+    """What transformers reads of a checkpoint: no code of the checkpoint runs, and nothing is downloaded."""
+    try:
+        return factory.from_pretrained(checkpoint.path, trust_remote_code=False, local_files_only=True, **options)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # a damaged tokenizer raises a bare Exception, and none of our code runs here
+        raise InputError(
+            f"{checkpoint.name} cannot be loaded by transformers {transformers.__version__} ({_one_line(error)}); "
+            "expected an architecture it knows, with weights that fit its config: check the files."
+        ) from error
+
+
+def _gpu_memory(device_map: Any) -> list[tuple[int, int]]:
+    """Free and total bytes of the GPUs that a model is loaded to, before it is."""
     if device_map == "auto":
         return [torch.cuda.mem_get_info(number) for number in range(torch.cuda.device_count())]
     on_gpu = isinstance(device_map, torch.device) and device_map.type == "cuda"
     return [torch.cuda.mem_get_info(device_map)] if on_gpu else []
 
 
-def _no_room(checkpoint: Checkpoint, dtype: torch.dtype, room: list[tuple[int, int]]) -> str:
+def _too_large(checkpoint: Checkpoint, dtype: torch.dtype, memory: list[tuple[int, int]]) -> str:
     weights = preflight.sizes_of(checkpoint).parameters * dtype.itemsize
+    free, total = (format_size(sum(gpu[index] for gpu in memory)) for index in (0, 1))
     return (
         f"The weights of {checkpoint.name} take {format_size(weights)} in {str(dtype).removeprefix('torch.')}, and "
-        f"{len(room)} GPU{'s have' if len(room) > 1 else ' has'} {format_size(sum(free for free, _ in room))} free of "
-        f"{format_size(sum(total for _, total in room))}; expected room for them: use more GPUs, or --device cpu."
+        f"{len(memory)} GPU{' has' if len(memory) == 1 else 's have'} {free} free of "
+        f"{total}; expected room for them: use more GPUs, or --device cpu."
     )
 
 
@@ -189,12 +206,9 @@ def _is_causal(config: Any, name: str) -> bool:
             f"{name} is an encoder with a decoder ({config.model_type}); "
             "expected one stack of layers: choose a decoder or an encoder."
         )
-    known = {name for names in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values() for name in _several(names)}
-    return bool(known.intersection(config.architectures or ()))
-
-
-def _several(names: str | Sequence[str]) -> Sequence[str]:
-    return (names,) if isinstance(names, str) else names
+    names = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
+    causal = {name for several in names for name in ((several,) if isinstance(several, str) else several)}
+    return bool(causal.intersection(config.architectures or ()))
 
 
 def _one_line(error: Exception) -> str:
@@ -230,20 +244,20 @@ def _try(module: Any, *, causal: bool) -> tuple[Sequence[Tensor], bool]:
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:
-    """Equal to the bit, on whatever GPUs of a model that is spread over several."""
+    """Whether tensors are equal to the bit, on whichever GPUs of a model that is spread over several."""
     return torch.equal(a, b.to(a.device))
 
 
 @contextmanager
 def _first_input(module: Any) -> Generator[list[Tensor]]:
-    """What enters the first layer while the block runs; nothing where the layers are no plain list."""
+    """Collect the input of the first layer while the block runs; nothing where the layers are not a plain list."""
     seen: list[Tensor] = []
     with _inputs(_layers(module)[:1], lambda _, states: seen.append(states)):
         yield seen
 
 
 def _layers(module: Any) -> Sequence[nn.Module]:
-    """The layers of a model in order; none where they are no plain list."""
+    """The layers of a model in order; none where they are not a plain list."""
     count = module.config.get_text_config().num_hidden_layers
     parts = module.base_model.modules()
     lists = (list(part) for part in parts if isinstance(part, nn.ModuleList) and len(part) == count)
@@ -251,11 +265,11 @@ def _layers(module: Any) -> Sequence[nn.Module]:
 
 
 @contextmanager
-def _inputs(layers: Sequence[nn.Module], take: Callable[[int, Tensor], object]) -> Generator[None]:
-    """Call take(number, states) with what enters each of these layers while the block runs."""
+def _inputs(layers: Sequence[nn.Module], on_states: Callable[[int, Tensor], object]) -> Generator[None]:
+    """Call on_states(number, states) with the input of each of these layers while the block runs."""
 
     def hook(number: int) -> Callable[..., None]:
-        return lambda _, args, kwargs: (take(number, args[0] if args else kwargs["hidden_states"]), None)[1]
+        return lambda _, args, kwargs: (on_states(number, args[0] if args else kwargs["hidden_states"]), None)[1]
 
     with ExitStack() as hooks:
         for number, layer in enumerate(layers):
@@ -265,7 +279,7 @@ def _inputs(layers: Sequence[nn.Module], take: Callable[[int, Tensor], object]) 
 
 @torch.inference_mode()
 def _streams(module: Any) -> bool:
-    """Whether what enters the layers, and the output of the last, are the hidden states to the bit."""
+    """Whether the inputs of the layers, and the output of the last, are the hidden states to the bit."""
     table = module.get_input_embeddings().weight
     ids = torch.arange(8, device=table.device)[None] % len(table)
     mask, seen = torch.ones_like(ids), dict[int, Tensor]()
@@ -274,17 +288,26 @@ def _streams(module: Any) -> bool:
     return len(seen) == len(hidden) and all(_equal(seen[n], states) for n, states in enumerate(hidden))
 
 
-def stream_hidden(module: Any, ids: Tensor, mask: Tensor, take: Callable[[int, Tensor], object]) -> Tensor:
-    """The hidden states of :func:`all_hidden` one after another, as take(layer, states); the last is returned too."""
+def stream_hidden(module: Any, ids: Tensor, mask: Tensor, on_states: Callable[[int, Tensor], object]) -> Tensor:
+    """Pass on the hidden states of :func:`all_hidden` as they are computed, as on_states(layer, states).
+
+    Returns the last of them.
+    """
     layers = _layers(module)
-    with _inputs(layers, take):
+    with _inputs(layers, on_states):
         last = module.base_model(input_ids=ids, attention_mask=mask)[0]
-    take(len(layers), last)
+    on_states(len(layers), last)
     return last
 
 
 def all_hidden(module: Any, ids: Tensor, mask: Tensor) -> Sequence[Tensor]:
-    """Embedding, layers, and the last layer after the final norm, each [documents, tokens, width]; no head runs."""
+    """Embedding, layers, and the last layer after the final norm, each [documents, tokens, width]; no head runs.
+
+    Args:
+        module: a PreTrainedModel of transformers.
+        ids: [documents, tokens] token ids.
+        mask: [documents, tokens] attention mask.
+    """
     hidden = module.base_model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
     if module.config.model_type in _WITHOUT_EMBEDDING:
         return (module.get_input_embeddings()(ids), *hidden[:-2], hidden[-1])

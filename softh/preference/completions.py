@@ -1,4 +1,4 @@
-"""Preference pairs become token windows, two a pair, of which the tokens of the answer count."""
+"""Tokenized answers of preference pairs, two documents a pair, of which the tokens of the answer are positions."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,11 @@ import numpy as np
 from softh.errors import InputError
 from softh.preference.pairs import Messages, Pair, Pairs
 from softh.spec import identity
-from softh.text.corpus import Windows, special
+from softh.text.corpus import TokenizedCorpus, special_ids
 
 LEAST = 16
-"""Pairs without which a probe says nothing."""
-TOO_LONG, NO_ROOM, REFUSED = (
+"""Least pairs of a probe."""
+TRUNCATED, PROMPT_TOO_LONG, ROLES_REJECTED = (
     "an answer cut by the context",
     "a prompt longer than the context",
     "roles unfit for the template",
@@ -22,7 +22,7 @@ TOO_LONG, NO_ROOM, REFUSED = (
 PLAIN = {"system": "{}\n\n", "user": "Question: {}\n\n", "assistant": "Answer: {}\n\n"}
 """How a conversation is written for a tokenizer without a chat template."""
 _CHARACTERS = 32
-"""No usual token is longer: what exceeds this many times the context need not be tokenized to be too long."""
+"""Characters that no usual token exceeds: this much text for each token of the context is enough to tokenize."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Completions:
     """Both answers of every pair after their prompt: document 2i is the chosen one of pair i, 2i + 1 the rejected."""
 
     pairs: tuple[Pair, ...]
-    windows: Windows
+    tokenized: TokenizedCorpus
     first: np.ndarray  # [documents] int64, index of the first token of the answer; it runs to the end
     group: np.ndarray  # [pairs] int64, pairs of one prompt share a number
-    set_aside: Mapping[str, int]
+    excluded: Mapping[str, int]
     """Reason → pairs left out, those of the loading included."""
     templated: bool
     """Whether the tokenizer's own chat template was used; else the form of PLAIN."""
@@ -41,49 +41,59 @@ class Completions:
     @property
     def lengths(self) -> np.ndarray:
         """[pairs, 2] int64, tokens of the chosen and of the rejected answer."""
-        return (np.array([len(ids) for ids in self.windows.ids]) - self.first).reshape(-1, 2)
+        return (np.array([len(ids) for ids in self.tokenized.ids]) - self.first).reshape(-1, 2)
 
 
-def completions(found: Pairs, tokenizer: Any, context: int) -> Completions:
-    """Tokenize pairs; those that do not fit in ``context`` tokens are set aside whole.
+def completions(sample: Pairs, tokenizer: Any, max_length: int) -> Completions:
+    """Tokenize pairs; those with an answer that does not fit in `max_length` tokens are excluded.
 
-    The prompt goes through the tokenizer's chat template, up to where an answer begins, if there is one; otherwise it
-    is written as PLAIN says. Prompt and answer are tokenized apart, so that both answers follow the same ids. Special
-    tokens that are spelled out in an answer are read as text.
-    Errors: InputError when fewer than LEAST pairs are left.
+    The prompt goes through the tokenizer's chat template, if there is one, up to where an answer begins; otherwise it
+    is written in the form of PLAIN. Prompt and answer are tokenized apart, so that both answers follow the same ids.
+    Special tokens that are spelled out in an answer are read as text.
+
+    Args:
+        sample: preference pairs.
+        tokenizer: a tokenizer of transformers.
+        max_length: most tokens of prompt and answer together.
+
+    Raises:
+        InputError: when fewer than LEAST pairs are left.
     """
     templated = bool(getattr(tokenizer, "chat_template", None))
-    aside: Counter[str] = Counter(found.set_aside)
-    kept, ids, first = [], [], []
-    for pair in found.pairs:
-        prompt = _prompt_ids(pair.prompt, tokenizer, context, templated=templated)
+    excluded: Counter[str] = Counter(sample.excluded)
+    pairs, ids, first = [], [], []
+    for pair in sample.pairs:
+        prompt = _prompt_ids(pair.prompt, tokenizer, max_length, templated=templated)
         if prompt is None:
-            aside[REFUSED] += 1
+            excluded[ROLES_REJECTED] += 1
             continue
-        if len(prompt) >= context:
-            aside[NO_ROOM] += 1
+        if len(prompt) >= max_length:
+            excluded[PROMPT_TOO_LONG] += 1
             continue
-        answers = [_answer_ids(text, tokenizer, context, templated=templated) for text in (pair.chosen, pair.rejected)]
-        if any(len(prompt) + len(answer) > context or not answer for answer in answers):
-            aside[TOO_LONG] += 1
+        answers = [
+            _answer_ids(text, tokenizer, max_length, templated=templated) for text in (pair.chosen, pair.rejected)
+        ]
+        if any(len(prompt) + len(answer) > max_length or not answer for answer in answers):
+            excluded[TRUNCATED] += 1
             continue
-        kept.append(pair)
+        pairs.append(pair)
         ids += [np.array([*prompt, *answer], dtype=np.int64) for answer in answers]
         first += [len(prompt)] * 2
-    _enough(kept, aside, found.name, context)
-    windows = Windows(
+    _enough(pairs, excluded, sample.name, max_length)
+    tokenized = TokenizedCorpus(
         tuple(ids), (), (), np.zeros(len(ids), dtype=np.int64),
-        identity(np.concatenate(ids).tobytes().hex(), str(first)), len(found.pairs) - len(kept), context,
+        identity(np.concatenate(ids).tobytes().hex(), str(first)), len(sample.pairs) - len(pairs), max_length,
     )  # fmt: skip
-    return Completions(tuple(kept), windows, np.array(first), _groups(kept), dict(aside), templated)
+    return Completions(tuple(pairs), tokenized, np.array(first), _groups(pairs), dict(excluded), templated)
 
 
-def _enough(kept: Sequence[Pair], aside: Mapping[str, int], name: str, context: int) -> None:
-    if len(kept) >= LEAST:
+def _enough(pairs: Sequence[Pair], excluded: Mapping[str, int], name: str, max_length: int) -> None:
+    if len(pairs) >= LEAST:
         return
-    why = ", ".join(f"{count:,} with {reason}" for reason, count in aside.items()) or "nothing set aside"
-    hint = f"a longer --context than {context}" if aside.get(TOO_LONG, 0) + aside.get(NO_ROOM, 0) else "more pairs"
-    raise InputError(f"{len(kept)} pairs of {name} are left ({why}); expected at least {LEAST}: give {hint}.")
+    why = ", ".join(f"{count:,} with {reason}" for reason, count in excluded.items()) or "nothing excluded"
+    cut = excluded.get(TRUNCATED, 0) + excluded.get(PROMPT_TOO_LONG, 0)
+    hint = f"a longer --context than {max_length}" if cut else "more pairs"
+    raise InputError(f"{len(pairs)} pairs of {name} are left ({why}); expected at least {LEAST}: give {hint}.")
 
 
 def _groups(pairs: Sequence[Pair]) -> np.ndarray:
@@ -97,26 +107,26 @@ def folds(group: np.ndarray, count: int, seed: int) -> np.ndarray:
     return (order % count)[group]
 
 
-def _prompt_ids(prompt: Messages, tokenizer: Any, context: int, *, templated: bool) -> list[int] | None:
+def _prompt_ids(prompt: Messages, tokenizer: Any, max_length: int, *, templated: bool) -> list[int] | None:
     """Ids up to where the answer begins, special tokens included; None when the template refuses the roles."""
-    before, _ = special(tokenizer)
+    before, _ = special_ids(tokenizer)
     if not prompt:
         return [*before]
     if not templated:
         text = "".join(PLAIN.get(role, "{}\n\n").format(content) for role, content in prompt) + "Answer:"
-        return [*before, *_ids(text, tokenizer, context)]
+        return [*before, *_ids(text, tokenizer, max_length)]
     try:
         turns = [{"role": role, "content": content} for role, content in prompt]
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     except Exception:  # noqa: BLE001  (a template is a program of its author's and may raise anything; counted above)
         return None
-    return tokenizer(text[: context * _CHARACTERS], add_special_tokens=False, verbose=False)["input_ids"]
+    return tokenizer(text[: max_length * _CHARACTERS], add_special_tokens=False, verbose=False)["input_ids"]
 
 
-def _answer_ids(text: str, tokenizer: Any, context: int, *, templated: bool) -> list[int]:
-    return _ids(text if templated else f" {text}", tokenizer, context)
+def _answer_ids(text: str, tokenizer: Any, max_length: int, *, templated: bool) -> list[int]:
+    return _ids(text if templated else f" {text}", tokenizer, max_length)
 
 
-def _ids(text: str, tokenizer: Any, context: int) -> list[int]:
-    asked = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
-    return tokenizer(text[: context * _CHARACTERS], **asked)["input_ids"]
+def _ids(text: str, tokenizer: Any, max_length: int) -> list[int]:
+    options = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
+    return tokenizer(text[: max_length * _CHARACTERS], **options)["input_ids"]

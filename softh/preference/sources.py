@@ -15,12 +15,12 @@ from huggingface_hub.errors import HTTPError
 from softh.errors import InputError
 
 Rows = list[tuple[int, dict[str, Any]]]
-"""(place in the source, row)."""
+"""(number of the row in the source, row)."""
 
 BUFFER = 10_000
-"""Rows that a stream from the hub is shuffled among."""
+"""Shuffle buffer of a stream from the hub, in rows."""
 LONGEST = 1 << 24
-"""Characters that one line may have."""
+"""Most characters of a line."""
 
 _SPLITS = {"HuggingFaceH4/ultrafeedback_binarized": "train_prefs"}
 _FILES = (".jsonl", ".json", ".parquet")
@@ -29,13 +29,21 @@ _HUB = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 
 
 def title(name: str) -> str:
-    """What a source is called in the tables."""
+    """Name of a source in the tables.
+
+    >>> title("data/pairs.jsonl.gz"), title("Anthropic/hh-rlhf@test")
+    ('pairs', 'Anthropic/hh-rlhf@test')
+    """
     path = local(name)
     return name if path is None else _plain(path).stem
 
 
 def local(name: str) -> Path | None:
-    """The file that a name means, or None for an id of the hub. Raises InputError for what is neither."""
+    """The file that a name means, or None for an id of the hub.
+
+    Raises:
+        InputError: for a name that is neither.
+    """
     path = Path(name.removeprefix("file:")).expanduser()
     if name.startswith("file:") or _plain(path).suffix in _FILES or path.exists():
         return path
@@ -48,7 +56,13 @@ def local(name: str) -> Path | None:
 
 
 def rows(name: str, limit: int, seed: int) -> tuple[Rows, int]:
-    """At most ``limit`` rows of a source, in its order, and how many it has (of a stream, how many were taken)."""
+    """Sample at most `limit` rows of a source, in its order.
+
+    Returns the rows, and how many the source has (of a stream, how many were read).
+
+    Raises:
+        InputError: for a file that is missing, damaged or of another format, and for a data set that cannot be read.
+    """
     path = local(name)
     if path is None:
         return _hub(name, limit, seed)
@@ -70,15 +84,15 @@ def _json(path: Path, limit: int, seed: int) -> tuple[Rows, int]:
     try:
         with _OPEN.get(path.suffix, open)(path, "rt", encoding="utf-8") as file:
             if _plain(path).suffix == ".json" and (whole := _array(file)) is not None:
-                places = _sample(len(whole), limit, seed)
-                return [(place, _row(whole[place], place, path)) for place in places], len(whole)
+                numbers = _sample(len(whole), limit, seed)
+                return [(number, _row(whole[number], number, path)) for number in numbers], len(whole)
             lines, total = _reservoir(_lines(file, path), limit, seed)
     except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{path.name} cannot be read ({str(error) or 'it ends too soon'}); expected complete UTF-8 text: make it "
-            "again."
+            f"{path.name} cannot be read ({str(error) or 'it ends too soon'}); expected complete UTF-8 text: write "
+            "it again."
         ) from error
-    return [(place, _row(_parsed(line, place, path), place, path)) for place, line in lines], total
+    return [(number, _row(_parsed(line, number, path), number, path)) for number, line in lines], total
 
 
 def _array(file: TextIO) -> list[Any] | None:
@@ -91,12 +105,12 @@ def _array(file: TextIO) -> list[Any] | None:
         return json.load(file)
     except ValueError as error:
         raise InputError(
-            f"The file is no complete JSON array ({error}): make it again, or write a row a line."
+            f"The file is not a complete JSON array ({error}): write it again, or one row a line."
         ) from None
 
 
 def _lines(file: TextIO, path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines that are not blank, none of which fills the memory."""
+    """Numbered lines that are not blank, each of bounded length."""
     for number, line in enumerate(iter(lambda: file.readline(LONGEST), "")):
         if len(line) == LONGEST:
             raise InputError(
@@ -107,16 +121,16 @@ def _lines(file: TextIO, path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _reservoir(lines: Iterator[tuple[int, str]], limit: int, seed: int) -> tuple[list[tuple[int, str]], int]:
-    """A uniform sample of lines, in order, without holding the others; and how many there were."""
+    """A uniform sample of lines, in order, without storing the others, and how many there were."""
     random = np.random.default_rng(seed)
-    kept: list[tuple[int, str]] = []
+    sample: list[tuple[int, str]] = []
     total = 0
     for total, line in enumerate(lines, start=1):
         if total <= limit:
-            kept.append(line)
-        elif (place := int(random.integers(total))) < limit:
-            kept[place] = line
-    return sorted(kept), total
+            sample.append(line)
+        elif (index := int(random.integers(total))) < limit:
+            sample[index] = line
+    return sorted(sample), total
 
 
 def _parsed(line: str, number: int, path: Path) -> Any:
@@ -145,16 +159,16 @@ def _parquet(path: Path, limit: int, seed: int) -> tuple[Rows, int]:
     try:
         table = pl.scan_parquet(path, glob=False)
         total = int(table.select(pl.len()).collect().item())
-        places = _sample(total, limit, seed)
-        wanted = [name for name in table.collect_schema().names() if name in _COLUMNS] or None
-        if wanted is None:
+        numbers = _sample(total, limit, seed)
+        columns = [name for name in table.collect_schema().names() if name in _COLUMNS] or None
+        if columns is None:
             return [(0, dict.fromkeys(table.collect_schema().names()))], total
-        found = table.with_row_index("row").filter(pl.col("row").is_in(places)).select("row", *wanted)
-        return [(row.pop("row"), row) for row in found.collect(engine="streaming").to_dicts()], total
+        sample = table.with_row_index("row").filter(pl.col("row").is_in(numbers)).select("row", *columns)
+        return [(row.pop("row"), row) for row in sample.collect(engine="streaming").to_dicts()], total
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(
-            f"{path.name} cannot be read ({reason}); expected a complete Parquet file: make it again."
+            f"{path.name} cannot be read ({reason}); expected a complete Parquet file: write it again."
         ) from None
 
 
@@ -169,12 +183,12 @@ def _hub(name: str, limit: int, seed: int) -> tuple[Rows, int]:
         try:
             split = split or _SPLITS.get(repository, "train")
             stream = load_dataset(repository, split=split, streaming=True, cache_dir=scratch)
-            taken = stream.shuffle(seed=seed, buffer_size=BUFFER).take(limit)
-            found = [(place, dict(row)) for place, row in enumerate(taken)]
+            sample = stream.shuffle(seed=seed, buffer_size=BUFFER).take(limit)
+            rows = [(number, dict(row)) for number, row in enumerate(sample)]
         except (HTTPError, OSError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(
                 f"pairs was {name}, which the hub does not give ({type(error).__name__}: {reason}): check the name and "
                 "the network, or give a file."
             ) from error
-    return found, len(found)
+    return rows, len(rows)

@@ -18,31 +18,31 @@ import torch
 
 from softh.checkpoints import resolve
 from softh.checkpoints.resolve import Checkpoint
+from softh.cost.hardware import free_memory
 from softh.errors import InputError
 from softh.estimator.assignment import references
-from softh.estimator.buffers import Held
+from softh.estimator.buffers import AssignmentBuffer
 from softh.estimator.calibration import temperature
 from softh.estimator.entropies import (
+    HiddenStateReader,
     Labelling,
-    Progress,
-    Reader,
-    entropies,
+    ProgressCallback,
+    assemble_entropies,
+    assign_all,
+    buffer_entropies,
+    document_offsets,
     full_precision,
-    gather,
-    hold,
     label,
-    places,
     plan,
 )
 from softh.estimator.measures import Key
-from softh.estimator.memory_plan import free_ram
-from softh.estimator.pipeline import Estimate, Made, assemble
+from softh.estimator.pipeline import Estimate, RunMetadata, assemble_estimate
 from softh.format import format_size
 from softh.models import hidden_states
 from softh.models.hidden_states import HiddenStates
 from softh.spec import EstimateSpec
 from softh.text import corpus
-from softh.text.corpus import Corpus, Windows
+from softh.text.corpus import Corpus, TokenizedCorpus
 
 _PART = 0.6
 """Part of the free main memory that the assignments of one part may take."""
@@ -58,8 +58,8 @@ class ShardAssignments:
     checkpoint: Checkpoint
     text: Corpus
     """Without the texts."""
-    made: Made
-    """Of the whole text; nats of the documents of the part, in their order, and the model without its module."""
+    metadata: RunMetadata
+    """Of the whole text; nll of the documents of the part, in their order, and the model without its module."""
 
 
 @dataclass(frozen=True)
@@ -84,21 +84,21 @@ class AssignTask:
         """For people, after the name of the model."""
         return f"documents {self.part + 1} of {self.parts}"
 
-    def run(self, device: str, progress: Progress | None) -> ShardAssignments:
+    def run(self, device: str, progress: ProgressCallback | None) -> ShardAssignments:
         """Assign every `parts`-th batch. Errors: InputError, as for an estimate in one piece."""
         spec = self.spec
         checkpoint = resolve.resolve(spec.model, spec.revision)
         text = corpus.load(spec.corpus, spec.documents, spec.seed)
         model = hidden_states.load_model(checkpoint, spec.dtype, device)
-        windows = corpus.windows(text, model.tokenizer, spec.context, max(spec.orders))
-        documents = _share(windows, model.device, self.part, self.parts)
-        states = HiddenStates(model, _some(windows, documents), checkpoint.digest, cache=None)
-        labelling = label(states.windows.ids, spec, model.device, ())
+        tokenized = corpus.tokenize(text, model.tokenizer, spec.context, max(spec.orders))
+        documents = _share(tokenized, model.device, self.part, self.parts)
+        states = HiddenStates(model, _some(tokenized, documents), checkpoint.digest, cache=None)
+        labelling = label(states.tokenized.ids, spec, model.device, None)
         epsilon = temperature(spec.bins, model.width, spec.temperature_rule)
         directions = references(spec.bins, model.width, spec.draws, spec.seed, spec.directions)
         p, entropy = _assignments(states, labelling, directions.directions.to(labelling.fold.device), epsilon, spec)
-        about = Made(
-            replace(model, module=None, tokenizer=None), windows, epsilon, directions.digest, states.nats,
+        about = RunMetadata(
+            replace(model, module=None, tokenizer=None), tokenized, epsilon, directions.digest, states.nll,
             states.forward_passes,
         )  # fmt: skip
         return ShardAssignments(documents, p, entropy, checkpoint, replace(text, texts=()), about)
@@ -110,7 +110,7 @@ class CountTask:
 
     spec: EstimateSpec
     layers: slice
-    windows: Windows
+    tokenized: TokenizedCorpus
     documents: np.ndarray  # their numbers, part after part
     p: Sequence[np.ndarray]  # of each part [layers, positions, draws, bins]
     entropy: Sequence[np.ndarray]  # of each part [layers, positions, draws]
@@ -120,19 +120,19 @@ class CountTask:
         """For people, after the name of the model."""
         return f"layers {self.layers.start} to {self.layers.stop - 1}"
 
-    def run(self, device: str, progress: Progress | None) -> LayerEntropies:
+    def run(self, device: str, progress: ProgressCallback | None) -> LayerEntropies:
         """Compute one layer after another; only one at a time is copied into memory."""
-        labelling = label(self.windows.ids, self.spec, "cpu")
-        _, place = places(self.documents, labelling.starts)
-        groupings = [grouping.moved(place) for grouping in (*labelling.groups.values(), labelling.whole)]
+        labelling = label(self.tokenized.ids, self.spec, "cpu")
+        _, place = document_offsets(self.documents, labelling.starts)
+        groupings = [grouping.reindexed(place) for grouping in (*labelling.groups.values(), labelling.whole)]
         draws, bins = self.p[0].shape[2:]
-        held, found = Held([0], len(place), torch.empty(draws, bins, 0), 1.0), []
+        held, found = AssignmentBuffer([0], len(place), torch.empty(draws, bins, 0), 1.0), []
         count = len(self.p[0])
         with full_precision():
             for layer in range(count):
                 np.concatenate([part[layer] for part in self.p], out=held.p[0].numpy())
                 np.concatenate([part[layer] for part in self.entropy], out=held.entropy[0].numpy())
-                found.append(entropies(held, groupings, self.spec.label_weighting))
+                found.append(buffer_entropies(held, groupings, self.spec.label_weighting))
                 if progress is not None:
                     progress("statistics", layer + 1, count)
         distinct = {key: grouping.distinct for key, grouping in labelling.groups.items()}
@@ -171,27 +171,29 @@ def estimate(spec: EstimateSpec, parts: int, run: RunTasks, folder: Path) -> Est
         first = _agreed(kept)
         counted = {task.layers.start: found for task, found in run(_counts(spec, kept, parts))}
     some = next(iter(counted.values()))
-    found = gather(
+    found = assemble_entropies(
         np.concatenate([counted[at].found for at in sorted(counted)]), some.distinct, spec.bins, some.positions
     )
-    made = first.made._replace(nats=_nats(kept), forward_passes=sum(part.made.forward_passes for part in kept))
-    return assemble(spec, first.checkpoint, first.text, made, found, time.perf_counter() - began)
+    metadata = first.metadata._replace(
+        nll=_nll(kept), forward_passes=sum(part.metadata.forward_passes for part in kept)
+    )
+    return assemble_estimate(spec, first.checkpoint, first.text, metadata, found, time.perf_counter() - began)
 
 
-def _share(windows: Windows, device: str, part: int, parts: int) -> np.ndarray:
+def _share(tokenized: TokenizedCorpus, device: str, part: int, parts: int) -> np.ndarray:
     """Numbers of the documents of a part, every `parts`-th batch: sorted by length, so that all parts take as long."""
-    every = hidden_states.batches(windows, device)
+    every = hidden_states.batches(tokenized, device)
     if len(every) < parts:
         raise InputError(
-            f"{parts} shards were asked for and the {len(windows.ids):,} documents are {len(every)} batches; "
+            f"{parts} shards were asked for and the {len(tokenized.ids):,} documents are {len(every)} batches; "
             f"expected a batch for each: try --shards {len(every)}."
         )
     return np.concatenate(every[part::parts])
 
 
-def _some(windows: Windows, documents: np.ndarray) -> Windows:
-    ids, covered = tuple(windows.ids[document] for document in documents), windows.predicted_bytes[documents]
-    return replace(windows, ids=ids, predicted_bytes=covered)
+def _some(tokenized: TokenizedCorpus, documents: np.ndarray) -> TokenizedCorpus:
+    ids, covered = tuple(tokenized.ids[document] for document in documents), tokenized.predicted_bytes[documents]
+    return replace(tokenized, ids=ids, predicted_bytes=covered)
 
 
 def _assignments(
@@ -200,23 +202,27 @@ def _assignments(
     """Of all layers and draws, from one forward pass on a CPU; positions follow one another as the documents do."""
     shape = (states.layers, len(labelling.positions), spec.draws, spec.bins)
     _check_room(shape)
-    reader, every = Reader(states, labelling, directions.device), list(range(states.layers))
+    reader, every = HiddenStateReader(states, labelling, directions.device), list(range(states.layers))
     with full_precision():
         if directions.device.type == "cpu":
-            held = Held(every, shape[1], directions, epsilon)
+            held = AssignmentBuffer(every, shape[1], directions, epsilon)
             reader.fill(held, every, {})
             return held.p.numpy(), held.entropy.numpy()
         return _from_gpu(reader, directions, epsilon, spec, shape)
 
 
 def _from_gpu(
-    reader: Reader, directions: torch.Tensor, epsilon: float, spec: EstimateSpec, shape: tuple[int, int, int, int]
+    reader: HiddenStateReader,
+    directions: torch.Tensor,
+    epsilon: float,
+    spec: EstimateSpec,
+    shape: tuple[int, int, int, int],
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same, in as many readings as the GPU's memory asks for."""
     p, entropy = np.empty(shape, dtype=np.float32), np.empty(shape[:3], dtype=np.float32)
     cut = plan(reader.states, reader.labelling, spec)
     for layers, draws in cut.readings():
-        held = hold(reader, directions[draws], epsilon, layers, spec, cut)
+        held = assign_all(reader, directions[draws], epsilon, layers, spec, cut)
         for row, layer in enumerate(layers):
             p[layer, :, draws] = held.p[row][..., : spec.bins].float().cpu().numpy()
             entropy[layer, :, draws] = held.entropy[row].cpu().numpy()
@@ -224,7 +230,7 @@ def _from_gpu(
 
 
 def _check_room(shape: Sequence[int]) -> None:
-    needed, room = 4 * int(np.prod(shape)), int(_PART * free_ram())
+    needed, room = 4 * int(np.prod(shape)), int(_PART * free_memory())
     if needed > room:
         raise InputError(
             f"The assignments of one shard take {format_size(needed)} and {format_size(room)} may be used; "
@@ -243,7 +249,8 @@ def _kept(part: int, found: ShardAssignments, folder: Path) -> ShardAssignments:
 def _agreed(kept: Sequence[ShardAssignments]) -> ShardAssignments:
     """The first part, once all are of the same weights, text and directions."""
     seen = {
-        (part.checkpoint.digest, part.made.windows.digest, part.made.model, part.made.reference_digest) for part in kept
+        (part.checkpoint.digest, part.metadata.tokenized.digest, part.metadata.model, part.metadata.reference_digest)
+        for part in kept
     }
     if len(seen) > 1:
         raise InputError(
@@ -258,21 +265,21 @@ def _counts(spec: EstimateSpec, kept: Sequence[ShardAssignments], parts: int) ->
     documents = np.concatenate([part.documents for part in kept])
     groups = [group for group in np.array_split(np.arange(len(kept[0].p)), parts) if len(group)]
     slices = [slice(int(group[0]), int(group[-1]) + 1) for group in groups]
-    windows = kept[0].made.windows
+    tokenized = kept[0].metadata.tokenized
     return [
         CountTask(
-            spec, some, windows, documents, [part.p[some] for part in kept], [part.entropy[some] for part in kept]
+            spec, some, tokenized, documents, [part.p[some] for part in kept], [part.entropy[some] for part in kept]
         )
         for some in slices
     ]
 
 
-def _nats(kept: Sequence[ShardAssignments]) -> np.ndarray | None:
+def _nll(kept: Sequence[ShardAssignments]) -> np.ndarray | None:
     """[documents] in their own order."""
-    parts: Iterator[np.ndarray | None] = (part.made.nats for part in kept)
-    known = [nats for nats in parts if nats is not None]
+    parts: Iterator[np.ndarray | None] = (part.metadata.nll for part in kept)
+    known = [nll for nll in parts if nll is not None]
     if len(known) < len(kept):
         return None
-    nats = np.empty(len(kept[0].made.windows.ids))
-    nats[np.concatenate([part.documents for part in kept])] = np.concatenate(known)
-    return nats
+    nll = np.empty(len(kept[0].metadata.tokenized.ids))
+    nll[np.concatenate([part.documents for part in kept])] = np.concatenate(known)
+    return nll

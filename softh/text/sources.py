@@ -1,27 +1,121 @@
-"""Where text comes from: CPython's own documentation, C4 on the hub, and files of this machine."""
+"""The registry of corpora: what each is called, whether it needs the network, and how its documents are loaded.
+
+A new corpus is a loader and one entry of :data:`SOURCES`; the command line, the forms, the captions and the sandbox of
+jobs read the registry. Nothing heavy is imported before a corpus is loaded, so that the web process can read it too.
+"""
 
 import glob
-from collections.abc import Mapping
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from lzma import LZMAError
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-
-from huggingface_hub.errors import HTTPError
+from typing import Any, NamedTuple
 
 from softh.errors import InputError
 
 PASSAGE = 1000
-"""Characters that a passage of python-docs has at least."""
+"""Least length of a passage of python-docs, in characters."""
 BUFFER = 10_000
-"""Documents of C4 that the stream shuffles among."""
+"""Shuffle buffer of the C4 stream, in documents."""
 
 _LOADERS = {".jsonl": "json", ".json": "json", ".txt": "text", ".parquet": "parquet"}
 _TEXT = ("text", "content", "document")
 
 
-def python_docs() -> list[str]:
-    """Passages of at least PASSAGE characters, cut between paragraphs, none of two topics, none told twice."""
+class Sample(NamedTuple):
+    """Documents sampled from a corpus."""
+
+    name: str
+    """Name of the corpus in the tables."""
+    texts: Sequence[str]
+    note: str
+    """Origin and licence, one sentence."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One corpus, or one way to name corpora."""
+
+    name: str
+    """As :attr:`softh.spec.EstimateSpec.corpus` gives it; with a colon at the end, the prefix of such names."""
+    label: str
+    """Name in a form."""
+    summary: str
+    """One sentence for whoever chooses."""
+    caption: str
+    """Kind of text and licence, for captions; empty where it depends on the file."""
+    needs_network: bool
+    load: Callable[[str, int, int], Sample]
+    """Called as load(corpus, documents, seed)."""
+
+    @property
+    def handles_files(self) -> bool:
+        """Whether the name is a prefix that a path follows."""
+        return self.name.endswith(":")
+
+    @property
+    def usage(self) -> str:
+        """What to write on the command line: ``c4``, ``file:PATH``."""
+        return f"{self.name}PATH" if self.handles_files else self.name
+
+    def handles(self, corpus: str) -> bool:
+        """Whether a specification's corpus is loaded by this source."""
+        return corpus.startswith(self.name) if self.handles_files else corpus == self.name
+
+
+def find(corpus: str) -> Source:
+    """Return the source that loads a corpus.
+
+    Raises:
+        InputError: for a name that no source handles; the message lists the names there are.
+
+    >>> find("c4").needs_network
+    True
+    >>> find("file:notes.txt").usage
+    'file:PATH'
+    """
+    for source in SOURCES:
+        if source.handles(corpus):
+            return source
+    raise InputError(f"corpus was {corpus!r}; expected {usage()}: choose one.")
+
+
+def usage() -> str:
+    """Every way to name a corpus: ``python-docs, c4 or file:PATH``."""
+    *others, last = (source.usage for source in SOURCES)
+    return f"{', '.join(others)} or {last}"
+
+
+def caption(name: str) -> str | None:
+    """Kind of text and licence of a corpus by its name in the tables; None where softh knows nothing of it.
+
+    >>> caption("c4-sample")
+    'web text from C4, ODC-BY'
+    """
+    return captions().get(name)
+
+
+def captions() -> dict[str, str]:
+    """Kind of text and licence of every corpus that softh knows, by its name in the tables."""
+    return {source.name: source.caption for source in SOURCES if source.caption} | _SHIPPED
+
+
+def draw(texts: Sequence[str], documents: int, seed: int) -> list[str]:
+    """At most `documents` texts in random order; a smaller sample is a prefix of a larger one with the same seed.
+
+    >>> draw(["a", "b", "c"], 2, seed=0) == draw(["a", "b", "c"], 3, seed=0)[:2]
+    True
+    """
+    import numpy as np  # not needed to read the registry, which every command does
+
+    order = np.random.default_rng(seed).permutation(len(texts))
+    return [texts[index] for index in order[:documents]]
+
+
+def _python_docs(corpus: str, documents: int, seed: int) -> Sample:
+    """Passages of at least PASSAGE characters, cut between paragraphs, none of two topics, no paragraph twice."""
     try:
         from pydoc_data.topics import topics
     except ModuleNotFoundError:
@@ -29,11 +123,13 @@ def python_docs() -> list[str]:
             "corpus was python-docs, which this Python was installed without: choose file:PATH or c4."
         ) from None
     seen: set[str] = set()
-    return [passage for name in sorted(topics) for passage in _passages(_unseen(topics[name], seen))]
+    passages = [passage for name in sorted(topics) for passage in _passages(_unseen(topics[name], seen))]
+    note = f"Help topics of CPython {platform.python_version()}, PSF licence."
+    return Sample(corpus, draw(passages, documents, seed), note)
 
 
 def _unseen(topic: str, seen: set[str]) -> list[str]:
-    """Paragraphs of a topic that no earlier topic had: they quote each other, a fifth of the text is there twice."""
+    """Paragraphs of a topic that no earlier topic had: topics quote each other, which repeats a fifth of the text."""
     paragraphs = []
     for paragraph in topic.split("\n\n"):
         words = " ".join(paragraph.split())
@@ -44,27 +140,30 @@ def _unseen(topic: str, seen: set[str]) -> list[str]:
 
 
 def _passages(paragraphs: list[str]) -> list[str]:
-    done: list[str] = []
+    passages: list[str] = []
     current = ""
     for paragraph in paragraphs:
         current = f"{current}\n\n{paragraph}" if current else paragraph
         if len(current) >= PASSAGE:
-            done.append(current)
+            passages.append(current)
             current = ""
-    if current and done:  # what is left over is too short to stand alone
-        done[-1] += f"\n\n{current}"
-    return done
+    if current and passages:  # a rest shorter than a passage belongs to the one before it
+        passages[-1] += f"\n\n{current}"
+    return passages
 
 
-def c4(documents: int, seed: int) -> list[str]:
+def _c4(corpus: str, documents: int, seed: int) -> Sample:
     """Documents of the English validation split, in the order of a stream shuffled by the seed."""
+    from huggingface_hub.errors import HTTPError
+
+    note = f"Validation split of allenai/c4 (en), ODC-BY, shuffled among {BUFFER:,} streamed documents."
     with TemporaryDirectory() as scratch:
         try:
             # The files of the English validation split by name: the card alone would make datasets open the others too.
             files = {"validation": "en/c4-validation.*.json.gz"}
             stream = _stream(scratch, "allenai/c4", data_files=files, split="validation")
             rows = stream.shuffle(seed=seed, buffer_size=BUFFER).take(documents)
-            return [row["text"] for row in rows if row["text"].strip()]
+            return Sample(corpus, [row["text"] for row in rows if row["text"].strip()], note)
         except (HTTPError, OSError) as error:
             raise InputError(
                 f"corpus was c4, and the hub could not be reached ({type(error).__name__}): "
@@ -72,18 +171,27 @@ def c4(documents: int, seed: int) -> list[str]:
             ) from error
 
 
-def file(path: Path) -> tuple[list[str], str]:
-    """Every text of a local file, and the name of the column that held them."""
-    loader = _LOADERS.get(unpacked(path).suffix)
+def _file(corpus: str, documents: int, seed: int) -> Sample:
+    """Documents of a local .jsonl, .txt or .parquet file, called in the tables by the file's stem."""
+    path = Path(corpus.removeprefix("file:")).expanduser()
+    texts, column = _read(path)
+    sample = draw(texts, documents, seed)
+    note = f"{len(sample):,} of {len(texts):,} documents of {path.name}, column {column}; its licence is its owner's."
+    return Sample(_unpacked(path).stem, sample, note)
+
+
+def _read(path: Path) -> tuple[list[str], str]:
+    """All texts of a file and the column that held them."""
+    loader = _LOADERS.get(_unpacked(path).suffix)
     if loader is None:
         raise InputError(f"corpus was {path.name}; expected .jsonl, .txt (also .xz, .gz) or .parquet: convert it.")
     if not path.is_file():
         raise InputError(f"corpus was file:{path}, and no file is there; expected documents: check the path.")
-    settings = {"sample_by": "paragraph"} if loader == "text" else {}
+    options = {"sample_by": "paragraph"} if loader == "text" else {}
     with TemporaryDirectory() as scratch:
         try:
             # Brackets and stars of a path are letters, not patterns.
-            stream = _stream(scratch, loader, data_files=glob.escape(str(path)), split="train", **settings)
+            stream = _stream(scratch, loader, data_files=glob.escape(str(path)), split="train", **options)
             column = "text" if loader == "text" else _column(stream.features or {}, path)
             rows = [row[column] for row in stream.select_columns([column])]
         except InputError:
@@ -91,18 +199,18 @@ def file(path: Path) -> tuple[list[str], str]:
         except (OSError, ValueError, TypeError, RuntimeError, EOFError, LZMAError, StopIteration) as error:
             raise InputError(
                 f"{path.name} cannot be read ({' '.join(str(error).split())[:200] or 'it is empty'}); "
-                f"expected a complete {loader} file: make it again."
+                f"expected a complete {loader} file: write it again."
             ) from error
     return [text for text in rows if isinstance(text, str) and text.strip()], column
 
 
-def unpacked(path: Path) -> Path:
-    """The name of a packed file without its .xz or .gz."""
+def _unpacked(path: Path) -> Path:
+    """The path without .xz or .gz at its end."""
     return path.with_suffix("") if path.suffix in {".xz", ".gz"} else path
 
 
 def _stream(scratch: str, path: str, **arguments: Any) -> Any:
-    """A streamed dataset; what it writes of its own goes to ``scratch``, never into a cache to look after."""
+    """A streamed dataset; its temporary files go to `scratch`, not to the user's cache."""
     from datasets import load_dataset
 
     return load_dataset(path, streaming=True, cache_dir=scratch, **arguments)
@@ -113,5 +221,40 @@ def _column(features: Mapping[str, Any], path: Path) -> str:
     for name in (*_TEXT, *(strings if len(strings) == 1 else ())):
         if name in strings:
             return name
-    found = ", ".join(features) or "none"
-    raise InputError(f"{path.name} has columns {found}; expected text in a column called text: rename one.")
+    columns = ", ".join(features) or "none"
+    raise InputError(f"{path.name} has columns {columns}; expected text in a column called text: rename one.")
+
+
+SOURCES: tuple[Source, ...] = (
+    Source(
+        "python-docs",
+        label="python-docs",
+        summary="CPython's own documentation, which every machine has.",
+        caption="CPython's own documentation",
+        needs_network=False,
+        load=_python_docs,
+    ),
+    Source(
+        "c4",
+        label="c4",
+        summary="Web text, streamed from allenai/c4 on the hub.",
+        caption="web text, ODC-BY",
+        needs_network=True,
+        load=_c4,
+    ),
+    Source(
+        "file:",
+        label="a file",
+        summary="A .txt, .jsonl or .parquet file of yours, also packed with gzip or xz.",
+        caption="",
+        needs_network=False,
+        load=_file,
+    ),
+)
+"""Every corpus, in the order in which forms list them."""
+
+_SHIPPED = {
+    "c4-sample": "web text from C4, ODC-BY",
+    "books-heldout": "24 public-domain books, mostly fiction before 1930",
+}
+"""Captions of the files that the estimates in the shipped database were measured on."""

@@ -22,6 +22,7 @@ from softh.analysis.correlation.adjustment import (
 from softh.analysis.correlation.coefficients import Method
 from softh.analysis.correlation.matrix import check, numbered
 from softh.analysis.correlation.study import Study
+from softh.blas import one_thread
 from softh.errors import InputError
 
 
@@ -46,6 +47,7 @@ class Detail:
     """The same for models that come in these families."""
 
 
+@one_thread()
 def detail(cell: Study, rival: np.ndarray | None, method: Method, resamples: int) -> Detail:
     """Everything about one predictor and one score; cell as :meth:`Study.cell` gives, rival [n] another predictor.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from softh.analysis.correlation.coefficients import Method, correlations
 from softh.analysis.correlation.resampling import benjamini_hochberg, intervals, permutation_p
+from softh.blas import one_thread
 from softh.errors import InputError
 
 LEAST_MODELS = 4
@@ -33,6 +34,7 @@ class Matrix:
     reasons: dict[tuple[int, int], str]
 
 
+@one_thread()
 def matrix(
     x: np.ndarray,
     y: np.ndarray,

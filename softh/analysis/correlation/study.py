@@ -10,6 +10,7 @@ from softh.analysis.correlation.coefficients import Method
 from softh.analysis.correlation.layer_choice import DEPTHS, at_depths, differences, nested
 from softh.analysis.correlation.matrix import numbered
 from softh.analysis.standard_errors import combined_columns
+from softh.blas import one_thread
 from softh.errors import InputError
 from softh.format import and_more
 from softh.quantities import QUANTITIES
@@ -102,6 +103,7 @@ def training(points: pl.DataFrame, scores: pl.DataFrame) -> Study:
     )  # fmt: skip
 
 
+@one_thread()
 def by_layer(study: Study, layers: pl.DataFrame, score: str, method: Method) -> tuple[Study, dict[str, np.ndarray]]:
     """The study of one score with every predictor read at the depth that the other families chose, and the depths.
 

@@ -29,7 +29,7 @@ def stride_of(bins: int) -> int:
     return -(-bins // 8) * 8
 
 
-class Product:
+class SoftAssigner:
     """Soft assignments under fixed directions: float32 results from products in half precision."""
 
     def __init__(self, directions: Tensor, epsilon: float, dtype: torch.dtype) -> None:

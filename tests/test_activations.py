@@ -272,6 +272,15 @@ def test_an_entry_that_left_the_cache_is_computed_again(folders: Path, cache: Ca
     assert states._name(block, 2) in cache
 
 
+def test_one_wrong_bit_on_disk_is_noticed(cache: Cache) -> None:
+    memo.set_tensor(cache, "some", torch.arange(6.0))
+    assert torch.equal(memo.get_tensor(cache, "some"), torch.arange(6.0))
+    content = bytearray(cache.get("some"))
+    content[-1] ^= 1
+    cache.set("some", bytes(content))
+    assert memo.get_tensor(cache, "some") is None
+
+
 @pytest.mark.parametrize(
     "damage", [b"", b"\xff" * 100, memo.save({"": torch.ones(1, 1)}), memo.save({"z": torch.ones(1)})]
 )
@@ -397,6 +406,32 @@ def test_weights_that_do_not_fit_their_config_are_refused(tmp_path: Path) -> Non
     _load_refused(folder, "tiny lack 3 tensors", "model.layers.1.mlp")
     save_file({**weights, "model.norm.weight": torch.ones(7)}, folder / "model.safetensors", {"format": "pt"})
     _load_refused(folder, "tiny cannot be loaded", "check the files")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("tokenizer.json", "{}"),
+        ("tokenizer.json", "no JSON"),
+        ("tokenizer_config.json", '{"extra_special_tokens": 3}'),
+        ("config.json", '{"model_type": "llama", "dtype": 3}'),
+        ("config.json", '{"model_type": "llama", "architectures": ["LlamaForCausalLM"], "num_attention_heads": 0}'),
+        ("config.json", '{"model_type": ["llama"]}'),
+    ],
+)
+def test_damaged_files_are_refused_in_a_sentence(tmp_path: Path, file: str, content: str) -> None:
+    folder = save_model(tmp_path / "tiny")
+    (folder / file).write_text(content)
+    with pytest.raises(InputError) as refusal:
+        load_model(resolve(str(folder)), device="cpu")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_bug_of_softh_is_not_called_a_bad_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = save_model(tmp_path / "tiny")
+    monkeypatch.setattr("softh.models.loading.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", None)
+    with pytest.raises(AttributeError):
+        load_model(resolve(str(folder)), device="cpu")
 
 
 @pytest.mark.parametrize(

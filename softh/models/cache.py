@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import time
+import zlib
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ import diskcache
 import torch
 from diskcache import Cache
 from diskcache.core import MODE_PICKLE, UNKNOWN
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from softh import settings
 from softh.errors import InputError
 
 _PLAIN = (str, bytes, int)
+_CHECKSUM = 4
+"""Bytes of the CRC-32 before every tensor."""
 _ERRORS = (OSError, sqlite3.Error, diskcache.Timeout)
 """Disk full, folder not writable, database damaged, or locked for a minute."""
 
@@ -95,7 +97,8 @@ def set_tensor(cache: Cache, key: str, tensor: torch.Tensor) -> None:
         InputError: when the disk is full or cannot be written.
     """
     try:
-        cache.set(key, save({"": tensor.contiguous().cpu()}))
+        content = save({"": tensor.contiguous().cpu()})
+        cache.set(key, zlib.crc32(content).to_bytes(_CHECKSUM) + content)
     except _ERRORS as error:
         raise _unusable(cache.directory, error) from error
 
@@ -103,12 +106,13 @@ def set_tensor(cache: Cache, key: str, tensor: torch.Tensor) -> None:
 def get_tensor(cache: Cache, key: str) -> torch.Tensor | None:
     """Return the tensor stored under `key`; None when it was evicted or damaged on disk."""
     try:
-        content = cache.get(key)
-        return None if content is None else load(content)[""]
-    except (SafetensorError, KeyError):
-        return None
+        stored = cache.get(key)
     except _ERRORS as error:
         raise _unusable(cache.directory, error) from error
+    if stored is None:
+        return None
+    checksum, content = stored[:_CHECKSUM], stored[_CHECKSUM:]
+    return load(content)[""] if zlib.crc32(content).to_bytes(_CHECKSUM) == checksum else None
 
 
 def _unusable(folder: Path | str, error: Exception) -> InputError:

@@ -32,7 +32,8 @@ class Quantity:
     formula: str | None = None
     """With its unit; None where the symbol says it."""
     predictor: str | None = None
-    """What it is called as a predictor of scores; None where it is not among them."""
+    """What it is called as a predictor of scores; None where it is not among them. One that is not on the plane is
+    computed in :mod:`softh.analysis.correlation.study`."""
     better: int | None = None
     """1 where more is better, −1 where less is, None where neither is."""
     has_labels: bool = False

@@ -79,6 +79,8 @@ def test_every_quantity_can_be_drawn_along_depth_and_training(column: str, data:
         assert notes == []
         assert any(each.name in (note.text or "") for note in view.figures[figure].layout.annotations)
         assert any(trace.y is not None and None not in trace.y for trace in view.figures[figure].data)
+        assert f"{each.formula} {each.name}" in view.rows.columns
+        assert {column, f"{column}_se_documents"} <= set(view.data.columns)
 
 
 def test_cached_queries_run_again_when_their_version_changes_and_share_nothing() -> None:

@@ -102,7 +102,9 @@ def data(points: pl.DataFrame) -> pl.DataFrame:
 
 
 def numbers(row: Mapping[str, Any]) -> dict[str, str]:
-    """The four quantities of a row in words, by symbol and name."""
+    """The quantities of a row with their errors, by formula and name."""
     return {
-        f"{each.formula} {each.name}": plus_minus(row[each.column], standard_error(row, each.column)) for each in PLANE
+        f"{each.formula} {each.name}": plus_minus(row[each.column], standard_error(row, each.column))
+        for each in (*PLANE, *FURTHER)
+        if each.column in row
     }

@@ -73,7 +73,7 @@ def link_to(landing: Landing) -> Parameters:
 
 def _introduction(x: AxisOption, y: AxisOption, *, null: bool) -> str:
     """How to read the figure; the caption says what the null is."""
-    reading = "" if null else _READING if (x, y) == PLANE else _NEUTRAL
+    reading = "" if null or not (x.better and y.better) else _READING if (x, y) == PLANE else _NEUTRAL
     return f"One point a model, at its last checkpoint. {reading}"
 
 
@@ -117,7 +117,8 @@ def _ordered(rows: pl.DataFrame, front: Sequence[str]) -> pl.DataFrame:
 
 def _table(rows: pl.DataFrame, front: Sequence[str], x: AxisOption, y: AxisOption) -> pl.DataFrame:
     """One row a model in words, each number with its standard error."""
-    extra = [(name, axis) for name, axis in (("x", x), ("y", y)) if axis.task is not None]
+    shown = ("parameters", "bits_per_byte", *(each.column for each in _NUMBERS))
+    extra = [(name, axis) for name, axis in (("x", x), ("y", y)) if axis.column not in shown]
     return pl.DataFrame(
         [
             {

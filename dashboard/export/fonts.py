@@ -1,4 +1,4 @@
-"""The page's own font for files that must look the same where it is not installed."""
+"""The font of the pages as CSS inside a file, which then looks the same where the font is not installed."""
 
 import base64
 import io
@@ -22,10 +22,10 @@ def for_screens() -> str:
 def for_print() -> str:
     """CSS with one font a weight: Chromium writes a variable font into a PDF as Type 3, which journals refuse."""
     font = variable_font()
-    return "".join(_face(str(weight), static(font, weight)) for weight in _WEIGHTS) if font else ""
+    return "".join(_face(str(weight), static_font(font, weight)) for weight in _WEIGHTS) if font else ""
 
 
-def static(file: Path, weight: int, flavour: str | None = "woff2") -> bytes:
+def static_font(file: Path, weight: int, flavour: str | None = "woff2") -> bytes:
     """A variable font at one weight with the characters of our figures, as a web font or (None) as TrueType."""
     # Late: half a second that only a PDF needs.
     from fontTools.subset import Options, Subsetter

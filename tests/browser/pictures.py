@@ -47,7 +47,7 @@ def font(weight: int, name: str) -> bytes:
     """The page's font as TrueType named as the figures name it."""
     found = variable_font()
     assert found is not None
-    opened = TTFont(BytesIO(fonts.static(found, weight, None)))
+    opened = TTFont(BytesIO(fonts.static_font(found, weight, None)))
     for number, text in ((1, "Source Sans"), (2, name), (4, f"Source Sans {name}"), (6, f"SourceSans-{name}")):
         opened["name"].setName(text, number, 3, 1, 0x409)
     opened["OS/2"].usWeightClass = weight

@@ -62,22 +62,19 @@ def hover_text(row: Mapping[str, Any], title: str) -> str:
     if row["tokens"] is not None:
         lines.append(f"{count(row['tokens'])} training tokens")
     lines += [f"{each.formula} = {plus_minus(row[each.column], standard_error(row, each.column))}" for each in PLANE]
+    if seeds := row.get("seeds"):
+        lines.append(f"mean of {seeds} seeds, ± their standard deviation")
+    else:
+        kinds = {kind: error for kind in ("draws", "documents") if (error := row[f"input_se_{kind}"]) is not None}
+        errors = " · ".join(f"{kind} {error:.2g}" for kind, error in kinds.items())
+        lines.append(f"error of I(X;Z): {errors}" if errors else "error unknown: one draw")
     lines += [
-        _errors(row),
         labels_name(row["ngram"], row["correction"]),
         f"{row['corpus']}: {row['documents']:,} documents, {row['positions']:,} positions",
         f"{row['draws']} draws of {row['bins']} directions, {row['dtype']} on {row['device']}",
         f"{row['created_at']:%Y-%m-%d} · {row['estimate_id']}",
     ]
     return "<br>".join(lines)
-
-
-def _errors(row: Mapping[str, Any]) -> str:
-    if seeds := row.get("seeds"):
-        return f"mean of {seeds} seeds, ± their standard deviation"
-    kinds = ("draws", "documents")
-    errors = [f"{kind} {row[f'input_se_{kind}']:.2g}" for kind in kinds if row[f"input_se_{kind}"] is not None]
-    return f"error of I(X;Z): {' · '.join(errors)}" if errors else "error unknown: one draw"
 
 
 def coefficient(effect: Effect) -> str:

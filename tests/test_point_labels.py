@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.figures.label_placement import Label, _box, place_labels
+from dashboard.figures.label_placement import PointLabel, _box, place_labels
 
 WIDTH, HEIGHT = 500.0, 400.0
 POINTS = st.lists(st.tuples(st.floats(0, WIDTH), st.floats(0, HEIGHT)), max_size=60)
@@ -11,7 +11,7 @@ POINTS = st.lists(st.tuples(st.floats(0, WIDTH), st.floats(0, HEIGHT)), max_size
 
 @given(POINTS)
 def test_no_name_lies_on_another_or_leaves_the_axes(points: list[tuple[float, float]]) -> None:
-    labels = [Label(f"model-{i}", x, y) for i, (x, y) in enumerate(points)]
+    labels = [PointLabel(f"model-{i}", x, y) for i, (x, y) in enumerate(points)]
     boxes = [_box(place.label, place.side) for place in place_labels(labels, points, WIDTH, HEIGHT)]
     for i, one in enumerate(boxes):
         assert one[0] >= 0
@@ -22,6 +22,6 @@ def test_no_name_lies_on_another_or_leaves_the_axes(points: list[tuple[float, fl
 
 def test_a_name_that_is_needed_is_placed_where_there_is_no_room() -> None:
     crowd = [(x * 4.0, y * 4.0) for x in range(125) for y in range(100)]
-    label = Label("mine", 250.0, 200.0)
+    label = PointLabel("mine", 250.0, 200.0)
     assert place_labels([label], crowd, WIDTH, HEIGHT) == []
-    assert len(place_labels([Label("mine", 250.0, 200.0, needed=True)], crowd, WIDTH, HEIGHT)) == 1
+    assert len(place_labels([PointLabel("mine", 250.0, 200.0, needed=True)], crowd, WIDTH, HEIGHT)) == 1

@@ -37,11 +37,16 @@ class AxisOption:
     task: str | None = None
     metric: str | None = None
 
-    def words(self, value: float | None, error: float | None) -> str:
-        """A value with its error; sizes have none."""
+    def value_text(self, row: Mapping[str, Any], letter: str) -> str:
+        """The number of a row on the axis x or y with its error; sizes have none."""
         if self.log:
-            return count(None if value is None else round(value))
-        return plus_minus(value, error)
+            return count(None if row[letter] is None else round(row[letter]))
+        return plus_minus(row[letter], row[f"{letter}_error"])
+
+    def describe(self, row: Mapping[str, Any], letter: str) -> str:
+        """'I(X;Z) / log n = 0.2031 ± 0.0042', with the source of a score."""
+        source = f" ({row[f'{letter}_source']})" if row[f"{letter}_source"] else ""
+        return f"{self.short} = {self.value_text(row, letter)}{source}"
 
 
 def _option(quantity: Quantity) -> AxisOption:
@@ -103,9 +108,3 @@ def finished_scores(benchmarks: pl.DataFrame, models: pl.DataFrame) -> pl.DataFr
     mine = of_models.filter(pl.col("revision").is_null() | (pl.col("revision") == pl.col("last")))
     ordered = mine.sort(pl.col("revision").is_not_null(), "source")
     return ordered.unique(["model", "task", "metric"], keep="last", maintain_order=True).drop("last", "revision")
-
-
-def row_words(row: Mapping[str, Any], name: str, axis: AxisOption) -> str:
-    """'I(X;Z) / log n = 0.2031 ± 0.0042', with the source of a score."""
-    source = f" ({row[f'{name}_source']})" if row[f"{name}_source"] else ""
-    return f"{axis.short} = {axis.words(row[name], row[f'{name}_error'])}{source}"

@@ -5,7 +5,7 @@ from math import isnan
 
 import plotly.graph_objects as go
 
-from dashboard.figures.label_placement import Label, place_labels
+from dashboard.figures.label_placement import PointLabel, place_labels
 from dashboard.figures.plane import HEIGHT
 from dashboard.figures.template import SYMBOLS, Theme, mix, template
 from dashboard.format import coefficient, short_model, signed
@@ -141,7 +141,7 @@ def _sides(cell: Study, named: Iterable[int], ranges: Sequence[tuple[float, floa
     across = (cell.x[:, 0] - left) / (right - left) * _SHOWN[0]
     up = (cell.y[:, 0] - low) / (high - low) * _SHOWN[1]
     pixels = list(zip(across.tolist(), up.tolist(), strict=True))
-    labels = {row: Label(short_model(cell.names[row]), *pixels[row]) for row in named}
+    labels = {row: PointLabel(short_model(cell.names[row]), *pixels[row]) for row in named}
     sides = {id(place.label): place.side for place in place_labels(list(labels.values()), pixels, *_SHOWN)}
     return {row: sides[id(label)] for row, label in labels.items() if id(label) in sides}
 

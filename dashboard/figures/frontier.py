@@ -8,8 +8,8 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
-from dashboard.data.axis_options import PLANE, AxisOption, row_words
-from dashboard.figures.label_placement import GAP, Label, place_labels
+from dashboard.data.axis_options import PLANE, AxisOption
+from dashboard.figures.label_placement import GAP, PointLabel, place_labels
 from dashboard.figures.plane import rays, span
 from dashboard.figures.runs import Display
 from dashboard.figures.template import Theme, mix, template, theme_for
@@ -175,7 +175,7 @@ def _hover_text(row: Row, models: Models, x: AxisOption, y: AxisOption) -> str:
     head = f"{row['family']}, {stage_name(row['stage'])}, {count(row['parameters'])} parameters, {row['weights']}"
     origin = models.origins.get(row["model"])
     extra = [f"{head}{f'<br>made from {origin}' if origin else ''}"]
-    extra += [row_words(row, name, axis) for name, axis in (("x", x), ("y", y)) if axis not in PLANE]
+    extra += [axis.describe(row, name) for name, axis in (("x", x), ("y", y)) if axis not in PLANE]
     if "distance" not in (x.column, y.column):
         extra.append(f"{BY_COLUMN['distance'].name} = {plus_minus(row['distance'], standard_error(row, 'distance'))}")
     if row["estimate_id"] in models.front:
@@ -207,7 +207,7 @@ def _names(
 ) -> None:  # fmt: skip
     """Names of models, while there is room, in the order chosen, own, on the frontier, largest."""
     pixels = {row["estimate_id"]: _pixel(row, x, y, ranges) for row in rows}
-    picked, front, labels = set(models.picked), set(models.front), dict[str, Label]()
+    picked, front, labels = set(models.picked), set(models.front), dict[str, PointLabel]()
 
     def matters(row: Row) -> tuple[bool, bool, bool, int]:
         return row["estimate_id"] in picked, row["own"], row["estimate_id"] in front, row["parameters"]
@@ -215,7 +215,7 @@ def _names(
     for row in sorted(rows, key=matters, reverse=True)[:_NAMED]:
         needed = row["estimate_id"] in picked or bool(row["own"])
         name = row["model"].partition(" (")[0]
-        labels[row["estimate_id"]] = Label(name, *pixels[row["estimate_id"]], needed=needed)
+        labels[row["estimate_id"]] = PointLabel(name, *pixels[row["estimate_id"]], needed=needed)
     by_id = {row["estimate_id"]: row for row in rows}
     placed = place_labels(list(labels.values()), list(pixels.values()), *_SHOWN)
     sides = {id(place.label): place.side for place in placed}
@@ -246,7 +246,7 @@ def _pixel(row: Row, x: AxisOption, y: AxisOption, ranges: Sequence[tuple[float,
 
 def _alt(models: Models, x: AxisOption, y: AxisOption, display: Display) -> str:
     front = models.rows.filter(pl.col("estimate_id").is_in(list(models.front))).sort("x").to_dicts()
-    told = [f"{row['model']} ({row_words(row, 'x', x)}, {row_words(row, 'y', y)})" for row in front]
+    told = [f"{row['model']} ({x.describe(row, 'x')}, {y.describe(row, 'y')})" for row in front]
     frontier = f" On the Pareto frontier: {and_more(told, separator='; ')}." if told else ""
     return f"{models.rows.height} finished models, {x.key} against {y.key}, {display.labels}.{frontier}"
 

@@ -8,7 +8,7 @@ LETTER, LINE, GAP = 6.4, 15.0, 9.0
 
 
 @dataclass(frozen=True)
-class Label:
+class PointLabel:
     """A name for the point at (x, y), in pixels from the lower left of the axes."""
 
     name: str
@@ -22,7 +22,7 @@ class Label:
 class PlacedLabel:
     """A label and the side of its point that it is on."""
 
-    label: Label
+    label: PointLabel
     side: str
     """right, left, top or bottom."""
 
@@ -31,7 +31,7 @@ Box = tuple[float, float, float, float]
 
 
 def place_labels(
-    labels: Sequence[Label], points: Sequence[tuple[float, float]], width: float, height: float
+    labels: Sequence[PointLabel], points: Sequence[tuple[float, float]], width: float, height: float
 ) -> list[PlacedLabel]:
     """The labels that have room, with their sides; earlier labels have priority."""
     taken: list[Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
@@ -47,7 +47,7 @@ def place_labels(
     return placed
 
 
-def _box(label: Label, side: str) -> Box:
+def _box(label: PointLabel, side: str) -> Box:
     wide = LETTER * len(label.name)
     if side in {"right", "left"}:
         start = label.x + GAP if side == "right" else label.x - GAP - wide
@@ -60,7 +60,7 @@ def _inside(box: Box, width: float, height: float) -> bool:
     return box[0] >= 0 and box[1] >= 0 and box[2] <= width and box[3] <= height
 
 
-def _hits(box: Box, label: Label, taken: Sequence[Box]) -> bool:
+def _hits(box: Box, label: PointLabel, taken: Sequence[Box]) -> bool:
     """Whether a box overlaps a taken one, other than its own point."""
     return any(
         box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]

@@ -124,7 +124,7 @@ def _table(rows: pl.DataFrame, front: Sequence[str], x: AxisOption, y: AxisOptio
             {
                 "Model": row["model"],
                 "Frontier": "●" if row["estimate_id"] in front else "",
-                **{axis.short: axis.words(row[name], row[f"{name}_error"]) for name, axis in extra},
+                **{axis.short: axis.value_text(row, name) for name, axis in extra},
                 **{each.symbol: plus_minus(row[each.column], standard_error(row, each.column)) for each in _NUMBERS},
                 "bits / byte": plus_minus(row["bits_per_byte"], row["bits_per_byte_se_documents"]),
                 "Stage": stage_name(row["stage"]),

@@ -44,8 +44,8 @@ from softh.spec import EstimateSpec
 from softh.text import corpus
 from softh.text.corpus import Corpus, TokenizedCorpus
 
-_PART = 0.6
-"""Part of the free main memory that the assignments of one part may take."""
+_MEMORY_SHARE = 0.6
+"""Share of the free main memory that the assignments of one shard may take."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class ShardAssignments:
 class LayerEntropies:
     """H(Z | labels) of some layers."""
 
-    found: np.ndarray  # [layers, groupings, 1 + folds, draws]
+    values: np.ndarray  # [layers, groupings, 1 + folds, draws], nats
     distinct: dict[Key, int]
     positions: int
 
@@ -92,16 +92,16 @@ class AssignTask:
         model = hidden_states.load_model(checkpoint, spec.dtype, device)
         tokenized = corpus.tokenize(text, model.tokenizer, spec.context, max(spec.orders))
         documents = _share(tokenized, model.device, self.part, self.parts)
-        states = HiddenStates(model, _some(tokenized, documents), checkpoint.digest, cache=None)
+        states = HiddenStates(model, _select_documents(tokenized, documents), checkpoint.digest, cache=None)
         labelling = label(states.tokenized.ids, spec, model.device, None)
         epsilon = temperature(spec.bins, model.width, spec.temperature_rule)
         directions = references(spec.bins, model.width, spec.draws, spec.seed, spec.directions)
         p, entropy = _assignments(states, labelling, directions.directions.to(labelling.fold.device), epsilon, spec)
-        about = RunMetadata(
+        metadata = RunMetadata(
             replace(model, module=None, tokenizer=None), tokenized, epsilon, directions.digest, states.nll,
             states.forward_passes,
         )  # fmt: skip
-        return ShardAssignments(documents, p, entropy, checkpoint, replace(text, texts=()), about)
+        return ShardAssignments(documents, p, entropy, checkpoint, replace(text, texts=()), metadata)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,20 +123,20 @@ class CountTask:
     def run(self, device: str, progress: ProgressCallback | None) -> LayerEntropies:
         """Compute one layer after another; only one at a time is copied into memory."""
         labelling = label(self.tokenized.ids, self.spec, "cpu")
-        _, place = document_offsets(self.documents, labelling.starts)
-        groupings = [grouping.reindexed(place) for grouping in (*labelling.groups.values(), labelling.whole)]
+        _, order = document_offsets(self.documents, labelling.starts)
+        groupings = [grouping.reindexed(order) for grouping in (*labelling.groups.values(), labelling.whole)]
         draws, bins = self.p[0].shape[2:]
-        held, found = AssignmentBuffer([0], len(place), torch.empty(draws, bins, 0), 1.0), []
+        buffer, values = AssignmentBuffer([0], len(order), torch.empty(draws, bins, 0), 1.0), []
         count = len(self.p[0])
         with full_precision():
             for layer in range(count):
-                np.concatenate([part[layer] for part in self.p], out=held.p[0].numpy())
-                np.concatenate([part[layer] for part in self.entropy], out=held.entropy[0].numpy())
-                found.append(buffer_entropies(held, groupings, self.spec.label_weighting))
+                np.concatenate([part[layer] for part in self.p], out=buffer.p[0].numpy())
+                np.concatenate([part[layer] for part in self.entropy], out=buffer.entropy[0].numpy())
+                values.append(buffer_entropies(buffer, groupings, self.spec.label_weighting))
                 if progress is not None:
                     progress("statistics", layer + 1, count)
         distinct = {key: grouping.distinct for key, grouping in labelling.groups.items()}
-        return LayerEntropies(np.concatenate(found), distinct, len(place))
+        return LayerEntropies(np.concatenate(values), distinct, len(order))
 
 
 ShardTask = AssignTask | CountTask
@@ -164,50 +164,54 @@ def estimate(spec: EstimateSpec, parts: int, run: RunTasks, folder: Path) -> Est
         )
     began = time.perf_counter()
     with TemporaryDirectory(dir=folder, prefix="shards-") as scratch:
-        kept = [
-            _kept(task.part, found, Path(scratch))
-            for task, found in run([AssignTask(spec, n, parts) for n in range(parts)])
+        shards = [
+            _move_to_files(task.part, shard, Path(scratch))
+            for task, shard in run([AssignTask(spec, part, parts) for part in range(parts)])
         ]
-        first = _agreed(kept)
-        counted = {task.layers.start: found for task, found in run(_counts(spec, kept, parts))}
-    some = next(iter(counted.values()))
-    found = assemble_entropies(
-        np.concatenate([counted[at].found for at in sorted(counted)]), some.distinct, spec.bins, some.positions
+        _check_same_inputs(shards)
+        by_layer = {task.layers.start: result for task, result in run(_count_tasks(spec, shards, parts))}
+    results = [by_layer[layer] for layer in sorted(by_layer)]
+    entropies = assemble_entropies(
+        np.concatenate([result.values for result in results]), results[0].distinct, spec.bins, results[0].positions
     )
+    first = shards[0]
     metadata = first.metadata._replace(
-        nll=_nll(kept), forward_passes=sum(part.metadata.forward_passes for part in kept)
+        nll=_nll(shards), forward_passes=sum(shard.metadata.forward_passes for shard in shards)
     )
-    return assemble_estimate(spec, first.checkpoint, first.text, metadata, found, time.perf_counter() - began)
+    return assemble_estimate(spec, first.checkpoint, first.text, metadata, entropies, time.perf_counter() - began)
 
 
 def _share(tokenized: TokenizedCorpus, device: str, part: int, parts: int) -> np.ndarray:
-    """Numbers of the documents of a part, every `parts`-th batch: sorted by length, so that all parts take as long."""
-    every = hidden_states.batches(tokenized, device)
-    if len(every) < parts:
+    """Numbers of the documents of a part, every `parts`-th batch: sorted by length, so all parts take as long."""
+    batches = hidden_states.batches(tokenized, device)
+    if len(batches) < parts:
         raise InputError(
-            f"{parts} shards were asked for and the {len(tokenized.ids):,} documents are {len(every)} batches; "
-            f"expected a batch for each: try --shards {len(every)}."
+            f"{parts} shards were asked for and the {len(tokenized.ids):,} documents are {len(batches)} batches; "
+            f"expected a batch for each: try --shards {len(batches)}."
         )
-    return np.concatenate(every[part::parts])
+    return np.concatenate(batches[part::parts])
 
 
-def _some(tokenized: TokenizedCorpus, documents: np.ndarray) -> TokenizedCorpus:
-    ids, covered = tuple(tokenized.ids[document] for document in documents), tokenized.predicted_bytes[documents]
-    return replace(tokenized, ids=ids, predicted_bytes=covered)
+def _select_documents(tokenized: TokenizedCorpus, documents: np.ndarray) -> TokenizedCorpus:
+    ids = tuple(tokenized.ids[document] for document in documents)
+    return replace(tokenized, ids=ids, predicted_bytes=tokenized.predicted_bytes[documents])
 
 
 def _assignments(
     states: HiddenStates, labelling: Labelling, directions: torch.Tensor, epsilon: float, spec: EstimateSpec
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of all layers and draws, from one forward pass on a CPU; positions follow one another as the documents do."""
+    """p [layers, positions, draws, bins] and its entropies [layers, positions, draws], float32, document by document.
+
+    On a CPU from one forward pass.
+    """
     shape = (states.layers, len(labelling.positions), spec.draws, spec.bins)
-    _check_room(shape)
-    reader, every = HiddenStateReader(states, labelling, directions.device), list(range(states.layers))
+    _check_memory(shape)
+    reader, layers = HiddenStateReader(states, labelling, directions.device), list(range(states.layers))
     with full_precision():
         if directions.device.type == "cpu":
-            held = AssignmentBuffer(every, shape[1], directions, epsilon)
-            reader.fill(held, every, {})
-            return held.p.numpy(), held.entropy.numpy()
+            buffer = AssignmentBuffer(layers, shape[1], directions, epsilon)
+            reader.fill(buffer, layers, {})
+            return buffer.p.numpy(), buffer.entropy.numpy()
         return _from_gpu(reader, directions, epsilon, spec, shape)
 
 
@@ -218,68 +222,72 @@ def _from_gpu(
     spec: EstimateSpec,
     shape: tuple[int, int, int, int],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same, in as many readings as the GPU's memory asks for."""
+    """The same on a GPU, in as many readings of the hidden states as its memory requires."""
     p, entropy = np.empty(shape, dtype=np.float32), np.empty(shape[:3], dtype=np.float32)
-    cut = plan(reader.states, reader.labelling, spec)
-    for layers, draws in cut.readings():
-        held = assign_all(reader, directions[draws], epsilon, layers, spec, cut)
+    readings = plan(reader.states, reader.labelling, spec)
+    for layers, draws in readings.readings():
+        buffer = assign_all(reader, directions[draws], epsilon, layers, spec, readings)
         for row, layer in enumerate(layers):
-            p[layer, :, draws] = held.p[row][..., : spec.bins].float().cpu().numpy()
-            entropy[layer, :, draws] = held.entropy[row].cpu().numpy()
+            p[layer, :, draws] = buffer.p[row][..., : spec.bins].float().cpu().numpy()
+            entropy[layer, :, draws] = buffer.entropy[row].cpu().numpy()
     return p, entropy
 
 
-def _check_room(shape: Sequence[int]) -> None:
-    needed, room = 4 * int(np.prod(shape)), int(_PART * free_memory())
-    if needed > room:
+def _check_memory(shape: Sequence[int]) -> None:
+    needed, available = 4 * int(np.prod(shape)), int(_MEMORY_SHARE * free_memory())
+    if needed > available:
         raise InputError(
-            f"The assignments of one shard take {format_size(needed)} and {format_size(room)} may be used; "
+            f"The assignments of one shard take {format_size(needed)} and {format_size(available)} may be used; "
             "expected room for them: ask for more shards, or for fewer draws."
         )
 
 
-def _kept(part: int, found: ShardAssignments, folder: Path) -> ShardAssignments:
-    """The same with its assignments in files, of which a reader takes what it reads."""
+def _move_to_files(part: int, shard: ShardAssignments, folder: Path) -> ShardAssignments:
+    """The same with its assignments memory-mapped from files, so that only what is read is in memory."""
     files = {name: folder / f"{name}-{part}.npy" for name in ("p", "entropy")}
     for name, path in files.items():
-        np.save(path, getattr(found, name))
-    return replace(found, **{name: np.asarray(np.load(path, mmap_mode="r")) for name, path in files.items()})
+        np.save(path, getattr(shard, name))
+    return replace(shard, **{name: np.asarray(np.load(path, mmap_mode="r")) for name, path in files.items()})
 
 
-def _agreed(kept: Sequence[ShardAssignments]) -> ShardAssignments:
-    """The first part, once all are of the same weights, text and directions."""
+def _check_same_inputs(shards: Sequence[ShardAssignments]) -> None:
+    """Errors: InputError unless all shards are of the same weights, text and directions."""
     seen = {
-        (part.checkpoint.digest, part.metadata.tokenized.digest, part.metadata.model, part.metadata.reference_digest)
-        for part in kept
+        (each.checkpoint.digest, each.metadata.tokenized.digest, each.metadata.model, each.metadata.reference_digest)
+        for each in shards
     }
     if len(seen) > 1:
         raise InputError(
             "The shards had different weights, texts, machines or versions (a branch may have moved meanwhile); "
             "expected the same for all: name a commit as revision, and machines of one kind."
         )
-    return kept[0]
 
 
-def _counts(spec: EstimateSpec, kept: Sequence[ShardAssignments], parts: int) -> list[CountTask]:
+def _count_tasks(spec: EstimateSpec, shards: Sequence[ShardAssignments], parts: int) -> list[CountTask]:
     """Tasks for groups of layers, as many as `parts` where there are that many layers."""
-    documents = np.concatenate([part.documents for part in kept])
-    groups = [group for group in np.array_split(np.arange(len(kept[0].p)), parts) if len(group)]
+    documents = np.concatenate([part.documents for part in shards])
+    groups = [group for group in np.array_split(np.arange(len(shards[0].p)), parts) if len(group)]
     slices = [slice(int(group[0]), int(group[-1]) + 1) for group in groups]
-    tokenized = kept[0].metadata.tokenized
+    tokenized = shards[0].metadata.tokenized
     return [
         CountTask(
-            spec, some, tokenized, documents, [part.p[some] for part in kept], [part.entropy[some] for part in kept]
+            spec,
+            layers,
+            tokenized,
+            documents,
+            [each.p[layers] for each in shards],
+            [each.entropy[layers] for each in shards],
         )
-        for some in slices
+        for layers in slices
     ]
 
 
-def _nll(kept: Sequence[ShardAssignments]) -> np.ndarray | None:
-    """[documents] in their own order."""
-    parts: Iterator[np.ndarray | None] = (part.metadata.nll for part in kept)
+def _nll(shards: Sequence[ShardAssignments]) -> np.ndarray | None:
+    """Negative log-likelihood [documents] of the whole text, in nats; None where no head ran."""
+    parts: Iterator[np.ndarray | None] = (shard.metadata.nll for shard in shards)
     known = [nll for nll in parts if nll is not None]
-    if len(known) < len(kept):
+    if len(known) < len(shards):
         return None
-    nll = np.empty(len(kept[0].metadata.tokenized.ids))
-    nll[np.concatenate([part.documents for part in kept])] = np.concatenate(known)
+    nll = np.empty(len(shards[0].metadata.tokenized.ids))
+    nll[np.concatenate([shard.documents for shard in shards])] = np.concatenate(known)
     return nll

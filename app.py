@@ -15,6 +15,7 @@ st.set_page_config(page_title="softh", page_icon=str(Path(dashboard.__file__).wi
 pages = [
     st.Page(page.script, title=page.title, icon=page.icon, default=page is registry.PAGES[0]) for page in registry.PAGES
 ]
+auth.identify_readers()
 if not auth.require_login():
     st.navigation(pages, position="hidden")
     st.stop()

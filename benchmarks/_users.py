@@ -115,7 +115,7 @@ def windows(visits: Visits, number: int) -> None:
     chance = Random("windows")
     with browser() as chromium:
         pages = [window(visits, chromium) for _ in range(number)]
-        give_way()
+        lower_priority()
         for turn in range(sys.maxsize):
             page, began = pages[turn % number], time.monotonic()
             if visits.over():
@@ -127,12 +127,12 @@ def windows(visits: Visits, number: int) -> None:
             page.wait_for_timeout(1e3 * chance.uniform(*THINK) / number)
 
 
-def give_way() -> None:
+def lower_priority() -> None:
     """Windows are on other machines than the server: here they only get what it leaves of the processors."""
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
             if "chrom" in process.name():
-                processes.give_way(process.pid)
+                processes.lower_priority(process.pid)
 
 
 def step(page: Page, address: str, place: str, chance: Random) -> None:

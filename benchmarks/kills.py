@@ -119,7 +119,7 @@ def verdict(folder: Path, killed: Counter[str]) -> dict[str, object]:
     ends = Counter(job for job, _, state in events if state in records.ENDED)
     found = [jobs.find(number) for number in sorted(submitted)]
     stored = set(read.estimates(data)["estimate_id"])
-    swept = {"runs": write.sweep(data, older=0), "cache": remove_orphans(settings.cache(), older=0)}
+    swept = {"runs": write.remove_orphans(data, older=0), "cache": remove_orphans(settings.cache(), older=0)}
     left = [str(path) for path in data.rglob("*.tmp")]
     return {
         "killed": dict(killed),

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from softh import access
 from softh.store import write
 
 LEADERBOARD = {
@@ -83,6 +84,7 @@ def _score(
     }  # fmt: skip
 
 
+@access.as_owner()
 def main() -> None:
     """Fold the published scores of a folder into a store."""
     parser = argparse.ArgumentParser(description=__doc__)

@@ -1,10 +1,14 @@
-"""Who does something, whether they may, and the audit line of it; asked by whatever changes jobs, uploads or tables."""
+"""Who the current user is, what they may do, and the audit record of it.
+
+Everything that changes jobs, uploads or tables asks here; by default nobody may change anything.
+"""
 
 import json
 import logging
 import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Person:
-    """Who is at work. The default is whoever runs this machine: they may do everything."""
+    """A user and their permissions. The default is the owner of this machine, who may do everything."""
 
     name: str = ""
     """The address somebody signed in with; empty when nobody signs in."""
@@ -36,38 +40,65 @@ class Person:
     """False where nothing at all is written."""
 
 
-_find: Callable[[], Person] = Person
+NOBODY = Person(
+    place="unknown",
+    refusal="Nobody is identified in this process, so nothing may be started or changed; expected the command line, a "
+    "page with its reader, or code inside `softh.access.as_owner()`: use one of them.",
+    audited=False,
+)
+"""Who is at work where no process said otherwise: somebody who may change nothing."""
+_provider: Callable[[], Person] | None = None
+_owner: ContextVar[bool] = ContextVar("softh_owner", default=False)
 
 
-def ask(find: Callable[[], Person]) -> None:
-    """Have `find` say who is at work in this process; the web process does so before its first page."""
-    global _find  # noqa: PLW0603  (one process serves the pages or a terminal, for good)
-    _find = find
+def set_identity_provider(provider: Callable[[], Person]) -> None:
+    """Have `provider` identify the current user of this process.
+
+    The web process gives the reader whose page runs; the command line and the processes of jobs give
+    :class:`Person`, the owner of the machine. Without a provider nobody may change anything.
+    """
+    global _provider  # noqa: PLW0603  (a process serves pages or a terminal, for good)
+    _provider = provider
 
 
-def at_work() -> Person:
-    """Who is at work: in the web process the reader whose page runs."""
-    return _find()
+@contextmanager
+def as_owner() -> Generator[None]:
+    """Act as the owner of this machine within the block, for code that runs outside the command line.
+
+    Where a process has an identity provider, as the web process has, the provider decides all the same.
+    """
+    token = _owner.set(True)
+    try:
+        yield
+    finally:
+        _owner.reset(token)
 
 
-def check() -> Person:
-    """The person at work. Errors: InputError when they may not start or change anything."""
-    person = at_work()
+def current_user() -> Person:
+    """The current user: whom the identity provider names, else the owner inside :func:`as_owner`, else nobody."""
+    if _provider is not None:
+        return _provider()
+    return Person() if _owner.get() else NOBODY
+
+
+def require_write() -> Person:
+    """The current user. Errors: InputError when they may not start or change anything."""
+    person = current_user()
     if person.refusal:
         raise InputError(person.refusal)
     return person
 
 
 @contextmanager
-def act(what: str, data: Path | None = None, **facts: object) -> Generator[dict[str, object]]:
-    """Let the person at work do something, and write an audit line that says how it went.
+def audited(what: str, data: Path | None = None, **facts: object) -> Generator[dict[str, object]]:
+    """Check permission, run the block, append an audit record of its outcome.
 
     what: in words, such as "submit job". facts: what is said of it, never contents or secrets; the block may add some.
     Errors: InputError when they may not.
     """
     outcome = "failed"
     try:
-        check()
+        require_write()
         yield facts
         outcome = "done"
     except InputError as error:
@@ -79,7 +110,7 @@ def act(what: str, data: Path | None = None, **facts: object) -> Generator[dict[
 
 def _note(data: Path, facts: dict[str, object]) -> None:
     """Append one line, whole however many processes write."""
-    person = at_work()
+    person = current_user()
     short = {name: value[:_LONGEST] if isinstance(value, str) else value for name, value in facts.items()}
     line = {
         "at": datetime.now(UTC).isoformat(timespec="milliseconds"),

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from softh import settings
+from softh import access, settings
 from softh.estimator import pipeline
 from softh.estimator.entropies import ProgressCallback
 from softh.estimator.pipeline import Estimate
@@ -12,6 +12,7 @@ from softh.spec import EstimateSpec
 from softh.store import write
 
 
+@access.as_owner()
 def estimate(
     model: str,
     *,

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from transformers import TrainerCallback
 
-from softh import settings
+from softh import access, settings
 from softh.checkpoints.resolve import Checkpoint
 from softh.estimator.pipeline import Prepared, estimate_model, prepare
 from softh.models import loading
@@ -242,4 +242,5 @@ def digest(model: nn.Module) -> str:
 def _save(record: dict[str, Any], data: Path) -> None:
     from softh.store import write  # DuckDB is not needed where `save` stores the records
 
-    write.save(record, data)
+    with access.as_owner():
+        write.save(record, data)

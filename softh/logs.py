@@ -35,7 +35,7 @@ def set_up(level: int = logging.INFO) -> None:
     except InputError as error:  # no reason to stop a server
         logging.getLogger(__name__).warning("%s", error)
         as_json = False
-    for chatty in ("huey", "httpx"):
+    for chatty in ("httpx",):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if not as_json:
         return

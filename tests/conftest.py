@@ -13,8 +13,11 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
+from softh import access
 from softh.store import read, write
 from tests.store_rows import build_record
+
+access.set_identity_provider(access.Person)  # tests act as the owner of the machine
 
 # Two busy cores make any deadline a lottery.
 settings.register_profile("softh", deadline=None)

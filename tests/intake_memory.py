@@ -9,8 +9,11 @@ from tempfile import TemporaryDirectory
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
+from softh import access
 from softh.errors import InputError
 from softh.uploads import receive as intake
+
+access.set_identity_provider(access.Person)
 
 WIDTH, ROWS, INNER = 1024, 8192, 24_000
 CONFIG = {
@@ -45,7 +48,7 @@ def receive(folder: Path) -> str:
         archive.add(folder, "model")
     with path.open("rb") as file:
         try:
-            return intake.receive([intake.Part(path.name, file)]).model
+            return intake.accept([intake.Part(path.name, file)]).model
         except InputError as error:
             return str(error)
 

@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -33,8 +35,8 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def be(data: Path) -> Iterator[Be]:
     """Has the person at work be another; the page's own answer is back when the test ends."""
-    yield lambda person: access.ask(lambda: person)
-    access.ask(lambda: auth.person(auth.claims()))
+    yield lambda person: access.set_identity_provider(lambda: person)
+    access.set_identity_provider(lambda: auth.person(auth.claims()))
 
 
 @pytest.fixture
@@ -157,9 +159,9 @@ def test_uploads_of_a_person_are_bounded_and_theirs_to_delete(data: Path, be: Be
     be(Person("eve@example.org", "page", upload_bytes=1000))
     assert list(quota.kept("eve@example.org")) == []
     with pytest.raises(InputError, match=r"not eve@example\.org's"):
-        texts.forget(path.parent)
+        texts.delete(path.parent)
     be(Person("ada@example.org", "page", upload_bytes=1000))
-    texts.forget(path.parent)
+    texts.delete(path.parent)
     texts.keep("more.txt", b"b" * 600)
     said = [(line["who"], line["what"], line["outcome"]) for line in lines(data)]
     ada, eve = "ada@example.org", "eve@example.org"
@@ -210,7 +212,7 @@ def test_records_of_the_first_version_open_and_go_on(data: Path) -> None:
 
 def test_what_ended_is_counted_even_when_dismissed(data: Path) -> None:
     job = submit("a")
-    records.claim(jobs.folder(), job.id)
+    assert records.claim_next(jobs.folder()) == job.id
     records.end(jobs.folder(), job.id, "done", result="x")
     jobs.delete(job.id)
     submit("b")
@@ -223,3 +225,19 @@ def test_pages_start_no_worker_where_workers_are_started_elsewhere(data: Path, m
     monkeypatch.setenv("SOFTH_WORKER_IDLE", "0")
     monkeypatch.setattr(launcher, "launch", lambda *_: pytest.fail("a worker was started"))
     jobs.ensure_worker()
+
+
+def test_a_process_that_identifies_nobody_may_change_nothing(tmp_path: Path) -> None:
+    code = (
+        "from softh import access; from softh.errors import InputError; from softh.store import write\n"
+        "from pathlib import Path; import sys\n"
+        "try: write.check_writable(Path(sys.argv[1]))\n"
+        "except InputError as error: print(error)\n"
+        "with access.as_owner(): write.check_writable(Path(sys.argv[1])); print('owner')\n"
+        "access.set_identity_provider(lambda: access.Person(refusal='No.'))\n"
+        "with access.as_owner(): print(access.current_user().refusal)"
+    )
+    run = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    refused, owner, provider = run.stdout.splitlines()
+    assert refused.startswith("Nobody is identified in this process")
+    assert (owner, provider) == ("owner", "No.")

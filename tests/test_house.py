@@ -25,6 +25,7 @@ OURS = {"softh", "dashboard", "pages", "app", "server", "zoo", "benchmarks", "te
 # dashboard is a package of its own. A name allows everything below it.
 TABLE: dict[str, set[str]] = {
     "softh.errors": set(),
+    "softh.locks": set(),
     "softh.blas": {"threadpoolctl"},
     "softh.settings": {"softh.errors", "platformdirs"},
     "softh.logs": {"softh.errors", "softh.settings"},
@@ -36,11 +37,15 @@ TABLE: dict[str, set[str]] = {
     "softh.scores": {"softh.errors", "softh.format", *CORE},
     "softh.analysis": {"softh.blas", "softh.checkpoints", "softh.errors", "softh.format", "softh.quantities", *CORE},
     "softh.text": {"softh.errors", *CORE},
-    "softh.checkpoints": {"softh.errors", "softh.format", "softh.settings", *CORE},
+    "softh.checkpoints": {"softh.locks", "softh.errors", "softh.format", "softh.settings", *CORE},
     "softh.store": {
+        "softh.locks",
         "duckdb", "polars", "pyarrow", "fsspec", "softh.access", "softh.errors", "softh.quantities", "softh.settings",
     },
-    "softh.uploads": {"softh.access", "softh.checkpoints", "softh.errors", "softh.format", "softh.settings", *CORE},
+    "softh.uploads": {
+        "softh.access", "softh.checkpoints", "softh.errors", "softh.format", "softh.locks", "softh.settings",
+        "softh.store", *CORE,
+    },
     "softh.cost": {"softh.checkpoints", "softh.format", "softh.settings", "softh.spec", "psutil", *CORE},
     "softh.models": {
         "softh.checkpoints", "softh.cost", "softh.errors", "softh.format", "softh.settings", "softh.spec", "softh.text",
@@ -54,8 +59,9 @@ TABLE: dict[str, set[str]] = {
         "softh.blas", "softh.checkpoints", "softh.errors", "softh.estimator", "softh.models", "softh.spec",
         "softh.text", *CORE,
     },
-    "softh.api": {"softh.estimator", "softh.models", "softh.settings", "softh.spec", "softh.store"},
+    "softh.api": {"softh.access", "softh.estimator", "softh.models", "softh.settings", "softh.spec", "softh.store"},
     "softh.callback": {
+        "softh.access",
         "softh.checkpoints", "softh.estimator", "softh.models", "softh.settings", "softh.spec", "softh.store",
         "softh.text", *CORE,
     },
@@ -65,9 +71,10 @@ TABLE: dict[str, set[str]] = {
         *CORE,
     },
     "softh.jobs": {
+        "softh.locks",
         "softh.access", "softh.checkpoints", "softh.errors", "softh.format", "softh.estimator", "softh.models",
         "softh.preference", "softh.progress", "softh.settings", "softh.spec", "softh.store", "softh.sweeps",
-        "softh.text", "softh.uploads", "huey", "psutil",
+        "softh.text", "softh.uploads", "psutil",
     },
     "softh.cli": {"softh", "typer", "rich", "torch"},
     "softh.__init__": {"softh.api", "softh.callback", "softh.errors", "softh.estimator", "softh.spec"},
@@ -94,7 +101,7 @@ TABLE: dict[str, set[str]] = {
     },
     "dashboard.decks": {
         "dashboard.controls", "dashboard.export", "dashboard.figures", "dashboard.view", "dashboard.views",
-        "softh.access", "softh.errors", "softh.settings", "softh.store", *PAGES,
+        "softh.access", "softh.errors", "softh.locks", "softh.settings", "softh.store", *PAGES,
     },
     "dashboard.server": {
         "dashboard.format", "softh.access", "softh.errors", "softh.jobs", "softh.settings", "softh.store", "starlette",

@@ -29,6 +29,9 @@ from tests.hostile import CANARY, HARMLESS, REFUSED, Case, Files, loose, raw, ta
 from tests.hub import files_of
 from tests.tiny import save_model
 
+OWNER = "from softh import access; access.set_identity_provider(access.Person)\n"
+"""Code that a process of its own begins with, to act as the owner of the machine."""
+
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Files:
@@ -64,7 +67,7 @@ def sentence(error: InputError) -> str:
 
 
 def test_an_upload_becomes_a_checkpoint_named_by_its_content(home: Path, good: Files) -> None:
-    accepted = receive.receive(zipped(good))
+    accepted = receive.accept(zipped(good))
     assert accepted.model == f"upload:{accepted.path.name}"
     assert (accepted.name, accepted.architecture, accepted.known) == ("upload", "LlamaForCausalLM", False)
     checkpoint = resolve(accepted.model)
@@ -85,14 +88,14 @@ def test_every_form_of_the_same_upload_is_one_checkpoint(home: Path, good: Files
         "a dot around": raw(tar_bytes(dotted)),
         "loose": loose(good),
     }
-    accepted = receive.receive(forms[form], "first")
-    again = receive.receive(zipped(good), "second")
+    accepted = receive.accept(forms[form], "first")
+    again = receive.accept(zipped(good), "second")
     assert (again.model, again.name, again.known) == (accepted.model, "first", True)
     assert [found.model for found in receive.kept()] == [accepted.model]
 
 
 def test_shards_are_taken_in_with_their_index(home: Path, good: Files) -> None:
-    accepted = receive.receive(hostile.shards(lambda files, index: None)(good))
+    accepted = receive.accept(hostile.shards(lambda files, index: None)(good))
     assert len(list(accepted.path.glob("*.safetensors"))) == 2
     assert accepted.parameters == 14_800
     assert resolve(accepted.model).weights == "safetensors"
@@ -104,7 +107,7 @@ def test_the_model_that_runs_is_the_one_that_was_saved(home: Path, good: Files, 
     folder = tmp_path_factory.mktemp("same")
     for name, content in good.items():
         (folder / name).write_bytes(content)
-    uploaded = load_model(resolve(receive.receive(zipped(good)).model))
+    uploaded = load_model(resolve(receive.accept(zipped(good)).model))
     local = load_model(resolve(str(folder)))
     text = "What a model keeps\nand what it forgets"
     assert uploaded.tokenizer(text)["input_ids"] == local.tokenizer(text)["input_ids"]
@@ -114,7 +117,7 @@ def test_the_model_that_runs_is_the_one_that_was_saved(home: Path, good: Files, 
 
 def test_two_uploads_of_the_same_thing_at_once_are_one(home: Path, good: Files) -> None:
     with ThreadPoolExecutor(4) as pool:
-        accepted = list(pool.map(lambda _: receive.receive(zipped(good)), range(4)))
+        accepted = list(pool.map(lambda _: receive.accept(zipped(good)), range(4)))
     assert len({found.model for found in accepted}) == 1
     assert sum(not found.known for found in accepted) == 1
     assert len(receive.kept()) == 1
@@ -122,13 +125,13 @@ def test_two_uploads_of_the_same_thing_at_once_are_one(home: Path, good: Files) 
 
 
 def test_an_upload_can_be_forgotten(home: Path, good: Files) -> None:
-    model = receive.receive(zipped(good)).model
-    receive.forget(model)
+    model = receive.accept(zipped(good)).model
+    receive.delete(model)
     assert kept() == []
     with pytest.raises(InputError, match="not an upload of this server"):
         resolve(model)
     with pytest.raises(InputError, match="not an upload of this server"):
-        receive.forget("upload:../../data")
+        receive.delete("upload:../../data")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +160,7 @@ def test_there_are_at_least_sixty_hostile_inputs() -> None:
 def test_a_hostile_upload_is_refused_in_one_sentence_and_leaves_nothing(home: Path, good: Files, name: str) -> None:
     case: Case = REFUSED[name]
     with pytest.raises(InputError) as refusal:
-        receive.receive(case.make(good))
+        receive.accept(case.make(good))
     text = sentence(refusal.value)
     for words in case.words:
         assert words in text
@@ -167,7 +170,7 @@ def test_a_hostile_upload_is_refused_in_one_sentence_and_leaves_nothing(home: Pa
 
 @pytest.mark.parametrize("name", list(HARMLESS))
 def test_what_loads_code_is_left_out_and_the_rest_accepted(home: Path, good: Files, name: str) -> None:
-    accepted = receive.receive(HARMLESS[name].make(good))
+    accepted = receive.accept(HARMLESS[name].make(good))
     text = "".join(path.read_text() for path in accepted.path.glob("*.json"))
     for word in ("evil", "Evil", "/etc", 'chat_template":', "id2label"):
         assert word not in text
@@ -176,14 +179,14 @@ def test_what_loads_code_is_left_out_and_the_rest_accepted(home: Path, good: Fil
 
 
 def test_what_was_left_out_is_named(home: Path, good: Files) -> None:
-    accepted = receive.receive(HARMLESS["code beside a known architecture"].make(good))
+    accepted = receive.accept(HARMLESS["code beside a known architecture"].make(good))
     assert accepted.left_out == ("auto_map",)
 
 
 def test_what_no_check_of_names_can_know_is_refused_or_harmless(home: Path, good: Files) -> None:
     for name in ("a bomb behind the end of a tar", "a tar cut short"):
         try:
-            receive.receive(hostile.ARCHIVES[name].make(good))
+            receive.accept(hostile.ARCHIVES[name].make(good))
         except InputError as error:
             sentence(error)
 
@@ -191,13 +194,13 @@ def test_what_no_check_of_names_can_know_is_refused_or_harmless(home: Path, good
 def test_an_upload_has_a_quota(home: Path, good: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     for parts in (zipped(good), raw(tar_bytes(good)), loose(good)):
         with pytest.raises(InputError, match=r"more than|at most"):
-            receive.receive(parts, limits=Limits(total=50_000))
+            receive.accept(parts, limits=Limits(total=50_000))
     monkeypatch.setenv("SOFTH_UPLOAD_GB", "0.00005")
     with pytest.raises(InputError, match="the most"):
-        receive.receive(zipped(good))
+        receive.accept(zipped(good))
     monkeypatch.setenv("SOFTH_UPLOAD_GB", "much")
     with pytest.raises(InputError, match="SOFTH_UPLOAD_GB was 'much'"):
-        receive.receive(zipped(good))
+        receive.accept(zipped(good))
     assert kept() == []
 
 
@@ -208,17 +211,17 @@ def test_no_room_is_said_before_anything_is_written(home: Path, good: Files, mon
     usage = type("usage", (), {"free": 1000})
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(InputError, match=r"disk has 1\.0 kB free"):
-        receive.receive(zipped(good))
+        receive.accept(zipped(good))
     assert kept() == []
 
 
 def test_a_disk_that_fills_up_while_unpacking_leaves_nothing(home: Path, good: Files) -> None:
-    code = (
+    code = OWNER + (
         "import resource, sys\n"
         "from tests.hostile import zipped; from softh.uploads import receive; from pathlib import Path\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
         "files = {path.name: path.read_bytes() for path in Path(sys.argv[1]).iterdir()}\n"
-        "try: receive.receive(zipped(files))\n"
+        "try: receive.accept(zipped(files))\n"
         "except receive.InputError as error: print(error)"
     )
     source = home.parent / "data" / "uploads"
@@ -236,18 +239,18 @@ def test_a_disk_that_fills_up_while_unpacking_leaves_nothing(home: Path, good: F
 
 
 def test_what_a_killed_process_left_goes_with_the_next_upload(home: Path, good: Files) -> None:
-    code = (
+    code = OWNER + (
         "import io, os, signal; from softh.uploads import receive\n"
         "class Slow(io.BytesIO):\n"
         "    def read(self, count=-1):\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "parts = [receive.Part(name, io.BytesIO(b'{}')) for name in ('config.json', 'tokenizer.json')]\n"
-        "receive.receive([*parts, receive.Part('model.safetensors', Slow(b'x'))])"
+        "receive.accept([*parts, receive.Part('model.safetensors', Slow(b'x'))])"
     )
     run = subprocess.run([sys.executable, "-c", code], check=False)
     assert run.returncode == -signal.SIGKILL
     assert any("config.json" in name for name in kept())
-    receive.receive(zipped(good))
+    receive.accept(zipped(good))
     assert not list(paths.uploads().glob(".quarantine*"))
 
 
@@ -267,11 +270,11 @@ def test_an_upload_that_waits_is_not_swept_away(home: Path, good: Files) -> None
             if self.read_once:
                 return b""
             self.read_once = True
-            receive.receive(zipped(good))
+            receive.accept(zipped(good))
             return good["config.json"]
 
     parts = [part for part in loose(good) if part.name != "config.json"]
-    assert receive.receive([*parts, Busy()]).known
+    assert receive.accept([*parts, Busy()]).known
 
 
 # What only the library finds when it loads
@@ -301,7 +304,7 @@ def test_a_contradiction_is_one_sentence_when_the_model_is_loaded(home: Path, go
     from softh.models.loading import load_model
 
     with pytest.raises(InputError) as refusal:
-        load_model(resolve(receive.receive(make(good)).model))
+        load_model(resolve(receive.accept(make(good)).model))
     sentence(refusal.value)
 
 
@@ -310,7 +313,7 @@ def test_tied_weights_may_be_saved_under_either_name(home: Path, tmp_path_factor
 
     files = files_of(save_model(tmp_path_factory.mktemp("models") / "tied", tiny.llama(tie_word_embeddings=True)))
     other = hostile.renamed("model.embed_tokens.weight", "lm_head.weight")(files)
-    tables = [load_model(resolve(receive.receive(parts).model)).module.get_input_embeddings().weight
+    tables = [load_model(resolve(receive.accept(parts).model)).module.get_input_embeddings().weight
               for parts in (zipped(files), other)]  # fmt: skip
     assert tables[0].equal(tables[1])
 

@@ -104,7 +104,7 @@ def test_what_killed_writers_left_is_swept_and_nothing_else(data: Path, record: 
     whole = write.save(record("Mine"), data)
     left = whole.with_name("abc.0123.tmp")
     left.write_bytes(b"half")
-    assert write.sweep(data) == 0
-    assert write.sweep(data, older=0) == 1
+    assert write.remove_orphans(data) == 0
+    assert write.remove_orphans(data, older=0) == 1
     assert connection.sound_runs(data) == [whole]
     assert not left.exists()

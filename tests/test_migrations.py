@@ -15,6 +15,8 @@ from tests.first_schema import PACKED, RUNS
 
 ROOT = Path(__file__).parents[1]
 LATER = '''
+from softh import access
+access.set_identity_provider(access.Person)
 import sys
 from pathlib import Path
 from softh.store import schema

@@ -76,7 +76,7 @@ def test_a_folder_an_upload_and_the_hub_say_the_same(
 ) -> None:
     monkeypatch.setenv("SOFTH_DATA", str(tmp_path / "data"))
     hub.repos["models/a/b"] = Repo({"main": files_of(saved)})
-    uploaded = receive.receive(zipped(files_of(saved)))
+    uploaded = receive.accept(zipped(files_of(saved)))
     seen = [look(model) for model in (saved, uploaded.model, "a/b")]
     assert len({(found.architecture, found.parameters, found.layers, found.width, found.bytes) for found in seen}) == 1
     assert [found.digest for found in seen] == [
@@ -335,4 +335,4 @@ def test_parts_of_an_upload_may_be_any_stream(saved: Path, tmp_path: Path, monke
             self.name = name
 
     parts = [Uploaded(path.name, path.read_bytes()) for path in saved.iterdir()]
-    assert look(receive.receive(parts, "mine").model).parameters == 14_800
+    assert look(receive.accept(parts, "mine").model).parameters == 14_800

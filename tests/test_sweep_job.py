@@ -82,7 +82,7 @@ def test_a_sweep_as_a_job_fails_for_what_failed_once_the_rest_is_stored(data: Pa
 def test_what_runs_of_a_sweep_is_said_until_it_ends(data: Path) -> None:
     folder = jobs.folder()
     number, _ = records.add(folder, "sweep", "{}", "sweep of two", {})
-    records.claim(folder, number)
+    assert records.claim_next(folder) == number
     records.advance(folder, number, "checkpoints", 3, 24, "run/step8: statistics, 2 of 5")
     assert progress(jobs.find(number)) == "checkpoints, 3 of 24; now run/step8: statistics, 2 of 5"
     records.advance(folder, number, "checkpoints", 4, 24)

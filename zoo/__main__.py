@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from softh import access
 from softh.errors import InputError
 from softh.format import duration
 from zoo import plan, recipe, report, speed, tokens
@@ -20,6 +21,7 @@ PATIENCE = 3600.0
 """Seconds that a recipe may take on a CPU without being asked for twice."""
 
 
+@access.as_owner()
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; what a person can mend is one sentence on stderr and exit code 2."""
     asked = _parser().parse_args(arguments)

@@ -1,6 +1,5 @@
 """Measures a model of the zoo: estimates of the plane and scores, the same for every model, one file a checkpoint."""
 
-import fcntl
 import gzip
 import json
 import time
@@ -16,6 +15,7 @@ from transformers import PreTrainedModel
 
 from softh.callback import InformationPlane
 from softh.errors import InputError
+from softh.locks import lock
 from softh.models import loading
 from softh.preference import pairs, probe
 from softh.preference.pairs import Pairs
@@ -109,8 +109,7 @@ class Bench:
     @contextmanager
     def _alone(self) -> Generator[None]:
         """Hold the only estimate of all jobs: two at once need twice the memory and take as long."""
-        with (self.place.work / "estimate.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with lock(self.place.work / "estimate.lock"):
             yield
 
     def _rows(self, scores: list[Score], step: int | None) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import lzma
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -15,6 +14,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from softh.errors import InputError
+from softh.store import atomic
 from zoo.recipe import Quality, Run
 
 END = "<|endoftext|>"
@@ -116,12 +116,8 @@ def prepare(library: Library, work: Path) -> Path:
 def write_atomically(path: Path, write: Callable[[Any], object]) -> None:
     """Write a file under another name, make sure the disk has it, and give it its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as file:
+    with atomic.replacing(path) as new, new.open("wb") as file:
         write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def degrade(ids: np.ndarray, quality: Quality, seed: int = 0) -> np.ndarray:

@@ -37,7 +37,7 @@ def choose_slide(slides: Sequence[Slide]) -> int:
 
 def edit_text(name: str, number: int, slide: Slide) -> None:
     """Title and note of a slide, saved as soon as they are written."""
-    if access.at_work().refusal:
+    if access.current_user().refusal:
         st.markdown("\n\n".join(filter(None, (f"**{slide.title}**" if slide.title else "", slide.note))))
         return
     title, note = session.slide_title(name, number), session.slide_note(name, number)
@@ -54,7 +54,7 @@ def edit_text(name: str, number: int, slide: Slide) -> None:
 def edit_order(name: str, number: int, count: int, link: str) -> None:
     """Move a slide up or down, remove it, open its view."""
     with st.container(horizontal=True):
-        if not access.at_work().refusal:
+        if not access.current_user().refusal:
             up, down = partial(_move, name, number, -1), partial(_move, name, number, 1)
             st.button("Up", icon=":material/arrow_upward:", disabled=number == 0, on_click=up)
             st.button("Down", icon=":material/arrow_downward:", disabled=number == count - 1, on_click=down)
@@ -75,7 +75,7 @@ def deck_bar(name: str, slides: Sequence[Slide], number: int) -> None:
                 target.label, partial(write, target, name, slides, browser.dark(), _site()), f"{name}.{target.suffix}",
                 target.mime, icon=":material/download:", on_click="ignore", disabled=bool(target.missing()),
             )  # fmt: skip
-        if not access.at_work().refusal:
+        if not access.current_user().refusal:
             _delete(name, len(slides))
     for sentence in filter(None, (target.missing() for target in formats)):
         st.caption(sentence)

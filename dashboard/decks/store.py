@@ -1,8 +1,6 @@
 """Decks: small files in data/decks that hold links to views, never their numbers; written here only."""
 
-import fcntl
 import json
-import os
 import re
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from typing import Any
 
 from softh import access, settings
 from softh.errors import InputError
+from softh.locks import lock
 from softh.store import atomic
 
 VERSION = 1
@@ -63,7 +62,7 @@ def load(name: str) -> list[Slide]:
 
 def save(name: str, slides: Sequence[Slide]) -> str:
     """Write a deck whole or not at all; returns its name, of letters, digits and hyphens."""
-    access.check()
+    access.require_write()
     folder, safe = _folder(), _checked_name(name)
     if len(slides) > MAX_SLIDES:
         raise InputError(f"A deck holds at most {MAX_SLIDES} slides, this one has {len(slides)}: begin another.")
@@ -71,7 +70,7 @@ def save(name: str, slides: Sequence[Slide]) -> str:
     text = json.dumps(content, ensure_ascii=False, indent=1)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        atomic.replace(folder / f"{safe}.json", text.encode())
+        atomic.write_bytes(folder / f"{safe}.json", text.encode())
     except OSError as error:
         raise InputError(f"The deck cannot be written to {folder} ({error.strerror}): make it writable.") from None
     return safe
@@ -112,7 +111,7 @@ def remove_slide(name: str, number: int) -> None:
 
 def delete(name: str) -> None:
     """Delete a deck."""
-    access.check()
+    access.require_write()
     _file(name).unlink(missing_ok=True)
 
 
@@ -145,15 +144,11 @@ def _safe_name(name: str) -> str:
 @contextmanager
 def _locked() -> Generator[None]:
     """A lock on all decks, across processes: of two readers who add a slide at once neither is lost."""
-    access.check()
+    access.require_write()
     folder = _folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
     except OSError as error:
         raise InputError(f"The folder {folder} cannot be created ({error.strerror}): make it writable.") from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with lock(folder):
         yield
-    finally:
-        os.close(handle)

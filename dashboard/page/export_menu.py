@@ -39,7 +39,7 @@ def draw(figure: go.Figure, key: str, rows: pl.DataFrame | None, parameters: Map
     if menu.open:
         with menu:
             _files(figure, key, rows, parameters)
-            if refusal := access.at_work().refusal:
+            if refusal := access.current_user().refusal:
                 st.caption(escape_markdown(refusal))
             else:
                 _deck(key, parameters)

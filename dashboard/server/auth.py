@@ -20,6 +20,11 @@ _VIEWER = (
 )
 
 
+def identify_readers() -> None:
+    """Have the reader whose page runs be the current user of this process."""
+    access.set_identity_provider(lambda: person(claims()))
+
+
 def signs_in() -> bool:
     """Whether people sign in here; also where the file of secrets cannot be read, so that a typo opens nothing."""
     lists = settings.text("SOFTH_VIEWERS") or settings.text("SOFTH_STARTERS")
@@ -67,7 +72,7 @@ def read_only() -> bool:
 
 def may_change() -> bool:
     """Whether the reader may start and change things; where not, one sentence says why, in place of the controls."""
-    refusal = access.at_work().refusal
+    refusal = access.current_user().refusal
     if refusal:
         st.info(escape_markdown(refusal), icon=":material/visibility:")
     return not refusal
@@ -139,6 +144,3 @@ def _address(claims: Mapping[str, Any]) -> str:
     if claims.get("is_logged_in") is not True or claims.get("email_verified") is False:
         return ""
     return str(claims.get("email") or "")
-
-
-access.ask(lambda: person(claims()))

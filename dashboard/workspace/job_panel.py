@@ -85,7 +85,7 @@ def _running(job: Job) -> None:
 def _waiting(waiting: list[Job]) -> None:
     if not waiting:
         return
-    st.caption(f"{len(waiting)} waiting{'' if jobs.worker_lives() else '; no worker runs yet'}")
+    st.caption(f"{len(waiting)} waiting{'' if jobs.worker_is_running() else '; no worker runs yet'}")
     rows = [{"Place": job.place, "Job": job.id, "What": job.title, "Note": job.message or "", "When": ago(job)}
             for job in waiting]  # fmt: skip
     st.dataframe(pl.DataFrame(rows), hide_index=True, height=min(38 + 35 * len(rows), 260))
@@ -126,7 +126,7 @@ def _log(job: Job) -> None:
 
 def _may_change() -> bool:
     """Whether the reader may change jobs, and so may read their logs, which tell of this machine."""
-    return not access.at_work().refusal
+    return not access.current_user().refusal
 
 
 def _act(action: Callable[[], object]) -> None:

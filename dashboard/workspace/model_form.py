@@ -174,7 +174,7 @@ def _accept(files: Sequence[Any]) -> None:
     if refused[0] != ids:
         with st.spinner("Checking every file …"):
             try:
-                accepted = receive.receive(files)
+                accepted = receive.accept(files)
             except InputError as error:
                 refused = ids, str(error)
                 session.REFUSED_UPLOAD.set(refused)

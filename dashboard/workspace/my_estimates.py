@@ -69,7 +69,7 @@ def _actions(row: Mapping[str, Any]) -> None:
                 "Export as Parquet", path.read_bytes, f"softh-{path.name}", icon=frame.DOWNLOAD, on_click="ignore",
                 help="The whole estimate in one file: in data/runs of another softh it is a point there too.",
             )  # fmt: skip
-        if access.at_work().refusal:
+        if access.current_user().refusal:
             return
         with st.popover("Attach scores …", icon=":material/add_chart:"), frame.errors_in_place():
             score_upload.attach(row)

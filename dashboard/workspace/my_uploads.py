@@ -11,7 +11,7 @@ from softh.uploads import quota, receive, texts
 
 def manage() -> None:
     """The uploads of the current user, with a button that deletes one; nothing where there are nupload."""
-    person = access.at_work()
+    person = access.current_user()
     uploads = [] if person.refusal else list(quota.kept(person.name))
     if not uploads:
         return
@@ -32,9 +32,9 @@ def manage() -> None:
 
 def _delete(folder: Path) -> None:
     if folder.parent == settings.uploads():
-        receive.forget(f"upload:{folder.name}")
+        receive.delete(f"upload:{folder.name}")
     else:
-        texts.forget(folder)
+        texts.delete(folder)
 
 
 def _text_name(folder: Path) -> str:

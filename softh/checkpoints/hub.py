@@ -1,6 +1,5 @@
 """The Hugging Face hub: files and revisions of a model, downloads, and heads of files without a download."""
 
-import fcntl
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -31,6 +30,7 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
 from softh.errors import InputError
+from softh.locks import lock
 
 _TIMEOUT = 20.0
 """Seconds that the hub may stay silent while a head is read."""
@@ -71,7 +71,7 @@ def list_files(model: str, revision: str) -> tuple[str, dict[str, int]]:
 
 def fetch(model: str, sha: str, names: Iterable[str]) -> Path:
     """Download files of a commit that are not on this machine yet, and return their folder. Errors: InputError."""
-    with _in_sentences(model, sha), _locked(fcntl.LOCK_SH):
+    with _in_sentences(model, sha), _locked(shared=True):
         return Path(snapshot_download(model, revision=sha, allow_patterns=sorted(names)))
 
 
@@ -79,20 +79,20 @@ def remove_commit(model: str, sha: str) -> None:
     """Delete the files of a commit from this machine, after the downloads that run now; no error if there are none."""
     if not Path(constants.HF_HUB_CACHE).exists():
         return
-    with _locked(fcntl.LOCK_EX):
+    with _locked(shared=False):
         cached = scan_cache_dir()
         if any(sha == found.commit_hash for repo in cached.repos if repo.repo_id == model for found in repo.revisions):
             cached.delete_revisions(sha).execute()
 
 
 @contextmanager
-def _locked(how: int) -> Generator[None]:
+def _locked(*, shared: bool) -> Generator[None]:
     """Commits of a model share files: while one is fetched none is removed, by whatever process."""
     path = Path(constants.HF_HUB_CACHE, ".locks", "softh.lock")
     with ExitStack() as held:
         with suppress(OSError):  # a folder that takes no lock is one that nobody can clear either
             path.parent.mkdir(parents=True, exist_ok=True)
-            fcntl.flock(held.enter_context(path.open("a")), how)
+            held.enter_context(lock(path, shared=shared))
         yield
 
 

@@ -20,7 +20,7 @@ def submit(spec: EstimateSpec, device: Device = "auto", data: Data = None) -> No
     """Queue an estimate of MODEL for a worker, with the options of estimate."""
     job, new = jobs.submit_estimate(spec, {"device": device}, data)
     show_queued(job, new=new)
-    if not jobs.worker_lives(data):
+    if not jobs.worker_is_running(data):
         say("No worker is running: run `python -m softh worker`, or open the page Analyze.")
 
 

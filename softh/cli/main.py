@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from softh import __version__
+from softh import __version__, access
 from softh.cli import backup, doctor, estimates, jobs, preference, scores, sweep
 from softh.cli.app import serve
 from softh.cli.output import say
@@ -48,6 +48,7 @@ def softh(
     ] = False,
 ) -> None:
     """The information plane of language models."""
+    access.set_identity_provider(access.Person)  # whoever has a terminal owns the machine
 
 
 app.command("app")(serve)

@@ -16,7 +16,7 @@ from softh.jobs.client import (
     submit_estimate,
     submit_preference,
     submit_sweep,
-    worker_lives,
+    worker_is_running,
 )
 from softh.jobs.records import ENDED, OPEN, Job
 
@@ -36,5 +36,5 @@ __all__ = [
     "submit_estimate",
     "submit_preference",
     "submit_sweep",
-    "worker_lives",
+    "worker_is_running",
 ]

@@ -11,7 +11,6 @@ from softh import access
 from softh import settings as paths
 from softh.errors import InputError
 from softh.jobs import launcher, processes, records
-from softh.jobs.messages import open_queue
 from softh.jobs.records import Job
 from softh.spec import EstimateSpec, PreferenceSpec
 
@@ -34,7 +33,7 @@ def submit(
     options: what decides where it runs, such as ``device``.
     Errors: InputError when the records cannot be written, and for a person who may not start it or has too many open.
     """
-    with access.act("submit job", data, kind=kind, title=title) as facts:
+    with access.audited("submit job", data, kind=kind, title=title) as facts:
         job, new = _submitted(kind, spec, title, options or {}, data)
         facts["job"], facts["new"] = job.id, new
     return job, new
@@ -43,15 +42,11 @@ def submit(
 def _submitted(
     kind: str, spec: str | Mapping[str, Any], title: str, options: Mapping[str, Any], data: Path | None
 ) -> tuple[Job, bool]:
-    person = access.at_work()
+    person = access.current_user()
     place = folder(data)
     settings = json.loads(spec) if isinstance(spec, str) else dict(spec)
     canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
     number, new = records.add(place, kind, canonical, title, options, person.name, person.jobs)
-    if new:
-        queue = open_queue(place)
-        queue.push(number)
-        queue.close()
     return records.one(place, number), new
 
 
@@ -114,16 +109,16 @@ def find(number: int, data: Path | None = None) -> Job:
 def cancel(number: int, data: Path | None = None) -> bool:
     """Cancel a job; one that runs is stopped by its worker within seconds. False when it has ended already."""
     place = folder(data)
-    with access.act("cancel job", data, job=number) as facts:
+    with access.audited("cancel job", data, job=number) as facts:
         asked = facts["open"] = records.stop(place, number)
-        if asked and not launcher.lives(place):
+        if asked and not launcher.is_running(place):
             records.drop(place, number)  # nobody else would; its process died with its worker
     return asked
 
 
 def retry(number: int, data: Path | None = None) -> Job:
     """The same once more, as a job of its own. Errors: InputError when it has not failed and was not cancelled."""
-    with access.act("retry job", data, job=number) as facts:
+    with access.audited("retry job", data, job=number) as facts:
         job = find(number, data)
         if job.state not in {"failed", "cancelled"}:
             raise InputError(f"Job {number} is {job.state}; expected one that failed or was cancelled: choose another.")
@@ -135,7 +130,7 @@ def retry(number: int, data: Path | None = None) -> Job:
 def delete(number: int, data: Path | None = None) -> None:
     """Forget a job and its log; its result stays. Errors: InputError when it has not ended."""
     place = folder(data)
-    with access.act("dismiss job", data, job=number):
+    with access.audited("dismiss job", data, job=number):
         if not records.delete(place, number):
             job = find(number, data)
             raise InputError(f"Job {number} is {job.state}; expected one that has ended: cancel it first.")
@@ -147,9 +142,9 @@ def log_tail(number: int, data: Path | None = None) -> str:
     return processes.tail(folder(data), number)
 
 
-def worker_lives(data: Path | None = None) -> bool:
+def worker_is_running(data: Path | None = None) -> bool:
     """Whether a worker runs."""
-    return launcher.lives(folder(data))
+    return launcher.is_running(folder(data))
 
 
 def ensure_worker(data: Path | None = None) -> None:
@@ -158,9 +153,9 @@ def ensure_worker(data: Path | None = None) -> None:
     A reader who may start nothing starts none, and SOFTH_WORKER_IDLE=0 says that workers are started elsewhere.
     """
     place, idle = folder(data), paths.number("SOFTH_WORKER_IDLE")
-    if idle == 0 or access.at_work().refusal:
+    if idle == 0 or access.current_user().refusal:
         return
     if (last := _launched.get(place)) and last.poll() is None:
         return
-    if not launcher.lives(place) and listing(records.OPEN, data):
+    if not launcher.is_running(place) and listing(records.OPEN, data):
         _launched[place] = launcher.launch(place, idle)

@@ -1,26 +1,22 @@
 """Starts a worker in a process of its own, and tells whether one runs. Imports no queue, so pages may use it."""
 
-import fcntl
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 from softh import settings
+from softh.locks import lock
 
 LOCK = "worker.lock"
 
 
-def lives(folder: Path) -> bool:
-    """Whether a worker of this folder runs, on this machine."""
-    try:
-        with (folder / LOCK).open("rb") as handle:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
+def is_running(folder: Path) -> bool:
+    """Whether a worker of this folder runs on this machine: whether its lock is held."""
+    if not (folder / LOCK).exists():
         return False
-    except BlockingIOError:
-        return True
-    return False
+    with lock(folder / LOCK, shared=True, wait=0) as free:
+        return not free
 
 
 def launch(folder: Path, idle: float) -> subprocess.Popen[bytes]:

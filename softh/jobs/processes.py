@@ -18,7 +18,7 @@ from softh.uploads import sandbox
 COMMAND = (sys.executable, "-m", "softh.jobs.runner")
 MARK = "SOFTH_JOB"
 """Environment variable of every process of a job, grandchildren included: its folder and its number."""
-POLITE = 2.0
+TERM_GRACE = 2.0
 """Seconds that a process has to stop after SIGTERM; then SIGKILL."""
 
 _NICE = 10
@@ -52,7 +52,7 @@ def start(
     return child
 
 
-def give_way(pid: int) -> None:
+def lower_priority(pid: int) -> None:
     """Let a process, and its session, come after the others of this machine.
 
     Where Linux shares processors out by session, as most desktops and servers do, what a process says of itself counts
@@ -64,10 +64,10 @@ def give_way(pid: int) -> None:
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:
-    """End a process and all of its group within POLITE seconds and a little."""
+    """End a process and all of its group within TERM_GRACE seconds and a little."""
     _signal_group(child.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
-        child.wait(POLITE)
+        child.wait(TERM_GRACE)
     _signal_group(child.pid, signal.SIGKILL)
     child.wait()
 
@@ -96,7 +96,7 @@ def kill_orphans(folder: Path) -> int:
     return len(found)
 
 
-def die_with(parent: int) -> None:
+def set_parent_death_signal(parent: int) -> None:
     """Have the system kill this process when its parent ends, however it ends; at once when it has ended already."""
     if sys.platform == "linux":
         prctl = ctypes.CDLL(None).prctl

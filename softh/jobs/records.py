@@ -1,6 +1,5 @@
 """The record of every job in one SQLite file: states, progress, and the few changes of state that there are."""
 
-import fcntl
 import json
 import sqlite3
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from softh.errors import InputError
+from softh.locks import lock
 
 FILE = "jobs.sqlite"
 VERSION = 2
@@ -105,8 +105,7 @@ def _create(folder: Path, connection: sqlite3.Connection) -> None:
 
     One process at a time: SQLite does not wait when two switch to its write-ahead log.
     """
-    with (folder / "jobs.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock(folder / "jobs.lock"):
         connection.execute("PRAGMA journal_mode = WAL")
         old = connection.execute("PRAGMA user_version").fetchone()[0] == 1
         connection.executescript(f"BEGIN; {_FROM_1 if old else ''} {SQL} PRAGMA user_version = {VERSION}; COMMIT;")
@@ -163,13 +162,6 @@ def rows(folder: Path, states: tuple[str, ...] = (*OPEN, *ENDED), limit: int = 5
     return [Job(**row) for row in found]
 
 
-def waiting(folder: Path) -> list[int]:
-    """Numbers of the jobs that wait, in their order."""
-    with connect(folder) as connection:
-        found = connection.execute(f"SELECT id FROM jobs WHERE state IN ('queued', 'interrupted') ORDER BY {_FIRST}")
-        return [row["id"] for row in found]
-
-
 def one(folder: Path, number: int) -> Job:
     """The job of a number. Errors: InputError when there is none."""
     with connect(folder) as connection:
@@ -179,15 +171,16 @@ def one(folder: Path, number: int) -> Job:
     return Job(**row)
 
 
-def claim(folder: Path, number: int) -> bool:
-    """Take a waiting job up; False when it waits no longer, so that nobody takes one up twice."""
-    return _change(
-        folder,
-        "state = 'running', started = :now, updated = :now, phase = 'starting', done = NULL, total = NULL, "
-        "phase_from = NULL, phase_began = NULL, message = NULL",
-        "id = :id AND state IN ('queued', 'interrupted')",
-        id=number,
-    )
+def claim_next(folder: Path) -> int | None:
+    """Set the first waiting job running, in one transaction, and return its number; None when none waits."""
+    with connect(folder) as connection:
+        row = connection.execute(
+            "UPDATE jobs SET state = 'running', started = :now, updated = :now, phase = 'starting', done = NULL, "
+            "total = NULL, phase_from = NULL, phase_began = NULL, message = NULL WHERE id = ("
+            f"SELECT id FROM jobs WHERE state IN ('queued', 'interrupted') ORDER BY {_FIRST} LIMIT 1) RETURNING id",
+            {"now": time.time()},
+        ).fetchone()
+    return None if row is None else int(row["id"])
 
 
 def end(folder: Path, number: int, state: str, *, result: str | None = None, message: str | None = None) -> bool:

@@ -1,9 +1,9 @@
--- The record of every job, beside huey's own tables in one file. The record is the truth: a message in huey's queue
--- only says that there may be something to do. Version 1 had neither `person` nor `ended_jobs`.
+-- The record of every job. Version 1 had neither `person` nor `ended_jobs`. Files of earlier releases also hold tables
+-- of huey, a queue that softh no longer uses; nothing reads them.
 
 CREATE TABLE IF NOT EXISTS jobs (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind      TEXT NOT NULL,              -- what runs it, see kinds.py
+    kind      TEXT NOT NULL,              -- what runs it, see tasks.py
     spec      TEXT NOT NULL,              -- canonical JSON; the same is never queued twice
     title     TEXT NOT NULL,              -- for people
     options   TEXT NOT NULL DEFAULT '{}', -- JSON: what decides where it runs, never what it gives

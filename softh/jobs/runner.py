@@ -1,4 +1,4 @@
-"""The process of one job: ``python -m softh.jobs.runner WORKER``; reads its order on stdin, tells events on stdout.
+"""The process of one job: ``python -m softh.jobs.runner WORKER``; reads its order on stdin, writes events to stdout.
 
 An event is one line of JSON: {"phase", "done", "total", "note"}, then {"result": id} or {"refused": sentence}.
 """
@@ -11,6 +11,7 @@ import time
 from types import FrameType
 from typing import Any, NoReturn
 
+from softh import access
 from softh.errors import InputError
 from softh.jobs import processes
 
@@ -18,50 +19,51 @@ _EVERY = 0.5
 """Seconds between two events of one phase."""
 
 
-class Teller:
-    """Writes events where the worker reads them; called as the progress of an estimate."""
+class ProgressReporter:
+    """Writes events to the pipe that the worker reads; called as the progress of an estimate."""
 
     def __init__(self, pipe: int) -> None:
         self.pipe = pipe
         self.phase = ""
-        self.told = 0.0
+        self.sent = 0.0
 
     def __call__(self, phase: str, done: int, total: int, note: str = "") -> None:
-        """Tell a step, unless another of its phase was told just now; first and last steps always."""
+        """Send a step, unless another of its phase was sent within half a second; first and last steps always."""
         now = time.monotonic()
-        if phase != self.phase or done >= total or now - self.told >= _EVERY:
-            self.phase, self.told = phase, now
-            self.tell(phase=phase, done=done, total=total, note=note)
+        if phase != self.phase or done >= total or now - self.sent >= _EVERY:
+            self.phase, self.sent = phase, now
+            self.send(phase=phase, done=done, total=total, note=note)
 
-    def tell(self, **event: Any) -> None:
+    def send(self, **event: Any) -> None:
         """Write one event."""
         os.write(self.pipe, json.dumps(event).encode() + b"\n")
 
 
 def main() -> None:
     """Run the order on standard input; exit code 0 with a result, 2 with a sentence."""
-    processes.die_with(int(sys.argv[1]))
-    teller = Teller(_take_stdout())
+    access.set_identity_provider(access.Person)  # whoever submitted the job was allowed to
+    processes.set_parent_death_signal(int(sys.argv[1]))
+    reporter = ProgressReporter(_take_stdout())
     # Otherwise nothing is cleaned up behind a cancelled job.
     signal.signal(signal.SIGTERM, _leave)
-    processes.give_way(os.getpid())
+    processes.lower_priority(os.getpid())
     order = json.load(sys.stdin)
     from softh.jobs import tasks  # what is killed before this line costs nothing
 
     try:
-        teller.tell(result=tasks.run(order["kind"], order["spec"], order["options"], teller))
+        reporter.send(result=tasks.run(order["kind"], order["spec"], order["options"], reporter))
     except InputError as error:
-        _refuse(teller, str(error))
+        _refuse(reporter, str(error))
     except MemoryError:
-        _refuse(teller, f"The memory this job may use was exhausted; expected it to fit: {_SMALLER}.")
+        _refuse(reporter, f"The memory this job may use was exhausted; expected it to fit: {_SMALLER}.")
     except RuntimeError as error:
         if "can't allocate memory" not in str(error):
             raise
-        _refuse(teller, f"The memory of this machine was exhausted; expected the model to fit: {_SMALLER}.")
+        _refuse(reporter, f"The memory of this machine was exhausted; expected the model to fit: {_SMALLER}.")
 
 
-def _refuse(teller: Teller, sentence: str) -> NoReturn:
-    teller.tell(refused=sentence)
+def _refuse(reporter: ProgressReporter, sentence: str) -> NoReturn:
+    reporter.send(refused=sentence)
     sys.exit(2)
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import resource
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -143,6 +142,8 @@ def _opened(asked: EstimateSpec, commit: str | None, progress: Progress) -> "tup
 
 def _confine() -> None:
     """No network, and bounds of memory and processor time, from here on; once is enough."""
+    import resource  # POSIX only, as the worker says
+
     global _confined  # noqa: PLW0603  (a process is confined for good)
     if _confined:
         return
@@ -151,7 +152,7 @@ def _confine() -> None:
     memory = None if on_gpu else int(_MEMORY * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     seconds = HOURS * 3600 * (os.cpu_count() or 1)
     sandbox.enter(sandbox.Limits(memory=memory, seconds=seconds))
-    processes.die_with(os.getppid())  # the kernel forgets it when a process changes what it may do
+    processes.set_parent_death_signal(os.getppid())  # the kernel forgets it when a process changes what it may do
     # A minute before the kernel kills it, the job says why.
     signal.signal(signal.SIGXCPU, _out_of_time)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds - 60, seconds))

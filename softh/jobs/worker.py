@@ -1,93 +1,91 @@
-"""The worker: huey's consumer over the queue of a folder, one thread a device, alone by a lock on a file."""
+"""The worker of a folder's queue: one thread for each device runs one job after another."""
 
-import fcntl
 import logging
 import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
-
-from huey.consumer import Consumer, ConsumerStopped
 
 from softh.errors import InputError
 from softh.jobs import processes, records
 from softh.jobs.launcher import LOCK
-from softh.jobs.messages import Queue, open_queue
 from softh.jobs.supervisor import Slot, Supervisor
+from softh.locks import lock
 from softh.store import write
 
 log = logging.getLogger(__name__)
 
-_LOOK = 2.0
-"""Seconds between two looks after lost messages."""
-_TRIES = 20
-"""Looks at the lock, a tenth of a second apart: whoever asks whether a worker lives holds it for an instant."""
-
-
-class Worker(Consumer):
-    """huey's consumer, which also refills the queue, and ends after `idle` seconds without work."""
-
-    def __init__(self, supervisor: Supervisor, queue: Queue, slots: int, idle: float | None) -> None:
-        super().__init__(queue.huey, workers=slots, periodic=False, max_delay=0.5)
-        self.folder = supervisor.folder
-        self.supervisor = supervisor
-        self.queue = queue
-        self.idle = idle
-        self.looked = self.busy = time.monotonic()
-
-    def loop(self, health_check_ts: float | None = None) -> Any:
-        """Called by huey ten times a second."""
-        now = time.monotonic()
-        if now - self.looked >= _LOOK:
-            self.looked = now
-            self._look()
-            if self.idle is not None and now - self.busy > self.idle:
-                log.info("No job for %.0f s: the worker ends.", self.idle)
-                self.stop()
-        return super().loop(health_check_ts)
-
-    def _look(self) -> None:
-        """Look after jobs that nobody else would take up."""
-        if records.rows(self.folder, records.OPEN, limit=1):
-            self.busy = time.monotonic()
-        self.supervisor.recover()
-        write.sweep(self.folder.parent)
-        # A job that waits without a message was interrupted, or submitted by somebody killed before sending it.
-        if not self.queue.huey.pending_count() and records.waiting(self.folder):
-            self.queue.refill(self.folder)
+_POLL = 0.5
+"""Seconds between two looks for a waiting job."""
+_MAINTENANCE = 2.0
+"""Seconds between two looks for jobs and files that were left behind."""
+_WAIT = 2.0
+"""Seconds to wait for the lock: a check of whether a worker runs holds it briefly."""
 
 
 def work(folder: Path, idle: float | None = None) -> bool:
-    """Run jobs until a signal says stop, or for `idle` seconds without any; False when another worker lives.
+    """Run jobs until a signal asks to stop, or for `idle` seconds without any; False when another worker runs.
 
-    What ran when the last worker ended, however it ended, is taken up again; what it left running is killed first.
+    Jobs that ran when the last worker ended, however it ended, run again; processes it left behind are killed first.
+    Errors: InputError when the folder cannot be written, or on a system without POSIX signals and process groups.
     """
-    with _alone(folder) as alone:
-        if not alone:
-            return False
-        killed = processes.kill_orphans(folder)
-        records.recover(folder)
-        log.info("Worker %d takes over %s; %d orphans.", os.getpid(), folder, killed)
-        slots = devices()
-        supervisor = Supervisor(folder, slots, lambda: worker.stop_flag.is_set())  # noqa: PLW0108  (the worker is made below)
-        queue = open_queue(folder, supervisor.take)
-        worker = Worker(supervisor, queue, len(slots), idle)
-        queue.refill(folder)
-        with suppress(ConsumerStopped):
-            _consume(worker)
-        for _, thread in worker.worker_threads:
-            thread.join(processes.POLITE + 5)
-        queue.close()
-    return True
+    if os.name != "posix":
+        raise InputError(
+            "The job queue needs process groups, which this system lacks; expected Linux or macOS: run "
+            "`softh estimate` instead of `softh submit`."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / LOCK).touch()
+    except OSError as error:
+        raise InputError(f"No worker can run in {folder} ({error.strerror}): make the folder writable.") from error
+    with lock(folder / LOCK, wait=_WAIT) as alone:
+        if alone:
+            _run(folder, idle)
+        return alone
+
+
+def _run(folder: Path, idle: float | None) -> None:
+    killed = processes.kill_orphans(folder)
+    records.recover(folder)
+    log.info("Worker %d starts in %s; %d orphans were killed.", os.getpid(), folder, killed)
+    stop = threading.Event()
+    supervisor = Supervisor(folder, stop.is_set)
+    threads = [threading.Thread(target=_serve, args=(supervisor, slot, stop), daemon=True) for slot in devices()]
+    for thread in threads:
+        thread.start()
+    # A closed terminal means stop as well.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    busy = time.monotonic()
+    while not stop.wait(_MAINTENANCE):
+        if records.rows(folder, records.OPEN, limit=1):
+            busy = time.monotonic()
+        supervisor.recover()
+        write.remove_orphans(folder.parent)
+        if idle is not None and time.monotonic() - busy > idle:
+            log.info("No job for %.0f s: the worker ends.", idle)
+            stop.set()
+    for thread in threads:
+        thread.join(processes.TERM_GRACE + 5)
+
+
+def _serve(supervisor: Supervisor, slot: Slot, stop: threading.Event) -> None:
+    """Run the jobs of one device; what goes wrong with one is logged, and the next one runs."""
+    while not stop.is_set():
+        try:
+            if supervisor.run_next(slot):
+                continue
+        except Exception:
+            log.exception("A job could not be run or its end could not be recorded.")
+        stop.wait(_POLL)
 
 
 def devices() -> list[Slot]:
-    """One slot a GPU that may be used, or one on the CPU; asked of the driver, since torch takes seconds to import."""
+    """One slot for each usable GPU, or one for the CPU. The driver is asked, since torch takes seconds to import."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         names = [name for name in visible.split(",") if name.strip() not in {"", "-1"}]
@@ -97,33 +95,3 @@ def devices() -> list[Slot]:
     else:
         names = []
     return [{"CUDA_VISIBLE_DEVICES": name} for name in names] or [{}]
-
-
-def _consume(worker: Worker) -> None:
-    worker.start()
-    # huey would begin anew at a hang-up; a closed terminal means stop.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: worker.stop_flag.set())
-    while True:
-        worker.loop()
-
-
-@contextmanager
-def _alone(folder: Path) -> Generator[bool]:
-    """Hold the lock of the only worker; the system lets go when the process ends, however it ends."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = (folder / LOCK).open("a")
-    except OSError as error:
-        raise InputError(f"No worker can run in {folder} ({error.strerror}): make the folder writable.") from error
-    with handle:
-        yield any(_locked(handle) for _ in range(_TRIES))
-
-
-def _locked(handle: IO[str]) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        time.sleep(0.1)
-        return False
-    return True

@@ -1,20 +1,34 @@
-"""Files that appear whole or not at all, and outlast a power cut."""
+"""Files that appear whole or not at all, and survive a power cut."""
 
 import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 
-def replace(target: Path, content: bytes) -> None:
-    """Write a file so that nobody ever sees a part of it, and so that a power cut does not lose it."""
+@contextmanager
+def replacing(target: Path) -> Generator[Path]:
+    """A temporary path beside `target`, which takes its name once the block has ended without an error.
+
+    What the block wrote is on disk before the name changes, so that nobody ever sees a part of it; after an error
+    nothing is left behind.
+    """
     new = target.with_name(f"{target.stem}.{uuid4().hex}.tmp")
     try:
-        new.write_bytes(content)
+        yield new
         sync(new)
         new.replace(target)
     finally:
         new.unlink(missing_ok=True)
     sync(target.parent)
+
+
+def write_bytes(target: Path, content: bytes) -> None:
+    """Write a file of these bytes; see :func:`replacing`."""
+    with replacing(target) as new:
+        new.write_bytes(content)
 
 
 def remove(path: Path, state: os.stat_result) -> None:
@@ -25,8 +39,10 @@ def remove(path: Path, state: os.stat_result) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have the disk hold a file, or the names in a folder."""
-    handle = os.open(path, os.O_RDONLY)
+    """Wait until the disk has a file, or the names in a folder."""
+    if path.is_dir() and sys.platform == "win32":
+        return  # a folder cannot be opened there
+    handle = os.open(path, os.O_RDONLY if sys.platform != "win32" else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:

@@ -3,15 +3,14 @@
 import hashlib
 import io
 import json
-import os
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from softh.errors import InputError
+from softh.store import atomic, schema
 from softh.store import read as tables
-from softh.store import schema
 
 MANIFEST = "softh-backup.json"
 KEPT = (schema.DATABASE, "runs/*.parquet", "scores/*.parquet", "decks/*.json")
@@ -27,15 +26,10 @@ def write(data: Path, target: Path) -> int:
     if not files:
         raise InputError(f"{data} holds no tables, runs or decks; expected some to back up: check --data.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file, tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as archive:
-            digests = {name: _add(archive, name, path) for name, path in files.items()}
-            manifest = {"schema_version": schema.version(), "files": digests}
-            _add_bytes(archive, MANIFEST, json.dumps(manifest, indent=1).encode())
-        Path(name).replace(target)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with atomic.replacing(target) as new, tarfile.open(new, mode="w:gz", compresslevel=1) as archive:
+        digests = {name: _add(archive, name, path) for name, path in files.items()}
+        manifest = {"schema_version": schema.version(), "files": digests}
+        _add_bytes(archive, MANIFEST, json.dumps(manifest, indent=1).encode())
     return len(files)
 
 

@@ -111,7 +111,7 @@ class Share:
             for path in runs:
                 state, content = path.stat(), path.read_bytes()
                 _write(fs, f"{root}/{path.name}", content)
-                atomic.replace(self._copy(path.name), content)
+                atomic.write_bytes(self._copy(path.name), content)
                 atomic.remove(path, state)
         self._began = -EVERY  # the next question sees what else is there by now
 
@@ -150,11 +150,11 @@ class Share:
             if isinstance(content, Exception):
                 raise content
             name = path.rpartition("/")[2]
-            atomic.replace(self._copy(name), content)
+            atomic.write_bytes(self._copy(name), content)
             yield name
 
     def _note(self, held: Mapping[str, str]) -> None:
-        atomic.replace(self._listing, json.dumps(held).encode())
+        atomic.write_bytes(self._listing, json.dumps(held).encode())
 
     def _known(self) -> dict[str, str]:
         """File → its state when it was fetched."""
@@ -188,7 +188,7 @@ def _listed(fs: AbstractFileSystem, root: str, known: Mapping[str, str]) -> dict
 def _write(fs: AbstractFileSystem, path: str, content: bytes) -> None:
     """A file on the share: whole or not at all in a folder, and in object stores, whose writes are so."""
     if isinstance(fs, LocalFileSystem):
-        atomic.replace(Path(path), content)
+        atomic.write_bytes(Path(path), content)
     else:
         fs.pipe_file(path, content)
 

@@ -1,7 +1,5 @@
 """Writing the store: one immutable file a run, and now and then all of them folded into the database."""
 
-import fcntl
-import os
 import tempfile
 import time
 from collections.abc import Generator, Mapping, Sequence
@@ -15,6 +13,7 @@ import polars as pl
 
 from softh import access
 from softh.errors import InputError
+from softh.locks import lock
 from softh.store import atomic, plane, run_files, schema, score_files
 from softh.store import connection as opening
 from softh.store import share as shared
@@ -55,7 +54,7 @@ def save(record: dict[str, Any], data: Path) -> Path:
     target = data / schema.RUNS / f"{record['estimate']['estimate_id']}.parquet"
     with _in_words("The estimate could not be stored", target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-        atomic.replace(target, content)
+        atomic.write_bytes(target, content)
     hand_over(data, target.stem)
     return opening.run_file(data, target.stem) or target
 
@@ -75,16 +74,19 @@ def save_scores(rows: Sequence[Mapping[str, Any]], data: Path) -> Path:
     """
     name, content = score_files.encode(rows)
     target = data / schema.SCORES / f"{name}.parquet"
-    with access.act("take in scores", data, rows=len(rows)), _in_words("The scores could not be stored", target.parent):
+    with (
+        access.audited("take in scores", data, rows=len(rows)),
+        _in_words("The scores could not be stored", target.parent),
+    ):
         target.parent.mkdir(parents=True, exist_ok=True)
-        atomic.replace(target, content)
+        atomic.write_bytes(target, content)
     return target
 
 
 def remove(data: Path, estimate_id: str) -> None:
     """Delete one's own estimate, the id in full; what is packed stays. Raises InputError when there is no such run."""
     target = opening.run_file(data, estimate_id)
-    with access.act("delete estimate", data, estimate=estimate_id):
+    with access.audited("delete estimate", data, estimate=estimate_id):
         if target not in opening.sound_runs(data):
             raise InputError(
                 f"{estimate_id} is no run in {data / schema.RUNS}; expected one of your own: it may be packed or gone."
@@ -96,15 +98,19 @@ def remove(data: Path, estimate_id: str) -> None:
             atomic.sync(target.parent)
 
 
-def sweep(data: Path, older: float = 60) -> int:
-    """Remove what killed writers left: temporary files older than so many seconds; how many there were."""
-    gone = 0
-    for path in (data / schema.RUNS).glob("*.tmp"):
-        with suppress(OSError):  # its writer lives after all, or somebody else was quicker
-            if time.time() - path.stat().st_mtime >= older:
-                path.unlink()
-                gone += 1
-    return gone
+def remove_orphans(data: Path, older: float = 60) -> int:
+    """Remove temporary files that killed writers left, older than so many seconds; returns how many.
+
+    Those beside the database, which takes long to write, must be an hour old.
+    """
+    removed = 0
+    for folder, age in ((data / schema.RUNS, older), (data / "decks", older), (data, max(older, 3600))):
+        for path in folder.glob("*.tmp*"):
+            with suppress(OSError):  # its writer ended in the meantime, or another process removed it
+                if time.time() - path.stat().st_mtime >= age:
+                    path.unlink()
+                    removed += 1
+    return removed
 
 
 def check_writable(data: Path) -> None:
@@ -161,15 +167,11 @@ def publish(data: Path, target: str) -> int:
 
 def _swap_in(data: Path, target: Path, scores: Sequence[Mapping[str, Any]]) -> None:
     """Write all tables to a new database and give it the name of the old one."""
-    new = target.with_name(f"{target.name}.new")
-    new.unlink(missing_ok=True)
-    try:
-        _build(data, new, scores)
-        atomic.sync(new)
-        new.replace(target)
-    finally:
-        new.unlink(missing_ok=True)
-    atomic.sync(target.parent)
+    with atomic.replacing(target) as new:
+        try:
+            _build(data, new, scores)
+        finally:
+            new.with_name(f"{new.name}.wal").unlink(missing_ok=True)  # DuckDB's, where the build failed
 
 
 def _build(data: Path, new: Path, scores: Sequence[Mapping[str, Any]]) -> None:
@@ -186,20 +188,16 @@ def _build(data: Path, new: Path, scores: Sequence[Mapping[str, Any]]) -> None:
 @contextmanager
 def _alone(data: Path) -> Generator[None]:
     """Hold the only pack of this folder; the system lets go when the process ends, however it ends."""
-    handle = os.open(data, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with lock(data, wait=0) as taken:
+        if not taken:
+            raise InputError(f"Another pack is running in {data}; expected to be the only one: wait for it to end.")
         yield
-    except BlockingIOError as error:
-        raise InputError(f"Another pack is at work in {data}; expected to be the only one: wait for it.") from error
-    finally:
-        os.close(handle)
 
 
 @contextmanager
 def _in_words(failure: str, folder: Path) -> Generator[None]:
     """Say what the system refused, and what helps. Nobody writes here who may not."""
-    access.check()
+    access.require_write()
     try:
         yield
     except (OSError, duckdb.IOException) as error:

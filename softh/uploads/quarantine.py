@@ -1,16 +1,16 @@
 """A folder of its own for every upload until it is accepted; whatever happens, nothing else is ever written."""
 
 import errno
-import fcntl
 import os
 import shutil
 import uuid
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from softh.errors import InputError
 from softh.format import format_size
+from softh.locks import lock
 from softh.uploads.streams import Reader
 
 _WAITING = ".quarantine-"
@@ -29,17 +29,17 @@ def quarantine(uploads: Path) -> Generator[Path]:
     """
     with disk_in_sentences():
         uploads.mkdir(parents=True, exist_ok=True)
-        with _locked(uploads):
-            _sweep(uploads)
+        with lock(uploads / ".lock"):
+            _remove_abandoned(uploads)
             folder = uploads / f"{_WAITING}{uuid.uuid4().hex}"
             folder.mkdir(mode=0o700)
-            held = os.open(folder, os.O_RDONLY)
-            fcntl.flock(held, fcntl.LOCK_EX)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(held)
+            held = ExitStack()
+            held.enter_context(lock(folder))
+    with held:
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def keep(content: Reader, path: Path, most: int, what: str) -> int:
@@ -64,7 +64,7 @@ def check_room(folder: Path, needed: int) -> None:
         )
 
 
-def settle(folder: Path, home: Path) -> bool:
+def publish(folder: Path, home: Path) -> bool:
     """Move an accepted folder to its place in one step; False when the same content is there already.
 
     Errors: InputError when the disk is full.
@@ -103,23 +103,12 @@ def disk_in_sentences() -> Generator[None]:
         ) from error
 
 
-@contextmanager
-def _locked(uploads: Path) -> Generator[None]:
-    with (uploads / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _sweep(uploads: Path) -> None:
+def _remove_abandoned(uploads: Path) -> None:
+    """Remove the folders of uploads whose process was killed: nobody holds their locks."""
     for folder in uploads.glob(f"{_WAITING}*"):
-        held = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-        except BlockingIOError:
-            continue
-        finally:
-            os.close(held)
+        with lock(folder, wait=0) as taken:
+            if taken:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

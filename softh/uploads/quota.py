@@ -37,7 +37,7 @@ def size(folder: Path) -> int:
 
 def check(new: int) -> None:
     """Errors: InputError when the person at work would keep more than they may with so many new bytes."""
-    person = access.at_work()
+    person = access.current_user()
     if person.upload_bytes is None:
         return
     used = sum(one.size for one in kept(person.name))
@@ -50,13 +50,13 @@ def check(new: int) -> None:
 
 def mark(folder: Path) -> None:
     """Write down whose upload a folder is, unless it is somebody's or nobody signs in."""
-    if (name := access.at_work().name) and not (folder / OWNER).exists():
+    if (name := access.current_user().name) and not (folder / OWNER).exists():
         (folder / OWNER).write_text(name, encoding="utf-8")
 
 
 def check_owner(folder: Path) -> None:
     """Errors: InputError when an upload is another person's than the one at work; who runs the machine has them all."""
-    name = access.at_work().name
+    name = access.current_user().name
     if name and _owner(folder) != name:
         raise InputError(f"This upload is not {name}'s; expected one of their own: choose another.")
 

@@ -18,7 +18,7 @@ from softh.checkpoints.formats import FORMATS, PICKLES, choose
 from softh.checkpoints.safetensors_format import INDEX
 from softh.errors import InputError
 from softh.uploads import archive, quota, sandbox
-from softh.uploads.quarantine import check_room, disk_in_sentences, keep, quarantine, remove, settle
+from softh.uploads.quarantine import check_room, disk_in_sentences, keep, publish, quarantine, remove
 from softh.uploads.streams import Limits
 
 _MEGABYTE = 10**6
@@ -60,7 +60,7 @@ class Accepted:
     """True when the same content had been uploaded before."""
 
 
-def receive(parts: Sequence[Any], name: str | None = None, limits: Limits | None = None) -> Accepted:
+def accept(parts: Sequence[Any], name: str | None = None, limits: Limits | None = None) -> Accepted:
     """Take an upload in: one archive (.zip, .tar, .tar.gz), or config.json, tokenizer.json and safetensors files.
 
     parts: objects with ``name`` and a binary stream that reads and seeks: :class:`Part`, or an UploadedFile itself.
@@ -68,18 +68,18 @@ def receive(parts: Sequence[Any], name: str | None = None, limits: Limits | None
     upload; on return or error nothing is left but accepted checkpoints. Errors: InputError, one sentence.
     """
     parts = [part if isinstance(part, Part) else Part(part.name, part) for part in parts]
-    with access.act("upload model", files=[part.name[-80:] for part in parts]) as facts:
+    with access.audited("upload model", files=[part.name[-80:] for part in parts]) as facts:
         if not parts:
             raise InputError(
                 "Nothing was uploaded; expected an archive, or config, tokenizer and weights: choose files."
             )
         quota.check(1)
-        accepted = _received(parts, name_on_screen(name or parts[0].name), limits or default_limits())
+        accepted = _accept(parts, name_on_screen(name or parts[0].name), limits or default_limits())
         facts["model"], facts["known"] = accepted.model, accepted.known
     return accepted
 
 
-def _received(parts: Sequence[Part], source: str, limits: Limits) -> Accepted:
+def _accept(parts: Sequence[Part], source: str, limits: Limits) -> Accepted:
     """From the quarantine, when all is well, to the place that is named by the content."""
     with quarantine(settings.uploads()) as folder, disk_in_sentences():
         files = folder / "files"
@@ -94,7 +94,7 @@ def _received(parts: Sequence[Part], source: str, limits: Limits) -> Accepted:
         home = settings.uploads() / found["digest"]
         if not home.exists():
             quota.check(quota.size(files))
-        known = not settle(files, home)
+        known = not publish(files, home)
     return _accepted(home, known=known)
 
 
@@ -105,9 +105,9 @@ def kept() -> tuple[Accepted, ...]:
     return tuple(_accepted(path, known=True) for path in folders)
 
 
-def forget(model: str) -> None:
+def delete(model: str) -> None:
     """Delete an upload, ``upload:DIGEST``; estimates made from it stay. Errors: InputError when it is not kept."""
-    with access.act("delete upload", model=model):
+    with access.audited("delete upload", model=model):
         folder = upload_folder(model)
         quota.check_owner(folder)
         remove(folder)

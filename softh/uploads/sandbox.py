@@ -7,7 +7,6 @@ import ctypes
 import dataclasses
 import json
 import os
-import resource
 import runpy
 import socket
 import subprocess
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from softh import settings as paths
+from softh.errors import InputError
 
 # Everything else of the environment stays behind: tokens and passwords have too many names to list.
 _KEPT = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "HF_HOME", "HF_HUB_CACHE")
@@ -60,6 +60,11 @@ def start(module: str, arguments: Sequence[str], limits: Limits, **options: Any)
 
     options: of subprocess.Popen, such as ``stdout``. The group's id is the process's: ``os.killpg(child.pid, …)``.
     """
+    if os.name != "posix":
+        raise InputError(
+            "Uploads are opened in a process with limits of memory and time; expected Linux or macOS, which have "
+            "them: put the model in a folder and name that folder instead."
+        )
     settings = json.dumps(dataclasses.asdict(limits))
     command = [sys.executable, "-m", "softh.uploads.sandbox", settings, module, *arguments]
     return subprocess.Popen(
@@ -69,6 +74,8 @@ def start(module: str, arguments: Sequence[str], limits: Limits, **options: Any)
 
 def enter(limits: Limits) -> str:
     """Confine this process for the rest of its life; says how its network was closed, see :func:`close_network`."""
+    import resource  # POSIX only, as :func:`start` says
+
     for kind, bound in (
         (resource.RLIMIT_DATA, limits.memory),
         (resource.RLIMIT_CPU, limits.seconds),

@@ -1,12 +1,12 @@
 """Texts that were uploaded: kept under their content, whatever they were called."""
 
 import hashlib
-import os
 import re
 from pathlib import Path
 
 from softh import access, settings
 from softh.errors import InputError
+from softh.store import atomic
 from softh.uploads import quota
 
 MOST = 256 * 2**20
@@ -25,9 +25,9 @@ def keep(name: str, content: bytes) -> Path:
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", name[: len(name) - len(ending)]).strip("-")[:60] or "text"
     path = settings.texts() / digest / f"{stem}{ending}"
     if ending and path.exists():
-        access.check()
+        access.require_write()
         return path
-    with access.act("upload text", name=name, bytes=len(content)):
+    with access.audited("upload text", name=name, bytes=len(content)):
         _judge(name, ending, len(content))
         _write(path, content)
     return path
@@ -44,9 +44,9 @@ def _judge(name: str, ending: str, size: int) -> None:
     quota.check(size)
 
 
-def forget(folder: Path) -> None:
+def delete(folder: Path) -> None:
     """Delete an uploaded text; estimates made from it stay. Errors: InputError when it is somebody else's."""
-    with access.act("delete upload", text=folder.name):
+    with access.audited("delete upload", text=folder.name):
         quota.check_owner(folder)
         for path in folder.iterdir():
             path.unlink()
@@ -59,15 +59,11 @@ def is_uploaded(corpus: str) -> bool:
 
 
 def _write(path: Path, content: bytes) -> None:
-    new = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with atomic.replacing(path) as new:
             new.write_bytes(content)
             quota.mark(path.parent)
-            new.replace(path)
-        finally:
-            new.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
             f"The text could not be kept ({error.strerror}): free some space, or set SOFTH_DATA to another folder."

@@ -130,7 +130,7 @@ def test_an_accepted_upload_is_chosen_and_leaves_the_control(tmp_path: Path) -> 
 
 def test_an_upload_that_does_not_fit_is_called_by_its_name(tmp_path: Path) -> None:
     files = files_of(save_model(tmp_path / "tiny"))
-    accepted = receive.receive([receive.Part(name, io.BytesIO(data)) for name, data in files.items()], name="mine")
+    accepted = receive.accept([receive.Part(name, io.BytesIO(data)) for name, data in files.items()], name="mine")
     app = opened(way=model_form.UPLOAD, kept=f"mine ({accepted.model[-6:]})", context="512")
     assert "mine reads 128 tokens at most" in text(app)
 
@@ -187,10 +187,10 @@ def test_jobs_in_every_state_are_shown_and_obey(record: Callable, data: Path) ->
     write.save(made, data)
     folder = jobs.folder()
     numbers = {}
-    for name in ("running", "waiting", "done", "failed"):
+    for name in ("running", "done", "failed", "waiting"):
         numbers[name], _ = records.add(folder, "estimate", f'{{"documents":64,"name":"{name}"}}', f"a {name} one", {})
         if name != "waiting":
-            records.claim(folder, numbers[name])
+            assert records.claim_next(folder) == numbers[name]
     records.advance(folder, numbers["running"], "forward passes", 1, 4)
     records.end(folder, numbers["done"], "done", result=made["estimate"]["estimate_id"])
     records.end(folder, numbers["failed"], "failed", message="It was too large; expected less: choose less.")
@@ -211,8 +211,7 @@ def test_jobs_in_every_state_are_shown_and_obey(record: Callable, data: Path) ->
 def test_a_sweep_shows_its_units_while_it_runs_and_its_count_when_it_ended(data: Path) -> None:
     folder = jobs.folder()
     numbers = [records.add(folder, "sweep", f'{{"recipe":"{name}"}}', f"sweep of {name}", {})[0] for name in "ab"]
-    for number in numbers:
-        records.claim(folder, number)
+    assert [records.claim_next(folder) for _ in numbers] == numbers
     records.advance(folder, numbers[0], "checkpoints", 3, 24, "run/step8: statistics, 2 of 5")
     records.end(folder, numbers[1], "done", result="24 estimated, 0 stored before, 0 failed.")
     app = opened()

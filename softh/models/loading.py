@@ -115,11 +115,11 @@ def _device(device: str) -> torch.device:
     if device == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
+        named = torch.device(device)
+        torch.empty(0, device=named)
     except (RuntimeError, AssertionError, NotImplementedError):
         raise InputError(f"device was {device!r}, which torch cannot use here; expected auto, cpu or cuda.") from None
-    return found
+    return named
 
 
 def _is_spread(checkpoint: Checkpoint, dtype: torch.dtype) -> bool:

@@ -1,4 +1,4 @@
-"""The same arithmetic as assignment.py and counts.py on a GPU, in a few launches: what goes into the kernels."""
+"""Soft assignment on a GPU in one or two launches of Triton kernels, as softh/estimator/assignment.py defines it."""
 
 import torch
 from torch import Tensor
@@ -10,22 +10,22 @@ _ROWS, _INNER = 64, 64
 """Rows and coordinates of one tile."""
 _WARPS, _STAGES = 4, 4
 _MANY_DRAWS = 8
-"""From so many draws on, scores come from a library product and are normalised in a second launch."""
+"""From this number of draws on, scores come from a library product and are normalised in a second launch."""
 _WIDEST = 128
-"""Bins for which one program holds all scores of a draw."""
+"""Most bins for which one program computes all scores of a draw."""
 _SCORES = 2**25
-"""Scores held at once between the two launches, in float32 twice as large as the cache of a large GPU."""
+"""Scores between the two launches, in float32 twice as large as the cache of a large GPU."""
 _MEASURED = 1024
-"""Rows and columns of products that are compared with exact ones."""
+"""Rows and columns of the products that are compared with exact ones."""
 _LEAST, _ALIGNED = 2048, 32
-"""Rows that a library product has at least, and what its columns are a multiple of: others are cut along the width by
-some libraries, and lose less than was measured."""
+"""Least rows of a library product, and the multiple that its columns are padded to: some libraries split other products
+along the width, and those lose less than was measured."""
 _SHORT = (torch.bfloat16, torch.float16)
-"""Formats that the tensor cores multiply exactly, and that hold the directions as they are."""
+"""Formats that the tensor cores multiply exactly, and that represent the directions exactly."""
 
 
 def stride_of(bins: int) -> int:
-    """Columns of one assignment: the bins, filled up so that rows begin at 16 bytes also in half precision."""
+    """Columns of one assignment: the bins, padded so that rows begin at multiples of 16 bytes in half precision."""
     return -(-bins // 8) * 8
 
 
@@ -80,10 +80,10 @@ class SoftAssigner:
         return half, length
 
     def _gain(self) -> float:
-        """What the products must be multiplied by: tensor cores truncate every sum they make.
+        """Factor that corrects the products: tensor cores truncate every sum.
 
-        The loss grows with the width and is the same part of every product on average: 2·10⁻⁶ at width 2,048 on an
-        H100. Measured on random numbers, in a product as large as the ones to come.
+        The loss grows with the width and is on average the same share of every product: 2·10⁻⁶ at width 2,048 on an
+        H100. Measured on random numbers, in a product of the size that is used later.
         """
         generator = torch.Generator(self.directions.device).manual_seed(0)
         columns = _MEASURED if self.single else len(self.short)
@@ -92,9 +92,9 @@ class SoftAssigner:
             torch.randn(count, self.width, generator=generator, device=self.directions.device).to(self.short.dtype)
             for count in (rows, columns)
         )
-        found = _product(z, w)[:_MEASURED, :_MEASURED].double()
+        product = _product(z, w)[:_MEASURED, :_MEASURED].double()
         exact = z[:_MEASURED].double() @ w[:_MEASURED].double().T
-        return float((exact * exact).sum() / (exact * found).sum())
+        return float((exact * exact).sum() / (exact * product).sum())
 
 
 def _product(z: Tensor, w: Tensor) -> Tensor:

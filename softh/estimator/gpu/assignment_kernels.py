@@ -1,7 +1,7 @@
-"""Triton kernels: soft assignment in one reading of the hidden states.
+"""Triton kernels of the soft assignment, which read the hidden states once.
 
 Every output element is written by exactly one program and every sum has a fixed order, so that two runs give the same
-bits. softh/estimator/gpu/assignment.py says what goes in.
+bits. softh/estimator/gpu/assignment.py launches them.
 """
 
 import triton
@@ -31,51 +31,51 @@ def assign(
 ) -> None:  # fmt: skip
     """Assignments of hidden states [·, width] at `rows` under directions [draws, bins, width] of the same format.
 
-    `factor` is 1 / ε, and what makes up for the tensor cores, which truncate what they add up.
+    `factor` is 1 / ε times a correction for the tensor cores, which truncate their sums.
     """
     draw = tl.program_id(1)
-    at = tl.program_id(0) * rows_each + tl.arange(0, rows_each)
-    inside = at < count
-    row = tl.load(rows + at, mask=inside, other=0).to(tl.int64)
+    position = tl.program_id(0) * rows_each + tl.arange(0, rows_each)
+    valid = position < count
+    row = tl.load(rows + position, mask=valid, other=0).to(tl.int64)
     k, column = tl.arange(0, inner), tl.arange(0, pad)
     z_at = hidden + row[:, None] * width + k[None, :]
     w_at = directions + draw * (bins * width) + column[None, :] * width + k[:, None]
-    real = (column < bins)[None, :]
+    use_column = (column < bins)[None, :]
     scores = tl.zeros((rows_each, pad), dtype=tl.float32)
     square = tl.zeros((rows_each,), dtype=tl.float32)
     for start in range(0, width, inner):
         if even:
-            z = tl.load(z_at + start, mask=inside[:, None], other=0.0)
-            use = real
+            z = tl.load(z_at + start, mask=valid[:, None], other=0.0)
+            use = use_column
         else:
-            z = tl.load(z_at + start, mask=inside[:, None] & (k[None, :] < width - start), other=0.0)
-            use = real & (k[:, None] < width - start)
+            z = tl.load(z_at + start, mask=valid[:, None] & (k[None, :] < width - start), other=0.0)
+            use = use_column & (k[:, None] < width - start)
         scores += tl.dot(z, tl.load(w_at + start, mask=use, other=0.0))
         exact = z.to(tl.float32)
         square += tl.sum(exact * exact, axis=1)
-    found, h = _softmax(scores * (factor / tl.sqrt(square))[:, None], bins, pad)
-    out = (at.to(tl.int64) * draws + draw)[:, None] * stride + column[None, :]
-    tl.store(p + out, found.to(p.dtype.element_ty), mask=inside[:, None] & (column < stride)[None, :])
-    tl.store(entropy + at * draws + draw, h, mask=inside)
+    weights, h = _softmax(scores * (factor / tl.sqrt(square))[:, None], bins, pad)
+    out = (position.to(tl.int64) * draws + draw)[:, None] * stride + column[None, :]
+    tl.store(p + out, weights.to(p.dtype.element_ty), mask=valid[:, None] & (column < stride)[None, :])
+    tl.store(entropy + position * draws + draw, h, mask=valid)
 
 
 @triton.jit
 def prescale(
     hidden: tl.tensor, rows: tl.tensor, out: tl.tensor, length: tl.tensor, width: int, pad: tl.constexpr
 ) -> None:
-    """Hidden states at `rows` in half precision without a loss, and what a product with them is to be multiplied by.
+    """Hidden states at `rows` in half precision, scaled without loss, and the factor that undoes length and scale.
 
     A row is scaled by a power of two so that its largest coordinate lies under 2¹³: coordinates down to 2⁻²⁶ of it keep
     all their digits.
     """
-    at = tl.program_id(0).to(tl.int64)
+    position = tl.program_id(0).to(tl.int64)
     k = tl.arange(0, pad)
-    z = tl.load(hidden + tl.load(rows + at).to(tl.int64) * width + k, mask=k < width, other=0.0).to(tl.float32)
+    z = tl.load(hidden + tl.load(rows + position).to(tl.int64) * width + k, mask=k < width, other=0.0).to(tl.float32)
     peak = tl.max(tl.abs(z), axis=0)
     power = (peak.to(tl.int32, bitcast=True) & 0x7F800000).to(tl.float32, bitcast=True)  # the largest 2ⁿ ≤ peak
     z = z / power
-    tl.store(length + at, 1.0 / (4096.0 * tl.sqrt(tl.sum(z * z, axis=0))))
-    tl.store(out + at * width + k, (z * 4096.0).to(tl.float16), mask=k < width)
+    tl.store(length + position, 1.0 / (4096.0 * tl.sqrt(tl.sum(z * z, axis=0))))
+    tl.store(out + position * width + k, (z * 4096.0).to(tl.float16), mask=k < width)
 
 
 @triton.jit
@@ -85,15 +85,15 @@ def normalise(
 ) -> None:  # fmt: skip
     """Assignments from the products [·, columns] of rows that :func:`prescale` made and the directions of all draws.
 
-    `length` [count] is what it says to multiply by, `factor` as for :func:`assign`.
+    `length` [count] are the factors of :func:`prescale`, `factor` is as for :func:`assign`.
     """
     draw = tl.program_id(1)
-    at = tl.program_id(0) * rows_each + tl.arange(0, rows_each)
-    inside, column = at < count, tl.arange(0, pad)
-    where = (at.to(tl.int64) * draws + draw)[:, None]
-    source = at.to(tl.int64)[:, None] * columns + draw * bins + column[None, :]
-    some = tl.load(scores + source, mask=inside[:, None] & (column < bins)[None, :], other=0.0)
-    found, h = _softmax(some * (factor * tl.load(length + at, mask=inside, other=0.0))[:, None], bins, pad)
-    kept = inside[:, None] & (column < stride)[None, :]
-    tl.store(p + where * stride + column[None, :], found.to(p.dtype.element_ty), mask=kept)
-    tl.store(entropy + at * draws + draw, h, mask=inside)
+    position = tl.program_id(0) * rows_each + tl.arange(0, rows_each)
+    valid, column = position < count, tl.arange(0, pad)
+    target = (position.to(tl.int64) * draws + draw)[:, None]
+    source = position.to(tl.int64)[:, None] * columns + draw * bins + column[None, :]
+    products = tl.load(scores + source, mask=valid[:, None] & (column < bins)[None, :], other=0.0)
+    weights, h = _softmax(products * (factor * tl.load(length + position, mask=valid, other=0.0))[:, None], bins, pad)
+    stored = valid[:, None] & (column < stride)[None, :]
+    tl.store(p + target * stride + column[None, :], weights.to(p.dtype.element_ty), mask=stored)
+    tl.store(entropy + position * draws + draw, h, mask=valid)

@@ -1,4 +1,4 @@
-"""Sums over the labels of every label set at once on a GPU: what counts.py defines, by the kernels of sums.py."""
+"""Conditional entropies of all label sets at once on a GPU, as softh/estimator/conditional.py defines them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,22 +13,22 @@ from softh.estimator.gpu.assignment_kernels import cover, power_of_two
 from softh.spec import Weighting
 
 _FEW = 32
-"""Labels seen at most so often are added up in registers; of the others, sums over runs are kept first."""
+"""Labels seen at most this often are added in registers; of the others, sums over runs are stored first."""
 _EACH = 8
-"""Draws that one program counts a label under."""
+"""Draws for which one program sums a label."""
 _TILE = 2048
-"""Numbers that one program of a plain sum adds up at once."""
+"""Numbers that one program of a plain sum adds at once."""
 _WIDE = 256
-"""Columns of it at most."""
+"""Most columns of such a program."""
 _RUN, _RUNS = 256, 64
-"""A row of many members is cut into runs of at least so many, and at most so many runs."""
+"""Least members of a run, and most runs, of a row with many members."""
 _TEMPORARY = 2 << 30
-"""Bytes of intermediate sums; more layers than fit are taken one group after another."""
+"""Most bytes of intermediate sums; more layers than fit are computed one group after another."""
 
 
 @dataclass(frozen=True)
 class Index:
-    """All label sets one after another, as the kernels read them; tensors int32."""
+    """All label sets one after another, in the form that the kernels read; tensors int32."""
 
     folds: int
     least: int  # labels seen less often have no weight; 0 where every position has the same
@@ -44,7 +44,7 @@ class Index:
 
 
 def index(groupings: Sequence[Grouping], weighting: Weighting) -> Index:
-    """The index of label sets over the same positions."""
+    """Index label sets over the same positions."""
     folds = groupings[0].folds
     offset = [0, 0, 0]
     joint: list[list[Tensor]] = []
@@ -63,7 +63,7 @@ def index(groupings: Sequence[Grouping], weighting: Weighting) -> Index:
     ends[row_begin + row_size - 1] = row_size
     begin, few = row_begin[label_begin], label_size <= _FEW
     long = (~few)[row_label]
-    runs, row, last = _cut(
+    runs, row, last = _runs(
         row_begin[long], row_size[long], torch.clamp((row_size[long] + _RUNS - 1) // _RUNS, min=_RUN)
     )
     run_label = row_label[long][row]
@@ -83,14 +83,14 @@ def index(groupings: Sequence[Grouping], weighting: Weighting) -> Index:
     )
 
 
-def _cut(begin: Tensor, size: Tensor, longest: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
-    """Rows cut into runs: (begin, size) of each, the row it is of, and whether it is the row's last."""
+def _runs(begin: Tensor, size: Tensor, longest: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
+    """Runs of rows: (begin, size) of each, its row, and whether it is the last of the row."""
     count = (size + longest - 1) // longest
     row = torch.repeat_interleave(torch.arange(len(size), device=size.device), count)
-    within = torch.arange(len(row), device=size.device) - _before(count)[row]
-    start = within * longest[row]
+    number = torch.arange(len(row), device=size.device) - _before(count)[row]
+    start = number * longest[row]
     length = torch.minimum(size[row] - start, longest[row])
-    return ((begin[row] + start).int(), length.int()), row, within == count[row] - 1
+    return ((begin[row] + start).int(), length.int()), row, number == count[row] - 1
 
 
 def _few_rows(key: Tensor, few: Tensor, keys: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -105,8 +105,8 @@ def _singles(groupings: Sequence[Grouping], folds: int) -> tuple[Tensor, Tensor,
 
 
 def _runs_of(count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Begin and size of runs that make up groups of so many neighbours, and the bounds of the groups."""
-    runs, row, _ = _cut(_before(count), count, torch.full_like(count, 1024))
+    """Begin and size of the runs of groups with `count` neighbours each, and the bounds of the groups."""
+    runs, row, _ = _runs(_before(count), count, torch.full_like(count, 1024))
     return *runs, _bounds(row, len(count))
 
 
@@ -118,11 +118,11 @@ def _upto(count: Tensor) -> Tensor:
     return torch.cat([count.new_zeros(1), count.cumsum(0)]).int()
 
 
-def _bounds(of: Tensor, groups: int) -> Tensor:
-    return _upto(torch.bincount(of, minlength=groups))
+def _bounds(group_of: Tensor, groups: int) -> Tensor:
+    return _upto(torch.bincount(group_of, minlength=groups))
 
 
-def conditional_entropies(p: Tensor, entropy: Tensor, at: Index) -> np.ndarray:
+def conditional_entropies(p: Tensor, entropy: Tensor, sets: Index) -> np.ndarray:
     """H(Z | label) in nats of every layer and label set, [layers, sets, 1 + folds, draws].
 
     Args:
@@ -130,45 +130,46 @@ def conditional_entropies(p: Tensor, entropy: Tensor, at: Index) -> np.ndarray:
         entropy: [layers, positions, draws] float32, of each assignment.
     """
     draws = p.shape[2]
-    a_layer = 4 * draws * (len(at.ends) + 2 * len(at.many[0]) * (1 + at.folds) + len(at.runs[0]) * p.shape[3])
-    step = max(1, _TEMPORARY // max(1, a_layer))
-    found = [
-        sums_of_labels(p[start : start + step], entropy[start : start + step], at) for start in range(0, len(p), step)
+    columns = len(sets.ends) + 2 * len(sets.many[0]) * (1 + sets.folds) + len(sets.runs[0]) * p.shape[3]
+    layer_bytes = 4 * draws * columns
+    step = max(1, _TEMPORARY // max(1, layer_bytes))
+    sums = [
+        sums_of_labels(p[start : start + step], entropy[start : start + step], sets) for start in range(0, len(p), step)
     ]
-    total = torch.cat(found).cpu().numpy()
+    total = torch.cat(sums).cpu().numpy()
     total[:, :, 1:] += total[:, :, :1]
-    return total / at.weights[:, :, None]
+    return total / sets.weights[:, :, None]
 
 
-def sums_of_labels(p: Tensor, entropy: Tensor, at: Index) -> Tensor:
-    """Σ weight · h of all labels, then what leaving out each fold changes, [layers, sets, 1 + folds, draws]."""
+def sums_of_labels(p: Tensor, entropy: Tensor, sets: Index) -> Tensor:
+    """Σ weight · h of all labels, then its change without each fold, [layers, sets, 1 + folds, draws] float64."""
     layers, _, draws, stride = p.shape
-    pad, fold_pad = power_of_two(stride), power_of_two(at.folds)
+    pad, fold_pad = power_of_two(stride), power_of_two(sets.folds)
 
-    few = torch.empty(layers, len(at.few[0]), draws, device=p.device)
-    rows = torch.empty(layers, at.total_rows, draws, device=p.device)
+    few = torch.empty(layers, len(sets.few[0]), draws, device=p.device)
+    rows = torch.empty(layers, sets.total_rows, draws, device=p.device)
     if few.numel():
-        each = min(_EACH, power_of_two(draws), max(1, _TILE // pad))
-        entropy_kernels.few[(few.shape[1], cover(draws, each), layers)](
-            p, at.members, at.ends, *at.few[:3], few, rows, draws, p.stride(0), few.stride(0), rows.stride(0),
-            pad, stride, at.folds, at.least, each, num_warps=min(32, max(1, each * pad // 256)),
+        draws_each = min(_EACH, power_of_two(draws), max(1, _TILE // pad))
+        entropy_kernels.few[(few.shape[1], cover(draws, draws_each), layers)](
+            p, sets.members, sets.ends, *sets.few[:3], few, rows, draws, p.stride(0), few.stride(0), rows.stride(0),
+            pad, stride, sets.folds, sets.least, draws_each, num_warps=min(32, max(1, draws_each * pad // 256)),
         )  # fmt: skip
-    many = torch.empty(layers, len(at.many[0]), draws * (1 + fold_pad), dtype=torch.float64, device=p.device)
+    many = torch.empty(layers, len(sets.many[0]), draws * (1 + fold_pad), dtype=torch.float64, device=p.device)
     if many.numel():
-        runs = _run_sums(p.flatten(2), at.members, *at.runs[:2])
+        runs = _run_sums(p.flatten(2), sets.members, *sets.runs[:2])
         entropy_kernels.many[(many.shape[1], draws, layers)](
-            runs, at.runs[2], *at.many[:3], many, draws, runs.stride(0), many.stride(0),
-            pad, stride, at.folds, fold_pad, at.least, num_warps=1,
+            runs, sets.runs[2], *sets.many[:3], many, draws, runs.stride(0), many.stride(0),
+            pad, stride, sets.folds, fold_pad, sets.least, num_warps=1,
         )  # fmt: skip
-    total = _totals(many, at.many[3]).view(layers, -1, draws, 1 + fold_pad)
-    total = total[..., : 1 + at.folds].transpose(2, 3).contiguous()
-    total[:, :, 0] += _totals(few, at.few[3])
-    if at.folds > 1:
-        total[:, :, 1:] += _by_fold(rows, at.rows, at.folds)
-    if not at.least:
-        once = _by_fold(entropy, at.single, at.folds)
-        total[:, :, 0] += once.sum(2)
-        total[:, :, 1:] -= once
+    total = _totals(many, sets.many[3]).view(layers, -1, draws, 1 + fold_pad)
+    total = total[..., : 1 + sets.folds].transpose(2, 3).contiguous()
+    total[:, :, 0] += _totals(few, sets.few[3])
+    if sets.folds > 1:
+        total[:, :, 1:] += _by_fold(rows, sets.rows, sets.folds)
+    if not sets.least:
+        singles = _by_fold(entropy, sets.single, sets.folds)
+        total[:, :, 0] += singles.sum(2)
+        total[:, :, 1:] -= singles
     return total
 
 

@@ -1,7 +1,7 @@
-"""Triton kernels: entropies of sums over sorted positions, label by label.
+"""Triton kernels of the conditional entropies: entropies of sums over sorted positions, label by label.
 
 Every output element is written by exactly one program and every sum has a fixed order, so that two runs give the same
-bits. softh/estimator/gpu/conditional.py says what goes in.
+bits. softh/estimator/gpu/conditional.py launches them.
 """
 
 import triton
@@ -9,21 +9,21 @@ import triton.language as tl
 
 
 @triton.jit
-def _log2(x):  # noqa: ANN001, ANN202 (tiles again)
-    """Logarithm by the GPU's own instruction, within 2⁻²²; the library's takes a dozen."""
+def _log2(x):  # noqa: ANN001, ANN202 (a tile of a kernel has no type)
+    """Logarithm by the GPU's own instruction, within 2⁻²²; that of the library takes a dozen instructions."""
     return tl.inline_asm_elementwise("lg2.approx.ftz.f32 $0, $1;", "=f,f", [x], dtype=tl.float32, is_pure=True, pack=1)
 
 
 @triton.jit
 def _entropy(sums, size):  # noqa: ANN001, ANN202
     """Entropies in nats of sums of `size` assignments [rows, pad]; zero where there are none."""
-    q = tl.maximum(sums * (1.0 / tl.maximum(size, 1)), 1e-37)  # what differences leave below zero is none as well
+    q = tl.maximum(sums * (1.0 / tl.maximum(size, 1)), 1e-37)  # differences may be a rounding below zero
     return -0.6931471805599453 * tl.sum(q * _log2(q), axis=1)
 
 
 @triton.jit
 def _weight(size, least: tl.constexpr):  # noqa: ANN001, ANN202
-    """How often a label is seen or, if there is a least, whether often enough."""
+    """Number of positions of a label or, if there is a least, whether it is reached."""
     return tl.where(size >= least, 1.0, 0.0) if least else size.to(tl.float32)
 
 
@@ -34,7 +34,7 @@ def few(
     row_step: tl.int64, pad: tl.constexpr, stride: tl.constexpr, folds: tl.constexpr, least: tl.constexpr,
     each: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Labels seen a few times, a program for one and `each` draws: weight · h, and what leaving out each row changes.
+    """Labels seen a few times, a program for one and `each` draws: weight · h, and its change without each row.
 
     `ends` [members] is 0, or the positions of the row at its last member; `rows` [labels] numbers each label's first.
     """
@@ -42,24 +42,24 @@ def few(
     draw, column = tl.program_id(1) * each + tl.arange(0, each), tl.arange(0, pad)
     first, count = tl.load(begin + label), tl.load(size + label)
     base = p + layer * layer_step + draw[:, None] * stride + column[None, :]
-    wanted = draw < draws
-    real = wanted[:, None] & (column < stride)[None, :]
+    valid_draw = draw < draws
+    real = valid_draw[:, None] & (column < stride)[None, :]
     whole = tl.zeros((each, pad), dtype=tl.float32)
-    for place in range(count):
-        at = tl.load(members + first + place).to(tl.int64) * (draws * stride)
-        whole += tl.load(base + at, mask=real, other=0.0).to(tl.float32)
-    weighed = _weight(count, least) * _entropy(whole, count)
-    tl.store(whole_out + layer * whole_step + label.to(tl.int64) * draws + draw, weighed, mask=wanted)
+    for number in range(count):
+        member = tl.load(members + first + number).to(tl.int64) * (draws * stride)
+        whole += tl.load(base + member, mask=real, other=0.0).to(tl.float32)
+    weighted = _weight(count, least) * _entropy(whole, count)
+    tl.store(whole_out + layer * whole_step + label.to(tl.int64) * draws + draw, weighted, mask=valid_draw)
     if folds > 1:
         part = tl.zeros((each, pad), dtype=tl.float32)
         target = row_out + layer * row_step + tl.load(rows + label).to(tl.int64) * draws + draw
-        for place in range(count):
-            at = tl.load(members + first + place).to(tl.int64) * (draws * stride)
-            part += tl.load(base + at, mask=real, other=0.0).to(tl.float32)
-            end = tl.load(ends + first + place)
+        for number in range(count):
+            member = tl.load(members + first + number).to(tl.int64) * (draws * stride)
+            part += tl.load(base + member, mask=real, other=0.0).to(tl.float32)
+            end = tl.load(ends + first + number)
             if end > 0:
-                left = _weight(count - end, least) * _entropy(whole - part, count - end) - weighed
-                tl.store(target, left, mask=wanted)
+                without = _weight(count - end, least) * _entropy(whole - part, count - end) - weighted
+                tl.store(target, without, mask=valid_draw)
                 target += draws
                 part = tl.zeros((each, pad), dtype=tl.float32)
 
@@ -72,13 +72,13 @@ def run_sums(
     """Sums of values [·, columns] over runs of neighbours in `members`: [runs, columns] float32."""
     run, layer = tl.program_id(0), tl.program_id(2).to(tl.int64)
     first, count = tl.load(begin + run), tl.load(size + run)
-    column, place = tl.program_id(1) * columns_each + tl.arange(0, columns_each), tl.arange(0, rows_each)
+    column, number = tl.program_id(1) * columns_each + tl.arange(0, columns_each), tl.arange(0, rows_each)
     base = values + layer * layer_step + column[None, :]
     total = tl.zeros((rows_each, columns_each), dtype=tl.float32)
     for start in range(0, count, rows_each):
-        there = start + place < count
-        at = tl.load(members + first + start + place, mask=there, other=0).to(tl.int64) * columns
-        total += tl.load(base + at[:, None], mask=there[:, None] & (column < columns)[None, :], other=0.0).to(
+        present = start + number < count
+        member = tl.load(members + first + start + number, mask=present, other=0).to(tl.int64) * columns
+        total += tl.load(base + member[:, None], mask=present[:, None] & (column < columns)[None, :], other=0.0).to(
             tl.float32
         )
     target = out + layer * out_step + run.to(tl.int64) * columns
@@ -91,8 +91,8 @@ def many(
     layer_step: tl.int64, out_step: tl.int64, pad: tl.constexpr, stride: tl.constexpr, folds: tl.constexpr,
     fold_pad: tl.constexpr, least: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Labels seen often, one a program, from sums over runs [runs, draws, stride]: weight · h, and what leaving out
-    every fold changes. `ends` [runs] is 0, or fold + folds · (positions of the row) at the last run of a row.
+    """Labels seen often, one a program, from sums over runs [runs, draws, stride]: weight · h, and its change without
+    each fold. `ends` [runs] is 0, or fold + folds · (positions of the row) at the last run of a row.
     """
     label, draw, layer = tl.program_id(0), tl.program_id(1), tl.program_id(2).to(tl.int64)
     first, count, members = tl.load(begin + label), tl.load(runs + label), tl.load(size + label)
@@ -100,29 +100,29 @@ def many(
     base = sums + layer * layer_step + draw * stride + column
     whole = tl.zeros((pad,), dtype=tl.float64)
     for run in range(count):
-        at = (first + run).to(tl.int64) * draws * stride
-        whole += tl.load(base + at, mask=column < stride, other=0.0).to(tl.float64)
-    weighed = _weight(members, least).to(tl.float64) * _one_entropy(whole, members)
+        offset = (first + run).to(tl.int64) * draws * stride
+        whole += tl.load(base + offset, mask=column < stride, other=0.0).to(tl.float64)
+    weighted = _weight(members, least).to(tl.float64) * _one_entropy(whole, members)
     change = tl.zeros((fold_pad,), dtype=tl.float64)
     if folds > 1:
         part = tl.zeros((pad,), dtype=tl.float64)
         for run in range(count):
-            at = (first + run).to(tl.int64) * draws * stride
-            part += tl.load(base + at, mask=column < stride, other=0.0).to(tl.float64)
+            offset = (first + run).to(tl.int64) * draws * stride
+            part += tl.load(base + offset, mask=column < stride, other=0.0).to(tl.float64)
             end = tl.load(ends + first + run)
             if end > 0:
                 rest = members - end // folds
-                left = _weight(rest, least).to(tl.float64) * _one_entropy(whole - part, rest) - weighed
-                change += tl.where(fold == end % folds, left, 0.0)
+                without = _weight(rest, least).to(tl.float64) * _one_entropy(whole - part, rest) - weighted
+                change += tl.where(fold == end % folds, without, 0.0)
                 part = tl.zeros((pad,), dtype=tl.float64)
     target = out + layer * out_step + (label.to(tl.int64) * draws + draw) * (1 + fold_pad)
-    tl.store(target, weighed)
+    tl.store(target, weighted)
     tl.store(target + 1 + fold, change)
 
 
 @triton.jit
 def _one_entropy(sums, size):  # noqa: ANN001, ANN202
-    """The same of one label."""
+    """Entropy in nats of the sum of `size` assignments of one label [pad]."""
     q = tl.maximum((sums * (1.0 / tl.maximum(size, 1).to(tl.float64))).to(tl.float32), 1e-37)
     return -0.6931471805599453 * tl.sum(q * _log2(q), axis=0).to(tl.float64)
 
@@ -135,12 +135,12 @@ def totals(
     """Sums of values [rows, columns] between consecutive bounds [groups + 1]: [groups, columns] float64."""
     group, layer = tl.program_id(0), tl.program_id(2).to(tl.int64)
     column = tl.program_id(1) * columns_each + tl.arange(0, columns_each)
-    place = tl.arange(0, rows_each)
+    number = tl.arange(0, rows_each)
     last = tl.load(bounds + group + 1)
     total = tl.zeros((rows_each, columns_each), dtype=tl.float64)
     for start in range(tl.load(bounds + group), last, rows_each):
-        row = (start + place).to(tl.int64)
+        row = (start + number).to(tl.int64)
         inside = (row < last)[:, None] & (column < columns)[None, :]
-        at = values + layer * layer_step + row[:, None] * columns + column[None, :]
-        total += tl.load(at, mask=inside, other=0.0).to(tl.float64)
+        address = values + layer * layer_step + row[:, None] * columns + column[None, :]
+        total += tl.load(address, mask=inside, other=0.0).to(tl.float64)
     tl.store(out + layer * out_step + group * columns + column, tl.sum(total, axis=0), mask=column < columns)

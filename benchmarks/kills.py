@@ -40,7 +40,7 @@ def app(scratch: Path) -> None:
     while True:
         while not (scratch / "enough").exists() and len(jobs.listing(jobs.OPEN)) < OPEN:
             made = len({job for job, _, _ in records.events(jobs.folder())})
-            jobs.submit_estimate(
+            jobs.submit_spec(
                 EstimateSpec(
                     model=str(scratch / "tiny"),
                     corpus=f"file:{scratch / 'text.jsonl'}",

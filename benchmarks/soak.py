@@ -72,7 +72,7 @@ async def submitting(soak: Soak, scratch: Path) -> None:
         for _ in range(2 - waiting):
             made += 1
             spec = EstimateSpec(model=tiny, corpus=text, documents=24, context=64, draws=2, seed=made)
-            await asyncio.to_thread(jobs.submit_estimate, spec)
+            await asyncio.to_thread(jobs.submit_spec, spec)
         await asyncio.sleep(1)
 
 

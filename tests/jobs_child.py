@@ -49,5 +49,5 @@ def misbehave(spec: str, options: tasks.Options, progress: tasks.Progress) -> st
 
 
 if __name__ == "__main__":
-    tasks.KINDS |= {"steps": steps, "misbehave": misbehave}
+    tasks.KINDS |= {"steps": tasks.JobKind(steps), "misbehave": tasks.JobKind(misbehave)}
     runner.main()

@@ -273,10 +273,10 @@ def test_only_what_ended_badly_is_retried(data: Path) -> None:
 def test_an_estimate_is_titled_and_its_paths_are_absolute(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (data / "model").mkdir()
     monkeypatch.chdir(data)
-    job, _ = jobs.submit_estimate(EstimateSpec(model="model", corpus="file:text.jsonl"))
+    job, _ = jobs.submit_spec(EstimateSpec(model="model", corpus="file:text.jsonl"))
     assert (job.settings["model"], job.settings["corpus"]) == (str(data / "model"), f"file:{data / 'text.jsonl'}")
     assert job.title == "model on text.jsonl, 256 × 256 tokens"
-    job, _ = jobs.submit_estimate(EstimateSpec(model="owner/name", revision="step8"))
+    job, _ = jobs.submit_spec(EstimateSpec(model="owner/name", revision="step8"))
     assert job.title == "owner/name at step8 on python-docs, 256 × 256 tokens"
 
 

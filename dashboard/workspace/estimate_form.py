@@ -58,7 +58,7 @@ def submit(specs: Sequence[EstimateSpec], first: Preflight, name: str | None = N
         commit = None
         if not is_local(spec.model):
             commit = first.digest if spec == first.spec else hub.list_files(spec.model, spec.revision or "main")[0]
-        new += jobs.submit_estimate(spec, commit=commit, name=name)[1]
+        new += jobs.submit_spec(spec, commit=commit, name=name)[1]
     jobs.ensure_worker()
     duplicates = len(specs) - new
     message = f"{new} queued" + (f", {duplicates} in the queue already" if duplicates else "")

@@ -107,10 +107,11 @@ def _ended(job: Job, show: Callable[[str], None]) -> None:
         ):
             _act(partial(jobs.delete, job.id))
         if job.state == "done" and job.result is not None:
-            if job.kind == "sweep":
-                st.caption(job.result)
-            else:
+            kind = jobs.KINDS.get(job.kind)
+            if kind is not None and kind.stores:
                 show(job.result)
+            else:
+                st.caption(job.result)
             return
         if job.message:
             st.error(job.message)

@@ -47,7 +47,7 @@ def _form() -> None:
                 spec = PreferenceSpec(
                     model=model.name, revision=revision, pairs=str(path), limit=limit, context=context
                 )
-                jobs.submit_preference(spec)
+                jobs.submit_spec(spec)
             jobs.ensure_worker()
             st.rerun()
 

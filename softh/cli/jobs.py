@@ -18,7 +18,7 @@ Number = Annotated[int, typer.Argument(metavar="JOB", help="Number that jobs sho
 @with_options_of(EstimateSpec)
 def submit(spec: EstimateSpec, device: Device = "auto", data: Data = None) -> None:
     """Queue an estimate of MODEL for a worker, with the options of estimate."""
-    job, new = jobs.submit_estimate(spec, {"device": device}, data)
+    job, new = jobs.submit_spec(spec, {"device": device}, data)
     show_queued(job, new=new)
     if not jobs.worker_is_running(data):
         say("No worker is running: run `python -m softh worker`, or open the page Analyze.")

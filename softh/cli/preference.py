@@ -20,7 +20,7 @@ def preference(
     alone. Pairs that are identical, empty, repeated or too long are counted and excluded.
     """
     if queue:
-        job, new = jobs.submit_preference(spec, {"device": device}, data)
+        job, new = jobs.submit_spec(spec, {"device": device}, data)
         show_queued(job, new=new)
         return
     place = folder(data)

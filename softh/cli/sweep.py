@@ -33,7 +33,7 @@ def sweep(
     """
     options = SweepOptions(engine, address, partition, device, gpus, shards, free)
     if queue:
-        job, new = jobs.submit_sweep(recipe, asdict(options), data)
+        job, new = jobs.submit_spec(jobs.SweepRequest(str(recipe)), asdict(options), data)
         show_queued(job, new=new)
         return
     if dry:

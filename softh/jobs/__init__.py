@@ -13,17 +13,18 @@ from softh.jobs.client import (
     log_tail,
     retry,
     submit,
-    submit_estimate,
-    submit_preference,
-    submit_sweep,
+    submit_spec,
     worker_is_running,
 )
 from softh.jobs.records import ENDED, OPEN, Job
+from softh.jobs.tasks import KINDS, SweepRequest
 
 __all__ = [
     "ENDED",
+    "KINDS",
     "OPEN",
     "Job",
+    "SweepRequest",
     "cancel",
     "delete",
     "ensure_worker",
@@ -33,8 +34,6 @@ __all__ = [
     "log_tail",
     "retry",
     "submit",
-    "submit_estimate",
-    "submit_preference",
-    "submit_sweep",
+    "submit_spec",
     "worker_is_running",
 ]

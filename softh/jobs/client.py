@@ -3,15 +3,15 @@
 import json
 import subprocess
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from softh import access
 from softh import settings as paths
 from softh.errors import InputError
-from softh.jobs import launcher, processes, records
+from softh.jobs import launcher, processes, records, tasks
 from softh.jobs.records import Job
+from softh.jobs.tasks import SweepRequest
 from softh.spec import EstimateSpec, PreferenceSpec
 
 _launched: dict[Path, subprocess.Popen[bytes]] = {}
@@ -50,49 +50,23 @@ def _submitted(
     return records.one(place, number), new
 
 
-def submit_estimate(
-    spec: EstimateSpec,
+def submit_spec(
+    spec: EstimateSpec | PreferenceSpec | SweepRequest,
     options: Mapping[str, Any] | None = None,
     data: Path | None = None,
     *,
     commit: str | None = None,
     name: str | None = None,
 ) -> tuple[Job, bool]:
-    """:func:`submit` for an estimate; paths of this machine are made absolute, since the worker runs elsewhere.
+    """:func:`submit` for the specification of a registered kind, with its paths made absolute.
 
     commit: of a hub model; what is estimated then, wherever its branch has moved.
     name: of the model, for people.
     """
-    model, text = Path(spec.model).expanduser(), spec.corpus
-    revision = f" at {spec.revision}" if spec.revision else ""
-    shown, corpus = name or (model.name if model.exists() else spec.model), Path(text.removeprefix("file:")).name
-    title = f"{shown}{revision} on {corpus}, {spec.documents} × {spec.context} tokens"
-    if model.exists():
-        spec = replace(spec, model=str(model.resolve()))
-    if text.startswith("file:"):
-        spec = replace(spec, corpus=f"file:{Path(text.removeprefix('file:')).expanduser().resolve()}")
-    asked = json.loads(spec.canonical()) | ({"commit": commit} if commit else {})
-    return submit("estimate", asked, title=title, options=options, data=data)
-
-
-def submit_preference(
-    spec: PreferenceSpec, options: Mapping[str, Any] | None = None, data: Path | None = None
-) -> tuple[Job, bool]:
-    """The same for a preference probe."""
-    model, pairs = Path(spec.model).expanduser(), Path(spec.pairs.removeprefix("file:")).expanduser()
-    name = model.name if model.exists() else spec.model
-    title = f"{name}: preferences of {pairs.name if pairs.exists() else spec.pairs}"
-    if model.exists():
-        spec = replace(spec, model=str(model.resolve()))
-    if pairs.exists():
-        spec = replace(spec, pairs=str(pairs.resolve()))
-    return submit("preference", spec.canonical(), title=title, options=options, data=data)
-
-
-def submit_sweep(recipe: Path, options: Mapping[str, Any], data: Path | None = None) -> tuple[Job, bool]:
-    """The same for a recipe, whose paths mean here what they mean to whoever submits it."""
-    asked = {"recipe": str(recipe.expanduser().resolve()), "folder": str(Path.cwd())}
-    return submit("sweep", asked, title=f"sweep of {recipe.stem}", options=options, data=data)
+    kind = tasks.kind_of(spec)
+    title = tasks.KINDS[kind].title(spec, name)
+    fields = json.loads(tasks.KINDS[kind].absolute(spec).canonical()) | ({"commit": commit} if commit else {})
+    return submit(kind, fields, title=title, options=options, data=data)
 
 
 def listing(states: tuple[str, ...] = (*records.OPEN, *records.ENDED), data: Path | None = None) -> list[Job]:

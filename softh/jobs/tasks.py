@@ -1,11 +1,11 @@
-"""What a job of each kind does, in the process of the job: the only module here that leads to torch."""
+"""Kinds of jobs: how each is described and what it does in the process of the job. Loads torch only when one runs."""
 
 import dataclasses
 import json
 import os
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
 from types import FrameType
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from softh.text.corpus import Corpus
 
 Options = Mapping[str, Any]
-Kind = Callable[[str, Options, Progress], str]
-"""(canonical JSON of what is asked, where it runs, progress) → id of what was stored, or of a sweep a sentence."""
 UPLOAD = "upload:"
 """What the name of an uploaded model begins with."""
 HOURS = 24
@@ -34,11 +32,44 @@ _MEMORY = 0.9
 """Part of the machine's memory that it may take."""
 
 
+@dataclass(frozen=True)
+class SweepRequest:
+    """Specification of a sweep: its recipe, and the folder that the recipe's relative paths start from."""
+
+    recipe: str
+    folder: str = "."
+
+    def canonical(self) -> str:
+        """Canonical JSON."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """One kind of job; a new one is an entry of :data:`KINDS`."""
+
+    run: Callable[[str, Options, Progress], str]
+    """(canonical JSON of the specification, options, progress) → id of the stored estimate, or a sentence."""
+    spec: type | None = None
+    """Type of the specification, with a method `canonical`; None where jobs are submitted as JSON only."""
+    title: Callable[[Any, str | None], str] = lambda spec, name: f"{name}: {spec}"
+    """(specification, name of the model for people) → title of the job."""
+    absolute: Callable[[Any], Any] = lambda spec: spec
+    """The specification with absolute paths: the worker runs in another folder."""
+    stores: bool = True
+    """Whether the result is the id of a stored estimate; else it is a sentence."""
+
+
 def run(kind: str, spec: str, options: Options, progress: Progress) -> str:
-    """Do a job; InputError for a kind that this version does not know, and for whatever its author can mend."""
+    """Run a job in this process and return its result. Errors: InputError, also for a kind that is not registered."""
     if kind not in KINDS:
         raise InputError(f"The kind of the job was {kind!r}; expected one of {', '.join(KINDS)}: upgrade softh.")
-    return KINDS[kind](spec, options, progress)
+    return KINDS[kind].run(spec, options, progress)
+
+
+def kind_of(spec: object) -> str:
+    """Name of the kind whose specifications are of this type."""
+    return next(name for name, kind in KINDS.items() if kind.spec is not None and isinstance(spec, kind.spec))
 
 
 def untrusted(spec: Mapping[str, Any]) -> bool:
@@ -111,7 +142,51 @@ def sweep(spec: str, options: Options, progress: Progress) -> str:
     return summary.sentence()
 
 
-KINDS: dict[str, Kind] = {"estimate": estimate, "preference": preference, "sweep": sweep}
+def _estimate_title(spec: EstimateSpec, name: str | None) -> str:
+    revision = f" at {spec.revision}" if spec.revision else ""
+    corpus = Path(spec.corpus.removeprefix("file:")).name
+    return f"{name or _model_name(spec.model)}{revision} on {corpus}, {spec.documents} × {spec.context} tokens"
+
+
+def _estimate_absolute(spec: EstimateSpec) -> EstimateSpec:
+    corpus = spec.corpus
+    if corpus.startswith("file:"):
+        corpus = f"file:{Path(corpus.removeprefix('file:')).expanduser().resolve()}"
+    return replace(spec, model=_absolute(spec.model), corpus=corpus)
+
+
+def _preference_title(spec: PreferenceSpec, name: str | None) -> str:
+    pairs = Path(spec.pairs.removeprefix("file:")).expanduser()
+    return f"{name or _model_name(spec.model)}: preferences of {pairs.name if pairs.exists() else spec.pairs}"
+
+
+def _preference_absolute(spec: PreferenceSpec) -> PreferenceSpec:
+    pairs = Path(spec.pairs.removeprefix("file:")).expanduser()
+    return replace(spec, model=_absolute(spec.model), pairs=str(pairs.resolve()) if pairs.exists() else spec.pairs)
+
+
+def _sweep_absolute(spec: SweepRequest) -> SweepRequest:
+    return SweepRequest(str(Path(spec.recipe).expanduser().resolve()), str(Path(spec.folder).resolve()))
+
+
+def _model_name(model: str) -> str:
+    path = Path(model).expanduser()
+    return path.name if path.exists() else model
+
+
+def _absolute(model: str) -> str:
+    path = Path(model).expanduser()
+    return str(path.resolve()) if path.exists() else model
+
+
+KINDS = {
+    "estimate": JobKind(estimate, EstimateSpec, _estimate_title, _estimate_absolute),
+    "preference": JobKind(preference, PreferenceSpec, _preference_title, _preference_absolute),
+    "sweep": JobKind(
+        sweep, SweepRequest, lambda spec, _: f"sweep of {Path(spec.recipe).stem}", _sweep_absolute, stores=False
+    ),
+}
+"""Every kind of job by its name in the records."""
 
 
 def _opened(asked: EstimateSpec, commit: str | None, progress: Progress) -> "tuple[Checkpoint, Corpus]":

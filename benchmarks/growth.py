@@ -96,10 +96,10 @@ def timed(ask: Callable[[int], object], repeats: int = REPEATS) -> dict[str, flo
 
 def unpacked(data: Path, number: int) -> dict[str, Any]:
     """Seconds of a look at the folder, and of opening it again after one more run, with so many runs in it."""
-    there = len(opening.waiting(data))
+    there = len(opening.pending_uploads(data))
     for step in range(there, number):
         write.save(_million.record("run", "olmo2", "base", 1_000_000_000, step, 16), data)
-    opening.problems(data)
+    opening.warnings(data)
     return {
         "look": timed(lambda i: read.version(data)),
         "open": timed(lambda i: opening.connect(data).close(), 3),

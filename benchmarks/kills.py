@@ -130,7 +130,7 @@ def verdict(folder: Path, killed: Counter[str]) -> dict[str, object]:
         "ended_not_once": [number for number in submitted if ends[number] != 1],
         "lost": [job.id for job in found if job.state == "done" and job.result not in stored],
         "orphans": [process.pid for process in processes.orphans(folder)],
-        "half_files": [*connection.problems(data), *left],
+        "half_files": [*connection.warnings(data), *left],
         "left_by_killed_writers_and_swept": swept,
     }
 

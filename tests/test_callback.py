@@ -57,7 +57,7 @@ def test_a_trainer_fills_the_store_at_log_spaced_steps(model: torch.nn.Module, t
     assert rows["tokens"].to_list() == [128 * step for step in log_spaced(6, 4)]
     assert rows["revision"].to_list() == [f"step{step}" for step in log_spaced(6, 4)]
     assert rows["digest"].n_unique() == rows.height
-    assert not read.problems(data)
+    assert not read.warnings(data)
 
 
 def test_a_training_ends_the_same_with_and_without_estimates(model: torch.nn.Module, tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_bits_per_byte_is_the_models_own_loss(spec: EstimateSpec) -> None:
 def test_record_goes_through_the_store_and_back(spec: EstimateSpec, tmp_path: Path) -> None:
     found = estimate(spec)
     write.save(found.record(), tmp_path / "data")
-    assert read.problems(tmp_path / "data") == []
+    assert read.warnings(tmp_path / "data") == []
     (row,) = read.estimates(tmp_path / "data").to_dicts()
     assert row["estimate_id"] == found.id
     assert row["model"] == "tiny-llama"

@@ -47,7 +47,7 @@ def test_kill_at_twenty_random_moments_leaves_only_whole_estimates(tmp_path: Pat
             # Imports take most of the time: half of the kills aim at the work and the write at its end.
             finished += sum(two.map(killed, (seed, seed + 1), (chance.uniform(0.7, 1.1), chance.uniform(0, 1))))
             stored = read.estimates(tmp_path / "data")
-            assert read.problems(tmp_path / "data") == []
+            assert read.warnings(tmp_path / "data") == []
             assert finished <= len(stored) <= seed + 2
             assert stored["positions"].min() > 0
     print(f"\n{ROUNDS} kills within {seconds:.1f} s each, {len(stored)} whole estimates, {finished} finished before")  # noqa: T201

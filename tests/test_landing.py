@@ -94,9 +94,9 @@ def test_own_are_runs_alone_and_a_deleted_one_is_gone(data: Path, record: Callab
     assert neighbours.own()["model"].to_list() == ["Mine"]
     write.remove(data, mine["estimate_id"])
     assert read.estimates(data)["model"].to_list() == ["Packed"]
-    with pytest.raises(InputError, match="is no run"):
+    with pytest.raises(InputError, match="is not a run"):
         write.remove(data, mine["estimate_id"])
-    with pytest.raises(InputError, match="is no run"):
+    with pytest.raises(InputError, match="is not a run"):
         write.remove(data, "../../etc/passwd")
 
 
@@ -106,5 +106,5 @@ def test_what_killed_writers_left_is_swept_and_nothing_else(data: Path, record: 
     left.write_bytes(b"half")
     assert write.remove_orphans(data) == 0
     assert write.remove_orphans(data, older=0) == 1
-    assert connection.sound_runs(data) == [whole]
+    assert connection.valid_runs(data) == [whole]
     assert not left.exists()

@@ -60,7 +60,7 @@ def ask():
         "billions": read.query(data, "FROM checkpoints")["billions"].to_list(),
         "shots": read.benchmarks(data).select("model", "shots", "shown").rows(),
         "plane": read.trajectory(data)["input"].to_list(),
-        "problems": read.problems(data),
+        "problems": read.warnings(data),
     }
 
 def newer():
@@ -107,7 +107,7 @@ def test_a_store_of_the_first_schema_opens_with_every_number(first: Path) -> Non
         numbers = {key(measure): measure["value"] for measure in found["measures"]}
         assert numbers == {key(measure): measure["value"] for measure in row["measures"]}
     assert dict(read.benchmarks(first).select("model", "score").rows()) == {"other": 0.3, "tiny": 0.4}
-    assert read.problems(first) == []
+    assert read.warnings(first) == []
 
 
 def key(measure: dict[str, object]) -> tuple[object, ...]:

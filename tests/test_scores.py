@@ -193,7 +193,7 @@ def test_a_damaged_file_of_scores_is_named_and_left_out(tmp_path: Path) -> None:
     content[40] ^= 1
     path.write_bytes(content)
     assert read.benchmarks(tmp_path).is_empty()
-    assert f"{path.name} is left out" in read.problems(tmp_path)[0]
+    assert f"{path.name} is left out" in read.warnings(tmp_path)[0]
     for broken in ({**row, "score": float("inf")}, {**row, "model": None}, {"model": "a"}):
         with pytest.raises(ValueError, match=r"not a finite|no value for|missing or unknown"):
             write.save_scores([broken], tmp_path)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from softh.cli.main import app
 from softh.errors import InputError
 from softh.store import backup, connection, read, schema, write
-from softh.store import share as shared
+from softh.store import share as share_module
 from softh.uploads import sandbox
 from tests.store_rows import record
 
@@ -45,7 +45,7 @@ def bucket() -> Iterator[str]:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr(shared, "EVERY", 0.0)
+    monkeypatch.setattr(share_module, "POLL_INTERVAL", 0.0)
 
     def sit(name: str) -> Path:
         monkeypatch.setenv("SOFTH_CACHE", str(tmp_path / name / "cache"))
@@ -86,7 +86,7 @@ def test_what_one_machine_stores_the_others_show(share: str, desk: Desk) -> None
     assert ids(theirs) == ["00aa"]
     write.save(record("00bb", model="other"), theirs)
     assert ids(desk("ours")) == ["00bb", "00aa"]
-    assert read.problems(ours) == []
+    assert read.warnings(ours) == []
     assert not theirs.joinpath(schema.DATABASE).exists()
 
 
@@ -97,7 +97,7 @@ def test_a_run_is_fetched_once_and_again_when_it_was_replaced(share: str, desk: 
 
     def inodes() -> dict[str, int]:
         read.refresh()
-        return {path.stem: path.stat().st_ino for path in read.run_files(theirs)}
+        return {path.stem: path.stat().st_ino for path in read.list_runs(theirs)}
 
     first = inodes()
     assert inodes() == first
@@ -127,7 +127,7 @@ def test_a_damaged_run_on_the_share_is_named_and_left_out(share: str, desk: Desk
     fs.pipe_file(f"{root}/00bb.parquet", fs.cat_file(f"{root}/00aa.parquet")[:-100])
     theirs = desk("theirs")
     assert ids(theirs) == ["00aa"]
-    assert [problem.split()[0] for problem in read.problems(theirs)] == ["00bb.parquet"]
+    assert [problem.split()[0] for problem in read.warnings(theirs)] == ["00bb.parquet"]
 
 
 def test_a_pack_folds_what_is_shared_and_leaves_it_to_the_others(share: str, desk: Desk) -> None:
@@ -164,7 +164,7 @@ def test_while_the_share_is_away_nothing_is_lost_or_hidden_and_a_pack_makes_up_f
     folder.rename(folder.with_name("away"))
     write.save(record("00bb", model="other"), data)
     assert ids(data) == ["00bb", "00aa"]
-    away, waits = read.problems(data)
+    away, waits = read.warnings(data)
     assert away.startswith(f"file://{folder} cannot be used (No such file or directory): ")
     assert "1 run files in" in waits
     with pytest.raises(InputError, match="cannot be used"):
@@ -172,7 +172,7 @@ def test_while_the_share_is_away_nothing_is_lost_or_hidden_and_a_pack_makes_up_f
     folder.with_name("away").rename(folder)
     assert write.pack(data).folded == 2
     assert sorted(path.name for path in folder.iterdir()) == ["00aa.parquet", "00bb.parquet"]
-    assert read.problems(data) == []
+    assert read.warnings(data) == []
 
 
 def test_an_empty_mount_point_hides_nothing(folder: Path, desk: Desk) -> None:
@@ -246,7 +246,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 def test_a_share_is_listed_now_and_then_and_a_run_downloaded_once(
     server: Server, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared, "EVERY", 5.0)
+    monkeypatch.setattr(share_module, "POLL_INTERVAL", 5.0)
     data = desk("ours")
     for _ in range(20):
         assert len(ids(data)) == 2
@@ -262,18 +262,18 @@ def test_a_share_that_is_gone_leaves_what_was_fetched_and_a_sentence(server: Ser
     with pytest.raises(InputError, match=r"http://127.* cannot be used \(.*\): what was fetched before is shown"):
         read.refresh()
     assert len(ids(data)) == 2
-    [sentence] = read.problems(data)
+    [sentence] = read.warnings(data)
     assert len(sentence.splitlines()) == 1
 
 
 def test_a_share_that_hangs_keeps_nobody_waiting(server: Server, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     data = desk("ours")
     assert len(ids(data)) == 2
-    monkeypatch.setattr(shared, "PATIENCE", 0.3)
+    monkeypatch.setattr(share_module, "QUERY_WAIT", 0.3)
     server.answering.clear()
     for _ in range(5):
         assert len(ids(data)) == 2
-    assert "is slow to answer" in read.problems(data)[0]
+    assert "is slow to answer" in read.warnings(data)[0]
 
 
 def test_what_cannot_be_written_there_waits_here(server: Server, desk: Desk) -> None:
@@ -281,7 +281,7 @@ def test_what_cannot_be_written_there_waits_here(server: Server, desk: Desk) -> 
     path = write.save(record("00cc", revision="new"), data)
     assert path.parent == data / schema.RUNS
     assert len(ids(data)) == 3
-    assert any("1 run files in" in problem for problem in read.problems(data))
+    assert any("1 run files in" in problem for problem in read.warnings(data))
 
 
 @pytest.mark.parametrize(
@@ -291,11 +291,11 @@ def test_a_share_that_is_none_is_a_sentence(url: str, reason: str, desk: Desk, m
     monkeypatch.setenv("SOFTH_RUNS", url)
     data = desk("ours")
     assert ids(data) == []
-    assert reason in read.problems(data)[0]
+    assert reason in read.warnings(data)[0]
 
 
 def test_a_password_is_neither_shown_nor_given_to_a_confined_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert shared.shown("ftp://me:secret@lab/runs") == "ftp://lab/runs"
+    assert share_module.without_password("ftp://me:secret@lab/runs") == "ftp://lab/runs"
     monkeypatch.setenv("SOFTH_RUNS", "ftp://me:secret@lab/runs")
     assert "secret" not in repr(sandbox.environment())
     assert "secret" in repr(dict(os.environ))
@@ -308,6 +308,6 @@ def test_a_worker_hands_over_what_a_confined_job_stored(
     with monkeypatch.context() as confined:
         confined.delenv("SOFTH_RUNS")
         write.save(record("00aa"), data)
-    write.hand_over(data, "00aa")
+    write.put_on_share(data, "00aa")
     assert [path.name for path in folder.iterdir()] == ["00aa.parquet"]
-    assert connection.waiting(data) == []
+    assert connection.pending_uploads(data) == []

@@ -11,8 +11,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from softh.errors import InputError
-from softh.store import read, write
-from softh.store import run_files as runs
+from softh.store import read, run_files, write
 from tests.store_rows import record
 
 QUESTIONS = {
@@ -111,7 +110,7 @@ def test_layers_go_from_the_embedding_to_the_last(tmp_path: Path) -> None:
 def test_measures_are_the_rows_that_were_saved(tmp_path: Path) -> None:
     saved = record()
     write.save(saved, tmp_path)
-    expected = pl.DataFrame(saved["measures"], schema=runs.parts()["measures"].types)
+    expected = pl.DataFrame(saved["measures"], schema=run_files.parts()["measures"].types)
     found = read.measures(tmp_path, "00aa")
     assert found["layer"][0] is None
     assert_frame_equal(found.drop("estimate_id"), expected, check_row_order=False)
@@ -137,7 +136,7 @@ def test_damaged_and_foreign_files_are_named_and_left_out(tmp_path: Path) -> Non
     (runs / "00b5.parquet").mkdir()
     (runs / "notes.txt").write_text("not a run")
     assert read.estimates(tmp_path)["estimate_id"].to_list() == ["00aa"]
-    problems = read.problems(tmp_path)
+    problems = read.warnings(tmp_path)
     assert [problem.split()[0] for problem in problems] == [f"00b{i}.parquet" for i in range(1, 6)]
     assert "another estimate than its name says" in problems[2]
     assert "columns are not those of a run" in problems[3]
@@ -152,7 +151,7 @@ def test_a_flipped_byte_is_noticed_or_changes_no_number(tmp_path: Path) -> None:
         damaged = bytearray(whole)
         damaged[place] ^= 0xFF
         path.write_bytes(damaged)
-        if runs.verdict(path) is None:
+        if run_files.find_defect(path) is None:
             assert_frame_equal(pl.DataFrame(pq.read_table(path)), rows)
         else:
             noticed += 1
@@ -165,7 +164,7 @@ def test_a_repaired_file_is_seen_again(tmp_path: Path) -> None:
     path.write_bytes(whole[:100])
     assert read.estimates(tmp_path).is_empty()
     path.write_bytes(whole)
-    assert read.problems(tmp_path) == []
+    assert read.warnings(tmp_path) == []
     assert read.estimates(tmp_path).height == 1
 
 

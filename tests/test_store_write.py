@@ -90,7 +90,7 @@ def test_pack_changes_no_answer_and_removes_the_runs(tmp_path: Path) -> None:
     questions = (read.models, read.estimates, read.trajectory, lambda d: read.measures(d, "00aa"))
     # Whether an estimate is one's own, still in data/runs, is what a pack does change.
     before = [ask(tmp_path).drop("own", strict=False) for ask in questions]
-    assert write.pack(tmp_path) == write.Packed(folded=2, left_out=[])
+    assert write.pack(tmp_path) == write.Packed(folded=2, invalid_files=[])
     assert list((tmp_path / "runs").iterdir()) == []
     assert [each.name for each in tmp_path.glob("softh*")] == ["softh.duckdb"]
     for ask, expected in zip(questions, before, strict=True):
@@ -113,13 +113,13 @@ def test_pack_leaves_damaged_files_where_they_are_and_names_them(tmp_path: Path)
     damaged.write_bytes(b"PAR1 and no more")
     packed = write.pack(tmp_path)
     assert packed.folded == 1
-    assert len(packed.left_out) == 1
-    assert packed.left_out[0].startswith("00bb.parquet is left out")
+    assert len(packed.invalid_files) == 1
+    assert packed.invalid_files[0].startswith("00bb.parquet is left out")
     assert damaged.exists()
 
 
 def test_pack_of_nothing_makes_nothing(tmp_path: Path) -> None:
-    assert write.pack(tmp_path / "data") == write.Packed(folded=0, left_out=[])
+    assert write.pack(tmp_path / "data") == write.Packed(folded=0, invalid_files=[])
     assert not (tmp_path / "data" / "softh.duckdb").exists()
 
 
@@ -218,7 +218,7 @@ def test_a_killed_writer_leaves_whole_runs_only(tmp_path: Path) -> None:
         time.sleep(chance.uniform(0.05, 0.3))
         writer.send_signal(signal.SIGKILL)
         writer.communicate()
-        assert read.problems(tmp_path) == []
+        assert read.warnings(tmp_path) == []
     assert read.estimates(tmp_path).height > 0
 
 

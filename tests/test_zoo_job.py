@@ -96,7 +96,7 @@ def test_packed_results_become_runs_of_the_store(zoo: Place, tmp_path: Path) -> 
     assert files == ["demo.tar.gz", "runs-0.tar", "summary.json"]
     assert report.unpack([tmp_path / "out"], tmp_path / "data") == 8
     rows = read.estimates(tmp_path / "data")
-    assert not read.problems(tmp_path / "data")
+    assert not read.warnings(tmp_path / "data")
     steps = {(row["model"], row["step"], row["tokens"], row["stage"]) for row in rows.iter_rows(named=True)}
     assert steps == {
         ("zoo-good (trained here)", 0, 0, "base"), ("zoo-good (trained here)", 1, 256, "base"),

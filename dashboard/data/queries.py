@@ -90,9 +90,9 @@ def origins() -> dict[str, str]:
     return finished_models.origins(estimates().unique("model", maintain_order=True))
 
 
-def problems() -> list[str]:
+def warnings() -> list[str]:
     """One sentence for each run file that is left out."""
-    return read.problems(settings.data())
+    return read.warnings(settings.data())
 
 
 @cached_by(tables_version, entries=4)

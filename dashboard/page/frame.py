@@ -49,8 +49,8 @@ def run(page: Page, *, controls: bool) -> None:
     session.PAGE.set(registry.page(page.url_path).slug)
     session.PARAMETERS.set({})
     try:
-        for problem in queries.problems():
-            st.warning(problem, icon=":material/warning:")
+        for warning in queries.warnings():
+            st.warning(warning, icon=":material/warning:")
         if controls and not queries.estimates().is_empty():
             # By the entry point: what a page draws itself leaves the URL with the page.
             shared_controls.draw()

@@ -125,7 +125,7 @@ def _device() -> Finding:
 def _tables(data: Path) -> Iterator[Finding]:
     try:
         read.check(data)
-        estimates, problems, oldest = read.estimates(data), read.left_out(data), read.oldest(data)
+        estimates, problems, oldest = read.estimates(data), read.invalid_files(data), read.oldest(data)
     except InputError as error:
         yield Finding("tables", str(error), "move the file away, or restore a backup with `softh restore`.")
         return
@@ -147,13 +147,13 @@ def _share(data: Path) -> Iterator[Finding]:
             "share", str(error), "check SOFTH_RUNS, the network and your access, then run `softh doctor` again."
         )
     else:
-        runs = len(read.run_files(data))
+        runs = len(read.list_runs(data))
         yield Finding(
             "share", f"answers, {runs} runs" if runs else "answers, and has no run: check that it is the right one"
         )
-    if waiting := read.waiting(data):
+    if pending := read.pending_uploads(data):
         yield Finding(
-            "share", f"lacks {len(waiting)} run files of {data}", "run `python -m softh pack` when it answers."
+            "share", f"lacks {len(pending)} run files of {data}", "run `python -m softh pack` when it answers."
         )
 
 

@@ -35,8 +35,8 @@ def estimate(
     for old in read.estimates(place).filter(estimate_id=estimate_id)["created_at"]:
         say(f"This estimate was stored already, on {old:%Y-%m-%d}; the new one replaces it.")
     write.save(record, place)
-    for problem in read.problems(place):
-        say(problem)
+    for warning in read.warnings(place):
+        say(warning)
     show_stored(place, estimate_id, as_json=as_json)
 
 
@@ -46,8 +46,8 @@ def list_(data: Data = None, as_json: AsJson = False) -> None:
     rows = read.trajectory(place, correction="corrected").sort("ngram").unique("estimate_id", keep="first")
     rows = rows.sort("model", "step", "revision", "created_at").to_dicts()
     probes = read.probes(place).to_dicts()
-    for problem in read.problems(place):
-        say(problem)
+    for warning in read.warnings(place):
+        say(warning)
     if as_json:
         show_json(rows)
     elif rows or probes:
@@ -79,8 +79,8 @@ def pack(
         typer.echo(f"All tables are in {to} ({format_size(write.publish(place, to))}).")
         return
     packed = write.pack(place)
-    for problem in packed.left_out:
-        say(problem)
+    for warning in packed.invalid_files:
+        say(warning)
     files = "run file" if packed.folded == 1 else "run files"
     typer.echo(f"{packed.folded} {files} folded into {connection.database(place)}.")
 

@@ -131,7 +131,7 @@ class Supervisor:
 
     def _ended(self, job: records.Job, events: EventReader, code: int) -> None:
         if events.result is not None:
-            write.hand_over(self.folder.parent, events.result)  # what had no network when it was stored
+            write.put_on_share(self.folder.parent, events.result)  # what had no network when it was stored
             records.end(self.folder, job.id, "done", result=events.result)
         elif events.refused is not None:
             records.end(self.folder, job.id, "failed", message=events.refused)

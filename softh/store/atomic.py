@@ -18,10 +18,15 @@ def replacing(target: Path) -> Generator[Path]:
     new = target.with_name(f"{target.stem}.{uuid4().hex}.tmp")
     try:
         yield new
-        sync(new)
-        new.replace(target)
+        publish(new, target)
     finally:
         new.unlink(missing_ok=True)
+
+
+def publish(new: Path, target: Path) -> None:
+    """Give a complete file of the same disk its final name, once its content is on disk."""
+    sync(new)
+    new.replace(target)
     sync(target.parent)
 
 

@@ -1,4 +1,4 @@
-"""Tables, runs, scores and decks in one file, and back, checked by content."""
+"""Backups: tables, runs, scores and decks in one file with a digest of each, and their restoration."""
 
 import hashlib
 import io
@@ -9,20 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from softh.errors import InputError
-from softh.store import atomic, schema
-from softh.store import read as tables
+from softh.store import atomic, connection, schema
 
 MANIFEST = "softh-backup.json"
-KEPT = (schema.DATABASE, "runs/*.parquet", "scores/*.parquet", "decks/*.json")
-"""What a backup holds of the data folder; demo models and job records are not results."""
+CONTENTS = (schema.DATABASE, "runs/*.parquet", "scores/*.parquet", "decks/*.json")
+"""Files of the data folder in a backup; demo models and job records are not results."""
 _BLOCK = 1 << 20
 
 
 def write(data: Path, target: Path) -> int:
     """Write a backup and return how many files it holds. Errors: InputError when there is nothing to keep."""
-    tables.refresh()
-    files = {path.relative_to(data).as_posix(): path for pattern in KEPT for path in sorted(data.glob(pattern))}
-    files |= {f"{schema.RUNS}/{path.name}": path for path in tables.run_files(data)}
+    connection.refresh()
+    files = {path.relative_to(data).as_posix(): path for pattern in CONTENTS for path in sorted(data.glob(pattern))}
+    files |= {f"{schema.RUNS}/{path.name}": path for path in connection.list_runs(data)}
     if not files:
         raise InputError(f"{data} holds no tables, runs or decks; expected some to back up: check --data.")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -37,52 +36,54 @@ def read(source: Path, data: Path, *, replace: bool = False) -> tuple[int, int, 
     """Restore a backup: files written, files that were the same, and names of those that differ and stay.
 
     Everything is unpacked beside the folder and checked before anything of it is touched. Errors: InputError for a
-    file that is no backup, is damaged, or was written by a later version.
+    file that is not a backup, is damaged, or was written by a later version.
     """
     data.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=data, prefix=".restore-") as folder:
         digests = _unpack(source, Path(folder))
-        written, same, kept = 0, 0, []
+        written, same, different = 0, 0, []
         for name, digest in digests.items():
-            place = data / name
-            if place.exists() and _digest(place) == digest:
+            target = data / name
+            if target.exists() and _digest(target) == digest:
                 same += 1
-            elif place.exists() and not replace:
-                kept.append(name)
+            elif target.exists() and not replace:
+                different.append(name)
             else:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                (Path(folder) / name).replace(place)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                atomic.publish(Path(folder) / name, target)
                 written += 1
-    return written, same, kept
+    return written, same, different
 
 
 def _unpack(source: Path, folder: Path) -> dict[str, str]:
-    """The checked files of a backup, in a folder, and their digests by name."""
+    """Unpack a backup into a folder and check it; returns the digest of each file by name."""
     try:
         with tarfile.open(source, "r:gz") as archive:
-            found = dict(_members(archive, folder))
+            unpacked = dict(_members(archive, folder))
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise InputError(f"{source} is no backup ({error}); expected a file of `softh backup`: check it.") from None
-    if MANIFEST not in found:
+        raise InputError(f"{source} is not a backup ({error}); expected a file of `softh backup`: check it.") from None
+    if MANIFEST not in unpacked:
         raise InputError(f"{source} has no {MANIFEST}; expected a file of `softh backup`: check it.")
     manifest = json.loads((folder / MANIFEST).read_text())
     if manifest["schema_version"] > schema.version():
         raise InputError(
-            f"{source} was written with schema {manifest['schema_version']}, this program knows {schema.version()}: "
-            "update softh first."
+            f"{source} was written with schema {manifest['schema_version']}, this softh reads up to "
+            f"{schema.version()}: upgrade softh first."
         )
     digests: dict[str, str] = manifest["files"]
     for name, digest in digests.items():
-        if found.get(name) != digest:
-            raise InputError(f"{source} is damaged: {name} is not what was backed up; restore another backup.")
+        if unpacked.get(name) != digest:
+            raise InputError(
+                f"{source} is damaged: the digest of {name} differs from its manifest; restore another backup."
+            )
     return digests
 
 
 def _members(archive: tarfile.TarFile, folder: Path) -> Iterator[tuple[str, str]]:
-    """Unpack the kinds of files that a backup holds, and nothing else; name and digest of each."""
+    """Unpack the kinds of files that a backup holds, and nothing else; yields name and digest of each."""
     for member in archive:
         name = PurePosixPath(member.name)
-        fits = member.name == MANIFEST or any(name.match(pattern) and len(name.parts) <= 2 for pattern in KEPT)
+        fits = member.name == MANIFEST or any(name.match(pattern) and len(name.parts) <= 2 for pattern in CONTENTS)
         stream = archive.extractfile(member) if member.isfile() and fits and ".." not in name.parts else None
         if stream is None or name.is_absolute():
             raise InputError(f"The backup holds {member.name!r}; expected tables, runs, scores and decks alone.")

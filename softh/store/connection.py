@@ -1,4 +1,4 @@
-"""Opening the store: the packed database read-only and the sound runs beside it, held open until a file changes."""
+"""Opening the store: the packed database read-only and the valid run files beside it, open until a file changes."""
 
 from contextlib import suppress
 from functools import cache
@@ -11,18 +11,22 @@ import polars as pl
 
 from softh import settings
 from softh.errors import InputError
-from softh.store import migrations, plane, schema, score_files
-from softh.store import run_files as runs
-from softh.store import share as shared
+from softh.store import migrations, plane, run_files, schema, score_files
+from softh.store.share import configured_share
 
 VIEWS = Path(__file__).with_name("views.sql").read_text(encoding="utf-8")
 ATTEMPTS = 5
-_held: dict[Path, tuple[str, duckdb.DuckDBPyConnection]] = {}
+"""Attempts to open a store whose files change at the same time."""
+_FOLDERS = 4
+"""Data folders whose stores stay open in a process."""
+_open_stores: dict[Path, tuple[str, duckdb.DuckDBPyConnection]] = {}
+"""Folder → its version and its connection, the last used at the end. Opening costs as much as several queries, so a
+process keeps the stores of a few folders open; :func:`_cursor` alone reads and changes this."""
 _opening = Lock()
 
 
 def version(data: Path, *, runs: bool = True) -> str:
-    """A key that changes whenever a table does; costs one look at the folder, opens nothing.
+    """Digest of the names and states of the files of the store: it changes whenever a table does, and opens none.
 
     Without `runs` one that changes whenever a benchmark score does.
     """
@@ -42,68 +46,68 @@ def database(data: Path) -> Path:
     return shipped / schema.DATABASE
 
 
-def problems(data: Path) -> list[str]:
-    """One sentence for each run and file of scores that is left out of the tables, and for a share that is away."""
-    return left_out(data) + _of_the_share(data)
+def warnings(data: Path) -> list[str]:
+    """:func:`invalid_files`, and one sentence for each thing that is wrong with the share of SOFTH_RUNS."""
+    return invalid_files(data) + _share_warnings(data)
 
 
-def left_out(data: Path) -> list[str]:
-    """One sentence for each run and file of scores that is left out of the tables."""
-    return [verdict for verdict in _verdicts(data).values() if verdict]
+def invalid_files(data: Path) -> list[str]:
+    """One sentence for each file of a run or of scores that is invalid and left out of the tables."""
+    return [defect for defect in _defects(data).values() if defect]
 
 
-def sound_runs(data: Path) -> list[Path]:
-    """Run files that hold one whole estimate each."""
-    return _sound(data, schema.RUNS)
+def valid_runs(data: Path) -> list[Path]:
+    """Run files that hold one complete estimate each."""
+    return _valid(data, schema.RUNS)
 
 
-def sound_scores(data: Path) -> list[Path]:
+def valid_scores(data: Path) -> list[Path]:
     """Files of imported scores that can be read."""
-    return _sound(data, schema.SCORES)
+    return _valid(data, schema.SCORES)
 
 
-def run_files(data: Path) -> list[Path]:
-    """Every run file, in data/runs or a copy of the share's, whether it is sound or not."""
+def list_runs(data: Path) -> list[Path]:
+    """Every run file, in data/runs or a copy of the share's, valid or not."""
     return [path for path in _files(data) if path.parent.name == schema.RUNS]
 
 
-def waiting(data: Path) -> list[Path]:
-    """The run files of data/runs; with a share, those that it has not got yet."""
+def pending_uploads(data: Path) -> list[Path]:
+    """The run files of data/runs: with a share, those that are not on it yet."""
     return sorted((data / schema.RUNS).glob("*.parquet"))
 
 
 def run_file(data: Path, estimate_id: str) -> Path | None:
     """The file of a run, in data/runs or a copy of the share's; None where there is none."""
-    return next((path for path in run_files(data) if path.name == f"{estimate_id}.parquet"), None)
+    return next((path for path in list_runs(data) if path.name == f"{estimate_id}.parquet"), None)
 
 
 def on_share(path: Path) -> bool:
     """Whether a run is the copy of one on a share."""
-    share = shared.here()
+    share = configured_share()
     return share is not None and path.parent == share.folder
 
 
 def refresh() -> None:
-    """Wait until all runs of the share, if there is one, are here. Raises InputError when it cannot be used."""
-    if share := shared.here():
+    """Fetch all runs of the share, if there is one. Raises InputError when it cannot be used."""
+    if share := configured_share():
         share.fetch()
 
 
 def connect(data: Path) -> duckdb.DuckDBPyConnection:
-    """A connection of its own in memory, with the views of views.sql over the database and the sound runs of data.
+    """A new connection in memory, with the views of views.sql over the database and the valid runs of data.
 
-    Nothing is locked and nothing can be changed through it; what happens to the files later is not seen. Raises
+    Nothing is locked and nothing can be changed through it; later changes of the files are not seen. Raises
     InputError when a file is of a newer schema or the database is damaged.
     """
     for _ in range(ATTEMPTS - 1):
-        # A pack removes a run between listing and reading it: look again.
+        # A pack may remove a run between listing and reading it: try again.
         with suppress(duckdb.IOException):
             return _connect(data)
     return _connect(data)
 
 
 def query(data: Path, sql: str, **parameters: object) -> pl.DataFrame:
-    """Answer of one statement over the views of views.sql; parameters are written ``$name`` in it.
+    """Result of one statement over the views of views.sql; its parameters are written ``$name``.
 
     Raises InputError as :func:`connect` does, and when what it reads of the database is damaged.
     """
@@ -124,27 +128,29 @@ def quoted(path: Path) -> str:
 
 
 def _cursor(data: Path) -> duckdb.DuckDBPyConnection:
-    """A cursor on the store as it is now. Opening costs as much as several questions, so the last store stays open."""
-    key, now = data.absolute(), version(data)
+    """A cursor on the store as it is now."""
+    folder, now = data.absolute(), version(data)
     with _opening:
-        if _held.get(key, ("", None))[0] != now:
-            opened = connect(data)
-            _held.clear()  # whoever still reads the one before holds a cursor of it
-            _held[key] = now, opened
-        return _held[key][1].cursor()
+        known, connection = _open_stores.pop(folder, ("", None))
+        if connection is None or known != now:
+            connection = connect(data)  # queries that still run have cursors of the one before
+        _open_stores[folder] = now, connection
+        if len(_open_stores) > _FOLDERS:
+            del _open_stores[next(iter(_open_stores))]
+        return connection.cursor()
 
 
 def _connect(data: Path) -> duckdb.DuckDBPyConnection:
     # Runs are listed before the database is opened. A pack swaps the database before it removes the runs, so in this
     # order every estimate is seen at least once, and the views let no estimate be seen twice.
-    found = {"run": sound_runs(data), "score": sound_scores(data)}
+    paths = {"run": valid_runs(data), "score": valid_scores(data)}
     connection = duckdb.connect()
     try:
         _attach(connection, database(data))
-        connection.register("no_run", pl.DataFrame(schema=runs.types()))
+        connection.register("no_run", pl.DataFrame(schema=run_files.types()))
         connection.register("no_score", pl.DataFrame(schema=score_files.types()))
         connection.execute("SET enable_progress_bar = false")
-        for table, files in found.items():
+        for table, files in paths.items():
             connection.execute(f"CREATE TABLE {table} AS FROM no_{table}")
             if files:
                 listed = f"[{', '.join(map(quoted, files))}]"
@@ -180,54 +186,57 @@ def _attach(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
         return
     try:
         connection.execute(f"ATTACH {quoted(database)} AS stored (READ_ONLY)")
-        [(found,)] = connection.execute("FROM stored.schema_version").fetchall()
+        [(stored_version,)] = connection.execute("FROM stored.schema_version").fetchall()
     except (duckdb.Error, ValueError) as error:
         raise InputError(
             f"{database} is not a database of softh ({str(error).splitlines()[0]}): restore it, or move it away."
         ) from error
-    runs.refuse_newer(found, "The table")
-    connection.execute(migrations.packed(found))
+    run_files.refuse_newer(stored_version, "The table")
+    connection.execute(migrations.packed(stored_version))
 
 
 def _files(data: Path) -> list[Path]:
-    """Runs and scores; of a run that waits for the share and of its copy, the one that waits, which is newer."""
-    share = shared.here()
-    found = {path.name: path for path in [*(share.copies() if share else []), *waiting(data)]}
-    return [*(found[name] for name in sorted(found)), *_scores(data)]
+    """Files of runs and of scores; of a run that waits for the share and of its copy, the first, which is newer."""
+    share = configured_share()
+    runs = {path.name: path for path in [*(share.copies() if share else []), *pending_uploads(data)]}
+    return [*(runs[name] for name in sorted(runs)), *_scores(data)]
 
 
 def _scores(data: Path) -> list[Path]:
     return sorted((data / schema.SCORES).glob("*.parquet"))
 
 
-def _of_the_share(data: Path) -> list[str]:
-    """What is to be said of the share, if there is one: that it is away, what it has not got yet."""
-    share, found = shared.here(), waiting(data)
+def _share_warnings(data: Path) -> list[str]:
+    """One sentence when the share, if there is one, cannot be used, and one when it lacks runs of data/runs."""
+    share, pending = configured_share(), pending_uploads(data)
     if share is None:
         return []
-    told = f"Not on the share yet: {len(found)} run files in {data / schema.RUNS}; say `python -m softh pack`."
-    return [*filter(None, [share.problem()]), *([told] if found else [])]
+    sentences = [share.warning()]
+    if pending:
+        folder = data / schema.RUNS
+        sentences.append(f"Not on the share yet: {len(pending)} run files in {folder}; run `python -m softh pack`.")
+    return [*filter(None, sentences)]
 
 
-def _sound(data: Path, folder: str) -> list[Path]:
-    return [path for path, verdict in _verdicts(data).items() if verdict is None and path.parent.name == folder]
+def _valid(data: Path, folder: str) -> list[Path]:
+    return [path for path, defect in _defects(data).items() if defect is None and path.parent.name == folder]
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:
-    """What changes when a file does, or None when it is gone."""
+    """Inode, time of change and size of a file, or None when there is none."""
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def _verdicts(data: Path) -> dict[Path, str | None]:
-    """File → None when it is sound, else what is wrong, in one sentence."""
-    return {path: _verdict(path, state) for path in _files(data) if (state := _state(path))}
+def _defects(data: Path) -> dict[Path, str | None]:
+    """File → None when it is valid, else one sentence that says why not."""
+    return {path: _defect(path, state) for path in _files(data) if (state := _state(path))}
 
 
 @cache
-def _verdict(path: Path, state: tuple[int, int, int]) -> str | None:
-    """The verdict on one state of one file; remembered, since such a file never changes."""
-    return (score_files if path.parent.name == schema.SCORES else runs).verdict(path)
+def _defect(path: Path, state: tuple[int, int, int]) -> str | None:
+    """The defect of one state of one file; cached, since such a file never changes."""
+    return (score_files if path.parent.name == schema.SCORES else run_files).find_defect(path)

@@ -1,4 +1,4 @@
-"""Tables of an older schema as today's: a column that came later is worked out for the rows written before it."""
+"""Tables of an older schema as today's: columns that were added later are computed for the older rows."""
 
 import duckdb
 
@@ -8,23 +8,23 @@ PARTS = {"models": "model", "checkpoints": "checkpoint", "estimates": "estimate"
 """Table → the part of a run that holds its rows."""
 
 
-def packed(found: int) -> str:
-    """Views of the tables of a database of schema `found`, attached as ``stored``; they are called ``packed``."""
-    views = (f"CREATE VIEW packed.{table} AS {_rows(table, found)}" for table in schema.names())
+def packed(version: int) -> str:
+    """SQL for views in the schema ``packed`` of the tables of a database of a version, attached as ``stored``."""
+    views = (f"CREATE VIEW packed.{table} AS {_rows(table, version)}" for table in schema.names())
     return f"CREATE SCHEMA packed; {'; '.join(views)}"
 
 
 def loaded(connection: duckdb.DuckDBPyConnection) -> None:
-    """Fill in the rows of the tables ``run`` and ``score``, which have today's columns and say their schema."""
+    """Fill in the later columns of older rows of the tables ``run`` and ``score``."""
     for added in schema.ADDED:
         connection.execute(f"{_update(added)} WHERE schema_version < {added.version}")
 
 
-def _rows(table: str, found: int) -> str:
-    """The rows of a table, by one query inside the other for each column that its schema lacks."""
+def _rows(table: str, version: int) -> str:
+    """SQL for the rows of a table, with one nested query for each column that its schema lacks."""
     rows = f"FROM stored.{table}"
     for added in schema.ADDED:
-        if added.table == table and added.version > found:
+        if added.table == table and added.version > version:
             rows = f"SELECT *, ({added.value}) AS {added.column} FROM ({rows}) AS old"
     return rows
 

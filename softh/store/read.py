@@ -9,12 +9,31 @@ import polars as pl
 from softh.errors import InputError
 from softh.quantities import BY_COLUMN, PLANE
 from softh.store import plane
-from softh.store.connection import connect, left_out, problems, query, refresh, run_files, version, waiting
+from softh.store.connection import connect, invalid_files, list_runs, pending_uploads, query, refresh, version, warnings
 
 __all__ = [
-    "benchmarks", "check", "connect", "depths", "estimate", "estimates", "further", "layers", "left_out", "measures",
-    "models", "oldest", "preferences", "probes", "problems", "query", "record", "refresh", "run_files", "trajectory",
-    "version", "waiting",
+    "benchmarks",
+    "check",
+    "connect",
+    "depths",
+    "estimate",
+    "estimates",
+    "further",
+    "invalid_files",
+    "layers",
+    "list_runs",
+    "measures",
+    "models",
+    "oldest",
+    "pending_uploads",
+    "preferences",
+    "probes",
+    "query",
+    "record",
+    "refresh",
+    "trajectory",
+    "version",
+    "warnings",
 ]  # fmt: skip
 
 

@@ -22,7 +22,7 @@ class Added:
     table: str
     column: str
     value: str
-    """What it is in rows that were written before: SQL over such a row, which is called ``old``."""
+    """Its value in rows that were written before: SQL over such a row, which is called ``old``."""
 
 
 ADDED: tuple[Added, ...] = ()
@@ -57,17 +57,17 @@ def names() -> tuple[str, ...]:
     """Names of the tables of estimates and scores."""
     with duckdb.connect() as connection:
         connection.execute(SQL)
-        found = connection.execute("SELECT table_name FROM duckdb_tables() ORDER BY table_oid").fetchall()
-    return tuple(name for (name,) in found if name != "schema_version")
+        rows = connection.execute("SELECT table_name FROM duckdb_tables() ORDER BY table_oid").fetchall()
+    return tuple(name for (name,) in rows if name != "schema_version")
 
 
-def table(name: str, of: int | None = None) -> Table:
-    """Columns of the table of this name, in the newest schema or in that of the number `of`."""
-    found = _newest(name)
+def table(name: str, schema: int | None = None) -> Table:
+    """Columns of the table of this name, in the newest schema or in that of a version."""
+    columns = _newest(name)
     for added in ADDED:
-        if added.table == name and of is not None and added.version > of:
-            found = found.without(added.column)
-    return found
+        if added.table == name and schema is not None and added.version > schema:
+            columns = columns.without(added.column)
+    return columns
 
 
 @cache

@@ -17,14 +17,14 @@ from softh.store import run_files, schema
 
 
 @cache
-def types(of: int | None = None) -> pl.Schema:
-    """Types of every file of scores, in the newest schema or in that of the number `of`."""
+def types(version: int | None = None) -> pl.Schema:
+    """Types of the columns of files of scores, in the newest schema or in that of a version."""
     about = {"schema_version": pl.Int32(), "imported_at": pl.Datetime("us")}
-    return pl.Schema({**about, **schema.table("benchmarks", of).types})
+    return pl.Schema({**about, **schema.table("benchmarks", version).types})
 
 
 def encode(rows: Sequence[Mapping[str, Any]], imported_at: datetime | None = None) -> tuple[str, bytes]:
-    """Name, which says the content, and content of the file of some rows; ValueError when they break the table's rules.
+    """Name, a digest of the rows, and content of the file of some rows. Errors: ValueError when they break the rules.
 
     imported_at is in UTC, now by default.
     """
@@ -37,8 +37,8 @@ def encode(rows: Sequence[Mapping[str, Any]], imported_at: datetime | None = Non
         "imported_at": (imported_at or datetime.now(UTC)).replace(tzinfo=None),
     }
     frame = pl.DataFrame([{**about, **row} for row in rows], schema=types())
-    if broken := _violation(frame, schema.version()):
-        raise ValueError(f"The rows are no scores: {broken}.")
+    if violation := _violation(frame, schema.version()):
+        raise ValueError(f"The rows are not scores: {violation}.")
     buffer = io.BytesIO()
     pq.write_table(
         frame.to_arrow(compat_level=pl.CompatLevel.oldest()), buffer, compression="zstd", write_page_checksum=True
@@ -47,36 +47,36 @@ def encode(rows: Sequence[Mapping[str, Any]], imported_at: datetime | None = Non
     return name, buffer.getvalue()
 
 
-def verdict(path: Path) -> str | None:
-    """None for a sound file, else one sentence that says what is wrong; InputError when a later program wrote it."""
+def find_defect(path: Path) -> str | None:
+    """None for a valid file, else one sentence that says what is wrong. Errors: InputError for a later schema."""
     try:
-        found = pq.read_table(pa.BufferReader(path.read_bytes()), page_checksum_verification=True)
-        of = run_files.newest(found)
-        run_files.refuse_newer(of, f"The scores {path.name}")
-        expected = found.schema.equals(_arrow_schema(of))
+        table = pq.read_table(pa.BufferReader(path.read_bytes()), page_checksum_verification=True)
+        version = run_files.newest(table)
+        run_files.refuse_newer(version, f"The scores {path.name}")
+        expected = table.schema.equals(_arrow_schema(version))
     except InputError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
-        return run_files.left_out(path, f"it cannot be read as Parquet ({str(error).splitlines()[0]})")
+        return run_files.defect_sentence(path, f"it cannot be read as Parquet ({str(error).splitlines()[0]})")
     if not expected:
-        return run_files.left_out(path, "its columns are not those of scores")
-    if broken := _violation(pl.DataFrame(found), of):
-        return run_files.left_out(path, broken)
+        return run_files.defect_sentence(path, "its columns are not those of scores")
+    if violation := _violation(pl.DataFrame(table), version):
+        return run_files.defect_sentence(path, violation)
     return None
 
 
 @cache
-def _arrow_schema(of: int) -> pa.Schema:
+def _arrow_schema(version: int) -> pa.Schema:
     buffer = io.BytesIO()
-    pq.write_table(pl.DataFrame(schema=types(of)).to_arrow(compat_level=pl.CompatLevel.oldest()), buffer)
+    pq.write_table(pl.DataFrame(schema=types(version)).to_arrow(compat_level=pl.CompatLevel.oldest()), buffer)
     return pq.read_schema(pa.BufferReader(buffer.getvalue()))
 
 
-def _violation(frame: pl.DataFrame, of: int) -> str | None:
+def _violation(frame: pl.DataFrame, version: int) -> str | None:
     """The first rule of the table that some rows break, in words."""
     if frame.is_empty():
         return "it has no rows"
-    required = ["imported_at", *schema.table("benchmarks", of).required]
+    required = ["imported_at", *schema.table("benchmarks", version).required]
     if missing := [name for name in required if frame[name].null_count()]:
         return f"a score has no value for {', '.join(missing)}"
     if not frame["score"].is_finite().all():

@@ -1,4 +1,4 @@
-"""Writing the store: one immutable file a run, and now and then all of them folded into the database."""
+"""Writing the store: one immutable file for each run, and packing them into the database."""
 
 import tempfile
 import time
@@ -14,9 +14,7 @@ import polars as pl
 from softh import access
 from softh.errors import InputError
 from softh.locks import lock
-from softh.store import atomic, plane, run_files, schema, score_files
-from softh.store import connection as opening
-from softh.store import share as shared
+from softh.store import atomic, connection, plane, run_files, schema, score_files, share
 
 ORDER = {
     "models": "model",
@@ -33,12 +31,12 @@ NEWER_SCORES = "FROM benchmarks ANTI JOIN scores USING (model, source) UNION ALL
 
 @dataclass(frozen=True)
 class Packed:
-    """What a pack did."""
+    """Result of :func:`pack`."""
 
     folded: int
-    """Run files folded into the database and removed."""
-    left_out: list[str]
-    """One sentence for each run file that was left where it is."""
+    """Run files whose rows are in the database now; they are removed."""
+    invalid_files: list[str]
+    """One sentence for each file that is invalid and stays where it is."""
 
 
 def save(record: dict[str, Any], data: Path) -> Path:
@@ -52,18 +50,18 @@ def save(record: dict[str, Any], data: Path) -> Path:
     digest = record["checkpoint"]["digest"]
     content = run_files.encode({**record, "estimate": {"digest": digest, **record["estimate"]}})
     target = data / schema.RUNS / f"{record['estimate']['estimate_id']}.parquet"
-    with _in_words("The estimate could not be stored", target.parent):
+    with _disk_errors("The estimate could not be stored", target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         atomic.write_bytes(target, content)
-    hand_over(data, target.stem)
-    return opening.run_file(data, target.stem) or target
+    put_on_share(data, target.stem)
+    return connection.run_file(data, target.stem) or target
 
 
-def hand_over(data: Path, estimate_id: str) -> None:
-    """Put an estimate that is in data/runs on the share of SOFTH_RUNS, if there is one; else it waits there."""
+def put_on_share(data: Path, estimate_id: str) -> None:
+    """Move an estimate of data/runs to the share of SOFTH_RUNS, if there is one and it answers."""
     target = data / schema.RUNS / f"{estimate_id}.parquet"
-    if (share := shared.here()) and target.exists():
-        share.offer([target])
+    if (remote := share.configured_share()) and target.exists():
+        remote.put_briefly([target])
 
 
 def save_scores(rows: Sequence[Mapping[str, Any]], data: Path) -> Path:
@@ -76,7 +74,7 @@ def save_scores(rows: Sequence[Mapping[str, Any]], data: Path) -> Path:
     target = data / schema.SCORES / f"{name}.parquet"
     with (
         access.audited("take in scores", data, rows=len(rows)),
-        _in_words("The scores could not be stored", target.parent),
+        _disk_errors("The scores could not be stored", target.parent),
     ):
         target.parent.mkdir(parents=True, exist_ok=True)
         atomic.write_bytes(target, content)
@@ -84,16 +82,17 @@ def save_scores(rows: Sequence[Mapping[str, Any]], data: Path) -> Path:
 
 
 def remove(data: Path, estimate_id: str) -> None:
-    """Delete one's own estimate, the id in full; what is packed stays. Raises InputError when there is no such run."""
-    target = opening.run_file(data, estimate_id)
+    """Delete the run file of an estimate, the id in full; packed rows stay. Raises InputError when there is none."""
+    target = connection.run_file(data, estimate_id)
     with access.audited("delete estimate", data, estimate=estimate_id):
-        if target not in opening.sound_runs(data):
+        if target not in connection.valid_runs(data):
             raise InputError(
-                f"{estimate_id} is no run in {data / schema.RUNS}; expected one of your own: it may be packed or gone."
+                f"{estimate_id} is not a run in {data / schema.RUNS}; expected one of your own: it may be packed or "
+                "deleted."
             )
-        with _in_words("The estimate could not be deleted", target.parent):
-            if (share := shared.here()) and target.parent == share.folder:
-                share.remove(target.name)
+        with _disk_errors("The estimate could not be deleted", target.parent):
+            if (remote := share.configured_share()) and target.parent == remote.folder:
+                remote.remove(target.name)
             target.unlink(missing_ok=True)
             atomic.sync(target.parent)
 
@@ -105,7 +104,7 @@ def remove_orphans(data: Path, older: float = 60) -> int:
     """
     removed = 0
     for folder, age in ((data / schema.RUNS, older), (data / "decks", older), (data, max(older, 3600))):
-        for path in folder.glob("*.tmp*"):
+        for path in (*folder.glob("*.tmp"), *folder.glob("*.tmp.wal")):
             with suppress(OSError):  # its writer ended in the meantime, or another process removed it
                 if time.time() - path.stat().st_mtime >= age:
                     path.unlink()
@@ -114,59 +113,59 @@ def remove_orphans(data: Path, older: float = 60) -> int:
 
 
 def check_writable(data: Path) -> None:
-    """Raise InputError unless a run could be stored in data now; asked before long work starts."""
+    """Raise InputError unless a run could be stored in data now; called before long work starts."""
     folder = data / schema.RUNS
-    with _in_words("No estimate could be stored", folder):
+    with _disk_errors("No estimate could be stored", folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(b"softh")
 
 
 def pack(data: Path, scores: Sequence[Mapping[str, Any]] = ()) -> Packed:
-    """Fold all sound runs and scores into a new database beside the old one, swap it in, and remove their files.
+    """Write all valid runs and scores into a new database, put it in the place of the old one, and remove their files.
 
-    scores are rows of the table benchmarks; they take the place of all rows of the same model and source. Readers go
-    on reading what they opened, and runs saved meanwhile stay for the next pack. Raises InputError when another pack is
-    at work, or when the disk is full or the folder cannot be written.
+    scores are rows of the table benchmarks; they replace all rows of the same model and source. Readers go on reading
+    what they opened, and runs saved meanwhile stay for the next pack. Raises InputError when another pack is running,
+    or when the disk is full or the folder cannot be written.
 
-    With SOFTH_RUNS what waits in data/runs is put on the share first; the runs there are folded, and stay for others.
+    With SOFTH_RUNS the runs of data/runs are moved to the share first; the runs there are packed, and stay for others.
     """
-    if share := shared.here():
-        share.put(opening.waiting(data))
-        share.fetch()
-    with _in_words("The runs could not be packed", data):
+    if remote := share.configured_share():
+        remote.put(connection.pending_uploads(data))
+        remote.fetch()
+    with _disk_errors("The runs could not be packed", data):
         data.mkdir(parents=True, exist_ok=True)
-        with _alone(data):
-            folded = opening.sound_runs(data)
-            files = {path: path.stat() for path in [*folded, *opening.sound_scores(data)]}
+        with _exclusive_pack(data):
+            folded = connection.valid_runs(data)
+            files = {path: path.stat() for path in [*folded, *connection.valid_scores(data)]}
             if files or scores:
-                _swap_in(data, data / schema.DATABASE, scores)
+                _replace_database(data, data / schema.DATABASE, scores)
             for path, state in files.items():
-                if not opening.on_share(path):
+                if not connection.on_share(path):
                     atomic.remove(path, state)
-    return Packed(len(folded), opening.problems(data))
+    return Packed(len(folded), connection.warnings(data))
 
 
 def publish(data: Path, target: str) -> int:
-    """Write all tables, a share's runs among them, as one database to a file or a URL; how many bytes it has.
+    """Write all tables, a share's runs included, as one database to a file or a URL; returns its bytes.
 
-    Nothing here changes. A file, and an object of an object store, appears whole or not at all, in the place of an
+    The store does not change. A file, and an object of an object store, appears whole or not at all, in the place of an
     older one. Raises InputError.
     """
-    opening.refresh()
-    if place := shared.local(target):
-        with _in_words("The tables could not be packed", place.parent):
-            _swap_in(data, place, ())
+    connection.refresh()
+    if place := share.local_path(target):
+        with _disk_errors("The tables could not be packed", place.parent):
+            _replace_database(data, place, ())
         return place.stat().st_size
     with tempfile.TemporaryDirectory() as folder:
         new = Path(folder) / schema.DATABASE
         _build(data, new, ())
-        shared.publish(new, target)
+        share.upload(new, target)
         return new.stat().st_size
 
 
-def _swap_in(data: Path, target: Path, scores: Sequence[Mapping[str, Any]]) -> None:
-    """Write all tables to a new database and give it the name of the old one."""
+def _replace_database(data: Path, target: Path, scores: Sequence[Mapping[str, Any]]) -> None:
+    """Write all tables to a new database and put it in the place of the old one."""
     with atomic.replacing(target) as new:
         try:
             _build(data, new, scores)
@@ -175,19 +174,19 @@ def _swap_in(data: Path, target: Path, scores: Sequence[Mapping[str, Any]]) -> N
 
 
 def _build(data: Path, new: Path, scores: Sequence[Mapping[str, Any]]) -> None:
-    with opening.connect(data) as connection:
-        connection.register("scores", pl.DataFrame(scores, schema=schema.table("benchmarks").types))
-        connection.execute(f"ATTACH {opening.quoted(new)} AS new; USE new; {schema.SQL} USE memory")
+    with connection.connect(data) as database:
+        database.register("scores", pl.DataFrame(scores, schema=schema.table("benchmarks").types))
+        database.execute(f"ATTACH {connection.quoted(new)} AS new; USE new; {schema.SQL} USE memory")
         for table, order in ORDER.items():
             rows = f"FROM {table}" if table != "benchmarks" else NEWER_SCORES
-            connection.execute(f"INSERT INTO new.{table} BY NAME {rows} ORDER BY {order}")
-        connection.execute(f"CREATE TABLE new.{plane.MEANS} AS FROM means ORDER BY estimate_id, ngram, correction")
-        connection.execute("DETACH new")
+            database.execute(f"INSERT INTO new.{table} BY NAME {rows} ORDER BY {order}")
+        database.execute(f"CREATE TABLE new.{plane.MEANS} AS FROM means ORDER BY estimate_id, ngram, correction")
+        database.execute("DETACH new")
 
 
 @contextmanager
-def _alone(data: Path) -> Generator[None]:
-    """Hold the only pack of this folder; the system lets go when the process ends, however it ends."""
+def _exclusive_pack(data: Path) -> Generator[None]:
+    """Let one pack run at a time. Errors: InputError when another is running."""
     with lock(data, wait=0) as taken:
         if not taken:
             raise InputError(f"Another pack is running in {data}; expected to be the only one: wait for it to end.")
@@ -195,8 +194,8 @@ def _alone(data: Path) -> Generator[None]:
 
 
 @contextmanager
-def _in_words(failure: str, folder: Path) -> Generator[None]:
-    """Say what the system refused, and what helps. Nobody writes here who may not."""
+def _disk_errors(failure: str, folder: Path) -> Generator[None]:
+    """Check permission to write, and turn errors of the disk into an InputError with a remedy."""
     access.require_write()
     try:
         yield

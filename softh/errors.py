@@ -17,3 +17,7 @@ def missing_extra(feature: str, package: str | None, extra: str) -> InputError:
     return InputError(
         f'{feature} needs the package {package}, which is not installed: run `pip install "softh[{extra}]"`.'
     )
+
+
+class HeaderError(ValueError):
+    """What is wrong with a file of weights, as the middle of a sentence."""

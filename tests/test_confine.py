@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from softh.uploads import sandbox
-from softh.uploads.sandbox import Limits
+from softh.uploads.sandbox import ProcessLimits
 
 PROBE = """
 import json, os, socket, sys
@@ -39,8 +39,8 @@ def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "probe_of_confinement"
 
 
-def run(module: str, *arguments: str, limits: Limits | None = None) -> subprocess.CompletedProcess[str]:
-    child = sandbox.start(module, arguments, limits or Limits(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def run(module: str, *arguments: str, limits: ProcessLimits | None = None) -> subprocess.CompletedProcess[str]:
+    child = sandbox.start(module, arguments, limits or ProcessLimits(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     said, complained = child.communicate(timeout=60)
     return subprocess.CompletedProcess([], child.returncode, said, complained)
 
@@ -74,13 +74,13 @@ def test_where_the_kernel_allows_it_native_code_has_no_network_either(probe: str
 @pytest.mark.parametrize(
     ("code", "limits", "ends"),
     [
-        ("print(len(bytearray(400_000_000)))", Limits(memory=200_000_000), "MemoryError"),
-        ("while True: pass", Limits(seconds=1), ""),
-        ("open('large', 'wb').write(bytes(2_000_000))", Limits(file=1_000_000), "File too large"),
+        ("print(len(bytearray(400_000_000)))", ProcessLimits(memory=200_000_000), "MemoryError"),
+        ("while True: pass", ProcessLimits(seconds=1), ""),
+        ("open('large', 'wb').write(bytes(2_000_000))", ProcessLimits(file=1_000_000), "File too large"),
     ],
 )
 def test_what_is_too_much_ends_the_process(
-    code: str, limits: Limits, ends: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    code: str, limits: ProcessLimits, ends: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "greedy_in_confinement.py").write_text(f"import os; os.chdir({str(tmp_path)!r})\n{code}\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -97,7 +97,7 @@ def test_a_process_can_enter_by_itself_after_it_used_the_network() -> None:
         "import socket; from softh.uploads import sandbox\n"
         "server = socket.create_server(('127.0.0.1', 0))\n"
         "socket.create_connection(server.getsockname()).close()\n"
-        "sandbox.enter(sandbox.Limits(memory=10**9, seconds=60))\n"
+        "sandbox.enter(sandbox.ProcessLimits(memory=10**9, seconds=60))\n"
         "try: socket.create_connection(server.getsockname())\n"
         "except PermissionError as error: print(error)"
     )

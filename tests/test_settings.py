@@ -117,7 +117,10 @@ def test_the_shipped_tables_are_read_until_the_user_has_packed(
     shutil.copy(ROOT / "tests" / "fixtures" / "schema1" / "runs" / "00aa.parquet", own / "runs")
     assert int(_run(count, environment, tmp_path)) == shipped + 1
     _run(
-        "from softh import settings; from softh.store import write; write.pack(settings.data())", environment, tmp_path
+        "from softh import access, settings; from softh.store import write\n"
+        "with access.as_owner(): write.pack(settings.data())",
+        environment,
+        tmp_path,
     )
     assert [path.name for path in own.rglob("*.*")] == ["softh.duckdb"]
     assert int(_run(count, environment, tmp_path)) == shipped + 1

@@ -21,7 +21,7 @@ class ChartAxis:
 
 
 @dataclass(frozen=True)
-class PointLabel:
+class ChartLabel:
     """Words at a point."""
 
     text: str
@@ -50,7 +50,7 @@ class ChartSeries:
     ids: tuple[str, ...] = ()
     legend: bool = False
     guide: bool = False
-    labels: dict[int, PointLabel] = field(default_factory=dict)
+    labels: dict[int, ChartLabel] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dashboard.export.chart_model import Chart, ChartAxis, ChartSeries, PointLabel
+from dashboard.export.chart_model import Chart, ChartAxis, ChartLabel, ChartSeries
 
 _UNITS = {"": 1.0, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 _NEAR = 1e-6
@@ -144,7 +144,7 @@ def _clipped(
 def _with_labels(series: list[ChartSeries], notes: list[Any], x: ChartAxis, y: ChartAxis) -> list[ChartSeries]:
     """Every annotation that stands at a point becomes a label of that point."""
     width, height = (axis.limits[1] - axis.limits[0] if axis.limits else 1.0 for axis in (x, y))
-    labels: list[dict[int, PointLabel]] = [{} for _ in series]
+    labels: list[dict[int, ChartLabel]] = [{} for _ in series]
     for note in notes:
         spots = [
             (math.hypot((a - note.x) / width, (b - note.y) / height), number, i)
@@ -154,7 +154,7 @@ def _with_labels(series: list[ChartSeries], notes: list[Any], x: ChartAxis, y: C
         distance, number, i = min(spots, default=(math.inf, 0, 0))
         if distance < _NEAR:
             side = {"right": "left", "center": "above"}.get(note.xanchor or "", "right")
-            labels[number][i] = PointLabel(without_tags(note.text), side, note.font.color or "")
+            labels[number][i] = ChartLabel(without_tags(note.text), side, note.font.color or "")
     return [replace(one, labels=label) for one, label in zip(series, labels, strict=True)]
 
 

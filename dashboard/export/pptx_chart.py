@@ -19,7 +19,7 @@ from pptx.oxml.ns import nsdecls
 from pptx.slide import Slide
 from pptx.util import Emu, Pt
 
-from dashboard.export.chart_model import Chart, ChartAxis, ChartSeries, PointLabel
+from dashboard.export.chart_model import Chart, ChartAxis, ChartLabel, ChartSeries
 from dashboard.figures.template import Theme
 
 FONT = "Arial"
@@ -106,11 +106,11 @@ def _axis_words(
     series = []
     if chart.y.names:
         places = tuple(place for place, _ in chart.y.names)
-        labels = {i: PointLabel(text, "left", theme.muted) for i, (_, text) in enumerate(chart.y.names)}
+        labels = {i: ChartLabel(text, "left", theme.muted) for i, (_, text) in enumerate(chart.y.names)}
         series.append(ChartSeries("rows", (corner[0],) * len(places), places, guide=True, labels=labels))
     if chart.x.names:
         places = tuple(place for place, _ in chart.x.names)
-        labels = {i: PointLabel(text, "below", theme.muted) for i, (_, text) in enumerate(chart.x.names)}
+        labels = {i: ChartLabel(text, "below", theme.muted) for i, (_, text) in enumerate(chart.x.names)}
         series.append(ChartSeries("columns", places, (corner[1],) * len(places), guide=True, labels=labels))
     return series
 
@@ -184,7 +184,7 @@ def _fill(target: Any, colour: str, theme: Theme, *, hollow: bool = False) -> No
     target.line.color.rgb = rgb(colour, theme.background)
 
 
-def _label(target: Any, label: PointLabel, theme: Theme) -> None:
+def _label(target: Any, label: ChartLabel, theme: Theme) -> None:
     target.text_frame.text = label.text
     target.position = _SIDES[label.side]
     set_font(target.text_frame.paragraphs[0].font, 12, label.colour or theme.ink)

@@ -8,7 +8,7 @@ from typing import Any
 
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType, LlamaFileType
 
-from softh.errors import InputError
+from softh.errors import HeaderError, InputError
 
 _UNQUANTISED = {"F64", "F32", "F16", "BF16"}
 _SCALARS = {
@@ -24,10 +24,6 @@ _SCALARS = {
     GGUFValueType.INT64: "q",
     GGUFValueType.FLOAT64: "d",
 }
-
-
-class _BrokenError(ValueError):
-    """What is wrong with a file, as the middle of a sentence."""
 
 
 class _ShortError(Exception):
@@ -66,8 +62,8 @@ def parse_gguf(data: bytes, size: int, name: str) -> GgufHeader | None:
         return _gguf_header(_Cursor(data), size)
     except (_ShortError, struct.error):
         return None
-    except (_BrokenError, ValueError, OverflowError) as error:
-        raise _refusal(name, str(error) if isinstance(error, _BrokenError) else "is truncated or damaged") from None
+    except (HeaderError, ValueError, OverflowError) as error:
+        raise _refusal(name, str(error) if isinstance(error, HeaderError) else "is truncated or damaged") from None
 
 
 def _refusal(name: str, reason: str) -> InputError:
@@ -111,7 +107,7 @@ class _Cursor:
             self.skip(count * struct.calcsize("<" + _SCALARS[kind]))
             return _Array(count)
         if kind != GGUFValueType.STRING:
-            raise _BrokenError("holds nested arrays")
+            raise HeaderError("holds nested arrays")
         for _ in range(count):
             self.skip(self.scalar("Q"))
         return _Array(count)
@@ -119,19 +115,19 @@ class _Cursor:
 
 def _gguf_header(cursor: _Cursor, size: int) -> GgufHeader:
     if cursor.data[:4] != b"GGUF":
-        raise _BrokenError("does not start with the letters GGUF")
+        raise HeaderError("does not start with the letters GGUF")
     cursor.skip(4)
     if (version := cursor.scalar("I")) not in (2, 3):
-        raise _BrokenError(f"is GGUF version {version}, and 2 and 3 are known")
+        raise HeaderError(f"is GGUF version {version}, and 2 and 3 are known")
     tensors, pairs = cursor.scalar("Q"), cursor.scalar("Q")
     metadata = {cursor.text(): cursor.value() for _ in range(pairs)}
     extents = [_gguf_tensor(cursor) for _ in range(tensors)]
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or alignment < 1:
-        raise _BrokenError("has an alignment that is no number")
+        raise HeaderError("has an alignment that is no number")
     begin = -(-cursor.at // alignment) * alignment
     if any(begin + stop > size for _, _, stop in extents):
-        raise _BrokenError("is truncated")
+        raise HeaderError("is truncated")
     types = Counter(kind for kind, _, _ in extents)
     kind = str(metadata.get("general.architecture", ""))
     return GgufHeader(
@@ -154,7 +150,7 @@ def _gguf_tensor(cursor: _Cursor) -> tuple[str, int, int]:
     """Type name of a tensor, its numbers, and the byte after its last, counted from the start of the data."""
     cursor.text()
     if (dimensions := cursor.scalar("I")) > 8:
-        raise _BrokenError(f"has a tensor of {dimensions} dimensions")
+        raise HeaderError(f"has a tensor of {dimensions} dimensions")
     elements = math.prod(cursor.scalar("Q") for _ in range(dimensions))
     kind = GGMLQuantizationType(cursor.scalar("I"))
     block, width = GGML_QUANT_SIZES[kind]

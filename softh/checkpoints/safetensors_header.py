@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from softh.errors import InputError
+from softh.errors import HeaderError, InputError
 from softh.format import and_more
 
 LONGEST_HEADER = 8_000_000
@@ -34,10 +34,6 @@ _EXPONENTS = {
 FLOATS = frozenset(_EXPONENTS)
 """Number formats that models are trained in and torch computes in."""
 _ARCHIVES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"\x80\x05")
-
-
-class _BrokenError(ValueError):
-    """What is wrong with a file, as the middle of a sentence."""
 
 
 class TensorInfo(NamedTuple):
@@ -72,7 +68,7 @@ def parse_safetensors(file: BinaryIO, size: int, name: str) -> dict[str, TensorI
         header, available = _header(file, size)
         tensors = {tensor: _tensor(tensor, entry) for tensor, entry in header.items()}
         _check_layout(tensors, available)
-    except _BrokenError as broken:
+    except HeaderError as broken:
         raise InputError(f"{name} {broken}; expected a complete safetensors file: download or save it again.") from None
     return tensors
 
@@ -150,27 +146,27 @@ def _header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
     length = int.from_bytes(first, "little")
     if size < 8 or length > size - 8:
         if first.startswith(_ARCHIVES):
-            raise _BrokenError("is a pickle under another name, which can run code")
-        raise _BrokenError(f"has {size:,} bytes, and announces a header of {length:,}")
+            raise HeaderError("is a pickle under another name, which can run code")
+        raise HeaderError(f"has {size:,} bytes, and announces a header of {length:,}")
     if length > LONGEST_HEADER:
-        raise _BrokenError(f"announces a header of {length:,} bytes, and {LONGEST_HEADER:,} are enough for any model")
+        raise HeaderError(f"announces a header of {length:,} bytes, and {LONGEST_HEADER:,} are enough for any model")
     try:
         header = json.loads(file.read(length).decode(), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        reason = error if isinstance(error, _BrokenError) else "has a header that is not JSON"
-        raise _BrokenError(str(reason)) from None
+        reason = error if isinstance(error, HeaderError) else "has a header that is not JSON"
+        raise HeaderError(str(reason)) from None
     if not isinstance(header, dict):
-        raise _BrokenError("has a header that is not a JSON object")
+        raise HeaderError("has a header that is not a JSON object")
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise _BrokenError("has metadata that is not text")
+        raise HeaderError("has metadata that is not text")
     return header, size - 8 - length
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
-        raise _BrokenError("has a header that gives a name twice")
+        raise HeaderError("has a header that gives a name twice")
     return content
 
 
@@ -178,10 +174,10 @@ def _check_layout(tensors: Mapping[str, TensorInfo], available: int) -> None:
     end = 0
     for start, stop, name in sorted((tensor.start, tensor.stop, name) for name, tensor in tensors.items()):
         if start != end:
-            raise _BrokenError(f"has tensor {short(name)} at byte {start:,} where {end:,} was due")
+            raise HeaderError(f"has tensor {short(name)} at byte {start:,} where {end:,} was due")
         end = stop
     if end != available:
-        raise _BrokenError(f"holds {available:,} bytes of tensors where its header announces {end:,}")
+        raise HeaderError(f"holds {available:,} bytes of tensors where its header announces {end:,}")
 
 
 def _tensor(name: str, entry: Any) -> TensorInfo:
@@ -190,12 +186,12 @@ def _tensor(name: str, entry: Any) -> TensorInfo:
     shape: Any = entry.get("shape")
     offsets: Any = entry.get("data_offsets")
     if not isinstance(dtype, str) or dtype not in _BITS:
-        raise _BrokenError(f"has tensor {short(name)} of unknown type {short(dtype)}")
+        raise HeaderError(f"has tensor {short(name)} of unknown type {short(dtype)}")
     if not _naturals(shape) or not _naturals(offsets) or len(offsets) != 2:
-        raise _BrokenError(f"has tensor {short(name)} without a proper shape and place")
+        raise HeaderError(f"has tensor {short(name)} without a proper shape and place")
     start, stop = offsets
     if (stop - start) * 8 != math.prod(shape) * _BITS[dtype]:
-        raise _BrokenError(f"has tensor {short(name)} whose shape does not fill its bytes")
+        raise HeaderError(f"has tensor {short(name)} whose shape does not fill its bytes")
     return TensorInfo(dtype, tuple(shape), start, stop)
 
 

@@ -226,7 +226,7 @@ def _confine() -> None:
     on_gpu = bool(os.environ.get("CUDA_VISIBLE_DEVICES"))
     memory = None if on_gpu else int(_MEMORY * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     seconds = HOURS * 3600 * (os.cpu_count() or 1)
-    sandbox.enter(sandbox.Limits(memory=memory, seconds=seconds))
+    sandbox.enter(sandbox.ProcessLimits(memory=memory, seconds=seconds))
     processes.set_parent_death_signal(os.getppid())  # the kernel forgets it when a process changes what it may do
     # A minute before the kernel kills it, the job says why.
     signal.signal(signal.SIGXCPU, _out_of_time)

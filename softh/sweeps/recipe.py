@@ -22,7 +22,7 @@ _MODEL = {"id", "revisions", "checkpoints"}
 
 
 @dataclass(frozen=True)
-class Entry:
+class RecipeEntry:
     """One ``[[model]]`` of a recipe."""
 
     id: str
@@ -37,7 +37,7 @@ class Entry:
 class Recipe:
     """Models and settings of a sweep."""
 
-    models: tuple[Entry, ...]
+    models: tuple[RecipeEntry, ...]
     settings: dict[str, Any]
     """Fields of an EstimateSpec that differ from the defaults."""
 
@@ -90,7 +90,7 @@ def is_missing(spec: EstimateSpec, stored: Collection[tuple[str, str]]) -> bool:
     return not digests or digest(spec) not in digests
 
 
-def _entry(where: str, row: Any) -> Entry:
+def _entry(where: str, row: Any) -> RecipeEntry:
     _check_keys(where, row, _MODEL)
     name, revisions, count = row.get("id"), row.get("revisions", ()), row.get("checkpoints")
     revisions = (revisions,) if isinstance(revisions, str) else tuple(revisions)
@@ -100,10 +100,10 @@ def _entry(where: str, row: Any) -> Entry:
         raise InputError(f"revisions of {where} were {list(revisions)}; expected names or patterns: quote them.")
     if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
         raise InputError(f"checkpoints of {where} was {count!r}; expected a whole number of at least 1: correct it.")
-    return Entry(name, revisions, count)
+    return RecipeEntry(name, revisions, count)
 
 
-def _revisions(entry: Entry, list_revisions: Callable[[str], list[str]]) -> list[str | None]:
+def _revisions(entry: RecipeEntry, list_revisions: Callable[[str], list[str]]) -> list[str | None]:
     if not entry.revisions:
         return [None]
     patterns = [name for name in entry.revisions if any(sign in name for sign in "*?[")]

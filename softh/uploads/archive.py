@@ -27,7 +27,7 @@ _BROKEN = (
 )  # fmt: skip
 
 
-class Entry(NamedTuple):
+class ArchiveMember(NamedTuple):
     """A regular file of an archive, its name already judged."""
 
     path: PurePosixPath
@@ -41,7 +41,7 @@ def is_archive(file: BinaryIO) -> bool:
     return _kind(file) is not None
 
 
-def entries(file: BinaryIO, source: str, limits: Limits) -> Iterator[Entry]:
+def entries(file: BinaryIO, source: str, limits: Limits) -> Iterator[ArchiveMember]:
     """The files of an archive, one after another; each is read before the next is asked for, or left unread.
 
     Errors: InputError for whatever is no plain file inside the archive (links, devices, paths that lead out of it or
@@ -114,7 +114,7 @@ def _in_sentences(source: str) -> Generator[None]:
         ) from error
 
 
-def _zip(file: BinaryIO, _: str, source: str, limits: Limits, packed: int) -> Iterator[Entry]:
+def _zip(file: BinaryIO, _: str, source: str, limits: Limits, packed: int) -> Iterator[ArchiveMember]:
     with zipfile.ZipFile(Guarded(file)) as archive:
         infos = archive.infolist()
         check_amount(len(infos), sum(info.file_size for info in infos), packed, source, limits)
@@ -127,7 +127,7 @@ def _zip(file: BinaryIO, _: str, source: str, limits: Limits, packed: int) -> It
             _check_kind(stat.S_IFMT(info.external_attr >> 16), str(path), source)
             if not info.is_dir():
                 with archive.open(info) as content:
-                    yield Entry(path, info.file_size, content)
+                    yield ArchiveMember(path, info.file_size, content)
 
 
 def _check_apart(infos: list[zipfile.ZipInfo], packed: int) -> None:
@@ -145,7 +145,7 @@ def _check_kind(kind: int, path: str, source: str) -> None:
                          "files themselves.")  # fmt: skip
 
 
-def _tar(file: BinaryIO, kind: str, source: str, limits: Limits, packed: int) -> Iterator[Entry]:
+def _tar(file: BinaryIO, kind: str, source: str, limits: Limits, packed: int) -> Iterator[ArchiveMember]:
     stream = Forward(gzip.GzipFile(fileobj=file) if kind == "gzip" else file, source, limits, packed)
     with tarfile.TarFile(fileobj=stream, mode="r") as archive:
         count = 0
@@ -161,7 +161,7 @@ def _tar(file: BinaryIO, kind: str, source: str, limits: Limits, packed: int) ->
                 raise tarfile.ReadError("negative size")
             content = archive.extractfile(info) if info.isfile() else None
             if content is not None:
-                yield Entry(path, info.size, content)
+                yield ArchiveMember(path, info.size, content)
 
 
 class _Content:

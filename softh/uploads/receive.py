@@ -188,7 +188,7 @@ def _most(name: str, limits: Limits) -> int:
 def _examine(files: Path, source: str) -> dict[str, Any]:
     """What the confined child found. Errors: InputError with its sentence, or one of ours when it died."""
     total = sum(path.stat().st_size for path in files.iterdir())
-    allowed = sandbox.Limits(memory=_MEMORY, seconds=_SECONDS + total // _BYTES_A_SECOND, file=64 * _MEGABYTE)
+    allowed = sandbox.ProcessLimits(memory=_MEMORY, seconds=_SECONDS + total // _BYTES_A_SECOND, file=64 * _MEGABYTE)
     child = sandbox.start(
         "softh.uploads.examine", [str(files.resolve()), source], allowed,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,

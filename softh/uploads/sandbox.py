@@ -30,7 +30,7 @@ _CALLS = {"connect", "bind", "sendto", "sendmsg", "getaddrinfo", "gethostbyname"
 
 
 @dataclass(frozen=True)
-class Limits:
+class ProcessLimits:
     """What a confined process may use; past it, the kernel refuses or ends it."""
 
     memory: int | None = None
@@ -55,7 +55,7 @@ def environment(*, offline: bool = True) -> dict[str, str]:
     return {**kept, **_ANONYMOUS, **(_OFFLINE if offline else {})}
 
 
-def start(module: str, arguments: Sequence[str], limits: Limits, **options: Any) -> subprocess.Popen[str]:
+def start(module: str, arguments: Sequence[str], limits: ProcessLimits, **options: Any) -> subprocess.Popen[str]:
     """Run ``python -m module arguments`` confined, in a process group of its own.
 
     options: of subprocess.Popen, such as ``stdout``. The group's id is the process's: ``os.killpg(child.pid, …)``.
@@ -72,7 +72,7 @@ def start(module: str, arguments: Sequence[str], limits: Limits, **options: Any)
     )  # fmt: skip
 
 
-def enter(limits: Limits) -> str:
+def enter(limits: ProcessLimits) -> str:
     """Confine this process for the rest of its life; says how its network was closed, see :func:`close_network`."""
     import resource  # POSIX only, as :func:`start` says
 
@@ -127,7 +127,7 @@ def main() -> None:
     """Confine this process and run a module in it."""
     settings, module, *arguments = sys.argv[1:]
     sys.argv = [module, *arguments]
-    enter(Limits(**json.loads(settings)))
+    enter(ProcessLimits(**json.loads(settings)))
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

@@ -64,7 +64,7 @@ def test_importing_softh_changes_nothing_in_the_process() -> None:
 def test_the_callback_needs_no_package_of_the_pages_or_of_the_queue() -> None:
     code = (
         "import sys\n"
-        "for name in ('streamlit', 'plotly', 'huey', 'typer', 'rich', 'datasets', 'duckdb', 'polars', 'statsmodels', "
+        "for name in ('streamlit', 'plotly', 'typer', 'rich', 'datasets', 'duckdb', 'polars', 'statsmodels', "
         "'gguf', 'ray', 'submitit', 'pptx', 'starlette'):\n"
         "    sys.modules[name] = None\n"
         "import softh\n"

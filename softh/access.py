@@ -46,7 +46,7 @@ NOBODY = Person(
     "page with its reader, or code inside `softh.access.as_owner()`: use one of them.",
     audited=False,
 )
-"""Who is at work where no process said otherwise: somebody who may change nothing."""
+"""The current user where the process has not said otherwise: may change nothing."""
 _provider: Callable[[], Person] | None = None
 _owner: ContextVar[bool] = ContextVar("softh_owner", default=False)
 

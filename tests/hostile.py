@@ -375,8 +375,8 @@ ARCHIVES: dict[str, Case] = {
     "a zip whose table is most of it": Case(_long_table, ("cannot be unpacked",)),
     "a zip with another name inside": Case(_other_name_inside, ("cannot be unpacked",)),
     "an empty zip": Case(lambda _: raw(zip_bytes({})), ("no config.json",)),
-    "nothing in the file": Case(lambda _: raw(b""), ("no archive that is known",)),
-    "random bytes": Case(lambda _: raw(np.random.default_rng(0).bytes(10_000)), ("no archive that is known",)),
+    "nothing in the file": Case(lambda _: raw(b""), ("not a known archive",)),
+    "random bytes": Case(lambda _: raw(np.random.default_rng(0).bytes(10_000)), ("not a known archive",)),
     "random bytes behind a zip's first": Case(
         lambda _: raw(b"PK\x03\x04" + np.random.default_rng(1).bytes(10_000)), ("cannot be unpacked",)
     ),
@@ -384,8 +384,8 @@ ARCHIVES: dict[str, Case] = {
         lambda _: raw(b"\x1f\x8b\x08" + np.random.default_rng(2).bytes(10_000)), ("cannot be unpacked",)
     ),
     "a gzip of no tar": Case(lambda files: raw(gzip.compress(files["model.safetensors"])), ("cannot be unpacked",)),
-    "a tar.xz": Case(lambda files: raw(lzma.compress(tar_bytes(files))), ("no archive that is known",)),
-    "a zip behind a script": Case(lambda files: raw(b"#!/bin/sh\n" + zip_bytes(files)), ("no archive that is known",)),
+    "a tar.xz": Case(lambda files: raw(lzma.compress(tar_bytes(files))), ("not a known archive",)),
+    "a zip behind a script": Case(lambda files: raw(b"#!/bin/sh\n" + zip_bytes(files)), ("not a known archive",)),
 }  # fmt: skip
 
 
@@ -512,7 +512,7 @@ CONFIGS: dict[str, Case] = {
     "an absurd number of heads": Case(config(num_attention_heads=10**7), ("num_attention_heads",)),
     "an absurd inner width": Case(config(intermediate_size=10**12), ("intermediate_size",)),
     "a number beyond all numbers": Case(config(rms_norm_eps=10**300), ("rms_norm_eps",)),
-    "not a number": Case(config(rope_theta=float("nan")), ("no number",)),
+    "not a number": Case(config(rope_theta=float("nan")), ("not a number",)),
     "quantised weights": Case(config(quantization_config={"quant_method": "gptq"}), ("quantised weights",)),
     "a config that is a list": Case(with_file("config.json", b"[]"), ("config.json is not a JSON object",)),
     "a config nested without end": Case(
@@ -554,7 +554,7 @@ FILES: dict[str, Case] = {
         lambda files: loose({name: data for name, data in files.items() if name != "config.json"}), ("no config.json",)
     ),
     "weights alone": Case(lambda files: loose({"model.safetensors": files["model.safetensors"]}), ("no config.json",)),
-    "a pickle alone": Case(lambda _: loose({"pytorch_model.bin": PICKLE}), ("no archive that is known",)),
+    "a pickle alone": Case(lambda _: loose({"pytorch_model.bin": PICKLE}), ("not a known archive",)),
     "an archive among files": Case(lambda files: loose({**files, "more.zip": b"x"}), ("another archive",)),
 }
 

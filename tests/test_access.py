@@ -118,7 +118,7 @@ def test_read_only_refuses_every_change_and_writes_nothing(
         lambda: jobs.cancel(1),
         lambda: jobs.retry(1),
         lambda: jobs.delete(1),
-        lambda: texts.keep("mine.txt", b"words"),
+        lambda: texts.save("mine.txt", b"words"),
         lambda: write.save(record(seed=1), data),
         lambda: write.save_scores([SCORE], data),
         lambda: write.remove(data, run.stem),
@@ -151,18 +151,18 @@ def test_jobs_of_a_person_are_bounded_and_carry_the_name(data: Path, be: Be) -> 
 
 def test_uploads_of_a_person_are_bounded_and_theirs_to_delete(data: Path, be: Be) -> None:
     be(Person("ada@example.org", "page", upload_bytes=1000))
-    path = texts.keep("mine.txt", b"a" * 600)
+    path = texts.save("mine.txt", b"a" * 600)
     with pytest.raises(InputError, match=r"would take .*; expected at most 1.0 kB"):
-        texts.keep("more.txt", b"b" * 600)
-    assert texts.keep("mine.txt", b"a" * 600) == path
-    assert [one.size for one in quota.kept("ada@example.org")] == [600]
+        texts.save("more.txt", b"b" * 600)
+    assert texts.save("mine.txt", b"a" * 600) == path
+    assert [one.size for one in quota.list_uploads("ada@example.org")] == [600]
     be(Person("eve@example.org", "page", upload_bytes=1000))
-    assert list(quota.kept("eve@example.org")) == []
+    assert list(quota.list_uploads("eve@example.org")) == []
     with pytest.raises(InputError, match=r"not eve@example\.org's"):
         texts.delete(path.parent)
     be(Person("ada@example.org", "page", upload_bytes=1000))
     texts.delete(path.parent)
-    texts.keep("more.txt", b"b" * 600)
+    texts.save("more.txt", b"b" * 600)
     said = [(line["who"], line["what"], line["outcome"]) for line in lines(data)]
     ada, eve = "ada@example.org", "eve@example.org"
     assert said == [

@@ -102,4 +102,4 @@ def test_a_process_can_enter_by_itself_after_it_used_the_network() -> None:
         "except PermissionError as error: print(error)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout == "A confined process has no network.\n"
+    assert run.stdout == "A sandboxed process has no network.\n"

@@ -91,7 +91,7 @@ def test_every_form_of_the_same_upload_is_one_checkpoint(home: Path, good: Files
     accepted = receive.accept(forms[form], "first")
     again = receive.accept(zipped(good), "second")
     assert (again.model, again.name, again.known) == (accepted.model, "first", True)
-    assert [found.model for found in receive.kept()] == [accepted.model]
+    assert [found.model for found in receive.list_models()] == [accepted.model]
 
 
 def test_shards_are_taken_in_with_their_index(home: Path, good: Files) -> None:
@@ -120,7 +120,7 @@ def test_two_uploads_of_the_same_thing_at_once_are_one(home: Path, good: Files) 
         accepted = list(pool.map(lambda _: receive.accept(zipped(good)), range(4)))
     assert len({found.model for found in accepted}) == 1
     assert sum(not found.known for found in accepted) == 1
-    assert len(receive.kept()) == 1
+    assert len(receive.list_models()) == 1
     assert not list(paths.uploads().glob(".quarantine*"))
 
 

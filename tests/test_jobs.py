@@ -195,7 +195,11 @@ def test_a_folder_has_one_worker(data: Path, start: Start) -> None:
     assert running(number)
 
 
-def test_a_job_that_somebody_only_recorded_is_run(data: Path, start: Start) -> None:
+def test_a_job_that_an_earlier_release_queued_is_run(data: Path, start: Start) -> None:
+    with records.connect(jobs.folder()) as connection:  # tables of huey, with a message that is long out of date
+        connection.execute("CREATE TABLE task (id INTEGER PRIMARY KEY, queue TEXT, data BLOB, priority REAL)")
+        connection.execute("CREATE TABLE kv (queue TEXT, key TEXT, value BLOB, PRIMARY KEY (queue, key))")
+        connection.execute("INSERT INTO task (queue, data) VALUES ('jobs', '{\"args\": [7]}')")
     number, _ = records.add(
         jobs.folder(), "steps", '{"name":"a","steps":1}', "submitted by somebody who was killed", {}
     )

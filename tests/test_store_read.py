@@ -11,7 +11,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from softh.errors import InputError
-from softh.store import read, run_files, write
+from softh.store import connection, read, run_files, write
 from tests.store_rows import record
 
 QUESTIONS = {
@@ -48,6 +48,19 @@ def test_a_moved_branch_keeps_the_checkpoint_of_each_estimate(tmp_path: Path) ->
         ("00aa", "old", 1),
         ("00bb", "new", 2),
     ]
+
+
+def test_the_stores_of_two_folders_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    connect = connection.connect
+    monkeypatch.setattr(connection, "connect", lambda data: opened.append(data) or connect(data))
+    first, second = tmp_path / "first", tmp_path / "second"
+    write.save(record("00aa"), first)
+    write.save(record("00bb"), second)
+    for _ in range(3):
+        assert read.estimates(first)["estimate_id"].to_list() == ["00aa"]
+        assert read.estimates(second)["estimate_id"].to_list() == ["00bb"]
+    assert opened == [first, second]
 
 
 def test_the_newest_run_describes_its_model(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_text_is_kept_once_and_knows_that_it_was_uploaded(data: Path) -> None:
-    first = texts.keep("My Notes.TXT", b"words")
-    assert texts.keep("My Notes.TXT", b"words") == first
-    assert texts.keep("My Notes.TXT", b"other words") != first
+    first = texts.save("My Notes.TXT", b"words")
+    assert texts.save("My Notes.TXT", b"words") == first
+    assert texts.save("My Notes.TXT", b"other words") != first
     assert (first.name, first.read_bytes()) == ("My-Notes.txt", b"words")
     assert texts.is_uploaded(f"file:{first.resolve()}")
     assert not texts.is_uploaded("file:/elsewhere/text.txt")
@@ -30,7 +30,7 @@ def test_a_text_is_kept_once_and_knows_that_it_was_uploaded(data: Path) -> None:
     "name", ["../../../up.txt", "/etc/cron.d/x.txt", "a\x00b.txt", "\u202etxt.exe.txt", ".txt", "%2e%2e/a.txt"]
 )
 def test_no_name_leads_out_of_the_folder(name: str, data: Path) -> None:
-    path = texts.keep(name, b"words")
+    path = texts.save(name, b"words")
     assert path.resolve().is_relative_to(settings.texts().resolve())
     assert path.parent.parent == settings.texts()
 
@@ -38,14 +38,14 @@ def test_no_name_leads_out_of_the_folder(name: str, data: Path) -> None:
 @pytest.mark.parametrize(("name", "content"), [("a.exe", b"x"), ("a.txt", b""), ("a.pkl", b"x"), ("noending", b"x")])
 def test_what_is_no_text_is_refused(name: str, content: bytes, data: Path) -> None:
     with pytest.raises(InputError, match="expected"):
-        texts.keep(name, content)
+        texts.save(name, content)
     assert not settings.texts().exists()
 
 
 def test_a_text_that_is_too_long_is_refused(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(texts, "MOST", 4)
     with pytest.raises(InputError, match="has 5 bytes"):
-        texts.keep("a.txt", b"words")
+        texts.save("a.txt", b"words")
 
 
 def test_roots_offer_models_and_follow_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

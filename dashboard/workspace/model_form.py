@@ -147,7 +147,7 @@ def _from_upload() -> ChosenModel | None:
     st.caption("Safetensors and JSON only: no pickle is opened and no code of a model is ever run.")
     if files:
         _accept(files)
-    uploads = {_label(accepted): accepted for accepted in receive.kept()}
+    uploads = {_label(accepted): accepted for accepted in receive.list_models()}
     if not uploads:
         return None
     none = "–"
@@ -193,7 +193,7 @@ def text() -> str | None:
         return source.name
     files = _upload("Text file, one document a row or paragraph", "text-file")
     if files:
-        session.UPLOADED_TEXT.set(texts.keep(files[0].name, files[0].getvalue()).resolve())
+        session.UPLOADED_TEXT.set(texts.save(files[0].name, files[0].getvalue()).resolve())
         _clear_upload("text-file", files)
     path = session.UPLOADED_TEXT.get()
     if path is None or not path.exists():

@@ -12,13 +12,13 @@ from softh.uploads import quota, receive, texts
 def manage() -> None:
     """The uploads of the current user, with a button that deletes one; nothing where there are nupload."""
     person = access.current_user()
-    uploads = [] if person.refusal else list(quota.kept(person.name))
+    uploads = [] if person.refusal else list(quota.list_uploads(person.name))
     if not uploads:
         return
     st.subheader("Your uploads")
     quota_text = f" of {format_size(person.upload_bytes)}" if person.upload_bytes is not None else ""
     st.caption(f"{len(uploads)} stored, {format_size(sum(upload.size for upload in uploads))}{quota_text}.")
-    names = {accepted.path: accepted.name for accepted in receive.kept()}
+    names = {accepted.path: accepted.name for accepted in receive.list_models()}
     titles = {}
     for upload in uploads:
         name = names.get(upload.path) or _text_name(upload.path)

@@ -40,7 +40,7 @@ def _form() -> None:
             model = model_form.model()
         if not file:
             return
-        path = texts.keep(file.name, file.getvalue()).resolve()
+        path = texts.save(file.name, file.getvalue()).resolve()
         st.markdown(_describe(_read(str(path), limit)))
         if model and st.button("Probe", type="primary", icon=":material/play_arrow:"):
             for revision in model.revisions:

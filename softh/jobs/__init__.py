@@ -1,6 +1,6 @@
-"""A durable queue of estimates: submit one, watch it, cancel it; a worker runs them one after another.
+"""A durable queue of jobs: estimates, preference probes and sweeps, run by a worker one after another.
 
-Nothing here imports torch or transformers, so pages may use it; a job runs in a process of its own (`child`).
+Nothing here imports torch or transformers, so pages may use it; each job runs in its own process (:mod:`runner`).
 """
 
 from softh.jobs.client import (

@@ -1,4 +1,4 @@
-"""What the command line and the pages ask of the queue."""
+"""The queue as the command line and the pages use it: submit, list, cancel and retry jobs, start a worker."""
 
 import json
 import subprocess
@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from softh import access
-from softh import settings as paths
+from softh import access, settings
 from softh.errors import InputError
 from softh.jobs import launcher, processes, records, tasks
 from softh.jobs.records import Job
@@ -15,22 +14,23 @@ from softh.jobs.tasks import SweepRequest
 from softh.spec import EstimateSpec, PreferenceSpec
 
 _launched: dict[Path, subprocess.Popen[bytes]] = {}
+"""Folder → the worker that this process started last: a child, whose end only its parent can observe."""
 
 
 def folder(data: Path | None = None) -> Path:
-    """Where the records, the logs and the lock are: beside the results, for a queue cannot be made again."""
-    return (data or paths.data()) / "jobs"
+    """Folder of the queue: records, logs and lock. In the data folder, since the cache may be cleared at any time."""
+    return (data or settings.data()) / "jobs"
 
 
 def submit(
     kind: str, spec: str | Mapping[str, Any], *, title: str, options: Mapping[str, Any] | None = None,
     data: Path | None = None,
 ) -> tuple[Job, bool]:  # fmt: skip
-    """The job of a specification, and whether it is new: the same is never queued twice.
+    """Submit a job; returns it and whether it is new, since an open job of the same specification is not queued again.
 
     kind: what runs it, a key of :data:`softh.jobs.tasks.KINDS`.
-    spec: everything that decides what comes out; made canonical here.
-    options: what decides where it runs, such as ``device``.
+    spec: everything that decides the result, as JSON or a mapping.
+    options: what decides how it runs, such as ``device``.
     Errors: InputError when the records cannot be written, and for a person who may not start it or has too many open.
     """
     with access.audited("submit job", data, kind=kind, title=title) as facts:
@@ -44,8 +44,8 @@ def _submitted(
 ) -> tuple[Job, bool]:
     person = access.current_user()
     place = folder(data)
-    settings = json.loads(spec) if isinstance(spec, str) else dict(spec)
-    canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+    fields = json.loads(spec) if isinstance(spec, str) else dict(spec)
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     number, new = records.add(place, kind, canonical, title, options, person.name, person.jobs)
     return records.one(place, number), new
 
@@ -60,8 +60,8 @@ def submit_spec(
 ) -> tuple[Job, bool]:
     """:func:`submit` for the specification of a registered kind, with its paths made absolute.
 
-    commit: of a hub model; what is estimated then, wherever its branch has moved.
-    name: of the model, for people.
+    commit: of a hub model, which is estimated even if its branch moves on.
+    name: of the model in the title.
     """
     kind = tasks.kind_of(spec)
     title = tasks.KINDS[kind].title(spec, name)
@@ -81,28 +81,28 @@ def find(number: int, data: Path | None = None) -> Job:
 
 
 def cancel(number: int, data: Path | None = None) -> bool:
-    """Cancel a job; one that runs is stopped by its worker within seconds. False when it has ended already."""
+    """Cancel a job; its worker stops a running one within seconds. False when it has ended already."""
     place = folder(data)
     with access.audited("cancel job", data, job=number) as facts:
-        asked = facts["open"] = records.stop(place, number)
-        if asked and not launcher.is_running(place):
-            records.drop(place, number)  # nobody else would; its process died with its worker
-    return asked
+        is_open = facts["open"] = records.stop(place, number)
+        if is_open and not launcher.is_running(place):
+            records.drop(place, number)  # its process died with its worker, and nothing else would end it
+    return is_open
 
 
 def retry(number: int, data: Path | None = None) -> Job:
-    """The same once more, as a job of its own. Errors: InputError when it has not failed and was not cancelled."""
+    """Submit a failed or cancelled job again, as a new job. Errors: InputError for one in another state."""
     with access.audited("retry job", data, job=number) as facts:
         job = find(number, data)
         if job.state not in {"failed", "cancelled"}:
             raise InputError(f"Job {number} is {job.state}; expected one that failed or was cancelled: choose another.")
-        made, _ = _submitted(job.kind, job.spec, job.title, json.loads(job.options), data)
-        facts["as"] = made.id
-    return made
+        again, _ = _submitted(job.kind, job.spec, job.title, json.loads(job.options), data)
+        facts["as"] = again.id
+    return again
 
 
 def delete(number: int, data: Path | None = None) -> None:
-    """Forget a job and its log; its result stays. Errors: InputError when it has not ended."""
+    """Delete the record and the log of a job; its result stays. Errors: InputError when it has not ended."""
     place = folder(data)
     with access.audited("dismiss job", data, job=number):
         if not records.delete(place, number):
@@ -122,11 +122,11 @@ def worker_is_running(data: Path | None = None) -> bool:
 
 
 def ensure_worker(data: Path | None = None) -> None:
-    """Start a worker when jobs are open and none lives; two at once do no harm, for one finds the lock taken.
+    """Start a worker when jobs are open and none is running; of two that start at once, one ends at the lock.
 
-    A reader who may start nothing starts none, and SOFTH_WORKER_IDLE=0 says that workers are started elsewhere.
+    Users without permission start none; SOFTH_WORKER_IDLE=0 means that workers are started in another way.
     """
-    place, idle = folder(data), paths.number("SOFTH_WORKER_IDLE")
+    place, idle = folder(data), settings.number("SOFTH_WORKER_IDLE")
     if idle == 0 or access.current_user().refusal:
         return
     if (last := _launched.get(place)) and last.poll() is None:

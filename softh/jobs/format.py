@@ -1,4 +1,4 @@
-"""Jobs in words, the same in a terminal and on a page."""
+"""Progress and times of jobs as text, for the terminal and the pages."""
 
 import time
 
@@ -7,7 +7,7 @@ from softh.jobs.records import Job
 
 
 def progress(job: Job) -> str:
-    """What a job does now, or how it ended, in one line."""
+    """Phase, rate and time left of a running job, place of a waiting one, result of an ended one; one line."""
     if job.state == "running":
         far = ", ".join(filter(None, (_phase(job), _rate(job), _left(job))))
         return f"{far}; now {job.message}" if job.message else far

@@ -1,4 +1,4 @@
-"""Starts a worker in a process of its own, and tells whether one runs. Imports no queue, so pages may use it."""
+"""Starting a worker as a process of its own, and checking whether one runs."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ def is_running(folder: Path) -> bool:
 
 
 def launch(folder: Path, idle: float) -> subprocess.Popen[bytes]:
-    """Start a worker that outlives this process; it ends by itself when another lives or when there is no work."""
+    """Start a worker that survives this process; it ends when another runs, or after `idle` seconds without jobs."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "softh", "worker", "--idle", str(idle), "--data", str(folder.parent.resolve())]
     with (folder / "worker.log").open("ab") as log_file:

@@ -1,4 +1,4 @@
-"""Processes of jobs: started in a group of their own, stopped politely and then not, found again when orphaned."""
+"""Processes of jobs: each in a group of its own, stopped by SIGTERM and then SIGKILL, found again when orphaned."""
 
 import ctypes
 import json
@@ -22,7 +22,7 @@ TERM_GRACE = 2.0
 """Seconds that a process has to stop after SIGTERM; then SIGKILL."""
 
 _NICE = 10
-"""The page and the shell stay quick while a job computes."""
+"""Niceness of a job, so that pages and shells stay responsive."""
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
@@ -30,33 +30,34 @@ _QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"
 def start(
     folder: Path, number: int, order: dict[str, Any], environment: dict[str, str], *, secrets: bool = True
 ) -> subprocess.Popen[bytes]:
-    """The process of one job, in a session of its own; events come on its standard output, its log goes to a file.
+    """Start the process of one job in a session of its own; it writes events to its standard output, its log to a file.
 
-    order: what it does (kind, spec, options), given as JSON on standard input.
-    environment: of its device. secrets: whether it gets this process's own, tokens and all, as well.
+    order: kind, spec and options, sent as JSON to its standard input.
+    environment: variables that select its device. secrets: whether it also gets all variables of this process, tokens
+    included.
     """
-    ours = dict(os.environ) if secrets else sandbox.environment(offline=False)
+    inherited = dict(os.environ) if secrets else sandbox.environment(offline=False)
     with log_path(folder, number).open("ab") as log:
         child = subprocess.Popen(
             [*COMMAND, str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env={**ours, **_QUIET, **environment, MARK: f"{folder.resolve()}#{number}"},
+            env={**inherited, **_QUIET, **environment, MARK: f"{folder.resolve()}#{number}"},
             start_new_session=True,
         )
     assert child.stdin is not None
-    with suppress(BrokenPipeError):  # one that was killed already tells so by its end
+    with suppress(BrokenPipeError):  # its exit code says that it was killed
         child.stdin.write(json.dumps(order).encode())
         child.stdin.close()
     return child
 
 
 def lower_priority(pid: int) -> None:
-    """Let a process, and its session, come after the others of this machine.
+    """Lower the priority of a process and of its session.
 
-    Where Linux shares processors out by session, as most desktops and servers do, what a process says of itself counts
-    within its session alone, and a job has one of its own: the session has to say so too.
+    Where Linux schedules by session (autogroup), the niceness of a process counts within its session only, and a job
+    has a session of its own.
     """
     psutil.Process(pid).nice(_NICE)
     with suppress(OSError):
@@ -64,7 +65,7 @@ def lower_priority(pid: int) -> None:
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:
-    """End a process and all of its group within TERM_GRACE seconds and a little."""
+    """End a process and its group: SIGTERM, and SIGKILL after TERM_GRACE seconds."""
     _signal_group(child.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         child.wait(TERM_GRACE)
@@ -73,31 +74,31 @@ def stop(child: subprocess.Popen[bytes]) -> None:
 
 
 def orphans(folder: Path) -> list[psutil.Process]:
-    """Living processes of any job of a folder."""
+    """Running processes of jobs of a folder."""
     mark = f"{folder.resolve()}#"
-    found = []
+    running = []
     for process in psutil.process_iter():
-        with suppress(psutil.AccessDenied, psutil.NoSuchProcess, OSError):  # not ours, or gone
+        with suppress(psutil.AccessDenied, psutil.NoSuchProcess, OSError):  # of another user, or ended
             if process.environ().get(MARK, "").startswith(mark) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
+                running.append(process)
+    return running
 
 
 def kill_orphans(folder: Path) -> int:
-    """End what a killed worker left running, and wait until it is gone; how many there were."""
-    found = orphans(folder)
-    for process in found:
+    """Kill processes that a killed worker left running, and wait for their end; returns how many there were."""
+    running = orphans(folder)
+    for process in running:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    # A zombie does no more, and in a container nobody may be there to bury it.
+    # Zombies are not counted: in a container, nothing may ever reap them.
     until = time.monotonic() + 10
     while orphans(folder) and time.monotonic() < until:
         time.sleep(0.05)
-    return len(found)
+    return len(running)
 
 
 def set_parent_death_signal(parent: int) -> None:
-    """Have the system kill this process when its parent ends, however it ends; at once when it has ended already."""
+    """Have Linux kill this process when its parent ends; exit at once when the parent has ended already."""
     if sys.platform == "linux":
         prctl = ctypes.CDLL(None).prctl
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The record of every job in one SQLite file: states, progress, and the few changes of state that there are."""
+"""Records of jobs in one SQLite file: their states, their progress, and the transitions between states."""
 
 import json
 import sqlite3
@@ -20,7 +20,7 @@ WAITING = ("queued", "interrupted")
 OPEN = (*WAITING, "running")
 ENDED = ("done", "failed", "cancelled")
 _FIRST = "state = 'interrupted' DESC, id"
-"""The order in which waiting jobs are taken up: what was interrupted goes on first."""
+"""Order in which waiting jobs run: interrupted ones first."""
 _COLUMNS = (
     "id, kind, spec, title, options, state, deaths, submitted, started, ended, phase, done, total, phase_from, "
     "phase_began, updated, result, message, person"
@@ -51,7 +51,7 @@ class Job:
     message: str | None
     person: str
     place: int | None = None
-    """Place among those that wait, 1 the next; None when it does not wait."""
+    """Place in the queue, 1 for the next; None when it does not wait."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -60,12 +60,12 @@ class Job:
 
     @property
     def share(self) -> float:
-        """Part of the phase that is done, 0 to 1."""
+        """Fraction of the phase that is done, 0 to 1."""
         return min(1.0, (self.done or 0) / self.total) if self.total else 0.0
 
     @property
     def rate(self) -> float | None:
-        """Steps of the phase a second since it was first heard of; None before there is one."""
+        """Steps per second since the first progress of the phase; None before the second."""
         if self.done is None or self.phase_began is None or self.updated is None:
             return None
         steps, seconds = self.done - (self.phase_from or 0), self.updated - self.phase_began
@@ -73,21 +73,21 @@ class Job:
 
     @property
     def seconds_left(self) -> float | None:
-        """Of this phase, at its rate so far."""
+        """Seconds left of the phase at its rate so far; None without a rate."""
         return None if not self.rate or self.total is None else (self.total - (self.done or 0)) / self.rate
 
 
 @contextmanager
 def connect(folder: Path) -> Generator[sqlite3.Connection]:
-    """A connection to the records of a folder, made when there are none; one transaction, on disk when it ends.
+    """A connection to the records of a folder, created when there are none; one transaction, durable when it ends.
 
-    Errors: InputError when the folder cannot be written or the file is no database.
+    Errors: InputError when the folder cannot be written or the file is not a database.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(folder / FILE, timeout=30, isolation_level="IMMEDIATE")) as connection:
             connection.row_factory = sqlite3.Row
-            # A commit is on disk when it returns: a machine that loses power forgets no job.
+            # A commit is on disk when it returns: no job is lost when the power fails.
             connection.execute("PRAGMA synchronous = FULL")
             if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
                 _create(folder, connection)
@@ -101,7 +101,7 @@ def connect(folder: Path) -> Generator[sqlite3.Connection]:
 
 
 def _create(folder: Path, connection: sqlite3.Connection) -> None:
-    """Make the tables, or bring older ones up to date.
+    """Create the tables, or migrate older ones.
 
     One process at a time: SQLite does not wait when two switch to its write-ahead log.
     """
@@ -120,46 +120,46 @@ def add(
     person: str = "",
     most: int | None = None,
 ) -> tuple[int, bool]:
-    """Number of the open job of this kind and specification, and whether it is new.
+    """Add a job unless an open one has the same kind and specification; returns its number and whether it is new.
 
     Errors: InputError when the person has `most` open jobs already.
     """
     with connect(folder) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        found = connection.execute(
+        row = connection.execute(
             "SELECT id FROM jobs WHERE kind = ? AND spec = ? AND state IN ('queued', 'running', 'interrupted')",
             (kind, spec),
         ).fetchone()
-        if found:
-            return int(found["id"]), False
+        if row:
+            return int(row["id"]), False
         if most is not None:
             _check_room(connection, person, most)
-        made = connection.execute(
+        inserted = connection.execute(
             "INSERT INTO jobs (kind, spec, title, options, submitted, person) VALUES (?, ?, ?, ?, ?, ?)",
             (kind, spec, title, json.dumps(options, sort_keys=True), time.time(), person),
         )
-        return int(made.lastrowid or 0), True
+        return int(inserted.lastrowid or 0), True
 
 
 def _check_room(connection: sqlite3.Connection, person: str, most: int) -> None:
-    asked = "SELECT count(*) FROM jobs WHERE person = ? AND state IN ('queued', 'running', 'interrupted')"
-    if (have := connection.execute(asked, (person,)).fetchone()[0]) >= most:
+    query = "SELECT count(*) FROM jobs WHERE person = ? AND state IN ('queued', 'running', 'interrupted')"
+    if (have := connection.execute(query, (person,)).fetchone()[0]) >= most:
         raise InputError(
             f"You have {have} open jobs; expected at most {most} at a time: wait until one ends, or cancel one."
         )
 
 
 def rows(folder: Path, states: tuple[str, ...] = (*OPEN, *ENDED), limit: int = 500) -> list[Job]:
-    """Jobs in some states: the running first, then the waiting in their order, then the ended, latest first."""
+    """Jobs in some states: running ones first, then waiting ones in their order, then ended ones, latest first."""
     marks = ", ".join("?" * len(states))
     with connect(folder) as connection:
-        found = connection.execute(
+        selected = connection.execute(
             f"SELECT {_COLUMNS}, CASE WHEN state IN ('queued', 'interrupted') THEN row_number() OVER ("
             f"PARTITION BY state IN ('queued', 'interrupted') ORDER BY {_FIRST}) END AS place FROM jobs "
             f"WHERE state IN ({marks}) ORDER BY state != 'running', place IS NULL, place, ended DESC, id DESC LIMIT ?",
             (*states, limit),
         ).fetchall()
-    return [Job(**row) for row in found]
+    return [Job(**row) for row in selected]
 
 
 def one(folder: Path, number: int) -> Job:
@@ -197,7 +197,7 @@ def end(folder: Path, number: int, state: str, *, result: str | None = None, mes
 
 
 def interrupt(folder: Path, number: int, message: str, *, died: bool) -> bool:
-    """Put a running job back to be taken up again; `died` when it was its own process that was killed."""
+    """Queue a running job again; `died` when its own process was killed, which counts towards MAX_CRASHES."""
     return _change(
         folder,
         "state = 'interrupted', updated = :now, message = :message, deaths = deaths + :died",
@@ -209,8 +209,8 @@ def interrupt(folder: Path, number: int, message: str, *, died: bool) -> bool:
 
 
 def recover(folder: Path) -> None:
-    """What ran when the last worker ended will be taken up again, or is cancelled where that was asked."""
-    stopped = "Its worker ended before it did; it is taken up again."
+    """Queue jobs again that ran when the last worker ended, or cancel them where that was requested."""
+    stopped = "Its worker ended before it did; it will run again."
     _change(folder, "state = 'cancelled', ended = :now", "state = 'running' AND asked_to_stop")
     _change(folder, "state = 'interrupted', message = :m", "state = 'running'", m=stopped)
 
@@ -224,7 +224,7 @@ def stop(folder: Path, number: int) -> bool:
 
 
 def drop(folder: Path, number: int) -> None:
-    """End a job that was asked to stop and that nobody runs any more."""
+    """Cancel a job that was asked to stop and that no worker runs any more."""
     _change(folder, "state = 'cancelled', ended = :now", "id = :id AND state = 'running' AND asked_to_stop", id=number)
 
 
@@ -236,7 +236,7 @@ def asked_to_stop(folder: Path, number: int) -> bool:
 
 
 def advance(folder: Path, number: int, phase: str, done: int, total: int, note: str | None = None) -> None:
-    """Note how far a running job has come, and what of it is at work."""
+    """Record the progress of a running job, and in `note` which part of it runs."""
     new = "phase IS NOT :phase OR phase_began IS NULL"
     _change(
         folder,
@@ -253,40 +253,40 @@ def advance(folder: Path, number: int, phase: str, done: int, total: int, note: 
 
 
 def delete(folder: Path, number: int) -> bool:
-    """Forget a job that has ended; False when it has not."""
+    """Delete the record of an ended job; False when it has not ended."""
     with connect(folder) as connection:
-        gone = connection.execute(
+        deleted = connection.execute(
             "DELETE FROM jobs WHERE id = ? AND state IN ('done', 'failed', 'cancelled')", (number,)
         )
-    return bool(gone.rowcount)
+    return bool(deleted.rowcount)
 
 
 def events(folder: Path) -> list[tuple[int, float, str]]:
-    """Every change of state: job, time, state; in the order they came about."""
+    """Every change of state in order: job, time in seconds since 1970, new state."""
     with connect(folder) as connection:
         return [tuple(row) for row in connection.execute("SELECT job, at, state FROM events ORDER BY rowid")]
 
 
 def _change(folder: Path, changes: str, where: str, **values: object) -> bool:
-    """Change the rows for which something holds, in one transaction; True when there was one."""
+    """Update the rows that match, in one transaction; True when there was one."""
     with connect(folder) as connection:
         changed = connection.execute(f"UPDATE jobs SET {changes} WHERE {where}", {"now": time.time(), **values})
     return changed.rowcount > 0
 
 
 def waiting_and_running(folder: Path) -> dict[str, int]:
-    """How many jobs are open, by state; all zero before the first."""
-    found: dict[str, int] = {}
+    """Number of open jobs by state."""
+    counts: dict[str, int] = {}
     if (folder / FILE).exists():
         with connect(folder) as connection:
-            found = dict(connection.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
-    return {state: found.get(state, 0) for state in OPEN}
+            counts = dict(connection.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
+    return {state: counts.get(state, 0) for state in OPEN}
 
 
 def ended(folder: Path) -> dict[str, tuple[int, float]]:
-    """How many jobs ever ended and the seconds they ran in all, by state; those that were dismissed count."""
-    found: list[tuple[str, int, float]] = []
+    """Number of jobs that ever ended and their seconds in all, by state; deleted ones included."""
+    totals: list[tuple[str, int, float]] = []
     if (folder / FILE).exists():
         with connect(folder) as connection:
-            found = connection.execute("SELECT state, jobs, seconds FROM ended_jobs").fetchall()
-    return dict.fromkeys(ENDED, (0, 0.0)) | {state: (jobs, seconds) for state, jobs, seconds in found}
+            totals = connection.execute("SELECT state, jobs, seconds FROM ended_jobs").fetchall()
+    return dict.fromkeys(ENDED, (0, 0.0)) | {state: (jobs, seconds) for state, jobs, seconds in totals}

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from softh import settings
+from softh.checkpoints.files import UPLOAD
 from softh.errors import InputError
 from softh.jobs import processes
 from softh.progress import Progress
@@ -24,12 +25,10 @@ if TYPE_CHECKING:
     from softh.text.corpus import Corpus
 
 Options = Mapping[str, Any]
-UPLOAD = "upload:"
-"""What the name of an uploaded model begins with."""
 HOURS = 24
-"""Of every core: the processor time that the estimate of an upload may take."""
+"""Processor time that the estimate of an upload may take on each core."""
 _MEMORY = 0.9
-"""Part of the machine's memory that it may take."""
+"""Fraction of the memory of the machine that it may take."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +72,16 @@ def kind_of(spec: object) -> str:
 
 
 def untrusted(spec: Mapping[str, Any]) -> bool:
-    """Whether a job opens what a stranger uploaded, so that it gets no token and no network."""
+    """Whether a job opens an upload, so that its process gets no token and no network."""
     return str(spec.get("model", "")).startswith(UPLOAD) or texts.is_uploaded(str(spec.get("corpus", "")))
 
 
 def estimate(spec: str, options: Options, progress: Progress) -> str:
-    """Estimate a checkpoint and store it; what the job stored before it was interrupted is not computed again."""
+    """Estimate a checkpoint and store the estimate, unless the same job stored it before an interruption."""
     fields = json.loads(spec)
     commit = fields.pop("commit", None)
-    asked = EstimateSpec.from_json(json.dumps(fields))
-    checkpoint, text = _opened(asked, commit, progress)
+    parsed_spec = EstimateSpec.from_json(json.dumps(fields))
+    checkpoint, corpus = _open(parsed_spec, commit, progress)
 
     from softh.estimator.pipeline import estimate_model
     from softh.models import hidden_states
@@ -91,21 +90,21 @@ def estimate(spec: str, options: Options, progress: Progress) -> str:
     from softh.store import write
 
     data = Path(options.get("data") or settings.data())
-    estimate_id = identity(asked.canonical(), checkpoint.digest, text.digest)
+    estimate_id = identity(parsed_spec.canonical(), checkpoint.digest, corpus.digest)
     if not _stored_since(data, estimate_id, options.get("submitted")):
         progress("loading", 0, 1)
-        model = hidden_states.load_model(checkpoint, asked.dtype, options.get("device", "auto"))
+        model = hidden_states.load_model(checkpoint, parsed_spec.dtype, options.get("device", "auto"))
         remove_orphans(settings.cache())
         with open_cache(settings.cache()) as cache:
-            made = estimate_model(asked, checkpoint, model, text, cache=cache, progress=progress)
-        write.save(made.record(), data)
+            result = estimate_model(parsed_spec, checkpoint, model, corpus, cache=cache, progress=progress)
+        write.save(result.record(), data)
     return estimate_id
 
 
 def preference(spec: str, options: Options, progress: Progress) -> str:
     """Probe a checkpoint with preference pairs and store the probe."""
-    asked = PreferenceSpec.from_json(spec)
-    if untrusted({"model": asked.model}):
+    parsed_spec = PreferenceSpec.from_json(spec)
+    if untrusted({"model": parsed_spec.model}):
         _confine()
     from softh.checkpoints import resolve
     from softh.models import hidden_states
@@ -116,27 +115,27 @@ def preference(spec: str, options: Options, progress: Progress) -> str:
 
     data = Path(options.get("data") or settings.data())
     progress("pairs", 0, 1)
-    found = pairs.load(asked.pairs, asked.limit, asked.seed)
+    sample = pairs.load(parsed_spec.pairs, parsed_spec.limit, parsed_spec.seed)
     progress("model", 0, 1)
-    checkpoint = resolve.resolve(asked.model, asked.revision)
-    estimate_id = identity(asked.canonical(), checkpoint.digest, found.digest)
+    checkpoint = resolve.resolve(parsed_spec.model, parsed_spec.revision)
+    estimate_id = identity(parsed_spec.canonical(), checkpoint.digest, sample.digest)
     if not _stored_since(data, estimate_id, options.get("submitted")):
         progress("loading", 0, 1)
-        model = hidden_states.load_model(checkpoint, asked.dtype, options.get("device", "auto"))
-        write.save(estimate_model(asked, checkpoint, model, found, progress=progress).record(), data)
+        model = hidden_states.load_model(checkpoint, parsed_spec.dtype, options.get("device", "auto"))
+        write.save(estimate_model(parsed_spec, checkpoint, model, sample, progress=progress).record(), data)
     return estimate_id
 
 
 def sweep(spec: str, options: Options, progress: Progress) -> str:
-    """Estimate what a recipe asks for and the store lacks; what failed makes the job fail, and a retry goes on."""
+    """Estimate what a recipe names and is not stored yet. Errors: InputError when some failed; a retry goes on."""
     from softh.sweeps import driver
 
-    asked = json.loads(spec)
-    os.chdir(asked["folder"])
+    request = SweepRequest(**json.loads(spec))
+    os.chdir(request.folder)
     names = {field.name for field in dataclasses.fields(driver.SweepOptions)}
     sweep_options = driver.SweepOptions(**{name: value for name, value in options.items() if name in names})
     data = Path(options.get("data") or settings.data())
-    summary = driver.run_sweep(Path(asked["recipe"]), sweep_options, data, progress)
+    summary = driver.run_sweep(Path(request.recipe), sweep_options, data, progress)
     if summary.failures:
         raise InputError(summary.sentence())
     return summary.sentence()
@@ -189,51 +188,59 @@ KINDS = {
 """Every kind of job by its name in the records."""
 
 
-def _opened(asked: EstimateSpec, commit: str | None, progress: Progress) -> "tuple[Checkpoint, Corpus]":
-    """Checkpoint and text; whatever was uploaded is opened last, when there is no network any more."""
-    strange_model, strange_text = asked.model.startswith(UPLOAD), texts.is_uploaded(asked.corpus)
-    if strange_model and (strange_text or not sources.find(asked.corpus).needs_network):
-        _confine()  # before torch and its threads, which keep the kernel from giving a network of its own
-    from softh.checkpoints import resolve
+def _open(spec: EstimateSpec, commit: str | None, progress: Progress) -> "tuple[Checkpoint, Corpus]":
+    """Checkpoint and corpus; what was uploaded is opened only after this process has given up the network.
+
+    It is given up as early as possible: before torch starts threads, which keep the kernel from isolating a process.
+    """
+    uploaded_model, uploaded_text = spec.model.startswith(UPLOAD), texts.is_uploaded(spec.corpus)
+    if uploaded_text and not uploaded_model:
+        checkpoint = _resolve(spec, commit, progress)
+        _confine()
+        return checkpoint, _load_corpus(spec, progress)
+    if uploaded_model and sources.find(spec.corpus).needs_network:
+        corpus = _load_corpus(spec, progress)
+        _confine()
+        return _resolve(spec, commit, progress), corpus
+    if uploaded_model:
+        _confine()
+    corpus = _load_corpus(spec, progress)
+    return _resolve(spec, commit, progress), corpus
+
+
+def _load_corpus(spec: EstimateSpec, progress: Progress) -> "Corpus":
     from softh.text import corpus
 
-    def model() -> "Checkpoint":
-        progress("model", 0, 1)
-        return resolve.resolve(asked.model, asked.revision) if commit is None else _pinned(asked, commit)
+    progress("text", 0, 1)
+    return corpus.load(spec.corpus, spec.documents, spec.seed)
 
-    def text() -> "Corpus":
-        progress("text", 0, 1)
-        return corpus.load(asked.corpus, asked.documents, asked.seed)
 
-    if strange_text and not strange_model:
-        found = model()
-        _confine()
-        return found, text()
-    documents = text()
-    if strange_model:
-        _confine()
-    return model(), documents
+def _resolve(spec: EstimateSpec, commit: str | None, progress: Progress) -> "Checkpoint":
+    """The checkpoint; of a pinned commit, under the name of the revision that it had when the job was submitted."""
+    from softh.checkpoints import resolve
+    from softh.checkpoints.revisions import exact_tokens, parse_revision
+
+    progress("model", 0, 1)
+    if commit is None:
+        return resolve.resolve(spec.model, spec.revision)
+    revision = spec.revision or "main"
+    parsed = parse_revision(revision)
+    step, tokens = parsed.step if parsed else None, exact_tokens(spec.model, parsed)
+    return replace(resolve.resolve(spec.model, commit), revision=revision, step=step, tokens=tokens)
 
 
 def _confine() -> None:
-    """No network, and bounds of memory and processor time, from here on; once is enough."""
-    import resource  # POSIX only, as the worker says
+    """Give up the network and limit memory and processor time of this process, which runs one job, for good."""
+    import resource  # POSIX only, like the worker
 
-    global _confined  # noqa: PLW0603  (a process is confined for good)
-    if _confined:
-        return
-    _confined = True
     on_gpu = bool(os.environ.get("CUDA_VISIBLE_DEVICES"))
     memory = None if on_gpu else int(_MEMORY * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     seconds = HOURS * 3600 * (os.cpu_count() or 1)
     sandbox.enter(sandbox.ProcessLimits(memory=memory, seconds=seconds))
-    processes.set_parent_death_signal(os.getppid())  # the kernel forgets it when a process changes what it may do
-    # A minute before the kernel kills it, the job says why.
+    processes.set_parent_death_signal(os.getppid())  # the kernel clears it when the permissions of a process change
+    # A minute before the kernel kills the job, the job reports why.
     signal.signal(signal.SIGXCPU, _out_of_time)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds - 60, seconds))
-
-
-_confined = False
 
 
 def _out_of_time(number: int, frame: FrameType | None) -> NoReturn:
@@ -243,21 +250,9 @@ def _out_of_time(number: int, frame: FrameType | None) -> NoReturn:
     )
 
 
-def _pinned(asked: EstimateSpec, commit: str) -> "Checkpoint":
-    """The checkpoint of a commit, under the name of the revision that stood for it when it was asked for."""
-    from softh.checkpoints import resolve
-    from softh.checkpoints.revisions import exact_tokens, parse_revision
-
-    made = resolve.resolve(asked.model, commit)
-    revision = asked.revision or "main"
-    parsed = parse_revision(revision)
-    tokens = exact_tokens(asked.model, parsed)
-    return replace(made, revision=revision, step=parsed.step if parsed else None, tokens=tokens)
-
-
 def _stored_since(data: Path, estimate_id: str, moment: float | None) -> bool:
-    """Whether the job itself stored this before it was interrupted."""
+    """Whether an estimate was stored after a moment, in seconds since 1970: by this job, before it was interrupted."""
     from softh.store import read
 
     stored = read.query(data, "SELECT created_at FROM estimates WHERE estimate_id = $id", id=estimate_id)["created_at"]
-    return moment is not None and any(made.replace(tzinfo=UTC).timestamp() >= moment for made in stored)
+    return moment is not None and any(created.replace(tzinfo=UTC).timestamp() >= moment for created in stored)

@@ -1,4 +1,4 @@
-"""Zip and tar files of strangers, walked entry by entry: every name, kind and size is judged before a byte is kept."""
+"""Uploaded zip and tar files, read entry by entry: every name, type and size is checked before a byte is written."""
 
 import gzip
 import io
@@ -28,34 +28,29 @@ _BROKEN = (
 
 
 class ArchiveMember(NamedTuple):
-    """A regular file of an archive, its name already judged."""
+    """A regular file of an archive, its name already checked."""
 
     path: PurePosixPath
     size: int
-    """Bytes as the archive declares them; never more come."""
+    """Bytes as the archive declares them; no more are read."""
     content: Reader
 
 
-def is_archive(file: BinaryIO) -> bool:
-    """Whether a file begins like a zip, tar or gzip file."""
-    return _kind(file) is not None
-
-
 def entries(file: BinaryIO, source: str, limits: Limits) -> Iterator[ArchiveMember]:
-    """The files of an archive, one after another; each is read before the next is asked for, or left unread.
+    """Yield the files of an archive; each is read before the next is requested, or not at all.
 
-    Errors: InputError for whatever is no plain file inside the archive (links, devices, paths that lead out of it or
+    Errors: InputError for whatever is not a plain file inside the archive (links, devices, paths that lead out of it or
     can be read in two ways, archives, encryption), for a name given twice, for more than the limits, and for damage.
     """
     kind = _kind(file)
     if kind is None:
-        raise InputError(f"{source} is no archive that is known here; expected .zip, .tar or .tar.gz: pack it as one.")
+        raise InputError(f"{source} is not a known archive; expected .zip, .tar or .tar.gz: pack it as one.")
     packed = file.seek(0, io.SEEK_END)
     file.seek(0)
     walk = _zip if kind == "zip" else _tar
     seen: set[str] = set()
     total = 0
-    with _in_sentences(source):
+    with _archive_errors(source):
         for entry in walk(file, kind, source, limits, packed):
             total += entry.size
             check_amount(len(seen) + 1, total, packed, source, limits)
@@ -102,7 +97,7 @@ def _kind(file: BinaryIO) -> str | None:
 
 
 @contextmanager
-def _in_sentences(source: str) -> Generator[None]:
+def _archive_errors(source: str) -> Generator[None]:
     try:
         yield
     except InputError:
@@ -131,7 +126,7 @@ def _zip(file: BinaryIO, _: str, source: str, limits: Limits, packed: int) -> It
 
 
 def _check_apart(infos: list[zipfile.ZipInfo], packed: int) -> None:
-    """Entries that share bytes are how a small file unpacks to a huge one."""
+    """Refuse entries that overlap: shared bytes let a small file unpack to a huge one."""
     end = 0
     for start, stop in sorted((info.header_offset, info.header_offset + 30 + info.compress_size) for info in infos):
         if start < end or stop > packed:
@@ -165,11 +160,11 @@ def _tar(file: BinaryIO, kind: str, source: str, limits: Limits, packed: int) ->
 
 
 class _Content:
-    """An entry's bytes; damage found while they are read is told in a sentence too."""
+    """The bytes of an entry; damage found while reading raises an InputError too."""
 
     def __init__(self, content: Reader, source: str) -> None:
         self.content, self.source = content, source
 
     def read(self, count: int = -1, /) -> bytes:
-        with _in_sentences(self.source):
+        with _archive_errors(self.source):
             return self.content.read(count)

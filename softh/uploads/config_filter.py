@@ -1,4 +1,4 @@
-"""Config and tokenizer settings of a stranger, rebuilt from what the architecture reads and nothing that loads code."""
+"""Uploaded config and tokenizer settings, rebuilt from what the architecture reads, without all that loads code."""
 
 import math
 import re
@@ -19,7 +19,7 @@ _IDLE = {
     "output_attentions", "output_hidden_states", "output_router_logits", "chunk_size_feed_forward", "use_cache",
     "transformers_version",
 }  # fmt: skip
-"""Settings of other tasks and of how a model answers, none of its numbers."""
+"""Settings of other tasks and of generation, which do not change hidden states."""
 _WORD = re.compile(r"[\w.+ -]{0,120}", re.ASCII)
 _BOUNDS = (
     (re.compile(r"\w*(position|n_ctx|length|window)\w*"), 10**8),
@@ -37,15 +37,15 @@ _TOKENIZER = {
 }  # fmt: skip
 _TOKEN = {"content", "lstrip", "normalized", "rstrip", "single_word", "special", "__type"}
 FAST = "PreTrainedTokenizerFast"
-"""Runs tokenizer.json as it is."""
+"""Class that uses tokenizer.json unchanged."""
 
 
 def clean_config(config: Mapping[str, Any], source: str) -> tuple[dict[str, Any], list[str]]:
-    """A config of the same model, and the settings that were left out because they load code or fetch something.
+    """The filtered config, and the names of the settings that were removed because they load code or fetch something.
 
-    Kept is what the files of the architecture mention at all: nothing else can change the model. Errors: InputError
-    for an architecture that transformers does not know or that reads no text, for quantised weights, and for numbers
-    beyond any model.
+    Settings that the source of the architecture does not mention are removed too: they cannot change the model. Errors:
+    InputError for an architecture that transformers does not know or that reads no text, for quantised weights, and
+    for numbers beyond any model.
     """
     kind = config.get("model_type")
     if not isinstance(kind, str) or kind not in architectures.language_model_types():
@@ -57,16 +57,16 @@ def clean_config(config: Mapping[str, Any], source: str) -> tuple[dict[str, Any]
     if config.get("quantization_config") is not None:
         raise InputError(f"{source} has quantised weights; expected float32, float16 or bfloat16: upload the model "
                          "before quantisation.")  # fmt: skip
-    left: list[str] = []
-    return {**_object(config, _words(kind), left, source, 0), "model_type": kind}, sorted(set(left))
+    removed: list[str] = []
+    return {**_object(config, _words(kind), removed, source, 0), "model_type": kind}, sorted(set(removed))
 
 
 def clean_tokenizer(settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Settings of the fast tokenizer alone, and those left out because they are code or templates of code."""
-    kept = {name: _token(value) for name, value in settings.items() if name in _TOKENIZER}
-    if kept.get("tokenizer_class") not in architectures.tokenizer_classes():
-        kept["tokenizer_class"] = FAST
-    return kept, sorted({"auto_map", "chat_template"} & set(settings))
+    """Settings of the fast tokenizer, and the names of those that were removed because they are code or templates."""
+    cleaned = {name: _token(value) for name, value in settings.items() if name in _TOKENIZER}
+    if cleaned.get("tokenizer_class") not in architectures.tokenizer_classes():
+        cleaned["tokenizer_class"] = FAST
+    return cleaned, sorted({"auto_map", "chat_template"} & set(settings))
 
 
 def clean_tokens(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,41 +79,41 @@ def _words(kind: str) -> frozenset[str]:
 
 
 def _object(
-    value: Mapping[str, Any], words: frozenset[str], left: list[str], source: str, depth: int
+    value: Mapping[str, Any], words: frozenset[str], removed: list[str], source: str, depth: int
 ) -> dict[str, Any]:
     kind = value.get("model_type")
     if isinstance(kind, str) and kind in architectures.model_types():
         words |= _words(kind)
-    kept = {}
+    cleaned = {}
     for name, inner in value.items():
         if _LOADS_CODE.fullmatch(name.removeprefix("_")):
-            left.append(name)
+            removed.append(name)
         elif name.isdecimal() or name == "__float__" or (name in words - _IDLE and not name.startswith("_")):
             _bound(name, inner, source)
-            plain = _plain(inner, words, left, source, depth + 1)
+            plain = _plain(inner, words, removed, source, depth + 1)
             if plain is not _DROP:
-                kept[name] = plain
-    return kept
+                cleaned[name] = plain
+    return cleaned
 
 
 _DROP = object()
 
 
-def _plain(value: Any, words: frozenset[str], left: list[str], source: str, depth: int) -> Any:
-    """A value without what cannot be a setting; ``_DROP`` for text that names a file or an address."""
+def _plain(value: Any, words: frozenset[str], removed: list[str], source: str, depth: int) -> Any:
+    """A value without parts that cannot be settings; ``_DROP`` for text that names a file or an address."""
     if depth > _DEEPEST:
         raise InputError(f"config.json of {source} is nested too deeply; expected plain settings: use the config of "
                          "the model.")  # fmt: skip
     if isinstance(value, dict):
-        return _object(value, words, left, source, depth)
+        return _object(value, words, removed, source, depth)
     if isinstance(value, list):
-        inner = [_plain(entry, words, left, source, depth + 1) for entry in value[:_LONGEST]]
+        inner = [_plain(entry, words, removed, source, depth + 1) for entry in value[:_LONGEST]]
         return [entry for entry in inner if entry is not _DROP]
     if isinstance(value, str):
         return value if _WORD.fullmatch(value) else _DROP
     if isinstance(value, float) and math.isnan(value):
-        raise InputError(f"config.json of {source} holds a value that is no number; expected numbers: use the config "
-                         "of the model.")  # fmt: skip
+        raise InputError(f"config.json of {source} holds a value that is not a number; expected numbers: use the "
+                         "config of the model.")  # fmt: skip
     return value
 
 

@@ -1,6 +1,6 @@
-"""An upload in quarantine is examined and its settings rebuilt, in a process that may do nothing else.
+"""Examine an upload in quarantine and rebuild its settings, in a sandboxed process.
 
-``python -m softh.uploads.examine FOLDER SOURCE`` prints what was found as JSON, or one sentence and exits with 2.
+``python -m softh.uploads.examine FOLDER SOURCE`` prints the result as JSON, or one sentence and exits with 2.
 """
 
 import json
@@ -19,28 +19,28 @@ from softh.checkpoints.safetensors_header import FLOATS, TensorInfo, check_finit
 from softh.checkpoints.weights import WeightFiles
 from softh.errors import InputError
 from softh.uploads import config_filter
-from softh.uploads.quarantine import disk_in_sentences
+from softh.uploads.quarantine import disk_errors
 
 _SAMPLE = "What a model keeps, and what it forgets: 3.14 — naïve 日本語 \n\tdef f(x): return x"
 _LEAST_SHARE = 0.5
-"""Rows of the embedding that a tokenizer of the same model reaches at least."""
+"""Least ratio of tokens to rows of the embedding for a tokenizer of the same model."""
 
 
 def examine(folder: Path, source: str) -> dict[str, Any]:
-    """Check the files of a folder and rewrite its settings; what was found, as plain values.
+    """Check the files of a folder and rewrite its settings; returns a description of the model as plain values.
 
-    Afterwards the folder holds nothing that loads code. Errors: InputError for whatever is missing, damaged, unsafe,
-    or contradicts another part.
+    Afterwards nothing in the folder loads code. Errors: InputError for anything missing, damaged, unsafe, or in
+    contradiction to another part.
     """
     names = {path.name for path in folder.iterdir()}
     weights = _weights(names, source)
-    config, left = config_filter.clean_config(read_json(folder / "config.json"), source)
+    config, removed = config_filter.clean_config(read_json(folder / "config.json"), source)
     shape = read_shape(config, source)
     files = {name: read_safetensors(folder / name) for name in weights.names if name != INDEX}
     tensors = merge_shards(files, read_json(folder / INDEX) if INDEX in names else None, source)
     table = check_fit(shape, config, tensors, source)
     _check_types(tensors, source)
-    left += _rewrite(folder, names, config)
+    removed += _rewrite(folder, names, config)
     _check_tokenizer(folder, table.shape[0], source)
     for name, content in files.items():
         check_finite(folder / name, content)
@@ -50,7 +50,7 @@ def examine(folder: Path, source: str) -> dict[str, Any]:
         "parameters": sum(tensor.size for tensor in tensors.values()),
         "layers": shape.layers,
         "width": shape.width,
-        "left_out": left,
+        "left_out": removed,
     }
 
 
@@ -72,14 +72,14 @@ def _check_types(tensors: Mapping[str, TensorInfo], source: str) -> None:
 
 
 def _rewrite(folder: Path, names: set[str], config: dict[str, Any]) -> list[str]:
-    """Put the rebuilt settings in the place of those that came; names of the tokenizer's settings left out."""
+    """Replace the settings by rebuilt ones; returns the names of the tokenizer settings that were removed."""
     given = read_json(folder / "tokenizer_config.json") if "tokenizer_config.json" in names else {}
-    tokenizer, left = config_filter.clean_tokenizer(given)
+    tokenizer, removed = config_filter.clean_tokenizer(given)
     _write(folder / "config.json", config)
     _write(folder / "tokenizer_config.json", tokenizer)
     for name in names & {"special_tokens_map.json", "added_tokens.json"}:
         _write(folder / name, config_filter.clean_tokens(read_json(folder / name)))
-    return left
+    return removed
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
@@ -90,7 +90,7 @@ def _check_tokenizer(folder: Path, rows: int, source: str) -> None:
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         ids = tokenizer.encode(_SAMPLE, add_special_tokens=True).ids
-    except Exception as error:  # the library raises nothing more particular
+    except Exception as error:  # the library raises nothing more specific
         raise InputError(
             f"tokenizer.json of {source} cannot be used ({short(str(error))}); "
             "expected a fast tokenizer: save it again."
@@ -107,12 +107,12 @@ def _check_tokenizer(folder: Path, rows: int, source: str) -> None:
 def main() -> None:
     """Examine one folder."""
     try:
-        with disk_in_sentences():
-            found = examine(Path(sys.argv[1]), sys.argv[2])
+        with disk_errors():
+            description = examine(Path(sys.argv[1]), sys.argv[2])
     except InputError as error:
         sys.stdout.write(str(error))
         sys.exit(2)
-    sys.stdout.write(json.dumps(found))
+    sys.stdout.write(json.dumps(description))
 
 
 if __name__ == "__main__":

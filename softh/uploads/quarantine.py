@@ -1,7 +1,6 @@
-"""A folder of its own for every upload until it is accepted; whatever happens, nothing else is ever written."""
+"""Quarantine: each upload is written to a folder of its own until it is accepted, and nowhere else."""
 
 import errno
-import os
 import shutil
 import uuid
 from collections.abc import Generator
@@ -11,23 +10,25 @@ from pathlib import Path
 from softh.errors import InputError
 from softh.format import format_size
 from softh.locks import lock
+from softh.store import atomic
 from softh.uploads.streams import Reader
 
 _WAITING = ".quarantine-"
-_PIECE = 1 << 20
+_CHUNK = 1 << 20
+"""Bytes that are read at a time."""
 _RESERVE = 256 * 2**20
-"""Bytes of the disk that an upload leaves to everybody else."""
+"""Bytes of the disk that an upload leaves free."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
 def quarantine(uploads: Path) -> Generator[Path]:
-    """An empty folder inside ``uploads``, gone with all it holds when the block ends, however it ends.
+    """An empty folder inside ``uploads``, deleted with its content when the block ends, however it ends.
 
-    A folder that a killed process left behind goes when the next upload comes: its lock has died with its owner.
+    A folder that a killed process left is deleted at the next upload, because its lock was released with the process.
     Errors: InputError when the disk is full or the folder cannot be written.
     """
-    with disk_in_sentences():
+    with disk_errors():
         uploads.mkdir(parents=True, exist_ok=True)
         with lock(uploads / ".lock"):
             _remove_abandoned(uploads)
@@ -39,23 +40,24 @@ def quarantine(uploads: Path) -> Generator[Path]:
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            with lock(uploads / ".lock"):  # otherwise the next upload could lock a path that is being deleted
+                shutil.rmtree(folder, ignore_errors=True)
 
 
-def keep(content: Reader, path: Path, most: int, what: str) -> int:
-    """Write a stream to a new file, piece by piece; its bytes. Errors: InputError past ``most``, or on a full disk."""
+def write_stream(content: Reader, path: Path, most: int, what: str) -> int:
+    """Write a stream to a new file; returns its bytes. Errors: InputError beyond `most` bytes, or on a full disk."""
     written = 0
-    with disk_in_sentences(), path.open("xb") as file:
-        while piece := content.read(_PIECE):
-            written += len(piece)
+    with disk_errors(), path.open("xb") as file:
+        while chunk := content.read(_CHUNK):
+            written += len(chunk)
             if written > most:
                 raise InputError(f"{what} has more than {most:,} bytes; expected at most these: check the file.")
-            file.write(piece)
+            file.write(chunk)
     return written
 
 
 def check_room(folder: Path, needed: int) -> None:
-    """Errors: InputError when the disk has not so many bytes to give."""
+    """Errors: InputError when the disk has less space than needed, in bytes."""
     free = shutil.disk_usage(folder).free
     if needed + _RESERVE > free:
         raise InputError(
@@ -69,28 +71,28 @@ def publish(folder: Path, home: Path) -> bool:
 
     Errors: InputError when the disk is full.
     """
-    with disk_in_sentences():
+    with disk_errors():
         for path in (*folder.iterdir(), folder):
-            _sync(path)
+            atomic.sync(path)
         try:
             folder.rename(home)
         except OSError as error:
             if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
                 return False
             raise
-        _sync(home.parent)
+        atomic.sync(home.parent)
     return True
 
 
 def remove(home: Path) -> None:
-    """Take an accepted folder away: out of sight in one step, then file by file."""
+    """Delete an accepted folder: moved into quarantine in one step, then deleted file by file."""
     with quarantine(home.parent) as folder:
         home.rename(folder / home.name)
 
 
 @contextmanager
-def disk_in_sentences() -> Generator[None]:
-    """A full disk is something a person can mend. Errors: InputError."""
+def disk_errors() -> Generator[None]:
+    """Turn errors of a full or read-only disk into an InputError."""
     try:
         yield
     except OSError as error:
@@ -109,11 +111,3 @@ def _remove_abandoned(uploads: Path) -> None:
         with lock(folder, wait=0) as taken:
             if taken:
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

@@ -1,4 +1,4 @@
-"""Uploads and whose they are: how many bytes each person keeps, and the bound on them."""
+"""Owners of uploads, and the bound on the bytes that each user may keep."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from softh.errors import InputError
 from softh.format import format_size
 
 OWNER = ".owner"
-"""File in the folder of an upload with the name of the person who brought it first, where people sign in."""
+"""File in the folder of an upload with the name of the user who uploaded it first, where users sign in."""
 
 
 @dataclass(frozen=True)
-class Kept:
-    """One upload, a model or a text, that is kept."""
+class Upload:
+    """One uploaded model or text."""
 
     path: Path
     owner: str
@@ -22,12 +22,12 @@ class Kept:
     """Bytes."""
 
 
-def kept(owner: str) -> Iterator[Kept]:
-    """The uploads of a person, those that are nobody's for the empty name; models first."""
+def list_uploads(owner: str) -> Iterator[Upload]:
+    """The uploads of a user, or those without owner for the empty name; models first."""
     for place in (settings.uploads(), settings.texts()):
         for folder in sorted(place.glob("[0-9a-f]*")):
             if _owner(folder) == owner:
-                yield Kept(folder, owner, size(folder))
+                yield Upload(folder, owner, size(folder))
 
 
 def size(folder: Path) -> int:
@@ -36,11 +36,11 @@ def size(folder: Path) -> int:
 
 
 def check(new: int) -> None:
-    """Errors: InputError when the person at work would keep more than they may with so many new bytes."""
+    """Errors: InputError when so many new bytes would exceed the quota of the current user."""
     person = access.current_user()
     if person.upload_bytes is None:
         return
-    used = sum(one.size for one in kept(person.name))
+    used = sum(upload.size for upload in list_uploads(person.name))
     if used + new > person.upload_bytes:
         raise InputError(
             f"Your uploads would take {format_size(used + new)}; expected at most {format_size(person.upload_bytes)}: "
@@ -49,18 +49,18 @@ def check(new: int) -> None:
 
 
 def mark(folder: Path) -> None:
-    """Write down whose upload a folder is, unless it is somebody's or nobody signs in."""
+    """Record the current user as the owner of an upload without one, where users sign in."""
     if (name := access.current_user().name) and not (folder / OWNER).exists():
         (folder / OWNER).write_text(name, encoding="utf-8")
 
 
 def check_owner(folder: Path) -> None:
-    """Errors: InputError when an upload is another person's than the one at work; who runs the machine has them all."""
+    """Errors: InputError when an upload is not the current user's; the owner of the machine may change all."""
     name = access.current_user().name
     if name and _owner(folder) != name:
         raise InputError(f"This upload is not {name}'s; expected one of their own: choose another.")
 
 
 def _owner(folder: Path) -> str:
-    mark = folder / OWNER
-    return mark.read_text(encoding="utf-8") if mark.exists() else ""
+    path = folder / OWNER
+    return path.read_text(encoding="utf-8") if path.exists() else ""

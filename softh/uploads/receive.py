@@ -1,7 +1,7 @@
-"""An upload becomes a checkpoint of this machine: archive or files → quarantine → examination → accepted folder.
+"""From an upload to a checkpoint: archive or files → quarantine → examination → published folder.
 
-Everything here runs in the web process and opens nothing: bytes are judged by name, kind and size and written to a
-quarantine; a confined child process (:mod:`softh.uploads.examine`) then reads them.
+This module runs in the web process and parses no weights or settings: it checks names, types and sizes and writes to
+quarantine; a sandboxed child process (:mod:`softh.uploads.examine`) reads the files.
 """
 
 import json
@@ -18,7 +18,7 @@ from softh.checkpoints.formats import FORMATS, PICKLES, choose
 from softh.checkpoints.safetensors_format import INDEX
 from softh.errors import InputError
 from softh.uploads import archive, quota, sandbox
-from softh.uploads.quarantine import check_room, disk_in_sentences, keep, publish, quarantine, remove
+from softh.uploads.quarantine import check_room, disk_errors, publish, quarantine, remove, write_stream
 from softh.uploads.streams import Limits
 
 _MEGABYTE = 10**6
@@ -30,13 +30,13 @@ _LONGEST = {
     "added_tokens.json": 4 * _MEGABYTE,
     INDEX: 8 * _MEGABYTE,
 }
-"""Settings that are kept, and their bytes at most. Everything else but weights is left in the archive."""
+"""Files of settings and their largest size in bytes. Of other files only weights are unpacked."""
 _MEMORY = 1 << 30
 _SECONDS, _BYTES_A_SECOND = 120, 20 * _MEGABYTE
 
 
 class Part(NamedTuple):
-    """One file of an upload; Streamlit's UploadedFile will do in its place, as it has a name and reads and seeks."""
+    """One file of an upload: a name and a binary stream, as Streamlit's UploadedFile also is."""
 
     name: str
     file: BinaryIO
@@ -44,28 +44,28 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Accepted:
-    """A checkpoint that was uploaded and is kept."""
+    """An accepted upload of a checkpoint."""
 
     model: str
     """``upload:DIGEST``, for `EstimateSpec.model`."""
     name: str
-    """On the screen; of two uploads of the same content, the first one's."""
+    """Display name; of two uploads of the same content, that of the first."""
     path: Path
     architecture: str
     parameters: int
-    """Numbers in the weight files."""
+    """Number of parameters in the weight files."""
     left_out: tuple[str, ...]
-    """Settings that load code or fetch something, and were therefore left out."""
+    """Settings that were removed because they load code or fetch something."""
     known: bool
     """True when the same content had been uploaded before."""
 
 
 def accept(parts: Sequence[Any], name: str | None = None, limits: Limits | None = None) -> Accepted:
-    """Take an upload in: one archive (.zip, .tar, .tar.gz), or config.json, tokenizer.json and safetensors files.
+    """Accept an upload: one archive (.zip, .tar, .tar.gz), or config.json, tokenizer.json and safetensors files.
 
     parts: objects with ``name`` and a binary stream that reads and seeks: :class:`Part`, or an UploadedFile itself.
-    name: what the model is to be called; the archive's or file's name by default. Memory does not grow with the
-    upload; on return or error nothing is left but accepted checkpoints. Errors: InputError, one sentence.
+    name: display name of the model; that of the archive or file by default. Memory does not grow with the upload;
+    on return or error nothing is left but accepted checkpoints. Errors: InputError, one sentence.
     """
     parts = [part if isinstance(part, Part) else Part(part.name, part) for part in parts]
     with access.audited("upload model", files=[part.name[-80:] for part in parts]) as facts:
@@ -80,33 +80,33 @@ def accept(parts: Sequence[Any], name: str | None = None, limits: Limits | None 
 
 
 def _accept(parts: Sequence[Part], source: str, limits: Limits) -> Accepted:
-    """From the quarantine, when all is well, to the place that is named by the content."""
-    with quarantine(settings.uploads()) as folder, disk_in_sentences():
+    """Check an upload in quarantine, and publish it under the digest of its content."""
+    with quarantine(settings.uploads()) as folder, disk_errors():
         files = folder / "files"
         files.mkdir()
         if len(parts) == 1 and not _wanted(parts[0].name):
             _unpack(parts[0], files, source, limits)
         else:
             _copy(parts, files, source, limits)
-        found = _examine(files, source)
-        (files / NAMED).write_text(json.dumps({"name": source, **found}), encoding="utf-8")
+        description = _examine(files, source)
+        (files / NAMED).write_text(json.dumps({"name": source, **description}), encoding="utf-8")
         quota.mark(files)
-        home = settings.uploads() / found["digest"]
+        home = settings.uploads() / description["digest"]
         if not home.exists():
             quota.check(quota.size(files))
         known = not publish(files, home)
     return _accepted(home, known=known)
 
 
-def kept() -> tuple[Accepted, ...]:
-    """Every upload that is kept, newest first."""
+def list_models() -> tuple[Accepted, ...]:
+    """Every accepted model, newest first."""
     folders = [path for path in settings.uploads().glob("*") if re.fullmatch(r"[0-9a-f]{64}", path.name)]
     folders.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     return tuple(_accepted(path, known=True) for path in folders)
 
 
 def delete(model: str) -> None:
-    """Delete an upload, ``upload:DIGEST``; estimates made from it stay. Errors: InputError when it is not kept."""
+    """Delete an upload, ``upload:DIGEST``; estimates made from it stay. Errors: InputError when there is none."""
     with access.audited("delete upload", model=model):
         folder = upload_folder(model)
         quota.check_owner(folder)
@@ -119,7 +119,7 @@ def default_limits() -> Limits:
 
 
 def name_on_screen(name: str) -> str:
-    """A stranger's name for a model: one line of letters, digits and a few signs, without path and ending."""
+    """A safe display name: one line of letters, digits and a few signs, without path and ending."""
     stem = re.sub(r"\.(zip|tar|tgz|tar\.gz|safetensors|json)$", "", re.split(r"[/\\]", name)[-1], flags=re.IGNORECASE)
     return re.sub(r"[^\w.+() -]+", "-", stem, flags=re.ASCII).strip(" .-")[:80] or "upload"
 
@@ -133,14 +133,14 @@ def _is_weights(name: str) -> bool:
 
 
 def _unpack(part: Part, files: Path, source: str, limits: Limits) -> None:
-    """Twice through the archive: all of it is judged before anything is written."""
+    """Unpack an archive; all of it is checked in a first pass, before anything is written."""
     listed = {entry.path: entry.size for entry in archive.entries(part.file, source, limits)}
     home = _home(set(listed), source)
     _check_names({path.name for path in listed if path.parent == home}, source)
     check_room(files, sum(size for path, size in listed.items() if path.parent == home and _wanted(path.name)))
     for entry in archive.entries(part.file, source, limits):
         if entry.path.parent == home and _wanted(entry.path.name):
-            keep(entry.content, files / entry.path.name, _most(entry.path.name, limits), entry.path.name)
+            write_stream(entry.content, files / entry.path.name, _most(entry.path.name, limits), entry.path.name)
 
 
 def _home(listed: set[PurePosixPath], source: str) -> PurePosixPath:
@@ -152,7 +152,7 @@ def _home(listed: set[PurePosixPath], source: str) -> PurePosixPath:
     if len(homes) > 1:
         raise InputError(f"{source} holds {len(homes)} models, in {homes[0]} and {homes[1]}; expected one: pack one "
                          "model's folder.")  # fmt: skip
-    # What is missing is told by the checks of a folder: any will do that holds a part.
+    # What is missing is reported by the checks of a folder, so any one with a part of a model will do.
     return min(homes or sorted(configs) or sorted(weights) or [PurePosixPath()], key=lambda path: len(path.parts))
 
 
@@ -165,11 +165,11 @@ def _copy(parts: Sequence[Part], files: Path, source: str, limits: Limits) -> No
     for part in parts:
         part.file.seek(0)
         if _wanted(part.name):
-            left -= keep(part.file, files / part.name, min(left, _most(part.name, limits)), part.name)
+            left -= write_stream(part.file, files / part.name, min(left, _most(part.name, limits)), part.name)
 
 
 def _check_names(names: set[str], source: str) -> None:
-    """Errors: InputError when a part of a model is missing, told before anything is written."""
+    """Errors: InputError when a file of a model is missing; checked before anything is written."""
     for each in FORMATS:
         if each.upload_names is None:
             files = {name for name in names if name.endswith(each.suffix)}
@@ -186,30 +186,30 @@ def _most(name: str, limits: Limits) -> int:
 
 
 def _examine(files: Path, source: str) -> dict[str, Any]:
-    """What the confined child found. Errors: InputError with its sentence, or one of ours when it died."""
+    """Description of the model by the sandboxed child. Errors: InputError, also when the child was killed."""
     total = sum(path.stat().st_size for path in files.iterdir())
     allowed = sandbox.ProcessLimits(memory=_MEMORY, seconds=_SECONDS + total // _BYTES_A_SECOND, file=64 * _MEGABYTE)
     child = sandbox.start(
         "softh.uploads.examine", [str(files.resolve()), source], allowed,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    said, _ = child.communicate()
-    if child.returncode == 2 and said:
-        raise InputError(said)
+    output, _ = child.communicate()
+    if child.returncode == 2 and output:
+        raise InputError(output)
     if child.returncode != 0:
         raise InputError(f"{source} could not be examined within the memory and time that an upload may take; expected "
                          "a model as transformers saves it: save and pack it again.")  # fmt: skip
-    return json.loads(said)
+    return json.loads(output)
 
 
 def _accepted(path: Path, *, known: bool) -> Accepted:
-    found = read_json(path / NAMED)
+    description = read_json(path / NAMED)
     return Accepted(
         model=UPLOAD + path.name,
-        name=found["name"],
+        name=description["name"],
         path=path,
-        architecture=found["architecture"],
-        parameters=found["parameters"],
-        left_out=tuple(found["left_out"]),
+        architecture=description["architecture"],
+        parameters=description["parameters"],
+        left_out=tuple(description["left_out"]),
         known=known,
     )

@@ -1,6 +1,7 @@
-"""A child process without token and network, limited in memory and time: the only place where uploads are opened.
+"""Sandbox of processes that open uploads: no tokens, no network, limits of memory and time.
 
-``python -m softh.uploads.sandbox SETTINGS MODULE ARGUMENTS`` confines itself, then runs the module.
+``python -m softh.uploads.sandbox LIMITS MODULE ARGUMENTS`` enters it, then runs the module. On Linux, the kernel also
+isolates the network; elsewhere only an audit hook does.
 """
 
 import ctypes
@@ -19,8 +20,8 @@ from typing import Any
 from softh import settings as paths
 from softh.errors import InputError
 
-# Everything else of the environment stays behind: tokens and passwords have too many names to list.
-_KEPT = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "HF_HOME", "HF_HUB_CACHE")
+# No other variable is passed on: tokens and passwords have too many names to list.
+_PASSED_ON = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "HF_HOME", "HF_HUB_CACHE")
 _FAMILIES = ("LC_", "SOFTH_", "PYTHON", "OMP_", "MKL_", "OPENBLAS_", "CUDA_", "NVIDIA_", "TORCH", "PYTORCH_", "TRITON_")
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 _ANONYMOUS = {"HF_TOKEN_PATH": os.devnull, "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
@@ -31,32 +32,32 @@ _CALLS = {"connect", "bind", "sendto", "sendmsg", "getaddrinfo", "gethostbyname"
 
 @dataclass(frozen=True)
 class ProcessLimits:
-    """What a confined process may use; past it, the kernel refuses or ends it."""
+    """Limits that the kernel enforces on a sandboxed process."""
 
     memory: int | None = None
-    """Bytes of memory of its own, files it maps not counted; None for work on a GPU, whose driver reserves far more."""
+    """Bytes of data memory, without mapped files; None for work on a GPU, whose driver reserves far more."""
     seconds: int | None = None
-    """Of processor time, all threads together."""
+    """Processor time of all threads."""
     file: int | None = None
-    """Bytes of the largest file it writes."""
+    """Bytes of the largest file it may write."""
 
 
 def environment(*, offline: bool = True) -> dict[str, str]:
-    """This process's environment without its secrets: what is not known to be harmless stays behind.
+    """The environment of this process without its secrets: only variables that are known to hold none.
 
-    offline: the hub's libraries then answer from this machine alone.
+    offline: let the libraries of the hub use local files only.
     """
-    kept = {
+    passed_on = {
         name: value
         for name, value in os.environ.items()
-        if name in _KEPT or (name.startswith(_FAMILIES) and not name.endswith("_TOKEN"))
+        if name in _PASSED_ON or (name.startswith(_FAMILIES) and not name.endswith("_TOKEN"))
     }
-    kept.pop("SOFTH_RUNS", None)  # it may hold a password; what a confined job stores is handed over by its worker
-    return {**kept, **_ANONYMOUS, **(_OFFLINE if offline else {})}
+    passed_on.pop("SOFTH_RUNS", None)  # it may hold a password; the worker puts the estimate on the share
+    return {**passed_on, **_ANONYMOUS, **(_OFFLINE if offline else {})}
 
 
 def start(module: str, arguments: Sequence[str], limits: ProcessLimits, **options: Any) -> subprocess.Popen[str]:
-    """Run ``python -m module arguments`` confined, in a process group of its own.
+    """Run ``python -m module arguments`` in the sandbox, in a process group of its own.
 
     options: of subprocess.Popen, such as ``stdout``. The group's id is the process's: ``os.killpg(child.pid, …)``.
     """
@@ -73,7 +74,7 @@ def start(module: str, arguments: Sequence[str], limits: ProcessLimits, **option
 
 
 def enter(limits: ProcessLimits) -> str:
-    """Confine this process for the rest of its life; says how its network was closed, see :func:`close_network`."""
+    """Put this process into the sandbox for good; returns how its network was closed, see :func:`close_network`."""
     import resource  # POSIX only, as :func:`start` says
 
     for kind, bound in (
@@ -90,10 +91,10 @@ def enter(limits: ProcessLimits) -> str:
 
 
 def close_network() -> str:
-    """``namespace`` where the kernel gives this process a network of its own, with nothing in it; else ``hook``.
+    """``namespace`` where the kernel gives this process an empty network namespace of its own; else ``hook``.
 
-    The hook refuses every call of Python's sockets but those between processes of this machine; code that is not
-    Python could pass it by. It is there in both cases, because its error says what happened.
+    The audit hook refuses all calls of Python's sockets but Unix ones; code that is not Python could bypass it. It is
+    installed in both cases, because its error says what happened.
     """
     sys.addaudithook(_refuse)
     return "namespace" if _leave_network() else "hook"
@@ -102,7 +103,7 @@ def close_network() -> str:
 def _leave_network() -> bool:
     try:
         unshare = ctypes.CDLL(None, use_errno=True).unshare
-    except AttributeError:  # no Linux
+    except AttributeError:  # not Linux
         return False
     if unshare(_NETWORK) == 0:
         return True
@@ -120,11 +121,11 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
         return
     if isinstance(arguments[0], socket.socket) and arguments[0].family == socket.AF_UNIX:
         return
-    raise PermissionError("A confined process has no network.")
+    raise PermissionError("A sandboxed process has no network.")
 
 
 def main() -> None:
-    """Confine this process and run a module in it."""
+    """Enter the sandbox and run a module in it."""
     settings, module, *arguments = sys.argv[1:]
     sys.argv = [module, *arguments]
     enter(ProcessLimits(**json.loads(settings)))

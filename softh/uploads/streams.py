@@ -1,4 +1,4 @@
-"""Streams that never give much at once and stop at their limits, whatever a stranger's tables announce."""
+"""Streams over uploaded archives that bound each read and the total, whatever the tables in the archive say."""
 
 import io
 import tarfile
@@ -10,18 +10,18 @@ from softh.errors import InputError
 from softh.format import format_size
 
 _AT_ONCE = 1 << 20
-"""Bytes that an archive's own tables may have: a thousand entries need a tenth of it."""
+"""Largest read, in bytes, and so the largest table of an archive; a thousand entries need a tenth of it."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an upload may hold."""
+    """Limits of an upload."""
 
     entries: int = 1_000
     total: int = 20 * 10**9
     """Bytes, unpacked."""
     ratio: int = 100
-    """Bytes unpacked for each byte packed; trained weights hardly shrink at all."""
+    """Unpacked bytes per packed byte; trained weights hardly compress."""
 
 
 class Reader(Protocol):
@@ -49,7 +49,7 @@ def check_amount(count: int, total: int, packed: int, source: str, limits: Limit
 
 
 class Guarded(io.RawIOBase):
-    """A file of which nobody reads much at once, whatever its tables say."""
+    """A file with bounded reads, whatever its tables say."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -74,7 +74,7 @@ class Guarded(io.RawIOBase):
 
 
 class Forward(io.RawIOBase):
-    """Bytes that are only read onwards, counted, and never much of them at once."""
+    """A stream that is read forwards only, with bounded reads and a bounded total."""
 
     def __init__(self, file: Reader, source: str, limits: Limits, packed: int) -> None:
         self.file, self.source, self.limits, self.packed = file, source, limits, packed

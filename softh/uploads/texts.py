@@ -1,4 +1,4 @@
-"""Texts that were uploaded: kept under their content, whatever they were called."""
+"""Uploaded texts, stored under the digest of their content."""
 
 import hashlib
 import re
@@ -10,15 +10,15 @@ from softh.store import atomic
 from softh.uploads import quota
 
 MOST = 256 * 2**20
-"""Bytes of a text, packed."""
+"""Largest size of an uploaded text in bytes, packed."""
 ENDINGS = (".jsonl", ".txt", ".parquet", ".jsonl.gz", ".txt.gz", ".jsonl.xz", ".txt.xz")
 
 
-def keep(name: str, content: bytes) -> Path:
-    """File that holds a text, named by its content and by what is harmless of its name; there once or not at all.
+def save(name: str, content: bytes) -> Path:
+    """Store a text and return its path: the digest of its content, then the safe part of its name.
 
-    Errors: InputError for a kind of file that is not read, for one that is empty or too long, for a full disk, and for
-    a person who may not bring one or keeps too many.
+    Errors: InputError for an unknown type of file, for an empty or too long one, for a full disk, and for a user
+    without permission or quota.
     """
     digest = hashlib.sha256(content).hexdigest()[:16]
     ending = next((ending for ending in sorted(ENDINGS, key=len, reverse=True) if name.lower().endswith(ending)), "")
@@ -28,12 +28,12 @@ def keep(name: str, content: bytes) -> Path:
         access.require_write()
         return path
     with access.audited("upload text", name=name, bytes=len(content)):
-        _judge(name, ending, len(content))
+        _check(name, ending, len(content))
         _write(path, content)
     return path
 
 
-def _judge(name: str, ending: str, size: int) -> None:
+def _check(name: str, ending: str, size: int) -> None:
     if not ending:
         raise InputError(f"The text was {name[-60:]!r}; expected one of {', '.join(ENDINGS)}: convert it.")
     if not 0 < size <= MOST:
@@ -45,7 +45,7 @@ def _judge(name: str, ending: str, size: int) -> None:
 
 
 def delete(folder: Path) -> None:
-    """Delete an uploaded text; estimates made from it stay. Errors: InputError when it is somebody else's."""
+    """Delete an uploaded text; its estimates stay. Errors: InputError when it is another user's."""
     with access.audited("delete upload", text=folder.name):
         quota.check_owner(folder)
         for path in folder.iterdir():
@@ -54,7 +54,7 @@ def delete(folder: Path) -> None:
 
 
 def is_uploaded(corpus: str) -> bool:
-    """Whether a corpus, as a specification names it, is a text that was uploaded."""
+    """Whether the corpus of a specification is an uploaded text."""
     return corpus.startswith("file:") and Path(corpus.removeprefix("file:")).is_relative_to(settings.texts().resolve())
 
 
@@ -66,5 +66,5 @@ def _write(path: Path, content: bytes) -> None:
             quota.mark(path.parent)
     except OSError as error:
         raise InputError(
-            f"The text could not be kept ({error.strerror}): free some space, or set SOFTH_DATA to another folder."
+            f"The text could not be stored ({error.strerror}): free some space, or set SOFTH_DATA to another folder."
         ) from error

@@ -119,7 +119,7 @@ def test_an_accepted_upload_is_chosen_and_leaves_the_control(tmp_path: Path) -> 
     assert not app.exception, app.exception
     assert not app.error
     assert not app.file_uploader[0].value
-    (kept,) = receive.kept()
+    (kept,) = receive.list_models()
     assert app.selectbox(key="kept").value == f"config ({kept.model[-6:]})"
     assert "LlamaForCausalLM" in text(app)
     press(app, "Estimate")

@@ -145,7 +145,7 @@ def test_the_loss_is_that_of_the_model_s_own_logits(folders: Path, kind: str, mo
     assert model.has_head
     assert model.plain_head == (kind != "cohere")
     data = _windows(model)
-    monkeypatch.setitem(forward._LOGITS, "cpu", 7 * model.vocabulary)  # slices shorter than a document
+    monkeypatch.setitem(forward.LOGITS, "cpu", 7 * model.vocabulary)  # slices shorter than a document
     states = HiddenStates(model, data, "x", cache=None, batch_tokens=128)
     assert states.nll is None
     for _ in states.read([0]):
@@ -266,12 +266,12 @@ def test_an_entry_that_left_the_cache_is_computed_again(folders: Path, cache: Ca
     states = _fill(model, cache)
     before = _read(states)
     block = 1
-    assert cache.delete(states._name(block, 2))
+    assert cache.delete(states.entry(block, 2))
     again = HiddenStates(model, states.tokenized, "x", cache=cache, batch_tokens=128)
     after = _read(again)
     assert again.forward_passes == 1
     assert all(torch.equal(before[d][layer], after[d][layer]) for d in before for layer in before[d])
-    assert states._name(block, 2) in cache
+    assert states.entry(block, 2) in cache
 
 
 def test_one_wrong_bit_on_disk_is_noticed(cache: Cache) -> None:
@@ -290,7 +290,7 @@ def test_a_damaged_entry_is_computed_again(folders: Path, cache: Cache, damage: 
     model = _model(folders, "llama")
     states = _fill(model, cache)
     before = _read(states, [1])
-    cache.set(states._name(0, 1), damage)
+    cache.set(states.entry(0, 1), damage)
     after = _read(states, [1])
     assert states.forward_passes == len(states.blocks) + 1
     assert all(torch.equal(before[d][1], after[d][1]) for d in before)
@@ -550,15 +550,15 @@ def test_documents_that_do_not_fit_together_run_in_halves(
 ) -> None:
     model = _model(folders, "llama")
     whole = _read(_fill(model, cache))
-    really, ran = forward._run, []
+    really, ran = forward.all_hidden, []
 
-    def cramped(model: LoadedModel, data: TokenizedCorpus, documents: np.ndarray, *, loss: bool) -> object:
-        ran.append(len(documents))
-        if len(documents) > 1:
+    def cramped(module: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> object:
+        ran.append(len(ids))
+        if len(ids) > 1:
             raise torch.OutOfMemoryError
-        return really(model, data, documents, loss=loss)
+        return really(module, ids, mask)
 
-    monkeypatch.setattr(forward, "_run", cramped)
+    monkeypatch.setattr(forward, "all_hidden", cramped)
     halved = _read(_fill(model, cache, "another"))
     assert max(ran) > 1
     for document, layers in whole.items():
@@ -572,7 +572,7 @@ def test_one_document_that_does_not_fit_is_a_sentence(
     def full(*given: object, **more: object) -> object:
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(forward, "_run", full)
+    monkeypatch.setattr(forward, "all_hidden", full)
     with pytest.raises(InputError, match=r"One document of .* does not fit in the memory"):
         _fill(_model(folders, "llama"), cache)
 

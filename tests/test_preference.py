@@ -264,8 +264,8 @@ def test_the_same_probe_twice_is_equal_and_batches_change_nothing(
     first, again = estimate(spec), estimate(spec)
     assert first.id == again.id
     assert first.measures == again.measures
-    monkeypatch.setitem(probe._TABLES, "cpu", 1)  # a draw at a time
-    monkeypatch.setitem(probe._ASSIGNMENTS, "cpu", 500)
+    monkeypatch.setitem(probe.TABLES, "cpu", 1)  # a draw at a time
+    monkeypatch.setitem(probe.ASSIGNMENTS, "cpu", 500)
     pieces = estimate(spec)
     assert pieces.forward_passes == 3 * first.forward_passes
     for row, other in zip(first.measures, pieces.measures, strict=True):
@@ -275,7 +275,7 @@ def test_the_same_probe_twice_is_equal_and_batches_change_nothing(
 
 def test_rows_of_an_answer_are_its_own_tokens(spec: PreferenceSpec, model: Path) -> None:
     found = completions(some_pairs(40), tokenizer(), 96)
-    rows, row, last = probe._rows(found, np.array([5, 2]))
+    rows, row, last = probe.token_rows(found, np.array([5, 2]))
     sizes = [len(found.tokenized.ids[n]) for n in (5, 2)]
     first = [int(found.first[n]) for n in (5, 2)]
     assert rows.tolist() == [*range(first[0], sizes[0]), *range(sizes[0] + first[1], sum(sizes))]

@@ -31,7 +31,7 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EstimateSpec:
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(hidden_states._BATCH_TOKENS, "cpu", 200)
+    monkeypatch.setitem(hidden_states.BATCH_TOKENS, "cpu", 200)
 
 
 def here(units: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
@@ -66,7 +66,7 @@ def test_a_part_has_batches_of_the_whole_and_all_parts_have_all(lengths: list[in
     found = []
     for part in range(min(parts, len(whole))):
         documents = np.concatenate([np.array(batch) for batch in whole[part :: min(parts, len(whole))]])
-        some = sharding._select_documents(tokenized, documents)
+        some = sharding.select_documents(tokenized, documents)
         found += [documents[batch].tolist() for batch in hidden_states.batches(some, "cpu", 130)]
     assert sorted(found) == sorted(whole)
 

@@ -59,8 +59,8 @@ def test_a_model_in_pieces_gives_the_hidden_states_and_the_loss_of_a_whole_one(
     parts = {"model.embed_tokens": "cpu", "model.rotary_emb": "cpu", "model.norm": "cpu", "lm_head": "cpu"}
     # Without GPUs the pieces that are elsewhere are on the disk; accelerate moves what enters them in the same way.
     places = parts | {f"model.layers.{layer}": "cpu" if layer < 2 else "disk" for layer in range(4)}
-    load = loading._load
-    monkeypatch.setattr(loading, "_load", lambda checkpoint, dtype, _: load(checkpoint, dtype, places))
+    load = loading.load_module
+    monkeypatch.setattr(loading, "load_module", lambda checkpoint, dtype, _: load(checkpoint, dtype, places))
     spread = load_model(checkpoint, device="cpu")
     assert spread.module.hf_device_map == places
     assert "is larger than its GPUs" in caplog.text
@@ -96,7 +96,7 @@ def test_weights_that_fit_nowhere_are_refused_with_both_sizes(tmp_path: Path, mo
     for places in ("auto", torch.device("cuda:1")):
         left[:] = [3 * GB, 3 * GB]
         with pytest.raises(InputError) as refused:
-            loading._load(checkpoint, torch.bfloat16, places)
+            loading.load_module(checkpoint, torch.bfloat16, places)
         said[places] = str(refused.value)
     assert all("64.5 GB in bfloat16" in words and "CUDA" not in words for words in said.values())
     assert "2 GPUs have 6.0 GB free of 160.0 GB; expected room for them: use more GPUs" in said["auto"]

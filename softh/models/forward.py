@@ -10,7 +10,7 @@ from softh.errors import InputError
 from softh.models.loading import LoadedModel, all_hidden, stream_hidden
 from softh.text.corpus import TokenizedCorpus
 
-_LOGITS = {"cpu": 2**25, "cuda": 2**28}
+LOGITS = {"cpu": 2**25, "cuda": 2**28}
 """Logits computed at once, in float32 128 MiB on a CPU: a vocabulary of 262,144 times a batch would be gigabytes."""
 
 OnStates = Callable[[int, Tensor, Tensor], None]
@@ -111,7 +111,7 @@ def _nll(model: LoadedModel, last: Tensor, ids: Tensor, mask: Tensor, text: Tens
     """Summed negative log-likelihood of the text of each document in nats, [documents] float64."""
     predicted = text[:, 1:]  # a first token without a BOS before it is not predicted
     targets = ids[:, 1:][predicted].to(last.device)
-    step = max(1, _LOGITS.get(last.device.type, 2**25) // model.vocabulary)
+    step = max(1, LOGITS.get(last.device.type, 2**25) // model.vocabulary)
     if model.plain_head:
         head, source = model.module.get_output_embeddings(), last[:, :-1][predicted.to(last.device)]
         losses = [_cross_entropy(head(z), x) for z, x in zip(source.split(step), targets.split(step), strict=True)]

@@ -21,7 +21,7 @@ OnLayer = Callable[[np.ndarray, int, Tensor, Tensor | None], None]
 """Called as on_layer(documents, layer, hidden states, rows of the tokens of the documents); rows are None where the
 states are those of the tokens and nothing else."""
 
-_BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}
+BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}
 """Tokens of a batch: with few of them a GPU waits for its next kernel."""
 _MARGIN = 0.95
 """Share of the cache's size that one estimate may fill; the rest is for the index of the cache."""
@@ -156,7 +156,7 @@ class HiddenStates:
         rows = sum(len(self.tokenized.ids[document]) for document in self.blocks[block])
         hidden = {}
         for layer in layers:
-            states = get_tensor(self.cache, self._name(block, layer))
+            states = get_tensor(self.cache, self.entry(block, layer))
             if states is None or states.shape != (rows, self.model.width):
                 return None
             hidden[layer] = states
@@ -165,11 +165,11 @@ class HiddenStates:
     def _complete(self, block: int) -> bool:
         """Whether the cache has all of this batch; its loss is then read."""
         assert self.cache is not None
-        if any(self._name(block, layer) not in self.cache for layer in range(self.layers)):
+        if any(self.entry(block, layer) not in self.cache for layer in range(self.layers)):
             return False
         documents = self.blocks[block]
         if self.loss and documents[0] not in self._nll:
-            nll = get_tensor(self.cache, self._name(block, "nats"))
+            nll = get_tensor(self.cache, self.entry(block, "nats"))
             if nll is None or len(nll) != len(documents):
                 return False
             self._nll[documents[0]] = (documents, nll)
@@ -185,12 +185,13 @@ class HiddenStates:
             self._nll[documents[0]] = (documents, nll)
         if self.cache is not None and self.cached:
             for layer, states in enumerate(hidden):
-                set_tensor(self.cache, self._name(block, layer), states)
+                set_tensor(self.cache, self.entry(block, layer), states)
             if nll is not None:
-                set_tensor(self.cache, self._name(block, "nats"), nll)
+                set_tensor(self.cache, self.entry(block, "nats"), nll)
         return hidden
 
-    def _name(self, block: int, part: int | str) -> str:
+    def entry(self, block: int, part: int | str) -> str:
+        """Name in the cache of a layer of a block, or of its ``"nats"``."""
         return f"{self.key}/{block}/{part}"
 
     def _fits(self, cache: Cache) -> bool:
@@ -219,7 +220,7 @@ def batches(tokenized: TokenizedCorpus, device: str, batch_tokens: int | None = 
 
     Batches are filled from the longest document down, so that a subset of whole batches is split the same way.
     """
-    batch_tokens = batch_tokens or _BATCH_TOKENS[torch.device(device).type]
+    batch_tokens = batch_tokens or BATCH_TOKENS[torch.device(device).type]
     lengths = np.array([len(ids) for ids in tokenized.ids]) + len(tokenized.prefix) + len(tokenized.suffix)
     blocks: list[list[int]] = []
     longest = 0

@@ -68,7 +68,7 @@ def load_model(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto"
     target = _device(device)
     torch_dtype = _dtype(dtype, target)
     device_map = "auto" if device == "auto" and _is_spread(checkpoint, torch_dtype) else target
-    module, tokenizer, causal = _load(checkpoint, torch_dtype, device_map)
+    module, tokenizer, causal = load_module(checkpoint, torch_dtype, device_map)
     if {"cpu", "disk"} & set((getattr(module, "hf_device_map", None) or {}).values()):
         log.warning(
             "%s is larger than its GPUs: part of it stays outside of them and is moved in for every batch, which is "
@@ -137,7 +137,7 @@ def _dtype(dtype: str, device: torch.device) -> torch.dtype:
     return getattr(torch, dtype)
 
 
-def _load(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> tuple[Any, Any, bool]:
+def load_module(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> tuple[Any, Any, bool]:
     """Module, tokenizer, and whether the module predicts the next token."""
     weights = checkpoint.files
     assert weights is not None, "a model that exists in memory only is never loaded"

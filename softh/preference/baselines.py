@@ -17,7 +17,7 @@ VOCABULARY = 2000
 """Most words of the bag: the most frequent of those that occur at least LEAST times."""
 LEAST = 4
 
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|\w+|[^\w\s]")
+WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|\w+|[^\w\s]")
 """A word, a sign, or a character of a script that puts no spaces between words."""
 
 
@@ -57,7 +57,7 @@ def words(answers: Sequence[tuple[str, str]], fold: np.ndarray, folds: int) -> C
         fold: [pairs] int64 from 0 to folds − 1.
         folds: number of folds.
     """
-    counted = [[Counter(_WORD.findall(text.lower())) for text in pair] for pair in answers]
+    counted = [[Counter(WORD.findall(text.lower())) for text in pair] for pair in answers]
     seen = Counter(word for pair in counted for bag in pair for word in bag)
     vocabulary = [word for word, count in seen.most_common(VOCABULARY) if count >= LEAST]
     column = {word: index for index, word in enumerate(vocabulary)}

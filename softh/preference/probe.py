@@ -35,9 +35,9 @@ FEWEST = 40
 """Least pairs of a subset that is measured by itself."""
 MOST_SOURCES = 8
 
-_ASSIGNMENTS = {"cpu": 2**21, "cuda": 2**26}
+ASSIGNMENTS = {"cpu": 2**21, "cuda": 2**26}
 """Assignments computed at once."""
-_TABLES = {"cpu": 4 << 30, "cuda": 24 << 30}
+TABLES = {"cpu": 4 << 30, "cuda": 24 << 30}
 """Most bytes of summed assignments in memory; more draws take another forward pass."""
 
 
@@ -127,7 +127,7 @@ def answer_sums(
     """
     draws, bins, _ = directions.shape
     table = 4 * len(answers.first) * bins * len(POSITIONS)  # bytes a draw and layer
-    step = max(1, _TABLES[directions.device.type] // (table * states.layers))
+    step = max(1, TABLES[directions.device.type] // (table * states.layers))
     groups = [slice(start, min(start + step, draws)) for start in range(0, draws, step)]
     parts = []
     for number, group in enumerate(groups):
@@ -161,7 +161,7 @@ def _read(
     ]
     on_batch(0, len(states.blocks))
     for done, (documents, hidden) in enumerate(states.read(range(states.layers)), start=1):
-        rows, answer, last = (part.to(device) for part in _rows(answers, documents))
+        rows, answer, last = (part.to(device) for part in token_rows(answers, documents))
         documents_at = torch.from_numpy(documents).to(device)
         for layer, z in hidden.items():
             _add(layers[layer], z[rows.to(z.device)].to(device), answer, last, documents_at, directions, epsilon)
@@ -169,7 +169,7 @@ def _read(
     return layers
 
 
-def _rows(answers: Completions, documents: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+def token_rows(answers: Completions, documents: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
     """Rows of the tokens of answers in a batch, the document of each in the batch, and each answer's last token."""
     sizes = np.array([len(answers.tokenized.ids[document]) for document in documents])
     first = answers.first[documents]
@@ -194,7 +194,7 @@ def _add(
         directions: [draws, bins, width].
         epsilon: the temperature ε.
     """
-    step = max(1, _ASSIGNMENTS[directions.device.type] // (directions.shape[0] * directions.shape[1]))
+    step = max(1, ASSIGNMENTS[directions.device.type] // (directions.shape[0] * directions.shape[1]))
     z = z.float()
     total = torch.zeros(len(documents), z.shape[1], device=z.device)
     for states, numbers in zip(z.split(step), answer.split(step), strict=True):

@@ -92,7 +92,7 @@ class AssignTask:
         model = hidden_states.load_model(checkpoint, spec.dtype, device)
         tokenized = corpus.tokenize(text, model.tokenizer, spec.context, max(spec.orders))
         documents = _share(tokenized, model.device, self.part, self.parts)
-        states = HiddenStates(model, _select_documents(tokenized, documents), checkpoint.digest, cache=None)
+        states = HiddenStates(model, select_documents(tokenized, documents), checkpoint.digest, cache=None)
         labelling = label(states.tokenized.ids, spec, model.device, None)
         epsilon = temperature(spec.bins, model.width, spec.temperature_rule)
         directions = references(spec.bins, model.width, spec.draws, spec.seed, spec.directions)
@@ -192,7 +192,8 @@ def _share(tokenized: TokenizedCorpus, device: str, part: int, parts: int) -> np
     return np.concatenate(batches[part::parts])
 
 
-def _select_documents(tokenized: TokenizedCorpus, documents: np.ndarray) -> TokenizedCorpus:
+def select_documents(tokenized: TokenizedCorpus, documents: np.ndarray) -> TokenizedCorpus:
+    """The same text with some of its documents only."""
     ids = tuple(tokenized.ids[document] for document in documents)
     return replace(tokenized, ids=ids, predicted_bytes=tokenized.predicted_bytes[documents])
 

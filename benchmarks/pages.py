@@ -76,7 +76,7 @@ def queries(data: Path) -> dict[str, dict[str, float]]:
         "models": lambda i: read.models(data),
         "benchmarks": lambda i: read.benchmarks(data),
         "estimates": lambda i: read.estimates(data),
-        "estimate": lambda i: read.estimate(data, ids[7 * i % len(ids)][:10]),
+        "estimate": lambda i: read.find_estimate(data, ids[7 * i % len(ids)][:10]),
         "measures": lambda i: read.measures(data, ids[7 * i % len(ids)]),
         "record": lambda i: read.record(data, ids[7 * i % len(ids)]),
         "probes": lambda i: read.probes(data),

@@ -30,7 +30,7 @@ def test_probes_and_estimates_of_the_plane_never_mix(data: Path) -> None:
         assert read.trajectory(data)["estimate_id"].unique().to_list() == ["00aa"]
         assert read.probes(data)["estimate_id"].sort().to_list() == ["aa00", "aa01"]
         assert read.layers(data, "aa00").is_empty()
-        assert read.estimate(data, "aa01")["model"].to_list() == ["other"]
+        assert read.find_estimate(data, "aa01")["model"].to_list() == ["other"]
         assert queries.models() == ["tiny"]
         assert [setup.corpus for setup in queries.setups()] == ["python-docs"]
         write.pack(data)

@@ -132,11 +132,11 @@ def test_measures_are_the_rows_that_were_saved(tmp_path: Path) -> None:
 def test_an_estimate_is_found_by_the_beginning_of_its_id(tmp_path: Path) -> None:
     write.save(record("00aa"), tmp_path)
     write.save(record("00ab"), tmp_path)
-    assert read.estimate(tmp_path, "00ab")["estimate_id"].item() == "00ab"
+    assert read.find_estimate(tmp_path, "00ab")["estimate_id"].item() == "00ab"
     with pytest.raises(InputError, match=r"'00a' begins 2 stored estimates \(00aa, 00ab"):
-        read.estimate(tmp_path, "00a")
+        read.find_estimate(tmp_path, "00a")
     with pytest.raises(InputError, match="No stored estimate has the id '%'"):
-        read.estimate(tmp_path, "%")
+        read.find_estimate(tmp_path, "%")
 
 
 def test_damaged_and_foreign_files_are_named_and_left_out(tmp_path: Path) -> None:

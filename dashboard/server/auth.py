@@ -1,4 +1,4 @@
-"""Who reads the pages: sign-in through Streamlit's own OpenID Connect, who may look, and who may start and change."""
+"""Authentication of readers through Streamlit's OpenID Connect, and their permissions to view and to change."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +26,7 @@ def identify_readers() -> None:
 
 
 def signs_in() -> bool:
-    """Whether people sign in here; also where the file of secrets cannot be read, so that a typo opens nothing."""
+    """Whether readers must sign in; also when the file of secrets cannot be read, so that a typo grants no access."""
     lists = settings.text("SOFTH_VIEWERS") or settings.text("SOFTH_STARTERS")
     if lists or not any(Path(file).exists() for file in st.get_option("secrets.files")):
         return bool(lists)
@@ -34,7 +34,7 @@ def signs_in() -> bool:
 
 
 def person(claims: Mapping[str, Any]) -> Person:
-    """What somebody may do, from the claims of their provider. Raises InputError for a setting that is not valid."""
+    """Permissions of a reader, from the claims of their provider. Errors: InputError for an invalid setting."""
     if not signs_in():
         return Person(place="page", refusal=_READ_ONLY if read_only() else "", audited=not read_only())
     name = _name(claims)
@@ -51,7 +51,7 @@ def person(claims: Mapping[str, Any]) -> Person:
 
 
 def may_view(claims: Mapping[str, Any]) -> bool:
-    """Whether somebody may see the pages: viewers and starters, everybody signed in where no viewers are listed."""
+    """Whether a reader may see the pages: viewers and starters, or everybody signed in where no viewers are listed."""
     if not signs_in():
         return True
     everybody = bool(_name(claims)) and not settings.text("SOFTH_VIEWERS")
@@ -59,19 +59,19 @@ def may_view(claims: Mapping[str, Any]) -> bool:
 
 
 def listed(claims: Mapping[str, Any], setting: str) -> bool:
-    """Whether a list of addresses and domains, such as `ada@example.org, @lab.example`, holds somebody's address."""
+    """Whether a list of addresses and domains, such as `ada@example.org, @lab.example`, has a reader's address."""
     address = _address(claims).casefold()
     entries = {entry.strip().casefold() for entry in settings.text(setting).split(",")}
     return bool(address) and (address in entries or f"@{address.rpartition('@')[2]}" in entries)
 
 
 def read_only() -> bool:
-    """Whether the pages only show."""
+    """Whether nobody may change anything on the pages."""
     return settings.switch("SOFTH_READ_ONLY")
 
 
 def may_change() -> bool:
-    """Whether the reader may start and change things; where not, one sentence says why, in place of the controls."""
+    """Whether the reader may start and change things; if not, draws the reason in place of the controls."""
     refusal = access.current_user().refusal
     if refusal:
         st.info(escape_markdown(refusal), icon=":material/visibility:")
@@ -79,7 +79,7 @@ def may_change() -> bool:
 
 
 def require_login() -> bool:
-    """Whether the reader may see the pages; where not, a page to sign in is drawn instead."""
+    """Whether the reader may see the pages; if not, draws the page to sign in."""
     if not signs_in():
         return True
     reader = claims()
@@ -125,22 +125,22 @@ def _signed_in(name: str) -> None:
 def _logout_button(kind: Literal["secondary", "tertiary"]) -> None:
     if st.button("Sign out", type=kind, icon=":material/logout:"):
         st.logout()
-        # What would follow may run again, and the browser would never hear of this.
+        # A rerun of what follows would replace this request to the browser.
         st.stop()
 
 
 def claims() -> Mapping[str, Any]:
-    """Of the reader whose page runs; none outside of a page."""
+    """Claims of the reader whose page runs; none outside a page."""
     return st.user.to_dict() if streamlit_internals.in_session() else {}
 
 
 def _name(claims: Mapping[str, Any]) -> str:
-    """The address somebody signed in with, or what the provider calls them; empty for nobody."""
+    """Address of a reader, else their subject at the provider; empty when nobody is signed in."""
     return _address(claims) or (str(claims.get("sub") or "") if claims.get("is_logged_in") is True else "")
 
 
 def _address(claims: Mapping[str, Any]) -> str:
-    """The address somebody signed in with; none where the provider says that it has not verified it."""
+    """Address of a reader; empty where the provider says that it is not verified."""
     if claims.get("is_logged_in") is not True or claims.get("email_verified") is False:
         return ""
     return str(claims.get("email") or "")

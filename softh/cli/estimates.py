@@ -63,7 +63,7 @@ def show_one(
 ) -> None:
     """Show one stored estimate."""
     place = folder(data)
-    show_stored(place, read.estimate(place, estimate_id)["estimate_id"].item(), as_json=as_json)
+    show_stored(place, read.find_estimate(place, estimate_id)["estimate_id"].item(), as_json=as_json)
 
 
 def pack(

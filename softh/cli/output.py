@@ -38,7 +38,7 @@ def show_stored(data: Path, estimate_id: str, *, as_json: bool) -> None:
             record["estimate"][name] = json.loads(record["estimate"][name])
         show_json(record)
         return
-    row = read.estimate(data, estimate_id).row(0, named=True)
+    row = read.find_estimate(data, estimate_id).row(0, named=True)
     if json.loads(row["spec"]).get("labels") == "preference":
         show(preference_tables.whole(row, read.preferences(data, [estimate_id]).to_dicts()))
     else:

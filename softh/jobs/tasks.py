@@ -76,7 +76,7 @@ def untrusted(spec: Mapping[str, Any]) -> bool:
     return str(spec.get("model", "")).startswith(UPLOAD) or texts.is_uploaded(str(spec.get("corpus", "")))
 
 
-def estimate(spec: str, options: Options, progress: Progress) -> str:
+def run_estimate(spec: str, options: Options, progress: Progress) -> str:
     """Estimate a checkpoint and store the estimate, unless the same job stored it before an interruption."""
     fields = json.loads(spec)
     commit = fields.pop("commit", None)
@@ -101,7 +101,7 @@ def estimate(spec: str, options: Options, progress: Progress) -> str:
     return estimate_id
 
 
-def preference(spec: str, options: Options, progress: Progress) -> str:
+def run_preference(spec: str, options: Options, progress: Progress) -> str:
     """Probe a checkpoint with preference pairs and store the probe."""
     parsed_spec = PreferenceSpec.from_json(spec)
     if untrusted({"model": parsed_spec.model}):
@@ -126,7 +126,7 @@ def preference(spec: str, options: Options, progress: Progress) -> str:
     return estimate_id
 
 
-def sweep(spec: str, options: Options, progress: Progress) -> str:
+def run_sweep(spec: str, options: Options, progress: Progress) -> str:
     """Estimate what a recipe names and is not stored yet. Errors: InputError when some failed; a retry goes on."""
     from softh.sweeps import driver
 
@@ -179,10 +179,10 @@ def _absolute(model: str) -> str:
 
 
 KINDS = {
-    "estimate": JobKind(estimate, EstimateSpec, _estimate_title, _estimate_absolute),
-    "preference": JobKind(preference, PreferenceSpec, _preference_title, _preference_absolute),
+    "estimate": JobKind(run_estimate, EstimateSpec, _estimate_title, _estimate_absolute),
+    "preference": JobKind(run_preference, PreferenceSpec, _preference_title, _preference_absolute),
     "sweep": JobKind(
-        sweep, SweepRequest, lambda spec, _: f"sweep of {Path(spec.recipe).stem}", _sweep_absolute, stores=False
+        run_sweep, SweepRequest, lambda spec, _: f"sweep of {Path(spec.recipe).stem}", _sweep_absolute, stores=False
     ),
 }
 """Every kind of job by its name in the records."""

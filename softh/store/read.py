@@ -1,4 +1,4 @@
-"""Questions to the tables, one function each, of the store as it is when they are asked."""
+"""Queries of the tables, one function each, on the store as it is when they are called."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,28 +12,9 @@ from softh.store import plane
 from softh.store.connection import connect, invalid_files, list_runs, pending_uploads, query, refresh, version, warnings
 
 __all__ = [
-    "benchmarks",
-    "check",
-    "connect",
-    "depths",
-    "estimate",
-    "estimates",
-    "further",
-    "invalid_files",
-    "layers",
-    "list_runs",
-    "measures",
-    "models",
-    "oldest",
-    "pending_uploads",
-    "preferences",
-    "probes",
-    "query",
-    "record",
-    "refresh",
-    "trajectory",
-    "version",
-    "warnings",
+    "benchmarks", "check", "connect", "depths", "estimates", "find_estimate", "further", "invalid_files",
+    "layers", "list_runs", "measures", "models", "oldest", "pending_uploads", "preferences", "probes", "query",
+    "record", "refresh", "trajectory", "version", "warnings",
 ]  # fmt: skip
 
 
@@ -65,17 +46,17 @@ def estimates(data: Path) -> pl.DataFrame:
     return query(data, "FROM overview ORDER BY model, step, revision, created_at, estimate_id")
 
 
-def estimate(data: Path, estimate_id: str) -> pl.DataFrame:
-    """The row of :func:`estimates` whose id begins with estimate_id; InputError when none or several do."""
-    found = query(data, "FROM described WHERE starts_with(estimate_id, $id) ORDER BY estimate_id", id=estimate_id)
-    if found.height == 1:
-        return found
-    if found.is_empty():
+def find_estimate(data: Path, estimate_id: str) -> pl.DataFrame:
+    """The row of :func:`estimates` whose id begins with estimate_id. Errors: InputError when none or several do."""
+    rows = query(data, "FROM described WHERE starts_with(estimate_id, $id) ORDER BY estimate_id", id=estimate_id)
+    if rows.height == 1:
+        return rows
+    if rows.is_empty():
         raise InputError(
             f"No stored estimate has the id {estimate_id!r}: choose one that `python -m softh list` shows."
         )
     raise InputError(
-        f"The id {estimate_id!r} begins {found.height} stored estimates ({', '.join(found['estimate_id'][:3])} …): "
+        f"The id {estimate_id!r} begins {rows.height} stored estimates ({', '.join(rows['estimate_id'][:3])} …): "
         "give more of its digits."
     )
 

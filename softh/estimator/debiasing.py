@@ -51,7 +51,7 @@ _LEAST_DOCUMENTS = 4
 
 
 @dataclass(frozen=True)
-class Information:
+class DebiasedInformation:
     """Information between labels and Z, in nats, for one draw of the directions."""
 
     entropy: float
@@ -88,7 +88,7 @@ class Classes:
     """Spread s in nats, smoothed over the classes."""
 
 
-def information(p: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None, *, seed: int = 0) -> Information:
+def information(p: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None, *, seed: int = 0) -> DebiasedInformation:
     """Debiased information of labels about Z, with the plug-in value, the null and a lower bound.
 
     Args:
@@ -98,7 +98,7 @@ def information(p: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = N
         seed: of the random groups of positions, the choice of one occurrence a document, and the null.
 
     Returns:
-        Information in nats; divide by log(bins) for the units of the tables.
+        Values in nats; divide by log(bins) for the units of the tables.
 
     Raises:
         InputError: lengths differ, p is not finite, or nothing can be estimated (fewer than 4 documents, one
@@ -130,7 +130,7 @@ def information(p: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = N
     shuffled = _entropy(_segment_sums(p, label[rng.permutation(positions)]) / count[:, None])
     in_cell = _segment_sums(p, cells.of_position)
     others = (sums[cells.label] - in_cell + mean) / (count[cells.label] - cells.count + 1)[:, None]
-    return Information(
+    return DebiasedInformation(
         entropy=entropy,
         raw=plug_in - float(count @ conditional) / positions,
         null=plug_in - float(count @ shuffled) / positions,

@@ -88,7 +88,9 @@ class Classes:
     """Spread s in nats, smoothed over the classes."""
 
 
-def information(p: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None, *, seed: int = 0) -> DebiasedInformation:
+def information(
+    p: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None, *, seed: int = 0
+) -> DebiasedInformation:
     """Debiased information of labels about Z, with the plug-in value, the null and a lower bound.
 
     Args:

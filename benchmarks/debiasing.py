@@ -1,0 +1,139 @@
+"""How far raw, raw less its null, and debiased information are from the truth, on channels whose truth is known.
+
+`python -m benchmarks.debiasing` takes every channel of `benchmarks/_channels.py` at 2,500, 10,000 and 40,000 positions,
+with its labels as they are and split at random into two and four (which leaves the truth as it is), prints the relative
+errors of I(X;Z), I(Y;Z) and optimality, and writes benchmarks/results/debiasing.json. Truths that the file holds are
+used again. `python -m benchmarks.debiasing quick` takes one sample of 2,500 positions a channel and writes nothing.
+"""
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks._channels import DEVELOPMENT, FRESH, Channel, Truth, assign, directions
+
+TARGET = Path(__file__).parent / "results" / "debiasing.json"
+QUANTITIES = ("I(X)", "I(Y)", "optimality")
+ESTIMATES = ("raw", "corrected", "debiased", "lower")
+SHOWN = ESTIMATES[:3]
+SPLITS = (1, 2, 4)
+# Positions, samples for each seed of the reference directions.
+SAMPLES = {2_500: 6, 10_000: 3, 40_000: 1}
+SAMPLES_FRESH = {2_500: 12, 10_000: 4, 40_000: 1}
+
+Errors = dict[tuple[int, str], list[list[float]]]
+
+
+def main(quick: bool = False) -> None:
+    """Measure every channel, print one line a channel, number of positions and split; write unless quick."""
+    torch.set_num_threads(1)
+    began = time.perf_counter()
+    truths = {} if not TARGET.exists() else json.loads(TARGET.read_text())["truths"]
+    rows: list[dict[str, Any]] = []
+    print(f"Relative errors in %, {' / '.join(QUANTITIES)}")
+    for channel, positions, samples, seeds in plan(quick):
+        errors: Errors = {}
+        for seed in seeds:
+            truth = truth_of(channel, seed, truths)
+            for number in range(samples):
+                measure(channel, positions, seed, number, truth, errors)
+        found = summary(channel, positions, errors)
+        rows += found
+        show(found)
+    if not quick:
+        write(rows, truths, time.perf_counter() - began)
+
+
+def plan(quick: bool) -> Iterator[tuple[Channel, int, int, tuple[int, ...]]]:
+    """Channel, positions, samples a seed, and seeds of the reference directions."""
+    for channels, samples in ((DEVELOPMENT, SAMPLES), (FRESH, SAMPLES_FRESH)):
+        for channel in channels:
+            for positions, count in samples.items():
+                if quick and positions > min(samples):
+                    continue
+                two = channels is DEVELOPMENT and count > 1 and not quick
+                yield channel, positions, 1 if quick else count, (0, 1) if two else (0,)
+
+
+def truth_of(channel: Channel, seed: int, known: dict[str, dict[str, float]]) -> Truth:
+    """The truth under the directions of this seed; computed (about a minute) and added where it is not known."""
+    key = f"{channel.name}/{seed}"
+    if key not in known:
+        known[key] = asdict(channel.truth(directions(channel.width, seed), seed))
+    return Truth(**known[key])
+
+
+def measure(channel: Channel, positions: int, seed: int, number: int, truth: Truth, errors: Errors) -> None:
+    """One sample: the relative errors of all estimates at every split, appended to `errors`."""
+    from softh.estimator.debiasing import information
+
+    sample = channel.sample(positions, 1000 * seed + number)
+    assigned = assign(sample.states, directions(channel.width, seed)).astype(np.float64)
+    groups = sample.documents if channel.repetition else None
+    rng = np.random.default_rng(number)
+    for split in SPLITS:
+        found = [
+            information(assigned, labels * split + rng.integers(0, split, positions), groups, seed=number)
+            for labels in (sample.x, sample.y)
+        ]
+        for estimate in ESTIMATES:
+            x, y = (getattr(one, estimate) for one in found)
+            relative = [x / truth.x - 1, y / truth.y - 1, y / x / (truth.y / truth.x) - 1]
+            errors.setdefault((split, estimate), []).append(relative)
+
+
+def summary(channel: Channel, positions: int, errors: Errors) -> list[dict[str, Any]]:
+    """One row a split and estimate: mean and standard deviation of the relative errors over samples."""
+    rows = []
+    for (split, estimate), values in errors.items():
+        table = np.array(values)
+        rows.append(
+            {
+                "channel": channel.name, "positions": positions, "split": split, "estimate": estimate,
+                "n": len(table), "mean": table.mean(0).tolist(),
+                "sd": table.std(0, ddof=1).tolist() if len(table) > 1 else None,
+            }
+        )  # fmt: skip
+    return rows
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """One line a split, the estimates beside each other."""
+    for split in SPLITS:
+        cells = []
+        for estimate in SHOWN:
+            row = next(row for row in rows if (row["split"], row["estimate"]) == (split, estimate))
+            mean = " / ".join(f"{100 * value:+.1f}" for value in row["mean"])
+            deviation = f" (sd {' / '.join(f'{100 * value:.1f}' for value in row['sd'])})" if row["sd"] else ""
+            cells.append(f"{estimate} {mean}{deviation if estimate == 'debiased' else ''}, n {row['n']}")
+        head = f"{rows[0]['channel']:8} {rows[0]['positions']:6,} positions, split {split}"
+        print(f"{head:38} | {' | '.join(cells)}", flush=True)
+
+
+def write(rows: list[dict[str, Any]], truths: dict[str, dict[str, float]], seconds: float) -> None:
+    """One JSON file: what was run where, the truths in nats, and every row."""
+    about = {
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in ("numpy", "torch")}},
+        "command": "python -m benchmarks.debiasing",
+        "seconds": round(seconds),
+        "bins": 100,
+        "draws": 1,
+    }
+    channels = {channel.name: channel.about for channel in DEVELOPMENT + FRESH}
+    found = {"about": about, "channels": channels, "quantities": QUANTITIES, "truths": truths, "errors": rows}
+    TARGET.write_text(json.dumps(found, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main("quick" in sys.argv[1:])

@@ -96,11 +96,11 @@ def test_the_names_of_labels_and_the_order_of_documents_change_nothing() -> None
     assert np.isclose(information(p, named).debiased, information(p, labels).debiased, rtol=1e-12)
 
 
-def test_the_shipped_table_is_what_the_simulation_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    shipped = debiasing.unseen_share(100)
-    spread, unseen, _ = debiasing.simulate(100, 12)
-    assert shipped.spread[13] == pytest.approx(spread, rel=1e-9)
-    assert shipped.times_group(8, spread) == pytest.approx(8 * unseen[6], rel=1e-9)
+def test_the_shipped_table_is_what_the_simulation_gives() -> None:
+    shipped = debiasing.unseen_share(BINS)
+    spread, unseen, _ = debiasing.simulate(BINS, 12, labels=24)
+    assert shipped.spread[13] == pytest.approx(spread, rel=0.05)
+    assert shipped.times_group(8, spread) == pytest.approx(8 * unseen[6], rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -211,7 +211,7 @@ def test_a_share_that_is_away_is_one_sentence_and_its_estimates_are_shown(
     lab.mkdir()
     monkeypatch.setenv("SOFTH_CACHE", str(finished / "cache"))
     monkeypatch.setenv("SOFTH_RUNS", str(lab))
-    monkeypatch.setattr(share, "EVERY", 0.0)
+    monkeypatch.setattr(share, "POLL_INTERVAL", 0.0)
     write.pack(finished)
     (finished / schema.DATABASE).unlink()  # what is shown comes from the copies alone
     app = opened(page)

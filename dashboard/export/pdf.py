@@ -24,11 +24,13 @@ _SECONDS = 60
 
 def figure(export: FigureExport) -> bytes:
     """A sheet of the size of the figure. Raises InputError where there is no Chromium."""
+    _need_chromium()  # before the page is made, whose fonts take seconds
     return print_page(html.printable_figure(export), export.size.inches, export.size.scale)
 
 
 def deck(export: DeckExport) -> bytes:
     """One sheet a slide. Raises InputError where there is no Chromium."""
+    _need_chromium()
     return print_page(html.printable_deck(export), SLIDE)
 
 
@@ -43,14 +45,19 @@ def _chromium() -> str | None:
     return named if named and Path(named).is_file() else next(filter(None, map(shutil.which, _NAMES)), None)
 
 
+def _need_chromium() -> str:
+    path = _chromium()
+    if path is None:
+        raise InputError(_MISSING)
+    return path
+
+
 def print_page(page: bytes, inches: tuple[float, float], scale: float = 1.0) -> bytes:
     """A page of :mod:`dashboard.export.html` as PDF with sheets of this size, drawn larger or smaller by scale.
 
     Raises InputError where there is no Chromium, or it does not answer within a minute.
     """
-    path = _chromium()
-    if path is None:
-        raise InputError(_MISSING)
+    path = _need_chromium()
     with tempfile.TemporaryDirectory(prefix="softh-print-") as folder:
         file = Path(folder) / "page.html"
         file.write_bytes(page)

@@ -57,8 +57,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("SOFTH_CACHE", str(home / "cache"))
         patch.setenv("SOFTH_MODELS", str(home / "models"))
         patch.setenv("SOFTH_WORKER_IDLE", "0")
-        # The tests are whoever runs this machine, even where a module before them has made the pages' process of them.
-        patch.setattr(access, "_find", access.Person)
+        # These tests act as the owner of the machine, even where a module before them has run a page in this process.
+        access.set_identity_provider(access.Person)
         store.save("talk", [store.Slide("layers", {})])
         yield folder
 

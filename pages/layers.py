@@ -1,4 +1,4 @@
-"""What does each layer keep, and what does it foretell?"""
+"""What does each layer keep, and what does it predict?"""
 
 import streamlit as st
 
@@ -6,7 +6,7 @@ from dashboard.page import frame
 from dashboard.views import layers
 
 frame.enter()
-st.title("What does each layer keep, and what does it foretell?")
+st.title("What does each layer keep, and what does it predict?")
 st.markdown(
     "One point a layer, from the embedding to the last. To the right, a layer keeps more of the words read so far; "
     "upwards, it says more about the words to come."

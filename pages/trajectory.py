@@ -9,7 +9,7 @@ frame.enter()
 st.title("How does a model move through the plane while it trains?")
 st.markdown(
     "To the right, hidden states keep more of the words read so far. Upwards, they say more about the words to come. "
-    "Nearer to the dashed line, less of what they keep is idle."
+    "Nearer to the dashed line, more of what they keep helps to predict."
 )
 frame.need_estimates()
 

@@ -1,4 +1,4 @@
-"""The exception whose message is written for the user."""
+"""Exceptions: the one whose message is written for the user, and one for headers of files."""
 
 
 class InputError(ValueError):

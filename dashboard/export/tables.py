@@ -10,7 +10,7 @@ from dashboard.export.from_plotly import charts
 
 
 def csv(export: FigureExport) -> bytes:
-    """UTF-8, one line a row; a list stands in its cell as JSON."""
+    """UTF-8, one line a row; a list is written as JSON."""
     rows = rows_behind(export)
     nested = [name for name, kind in rows.schema.items() if kind.is_nested()]
     flat = rows.with_columns(
@@ -28,7 +28,7 @@ def parquet(export: FigureExport) -> bytes:
 
 
 def rows_behind(export: FigureExport) -> pl.DataFrame:
-    """The rows that a figure was drawn from, else every point that stands in it."""
+    """The rows that a figure was drawn from, else every point that is drawn."""
     if export.rows is not None:
         return export.rows
     points = [

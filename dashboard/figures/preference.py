@@ -75,7 +75,7 @@ def profile(probes: Sequence[Probe], scale: float, unit: str, theme: Theme) -> g
 
 def second_opinion(probes: Sequence[Probe], baselines: dict[str, float], theme: Theme) -> go.Figure:
     """Accuracy of the linear model by depth; baselines: accuracy of length alone and of words alone."""
-    figure = _empty(theme, "pairs ordered rightly, held out", _depth_title(probes))
+    figure = _empty(theme, "pairs ordered correctly, held out", _depth_title(probes))
     for probe, colour, symbol in _styled(probes, theme):
         rows, x = probe.linear(), _depth(probe, probes)
         y, errors = [row["value"] for row in rows], [combined_error(row) for row in rows]
@@ -97,7 +97,7 @@ def second_opinion(probes: Sequence[Probe], baselines: dict[str, float], theme: 
     _whole(figure, probes)
     figure.update_yaxes(tickformat=".0%")
     said = ", ".join(f"{_BASELINE_NAMES[what]} {value:.0%}" for what, value in baselines.items())
-    return _described(figure, f"Share of held-out pairs that a linear model of each layer orders rightly; {said}.")
+    return _described(figure, f"Share of held-out pairs that a linear model of each layer orders correctly; {said}.")
 
 
 def dots(

@@ -12,12 +12,10 @@ from softh import access, settings
 from softh.access import Person
 
 _READ_ONLY = (
-    "This server only shows: nothing is started or changed on its pages (SOFTH_READ_ONLY is set); whoever runs it can "
-    "do so from the command line."
+    "This server only shows: nothing is started or changed on its pages (SOFTH_READ_ONLY is set); its administrator "
+    "can do so from the command line."
 )
-_VIEWER = (
-    "{name} may look, but not start or change anything: ask whoever runs this server for a place in SOFTH_STARTERS."
-)
+_VIEWER = "{name} may look, but not start or change anything: ask its administrator for a place in SOFTH_STARTERS."
 
 
 def identify_readers() -> None:
@@ -89,7 +87,7 @@ def require_login() -> bool:
     st.title("softh")
     if name := _name(reader):
         st.error(
-            escape_markdown(f"{name} may not see this server: ask whoever runs it for a place in SOFTH_VIEWERS."),
+            escape_markdown(f"{name} may not see this server: ask its administrator for a place in SOFTH_VIEWERS."),
             icon=":material/block:",
         )
         _logout_button("secondary")
@@ -104,8 +102,8 @@ def _login_buttons() -> None:
     section = st.secrets["auth"] if st.secrets.load_if_toml_exists() and "auth" in st.secrets else {}
     if not section:
         st.error(
-            "Nobody can sign in: the section [auth] of .streamlit/secrets.toml is missing or cannot be read; whoever "
-            "runs this server mends it and starts it again.",
+            "Nobody can sign in: the section [auth] of .streamlit/secrets.toml is missing or cannot be read: the "
+            "administrator of this server corrects it and starts it again.",
             icon=":material/key_off:",
         )
         return

@@ -56,7 +56,7 @@ def delete_uploaded(files: Sequence[Any]) -> None:
 
 
 def signed_in_claims(cookies: Mapping[str, str]) -> dict[str, Any]:
-    """What the signed cookies of Streamlit's sign-in say of whoever sends a request; empty without a valid one."""
+    """The claims in the signed cookies of Streamlit's sign-in that a request carries; empty without a valid one."""
 
     def verified(name: str) -> bytes | None:
         value = cookies.get(name)

@@ -170,7 +170,7 @@ def _caption(models: Models, x: AxisOption, y: AxisOption, setup: queries.Setup,
     """What a reader must know beside the figure."""
     vocabularies = models.rows["vocabulary"].n_unique()
     several = (
-        f" The models shown have {vocabularies} vocabularies, hence other tokenizers and other labels: compare such "
+        f" The models shown have {vocabularies} vocabularies, so their tokenizers and labels differ: compare such "
         "models with care, and by bits per byte."
     )
     sizes = sorted(models.rows["parameters"].to_list())

@@ -143,7 +143,7 @@ def _parts(chosen: pl.DataFrame, rows: pl.DataFrame, what: str, scale: float, un
 
 
 def _others(chosen: pl.DataFrame, rows: pl.DataFrame, theme: Theme) -> Figure:
-    """How many held-out pairs length, words and hidden states order rightly; hollow: pairs matched by length."""
+    """How many held-out pairs length, words and hidden states order correctly; hollow: pairs matched by length."""
     every: list[Dot] = []
     for what, row_name in (("linear", "hidden states"), ("words", "words alone"), ("length", "length alone")):
         for probe in chosen.to_dicts():
@@ -152,7 +152,7 @@ def _others(chosen: pl.DataFrame, rows: pl.DataFrame, theme: Theme) -> Figure:
                 if not accuracies.is_empty():
                     value, error = mean_over_layers(accuracies)
                     every.append(Dot(row_name, probe["model"], value, error, part == "matched"))
-    return preference.dots(every, chosen["model"].to_list(), "held-out pairs ordered rightly", 0.5, theme, share=True)
+    return preference.dots(every, chosen["model"].to_list(), "held-out pairs ordered correctly", 0.5, theme, share=True)
 
 
 def _findings(probe: Probe, matched: pl.DataFrame, row: dict, scale: float) -> Findings:

@@ -30,7 +30,7 @@ class Findings:
     matched: tuple[float, float] | None
     """Value and error of pairs matched by length."""
     right: dict[str, tuple[float, float]]
-    """linear, words, length → share of held-out pairs ordered rightly, and its error; linear: mean over layers."""
+    """linear, words, length → share of held-out pairs ordered correctly, and its error; linear: mean over layers."""
     agreement: float | None
     """Rank correlation over layers of the information and the linear model."""
 
@@ -104,7 +104,7 @@ def _others(findings: Findings) -> str:
         return ""
     said = f"the words of the two answers alone {percent_text(words)} and their length alone {percent_text(length)}"
     if not linear:
-        return f"A linear model orders by {said} of held-out pairs rightly."
+        return f"A linear model orders by {said} of held-out pairs correctly."
     ahead = linear[0] - words[0]
     spread = (linear[1] ** 2 + words[1] ** 2) ** 0.5
     if abs(ahead) <= 2 * spread:
@@ -114,8 +114,8 @@ def _others(findings: Findings) -> str:
     else:
         verdict = "so they say less than the words do"
     return (
-        f"A linear model of the mean hidden states orders {percent_text(linear)} of held-out pairs rightly (mean over "
-        f"layers), {said}: {verdict}."
+        f"A linear model of the mean hidden states orders {percent_text(linear)} of held-out pairs correctly "
+        f"(mean over layers), {said}: {verdict}."
     )
 
 

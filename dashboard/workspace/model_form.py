@@ -129,8 +129,8 @@ def _from_folder() -> ChosenModel | None:
     models = server_folders.list_models()
     if not models:
         st.info(
-            "This server offers no folder. Whoever runs it names some in `SOFTH_MODELS`, several separated by `:`, and "
-            "starts it again; models in them are then listed here.",
+            "This server offers no folder. Its administrator names some in `SOFTH_MODELS`, several separated by `:`, "
+            "and starts it again; models in them are then listed here.",
             icon=":material/folder_off:",
         )
         return None

@@ -75,5 +75,5 @@ def _describe(content: Pairs) -> str:
     prompts = sum(bool(pair.prompt) for pair in content.pairs)
     return (
         f"**{len(content.pairs):,} pairs** of {Path(content.name).name}, {prompts:,} with a prompt; "
-        f"set aside: {excluded or 'none'}.{named} {content.note}"
+        f"excluded: {excluded or 'none'}.{named} {content.note}"
     )

@@ -225,7 +225,7 @@ def _resampled(place: Array, values: Array, rng: np.random.Generator) -> Array:
     plans, of_plan = np.unique(np.stack([tops, gone, widths], axis=1), axis=0, return_inverse=True)
     for number, (top, left_out, width) in enumerate(plans):
         kept, rows = np.arange(place.size) != left_out, of_plan == number
-        # Without the extreme itself its right neighbour stands in its place.
+        # Without the extreme itself its right neighbour takes its place.
         around = min(int(top) - int(left_out < top), place.size - 2)
         points[rows] = _turn(place[kept], values[rows][:, kept], around, int(width))
     return points

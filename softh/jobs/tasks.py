@@ -246,7 +246,7 @@ def _confine() -> None:
 def _out_of_time(number: int, frame: FrameType | None) -> NoReturn:
     raise InputError(
         f"The estimate of an upload took more than {HOURS} hours of every core, the most it may: choose fewer "
-        "documents, or let whoever runs this server put the model in a folder."
+        "documents, or ask the server's administrator to put the model in a folder."
     )
 
 

@@ -79,7 +79,7 @@ def _serve(supervisor: Supervisor, slot: Slot, stop: threading.Event) -> None:
         try:
             if supervisor.run_next(slot):
                 continue
-        except Exception:
+        except Exception:  # a worker must survive whatever one job does; the log has the traceback
             log.exception("A job could not be run or its end could not be recorded.")
         stop.wait(_POLL)
 

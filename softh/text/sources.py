@@ -43,7 +43,7 @@ class Source:
     label: str
     """Name in a form."""
     summary: str
-    """One sentence for whoever chooses."""
+    """One sentence that helps to choose."""
     caption: str
     """Kind of text and licence, for captions; empty where it depends on the file."""
     needs_network: bool

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,8 +17,17 @@ NAMED = "upload.json"
 
 TOKENIZERS = ({"tokenizer.json"}, {"tokenizer.model"}, {"vocab.json", "merges.txt"}, {"vocab.txt"}, {"spiece.model"})
 """Sets of file names, each of which is a complete tokenizer."""
-SETTINGS = {"config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}.union(*TOKENIZERS)
-"""Names of config and tokenizer files: with the weights, everything that decides numbers."""
+CHAT_TEMPLATE, LEGACY_CHAT_TEMPLATE = "chat_template.jinja", "chat_template.json"
+"""Files of a chat template that is not in tokenizer_config.json: of transformers 5, and of processors before it."""
+PROCESSOR = "processor_config.json"
+"""File of a processor, which once held its chat template."""
+MORE_CHAT_TEMPLATES = "additional_chat_templates"
+"""Folder of the chat templates that have a name, ``NAME.jinja`` each."""
+SETTINGS = {
+    "config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    CHAT_TEMPLATE, LEGACY_CHAT_TEMPLATE,
+}.union(*TOKENIZERS)  # fmt: skip
+"""Names of config and tokenizer files in the folder itself; see :func:`settings_in`."""
 
 _MAX_JSON_BYTES = 16_000_000
 
@@ -82,6 +91,31 @@ def parse_json(content: bytes, name: str) -> dict[str, Any]:
 def names_in(path: Path) -> set[str]:
     """Names of the files of a folder."""
     return {entry.name for entry in path.iterdir() if entry.is_file()}
+
+
+def settings_in(path: Path) -> set[str]:
+    """Names, relative to a folder, of its config, tokenizer and template files."""
+    templates = {f"{MORE_CHAT_TEMPLATES}/{entry.name}" for entry in (path / MORE_CHAT_TEMPLATES).glob("*.jinja")}
+    names = select_settings(names_in(path) | templates)
+    # Only its template decides numbers of a language model.
+    return names if PROCESSOR in names and "chat_template" in read_json(path / PROCESSOR) else names - {PROCESSOR}
+
+
+def select_settings(names: Iterable[str]) -> set[str]:
+    """Of file names those of config, tokenizer and templates: with the weights, everything that decides numbers.
+
+    >>> sorted(select_settings(["config.json", "README.md", "additional_chat_templates/rag.jinja"]))
+    ['additional_chat_templates/rag.jinja', 'config.json']
+    """
+    return {name for name in names if name in SETTINGS or is_chat_template(name)}
+
+
+def is_chat_template(name: str) -> bool:
+    """Whether the name of a file is that of a chat template."""
+    folder, _, file = name.rpartition("/")
+    return name in {CHAT_TEMPLATE, LEGACY_CHAT_TEMPLATE, PROCESSOR} or (
+        folder == MORE_CHAT_TEMPLATES and file.endswith(".jinja")
+    )
 
 
 def upload_folder(model: str) -> Path:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from softh.checkpoints.files import SETTINGS, TOKENIZERS, names_in
+from softh.checkpoints.files import TOKENIZERS, settings_in
 from softh.checkpoints.gguf_format import Gguf
 from softh.checkpoints.safetensors_format import Safetensors
 from softh.checkpoints.weights import WeightFiles, WeightsFormat
@@ -91,8 +91,8 @@ def check_not_refused(names: set[str], source: str) -> None:
 
 
 def digest(path: Path, weights: WeightFiles) -> str:
-    """SHA-256, in hexadecimal, over weights, config and tokenizer of a folder: everything that decides numbers."""
-    settings = set() if weights.format.self_contained else SETTINGS & names_in(path)
+    """SHA-256, in hexadecimal, over weights, config, tokenizer and chat templates of a folder: everything that decides numbers."""
+    settings = set() if weights.format.self_contained else settings_in(path)
     names = sorted({*settings, *weights.names})
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock, so shards are read in parallel
         contents = pool.map(_content, [path / name for name in names])

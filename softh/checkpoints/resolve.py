@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from softh.checkpoints import hub
 from softh.checkpoints.config import check_architecture
-from softh.checkpoints.files import NAMED, SETTINGS, UPLOAD, LocalFiles, names_in, read_json, upload_folder
+from softh.checkpoints.files import NAMED, UPLOAD, LocalFiles, names_in, read_json, select_settings, upload_folder
 from softh.checkpoints.formats import FILE_KINDS, choose, digest, file_format, is_checkpoint_file
 from softh.checkpoints.revisions import exact_tokens, parse_revision
 from softh.checkpoints.weights import WeightFiles, WeightsHeader
@@ -130,7 +130,7 @@ def _from_hub(model: str, revision: str) -> Checkpoint:
     weights = choose(set(sizes), model)
     if not weights.format.self_contained:
         # Settings first: nothing large is fetched for a model that cannot run.
-        check_architecture(read_json(hub.fetch(model, sha, SETTINGS & set(sizes)) / "config.json"), model)
+        check_architecture(read_json(hub.fetch(model, sha, select_settings(sizes)) / "config.json"), model)
     path = hub.fetch(model, sha, weights.names)
     header = weights.format.read_header(LocalFiles(path, model), weights.names)
     parsed = parse_revision(revision)

@@ -6,7 +6,7 @@ from typing import Any
 
 from softh.checkpoints import hub, resolve
 from softh.checkpoints.config import Shape
-from softh.checkpoints.files import SETTINGS, UPLOAD, LocalFiles
+from softh.checkpoints.files import UPLOAD, LocalFiles, select_settings
 from softh.checkpoints.formats import choose, digest
 from softh.checkpoints.resolve import Checkpoint
 from softh.checkpoints.weights import WeightsHeader
@@ -87,7 +87,7 @@ def _on_hub(model: str, revision: str) -> tuple[str, WeightsHeader, int]:
     """Commit, header of the weights and bytes to download."""
     sha, sizes = hub.list_files(model, revision)
     weights = choose(set(sizes), model)
-    needed = {*weights.names, *(() if weights.format.self_contained else SETTINGS & set(sizes))}
+    needed = {*weights.names, *(() if weights.format.self_contained else select_settings(sizes))}
     download = sum(sizes[name] for name in hub.not_downloaded(model, sha, needed))
     return sha, weights.format.read_header(hub.HubFiles(model, sha, sizes), weights.names), download
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from softh.checkpoints.files import LEGACY_CHAT_TEMPLATE, PROCESSOR, read_json
 from softh.checkpoints.resolve import Checkpoint
 from softh.checkpoints.revisions import family_from_name
 from softh.cost import predict, preflight
@@ -159,6 +161,8 @@ def load_module(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> 
     except torch.OutOfMemoryError:
         raise InputError(_too_large(checkpoint, dtype, memory)) from None
     tokenizer = _from_pretrained(AutoTokenizer, checkpoint, **options)
+    if not tokenizer.chat_template and not weights.format.self_contained:
+        tokenizer.chat_template = _processor_template(checkpoint.path)
     # A pooler comes after the last hidden state and does not change it.
     if missing := sorted(name for name in report["missing_keys"] if "pooler" not in name):
         raise InputError(
@@ -167,6 +171,14 @@ def load_module(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> 
         )
     module.config.get_text_config().use_cache = False
     return module, tokenizer, causal
+
+
+def _processor_template(folder: Path) -> str | None:
+    """The chat template in a file of the model's processor, where the tokenizer does not look for it."""
+    for name in (LEGACY_CHAT_TEMPLATE, PROCESSOR):
+        if (folder / name).is_file() and isinstance(template := read_json(folder / name).get("chat_template"), str):
+            return template
+    return None
 
 
 def _from_pretrained(factory: Any, checkpoint: Checkpoint, **options: Any) -> Any:

@@ -1,5 +1,10 @@
 """Opening the store: the packed database read-only and the valid run files beside it, open until a file changes."""
 
+import os
+import re
+import shutil
+import tempfile
+import weakref
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
@@ -17,6 +22,8 @@ from softh.store.share import configured_share
 VIEWS = Path(__file__).with_name("views.sql").read_text(encoding="utf-8")
 ATTEMPTS = 5
 """Attempts to open a store whose files change at the same time."""
+_PATTERN = re.compile(r"[*?\[\\]|[\ud800-\udfff]")
+"""Characters of a path that DuckDB takes for a pattern or a separator, and bytes that are not UTF-8."""
 _FOLDERS = 4
 """Data folders whose stores stay open in a process."""
 _open_stores: dict[Path, tuple[str, duckdb.DuckDBPyConnection]] = {}
@@ -123,8 +130,25 @@ def query(data: Path, sql: str, **parameters: object) -> pl.DataFrame:
 
 
 def quoted(path: Path) -> str:
-    """The path as a literal of SQL."""
-    return "'" + str(path).replace("'", "''") + "'"
+    """The path as a literal of SQL, through a link where DuckDB would read another path than this."""
+    folder = path.absolute().parent
+    plain = _link_to(folder) / path.name if _PATTERN.search(str(folder)) else path
+    return "'" + str(plain).replace("'", "''") + "'"
+
+
+@cache
+def _link_to(folder: Path) -> Path:
+    """A link of a plain name to a folder; it is removed when this process ends."""
+    place = Path(tempfile.mkdtemp(prefix="softh-"))
+    link = place / "folder"
+    link.symlink_to(folder, target_is_directory=True)
+    weakref.finalize(_link_to, _remove_link, place, os.getpid())
+    return link
+
+
+def _remove_link(place: Path, process: int) -> None:
+    if os.getpid() == process:  # a forked process ends without taking the link from the one that made it
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _cursor(data: Path) -> duckdb.DuckDBPyConnection:
@@ -154,7 +178,9 @@ def _connect(data: Path) -> duckdb.DuckDBPyConnection:
             connection.execute(f"CREATE TABLE {table} AS FROM no_{table}")
             if files:
                 listed = f"[{', '.join(map(quoted, files))}]"
-                connection.execute(f"INSERT INTO {table} BY NAME FROM read_parquet({listed}, union_by_name = true)")
+                # A folder called lr=3e-4 is no column of the tables.
+                options = "union_by_name = true, hive_partitioning = false"
+                connection.execute(f"INSERT INTO {table} BY NAME FROM read_parquet({listed}, {options})")
         migrations.loaded(connection)
         connection.execute(f"{VIEWS}; {plane.SQL}; {_means(connection)}")
     except BaseException:

@@ -1,5 +1,6 @@
 """Writing the store: one immutable file for each run, and packing them into the database."""
 
+import shutil
 import tempfile
 import time
 from collections.abc import Generator, Mapping, Sequence
@@ -168,9 +169,18 @@ def _replace_database(data: Path, target: Path, scores: Sequence[Mapping[str, An
     """Write all tables to a new database and put it in the place of the old one."""
     with atomic.replacing(target) as new:
         try:
-            _build(data, new, scores)
+            if "?" in str(new.absolute()):  # DuckDB takes the rest of such a path for options, and loses its log there
+                _build_elsewhere(data, new, scores)
+            else:
+                _build(data, new, scores)
         finally:
             new.with_name(f"{new.name}.wal").unlink(missing_ok=True)  # DuckDB's, where the build failed
+
+
+def _build_elsewhere(data: Path, new: Path, scores: Sequence[Mapping[str, Any]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        _build(data, Path(folder) / schema.DATABASE, scores)
+        shutil.copyfile(Path(folder) / schema.DATABASE, new)
 
 
 def _build(data: Path, new: Path, scores: Sequence[Mapping[str, Any]]) -> None:

@@ -20,6 +20,9 @@ from softh.store import migrations, plane, run_files, schema, score_files
 from softh.store.share import configured_share
 
 VIEWS = Path(__file__).with_name("views.sql").read_text(encoding="utf-8")
+ESTIMATE_MODELS = "estimate_models"
+"""Table of a packed database: the model of each estimate as its run described it. The table `models` has one row a
+name; where a database has no such table, or a column later than it, that row is read."""
 ATTEMPTS = 5
 """Attempts to open a store whose files change at the same time."""
 _PATTERN = re.compile(r"[*?\[\\]|[\ud800-\udfff]")
@@ -182,20 +185,40 @@ def _connect(data: Path) -> duckdb.DuckDBPyConnection:
                 options = "union_by_name = true, hive_partitioning = false"
                 connection.execute(f"INSERT INTO {table} BY NAME FROM read_parquet({listed}, {options})")
         migrations.loaded(connection)
-        connection.execute(f"{VIEWS}; {plane.SQL}; {_means(connection)}")
+        connection.execute(f"{_packed_models(connection)}; {VIEWS}; {plane.SQL}; {_means(connection)}")
     except BaseException:
         connection.close()
         raise
     return connection
 
 
+def _packed_models(connection: duckdb.DuckDBPyConnection) -> str:
+    """The view `packed_estimate_models`: of each packed estimate its model, in an older pack the one of its name."""
+    own = _columns(connection, ESTIMATE_MODELS)
+    columns = [name for name in schema.table("models").types if name != "model"]
+    kept = [name for name in (*columns, "step", "tokens") if name in own]
+    replaced = f"REPLACE ({', '.join(f'own.{name} AS {name}' for name in kept)})" if kept else ""
+    joined = f"JOIN stored.{ESTIMATE_MODELS} AS own USING (estimate_id)" if kept else ""
+    return (
+        f"CREATE VIEW packed_estimate_models AS SELECT named.* {replaced} FROM ("
+        "SELECT estimates.estimate_id, models.*, checkpoints.step, checkpoints.tokens FROM packed.estimates "
+        "JOIN packed.models USING (model) JOIN packed.checkpoints USING (model, revision, digest)"
+        f") AS named {joined}"
+    )
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> set[str]:
+    """Names of the columns of a table of the packed database; none where it has no such table."""
+    names = connection.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE database_name = 'stored' AND table_name = $name",
+        {"name": table},
+    ).fetchall()
+    return {name for (name,) in names}
+
+
 def _means(connection: duckdb.DuckDBPyConnection) -> str:
     """The view `means`: computed from all measures, or taken from the packed means as far as they go."""
-    packed = connection.execute(
-        "SELECT column_name FROM duckdb_columns() WHERE database_name = 'stored' AND table_name = $name",
-        {"name": plane.MEANS},
-    ).fetchall()
-    if not {name for (name,) in packed} >= set(plane.COLUMNS):
+    if not _columns(connection, plane.MEANS) >= set(plane.COLUMNS):
         return "CREATE VIEW means AS FROM on_plane('measures') WHERE layer IS NULL"
     return (
         "CREATE VIEW means AS FROM on_plane('run_measures') WHERE layer IS NULL UNION ALL BY NAME "

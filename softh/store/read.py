@@ -8,7 +8,7 @@ import polars as pl
 
 from softh.errors import InputError
 from softh.quantities import BY_COLUMN, PLANE
-from softh.store import plane
+from softh.store import plane, schema
 from softh.store.connection import connect, invalid_files, list_runs, pending_uploads, query, refresh, version, warnings
 
 __all__ = [
@@ -95,10 +95,17 @@ def measures(data: Path, estimate_id: str) -> pl.DataFrame:
 
 def record(data: Path, estimate_id: str) -> dict[str, Any]:
     """One estimate as it was saved, for machines: model, checkpoint, estimate and measures; the id in full."""
+    model = ", ".join(f"'{name}': own.{name}" for name in schema.table("models").types)
+    own = {"step", "tokens"}
+    checkpoint = ", ".join(
+        f"'{name}': {'own' if name in own else 'checkpoints'}.{name}" for name in schema.table("checkpoints").types
+    )
     parts = query(
         data,
-        "SELECT models AS model, checkpoints AS checkpoint, estimates AS estimate FROM estimates "
-        "JOIN models USING (model) JOIN checkpoints USING (model, revision, digest) WHERE estimate_id = $id",
+        f"SELECT {{{model}}} AS model, {{{checkpoint}}} AS checkpoint, estimates AS estimate FROM estimates "
+        "JOIN estimate_models AS own USING (estimate_id) JOIN checkpoints ON checkpoints.model = estimates.model "
+        "AND checkpoints.revision = estimates.revision AND checkpoints.digest = estimates.digest "
+        "WHERE estimate_id = $id",
         id=estimate_id,
     )
     return {**parts.row(0, named=True), "measures": measures(data, estimate_id).drop("estimate_id").to_dicts()}

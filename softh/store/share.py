@@ -178,7 +178,7 @@ def _share_of(url: str, folder: Path) -> Share:
 
 def _filesystem(url: str) -> tuple[AbstractFileSystem, str]:
     """The file system of a URL, and the path in it. What is no URL is a path, whatever signs are in it."""
-    return url_to_fs(url) if "://" in url else (LocalFileSystem(), os.path.abspath(Path(url).expanduser()))
+    return url_to_fs(url) if "://" in url else (LocalFileSystem(), str(Path(url).expanduser().absolute()))
 
 
 def _contents(fs: AbstractFileSystem, paths: Sequence[str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import polars as pl
 from softh import access
 from softh.errors import InputError
 from softh.locks import lock
-from softh.store import atomic, connection, plane, run_files, schema, score_files, share
+from softh.store import atomic, connection, model_names, plane, run_files, schema, score_files, share
 
 ORDER = {
     "models": "model",
@@ -45,9 +45,11 @@ def save(record: dict[str, Any], data: Path) -> Path:
 
     The record has the keys model, checkpoint, estimate (one row each of their tables; the estimate may leave out the
     digest, which is its checkpoint's) and measures (a list of rows without estimate_id). The file appears whole or not
-    at all, and replaces an older one of the same id. Raises InputError when the disk is full or the folder cannot be
+    at all, and replaces an older one of the same id. Where another model of this machine has the name of this one, this
+    one gets a longer name. Raises InputError when the disk is full or the folder cannot be
     written, ValueError for a record that breaks the rules of the tables.
     """
+    record = _with_own_name(record, data)
     digest = record["checkpoint"]["digest"]
     content = run_files.encode({**record, "estimate": {"digest": digest, **record["estimate"]}})
     target = data / schema.RUNS / f"{record['estimate']['estimate_id']}.parquet"
@@ -56,6 +58,16 @@ def save(record: dict[str, Any], data: Path) -> Path:
         atomic.write_bytes(target, content)
     put_on_share(data, target.stem)
     return connection.run_file(data, target.stem) or target
+
+
+def _with_own_name(record: dict[str, Any], data: Path) -> dict[str, Any]:
+    names = model_names.candidates(record)
+    if len(names) == 1:
+        return record
+    with suppress(InputError):  # tables that cannot be read keep no estimate from being stored
+        stored = connection.query(data, model_names.STORED, names=list(names))
+        return model_names.rename(record, model_names.choose(record, names, stored))
+    return record
 
 
 def put_on_share(data: Path, estimate_id: str) -> None:
@@ -191,6 +203,7 @@ def _build(data: Path, new: Path, scores: Sequence[Mapping[str, Any]]) -> None:
             rows = f"FROM {table}" if table != "benchmarks" else NEWER_SCORES
             database.execute(f"INSERT INTO new.{table} BY NAME {rows} ORDER BY {order}")
         database.execute(f"CREATE TABLE new.{plane.MEANS} AS FROM means ORDER BY estimate_id, ngram, correction")
+        database.execute(f"CREATE TABLE new.{connection.ESTIMATE_MODELS} AS FROM estimate_models ORDER BY estimate_id")
         database.execute("DETACH new")
 
 

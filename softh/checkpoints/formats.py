@@ -91,7 +91,7 @@ def check_not_refused(names: set[str], source: str) -> None:
 
 
 def digest(path: Path, weights: WeightFiles) -> str:
-    """SHA-256, in hexadecimal, over weights, config, tokenizer and chat templates of a folder: everything that decides numbers."""
+    """SHA-256, in hexadecimal, over weights, config, tokenizer and chat templates: all that decides numbers."""
     settings = set() if weights.format.self_contained else settings_in(path)
     names = sorted({*settings, *weights.names})
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock, so shards are read in parallel

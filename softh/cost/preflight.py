@@ -71,7 +71,7 @@ def preflight(
         sha, header, download = _on_hub(spec.model, revision)
     else:
         located = resolve.locate(spec.model, spec.revision)
-        name, revision = located.name, "local"
+        name, revision = located.name, located.revision
         header = located.weights.format.read_header(LocalFiles(located.folder, spec.model), located.weights.names)
         sha = _digest(spec.model, located, header.bytes)
     shape = header.shape()

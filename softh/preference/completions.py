@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from softh.errors import InputError
-from softh.preference.pairs import Messages, Pair, Pairs
+from softh.preference.conversations import Messages
+from softh.preference.pairs import Pair, Pairs
 from softh.spec import identity
 from softh.text.corpus import TokenizedCorpus, special_ids
 
@@ -98,8 +99,22 @@ def _enough(pairs: Sequence[Pair], excluded: Mapping[str, int], name: str, max_l
 
 
 def _groups(pairs: Sequence[Pair]) -> np.ndarray:
-    numbers: dict[Messages, int] = {}
-    return np.array([numbers.setdefault(pair.prompt, len(numbers)) for pair in pairs])
+    """[pairs] int64, a number that pairs of one prompt share; a pair whose prompt is not known has one of its own."""
+    numbers: dict[Messages | int, int] = {}
+    return np.array([numbers.setdefault(pair.prompt or pair.row, len(numbers)) for pair in pairs])
+
+
+def independent(group: np.ndarray, count: int) -> np.ndarray:
+    """[pairs] int64, the number of what is held out together: the prompt, or the pair where there are too few prompts.
+
+    Too few are fewer than `count` folds: then all pairs of a prompt in one fold would leave nothing to learn from, and
+    errors over prompts would vanish. Folds of pairs are sound: a prompt says nothing of which answer is preferred.
+
+    >>> independent(np.array([7, 7, 7, 7]), 3), independent(np.array([7, 8, 9, 9]), 3)
+    (array([0, 1, 2, 3]), array([0, 1, 2, 2]))
+    """
+    prompts, numbers = np.unique(group, return_inverse=True)
+    return numbers if len(prompts) >= count else np.arange(len(group))
 
 
 def folds(group: np.ndarray, count: int, seed: int) -> np.ndarray:

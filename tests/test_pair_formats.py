@@ -209,7 +209,8 @@ def test_the_longer_answer_is_found_whatever_prompts_there_are(
     assert information.se_documents is not None
     assert information.se_documents > 0
     linear = [each for each in found.measures if (each.variable, each.quantity) == ("linear", "accuracy")]
-    assert all(each.value != 0.5 and each.se_documents for each in linear)
+    assert max(each.value for each in linear) > 0.7
+    assert all(each.se_documents is not None for each in linear)
 
 
 def test_more_folds_than_pairs_are_as_many_as_pairs(model: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import softh
+from softh.checkpoints import server_folders
 from softh.errors import InputError
 from softh.spec import EstimateSpec
 from softh.store import backup, read, write
@@ -58,6 +59,19 @@ def test_runs_are_shared_through_any_folder(odd: Path, tmp_path: Path, monkeypat
     read.refresh()
     assert read.estimates(tmp_path / "another")["estimate_id"].to_list() == ["00aa"]
     assert [path.name for path in odd.iterdir()] == ["00aa.parquet"]
+
+
+def test_a_name_that_is_not_utf_8_is_listed_and_refused_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_model(tmp_path / "plain").rename(tmp_path / b"latin\xff".decode(errors="surrogateescape"))
+    monkeypatch.setenv("SOFTH_MODELS", str(tmp_path))
+    ((name, path),) = server_folders.list_models().items()
+    assert (name, path) == (f"{tmp_path.name}/latin\\udcff", folder)
+    with pytest.raises(InputError) as refusal:
+        EstimateSpec(model=str(path))
+    assert "rename the file or folder" in str(refusal.value)
+    assert str(refusal.value).isprintable()
 
 
 def _estimate(model: Path, text: Path, data: Path) -> Any:

@@ -173,6 +173,16 @@ def test_a_run_is_told_from_a_model_in_a_sentence(saved: Path, tmp_path: Path) -
         resolve(run, "step3")
 
 
+def test_a_run_with_a_model_of_its_own_is_both(saved: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(saved, tmp_path / "run"))
+    for step in (20, 3):
+        checkpoint(run / f"checkpoint-{step}")
+    assert place(run) == ("run", "local", None, None)
+    (tmp_path / "r.toml").write_text(f'[[model]]\nid = "{run}"\n')
+    assert [spec.model for spec in sweep.load(tmp_path / "r.toml").specs()] == [str(run)]
+    assert [Path(spec.model).name for spec in sweep.load(run).specs()] == ["checkpoint-3", "checkpoint-20"]
+
+
 def specs(path: Path, text: str) -> list[str]:
     path.write_text(text, encoding="utf-8")
     return [Path(spec.model).name for spec in sweep.load(path).specs(lambda model: [])]

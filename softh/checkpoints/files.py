@@ -79,6 +79,7 @@ def parse_json(content: bytes, name: str) -> dict[str, Any]:
     >>> parse_json(b'{"model_type": "llama"}', "config.json")
     {'model_type': 'llama'}
     """
+    check_content(content, name)
     try:
         parsed = json.loads(content.decode())
     except (ValueError, RecursionError):
@@ -88,9 +89,47 @@ def parse_json(content: bytes, name: str) -> dict[str, Any]:
     return parsed
 
 
+def check_content(content: bytes, name: str) -> None:
+    """Errors: InputError for a file that stands for another, from its first bytes."""
+    for start, kind, remedy in _STAND_INS:
+        if content.lstrip()[:64].lower().startswith(start):
+            raise InputError(f"{name} is {kind}, not the file itself; expected the file: {remedy}.")
+
+
+_STAND_INS = (
+    (b"version https://git-lfs", "a Git LFS pointer", "run `git lfs pull` in its folder"),
+    (b"version https://hawser", "a Git LFS pointer", "run `git lfs pull` in its folder"),
+    (b"/annex/objects/", "a git-annex pointer", "run `git annex get .` in its folder"),
+    (b"# xet version", "a Xet pointer", "run `git xet checkout` in its folder, or download it from the hub"),
+    (b"<!doctype html", "a web page", "download it again, logged in where the model asks for it"),
+    (b"<html", "a web page", "download it again, logged in where the model asks for it"),
+    (b"<?xml", "an error message of a server", "download it again"),
+)
+"""How a file begins that stands for another, what it is, and what to do."""
+_INSIDE = re.compile(r".*\.distcp|\S*_states\.pt|model_optim_rng\.pt")
+
+
 def names_in(path: Path) -> set[str]:
-    """Names of the files of a folder."""
-    return {entry.name for entry in path.iterdir() if entry.is_file()}
+    """Names of the files of a folder, and of those one level down that say how a training run saved it."""
+    names = {entry.name for entry in path.iterdir() if entry.is_file()}
+    inside = (file for entry in path.iterdir() if entry.is_dir() for file in _listed(entry))
+    return names | {f"{file.parent.name}/{file.name}" for file in inside if tells_layout(file.name)}
+
+
+def tells_layout(name: str) -> bool:
+    """Whether a file in a folder of a checkpoint says how a training run saved it: shards of FSDP, DeepSpeed …
+
+    >>> tells_layout("__0_0.distcp"), tells_layout("model.safetensors")
+    (True, False)
+    """
+    return _INSIDE.fullmatch(name) is not None
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []  # a folder that may not be read holds nothing of the checkpoint
 
 
 def settings_in(path: Path) -> set[str]:

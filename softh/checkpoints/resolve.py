@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from softh.checkpoints import hub, training_runs
-from softh.checkpoints.config import check_architecture
 from softh.checkpoints.files import NAMED, UPLOAD, LocalFiles, names_in, read_json, select_settings, upload_folder
 from softh.checkpoints.formats import FILE_KINDS, choose, digest, file_format, is_checkpoint_file
+from softh.checkpoints.layouts import check_here
 from softh.checkpoints.revisions import exact_tokens, parse_revision
+from softh.checkpoints.safetensors_format import check_config
 from softh.checkpoints.weights import WeightFiles, WeightsHeader
 from softh.errors import InputError
 from softh.format import and_more
@@ -43,7 +44,8 @@ class Checkpoint:
 def resolve(model: str, revision: str | None = None) -> Checkpoint:
     """Find, fetch and verify the checkpoint that ``model`` names.
 
-    model: hub id (``owner/name``), folder, ``.gguf`` file, or ``upload:DIGEST`` of :mod:`softh.uploads.receive`.
+    model: hub id (``owner/name``; for one of several GGUF files ``owner/name:Q4_K_M`` or ``owner/name/FILE``), folder,
+    ``.gguf`` file, or ``upload:DIGEST`` of :mod:`softh.uploads.receive`.
     revision: branch, tag or commit of a hub id, or the name of a checkpoint in the folder of a training run.
     Errors: InputError for whatever is missing, unreachable, unsafe or damaged.
     """
@@ -62,6 +64,8 @@ def is_local(model: str) -> bool:
     """
     if Path(model).expanduser().exists():
         return True
+    if hub.split_name(model)[1] and not model.startswith((".", "~", UPLOAD)):
+        return False
     return model.startswith((".", "/", "~", UPLOAD)) or model.count("/") > 1 or is_checkpoint_file(model)
 
 
@@ -117,8 +121,9 @@ def _in_run(path: Path, model: str, revision: str) -> Path:
 
 def _folder(path: Path, source: str) -> Located:
     """A checkpoint of a training run is one step of the model that the run is called after."""
+    check_here(path)
     try:
-        weights = choose(names_in(path), source)
+        weights = choose(names_in(path), source, lambda name: (path / name).read_bytes())
     except InputError as error:
         raise InputError(training_runs.explain(path, source) or str(error)) from None
     if weights.format.self_contained:
@@ -152,18 +157,23 @@ def _file_or_folder(path: Path, weights: WeightFiles) -> Path:
 
 def _from_hub(model: str, revision: str) -> Checkpoint:
     sha, sizes = hub.list_files(model, revision)
-    weights = choose(set(sizes), model)
-    if not weights.format.self_contained:
-        # Settings first: nothing large is fetched for a model that cannot run.
-        check_architecture(read_json(hub.fetch(model, sha, select_settings(sizes)) / "config.json"), model)
+    files = hub.HubFiles(model, sha, sizes)
+    weights = choose(set(sizes), model, lambda name: files.head(name, sizes[name]))
+    # Settings and headers first: nothing large is fetched for a model that cannot run.
+    if weights.format.self_contained:
+        weights.format.read_header(files, weights.names)
+    else:
+        check_config(read_json(hub.fetch(model, sha, select_settings(sizes)) / "config.json"), model)
     path = hub.fetch(model, sha, weights.names)
+    if weights.format.self_contained:
+        path, weights = (path / weights.names[0]).parent, weights._replace(names=(Path(weights.names[0]).name,))
     header = weights.format.read_header(LocalFiles(path, model), weights.names)
     parsed = parse_revision(revision)
     return Checkpoint(
-        name=_display_name(model, header),
+        name=_display_name(hub.split_name(model)[0], header),
         source=model,
         revision=revision,
-        digest=sha,
+        digest=hub.digest_of(model, sha),
         path=path,
         weights=header.label,
         step=parsed.step if parsed else None,

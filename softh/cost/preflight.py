@@ -84,12 +84,13 @@ def preflight(
 
 
 def _on_hub(model: str, revision: str) -> tuple[str, WeightsHeader, int]:
-    """Commit, header of the weights and bytes to download."""
+    """Digest, header of the weights and bytes to download."""
     sha, sizes = hub.list_files(model, revision)
-    weights = choose(set(sizes), model)
+    files = hub.HubFiles(model, sha, sizes)
+    weights = choose(set(sizes), model, lambda name: files.head(name, sizes[name]))
     needed = {*weights.names, *(() if weights.format.self_contained else select_settings(sizes))}
     download = sum(sizes[name] for name in hub.not_downloaded(model, sha, needed))
-    return sha, weights.format.read_header(hub.HubFiles(model, sha, sizes), weights.names), download
+    return hub.digest_of(model, sha), weights.format.read_header(files, weights.names), download
 
 
 def _digest(model: str, located: resolve.Located, size: int) -> str | None:

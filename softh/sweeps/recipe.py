@@ -149,7 +149,7 @@ def digest(spec: EstimateSpec) -> str:
     """Digest of the checkpoint of a specification, without fetching its weights. Errors: InputError."""
     if checkpoints.is_local(spec.model):
         return checkpoints.resolve(spec.model, spec.revision).digest
-    return hub.list_files(spec.model, spec.revision or "main")[0]
+    return hub.digest_of(spec.model, hub.list_files(spec.model, spec.revision or "main")[0])
 
 
 def is_missing(spec: EstimateSpec, stored: Collection[tuple[str, str]]) -> bool:

@@ -13,7 +13,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
 from softh import access, settings
-from softh.checkpoints.files import CHAT_TEMPLATE, LEGACY_CHAT_TEMPLATE, NAMED, UPLOAD, read_json, upload_folder
+from softh.checkpoints.files import (
+    CHAT_TEMPLATE,
+    LEGACY_CHAT_TEMPLATE,
+    NAMED,
+    UPLOAD,
+    read_json,
+    tells_layout,
+    upload_folder,
+)
 from softh.checkpoints.formats import FORMATS, PICKLES, choose
 from softh.checkpoints.safetensors_format import INDEX
 from softh.errors import InputError
@@ -142,7 +150,8 @@ def _unpack(part: Part, files: Path, source: str, limits: Limits) -> set[str]:
     listed = {entry.path: entry.size for entry in archive.entries(part.file, source, limits)}
     home = _home(set(listed), source)
     names = {path.name for path in listed if path.parent == home}
-    _check_names(names, source)
+    inside = {str(path.relative_to(home)) for path in listed if path.parent.parent == home and tells_layout(path.name)}
+    _check_names(names | inside, source)
     check_room(files, sum(size for path, size in listed.items() if path.parent == home and _wanted(path.name)))
     for entry in archive.entries(part.file, source, limits):
         if entry.path.parent == home and _wanted(entry.path.name):
@@ -153,7 +162,8 @@ def _unpack(part: Part, files: Path, source: str, limits: Limits) -> set[str]:
 def _home(listed: set[PurePosixPath], source: str) -> PurePosixPath:
     """The folder of the archive that holds the model."""
     endings = (*(each.suffix for each in FORMATS if each.upload_names), *PICKLES)
-    weights = {path.parent for path in listed if path.suffix in endings}
+    shards = {path.parent.parent for path in listed if tells_layout(path.name)}
+    weights = {path.parent for path in listed if path.suffix in endings and not tells_layout(path.name)} | shards
     configs = {path.parent for path in listed if path.name == "config.json"}
     homes = sorted(weights & configs)
     if len(homes) > 1:
@@ -188,6 +198,11 @@ def _check_names(names: set[str], source: str) -> None:
                                  "the server and name the folder.")  # fmt: skip
             names = names - files
     choose(names, source)
+    if "tokenizer.json" not in names:
+        raise InputError(
+            f"{source} has no tokenizer.json, the only tokenizer that an upload may have; expected it beside "
+            "the config: load the tokenizer and save it with save_pretrained."
+        )
 
 
 def _most(name: str, limits: Limits) -> int:

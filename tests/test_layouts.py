@@ -159,6 +159,8 @@ REFUSED: dict[str, tuple[Change, str, str]] = {
     "state of a trainer alone": (_instead("training_args.bin", "optimizer.pt", "rng_state_0.pth", "scheduler.pt"),
                                  "has no weights", "add them"),
     "pickles": (_instead("pytorch_model.bin", "training_args.bin"), "only as pickles, which can run code", "convert"),
+    "pickles merged from DeepSpeed": (_instead("pytorch_model.bin", "zero_to_fp32.py"), "only as pickles",
+                                      "convert"),
     "layout of the authors": (_instead("consolidated.safetensors", "params.json"), "consolidated", "_to_hf.py"),
     "no index": (_instead("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"),
                  "no model.safetensors.index.json", "add the index"),

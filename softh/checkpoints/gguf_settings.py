@@ -55,6 +55,7 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "leading_dense_block_count": (0,),
     "nextn_predict_layers": (0,),
     "rope.scaling.alpha": (0,),
+    "rope.scaling.yarn_log_multiplier": (0,),
     "ssm.dt_b_c_rms": (False,),
     "swin_norm": (False,),
     "use_parallel_residual": (False,),
@@ -72,13 +73,17 @@ _ROPE = {
     "rope.freq_base", "rope.freq_base_swa", "rope.dimension_count", "rope.scaling.type", "rope.scaling.factor",
     "rope.scale_linear", "rope.scaling.original_context_length", "rope.scaling.attn_factor",
     "rope.scaling.yarn_attn_factor", "rope.scaling.yarn_beta_fast", "rope.scaling.yarn_beta_slow",
-    "rope.scaling.yarn_ext_factor", "rope.scaling.yarn_log_multiplier",
+    "rope.scaling.yarn_ext_factor",
 }  # fmt: skip
 _FACTORS = {"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"}
 """Tensors that divide the frequencies of rotary positions; transformers reads none of them."""
 _INCOMPLETE = {"gpt-oss": "the experts", "gemma4": "the scales of layers"}
 """Architectures that transformers announces and reads without a part of their tensors."""
 _LISTS = {"attention.sliding_window_pattern", "rope.dimension_sections"}
+_WINDOWED = {"phi3", "starcoder2"}
+"""Architectures whose every layer has the window of the setting."""
+_TWO_ROPES = {"gemma3"}
+"""Architectures with rotary positions of their own for sliding attention."""
 _PARTIAL = {"phi3", "stablelm", "nemotron", "minimax-m2", "qwen35", "qwen35moe"}
 """Architectures that can rotate a part of each head."""
 _REMEDY = "name the safetensors it was converted from"
@@ -213,6 +218,9 @@ def _rope_reasons(header: GgufHeader) -> Iterator[str]:
         yield "has quantised factors of rotary positions"
     if _rotated_share(header) is not None and header.architecture not in _PARTIAL:
         yield "rotates only a part of each head"
+    bases = [header.settings.get(key) for key in ("rope.freq_base", "rope.freq_base_swa")]
+    if bases[1] not in {None, bases[0]} and header.architecture not in _TWO_ROPES:
+        yield "has another base of rotary positions for sliding attention"
     scaled = scaling != "none" or factors
     if scaled and not _has(header, "rope_parameters"):
         yield "scales rotary positions, which its architecture does not have"
@@ -305,6 +313,8 @@ def _named(header: GgufHeader, key: str) -> tuple[str, Any] | None:
     value = header.settings[key]
     if isinstance(value, Array) or key in _read_keys(header.architecture) or not (value or isinstance(value, bool)):
         return None
+    if key == "attention.sliding_window" and header.architecture not in _WINDOWED:
+        return None  # which layers have the window is another setting
     return next(((name, value) for name in _NAMED.get(key, ()) if _has(header, name)), None)
 
 

@@ -56,7 +56,7 @@ _SENTENCES: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
-_FILE = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+)|/(.+\.gguf))")
+_FILE = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+)|/((?!.*\.\.).+\.gguf))")
 
 
 def split_name(model: str) -> tuple[str, str | None]:

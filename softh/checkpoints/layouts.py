@@ -14,6 +14,7 @@ _PROMPTS = {"PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "MULTITASK_PROMPT_TUNI
 """Methods of peft that train tokens or prefixes, which are no part of the weights."""
 _PLAIN_NAME = re.compile(r"[\w./-]{1,120}", re.ASCII)
 _WRAPPERS = re.compile(r"(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_forward_module)\.")
+_PICKLED = re.compile(r"pytorch_model(?:-\d{5}-of-\d{5})?\.bin")
 _STATE = re.compile(r"training_args\.bin|optimizer\S*|scheduler\.\w+|rng_state\S*|scaler\.pt|random_states_\d+\.pkl")
 """What a trainer saves beside the weights."""
 
@@ -73,6 +74,8 @@ LAYOUTS = (
 
 def check_layout(names: set[str], source: str) -> None:
     """Errors: InputError for weights in a layout that transformers does not read, with the command that converts."""
+    if any(_PICKLED.fullmatch(name) for name in names):
+        return  # whole weights, of which another sentence speaks
     for layout in LAYOUTS:
         if match := next(filter(None, map(layout.names.fullmatch, sorted(names))), None):
             folder = (match[1] if match.re.groups else None) or ""

@@ -63,6 +63,9 @@ def read_shape(config: Mapping[str, Any], source: str) -> Shape:
             f"{source} is an encoder with a decoder ({kind}); expected one stack of layers: "
             "choose a decoder or an encoder."
         )
+    if "vocab_size" not in known.fields | set(known.aliases) and _value(known, text, "vocab_size") is None:
+        raise InputError(f"{source} does not run on text alone ({kind} has no vocabulary); expected a language model: "
+                         "choose one.")  # fmt: skip
     sizes = {
         name: _size(_value(known, text, name), name, most, source)
         for name, most in (

@@ -7,23 +7,27 @@ if TYPE_CHECKING:
     from softh.api import estimate
     from softh.callback import InformationPlane, InformationPlaneCallback
     from softh.errors import InputError
+    from softh.estimator.information import Information, entropy, information
     from softh.estimator.pipeline import Estimate
     from softh.spec import EstimateSpec, PreferenceSpec
 
 __version__ = "0.1.0"
 __all__ = [
-    "Estimate", "EstimateSpec", "InformationPlane", "InformationPlaneCallback", "InputError", "PreferenceSpec",
-    "__version__", "estimate",
+    "Estimate", "EstimateSpec", "Information", "InformationPlane", "InformationPlaneCallback", "InputError", "PreferenceSpec",
+    "__version__", "entropy", "estimate", "information",
 ]  # fmt: skip
 
 _MODULES = {
     "Estimate": "softh.estimator.pipeline",
     "EstimateSpec": "softh.spec",
+    "Information": "softh.estimator.information",
     "InformationPlane": "softh.callback",
     "InformationPlaneCallback": "softh.callback",
     "InputError": "softh.errors",
     "PreferenceSpec": "softh.spec",
+    "entropy": "softh.estimator.information",
     "estimate": "softh.api",
+    "information": "softh.estimator.information",
 }
 
 

@@ -6,11 +6,13 @@ How a quantity is computed is in :mod:`softh.estimator.measures`.
 from dataclasses import dataclass
 from typing import Literal
 
-Correction = Literal["raw", "null", "corrected"]
-CORRECTIONS: tuple[Correction, ...] = ("raw", "null", "corrected")
+Correction = Literal["raw", "null", "corrected", "debiased", "lower"]
+CORRECTIONS: tuple[Correction, ...] = ("raw", "null", "corrected", "debiased", "lower")
 """In the order of the stored tables."""
-CORRECTION_NAMES: dict[str, str] = {"corrected": "null-corrected", "raw": "raw", "null": "permutation null"}
-"""In the order of the pages, the default first."""
+CORRECTION_NAMES: dict[str, str] = {
+    "debiased": "debiased", "raw": "raw, as published", "corrected": "null-corrected", "null": "permutation null",
+}  # fmt: skip
+"""In the order of the pages, the default first. The lower bound is shown beside the others, never alone."""
 NGRAMS = {1: "token", 2: "bigram", 3: "trigram", 4: "quadgram"}
 """Order of a label → its name."""
 

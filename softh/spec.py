@@ -22,8 +22,11 @@ Directions = Literal["iid", "orthonormal"]
 TemperatureRule = Literal["bound", "leading", "exact"]
 Weighting = Literal["positions", "labels"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Labels = Literal["tokens", "words", "bytes"]
 
 HIGHEST_ORDER = 4
+PLUG_IN, DEBIASED = "plug-in", "growth-3"
+"""Estimators: of estimates that have raw and null-corrected values alone, and of those with debiased ones too."""
 
 
 def about(
@@ -58,7 +61,8 @@ class Spec:
                     f"{each.name} was {value!r}; expected a whole number of at least {least}: "
                     f"try --{option_name(each.name)} {max(least, 1)}."
                 )
-            if (choices := choices_of(types[each.name])) and value not in choices:
+            choices = choices_of(types[each.name])
+            if choices and value not in choices and value != each.metadata["as_before"]:
                 raise InputError(f"{each.name} was {value!r}; expected one of {', '.join(choices)}: choose one.")
 
     def stored(self) -> dict[str, Any]:
@@ -111,6 +115,8 @@ class Spec:
     def unusual(cls, stored: Mapping[str, Any]) -> dict[str, Any]:
         """Of stored settings those that differ from the defaults, by stored name in the order of the fields.
 
+        A field of which there is nothing to choose is not a setting.
+
         stored: the values of canonical JSON, or some of them.
 
         Example:
@@ -119,7 +125,9 @@ class Spec:
         """
         before = {stored_name(each): each.metadata["as_before"] for each in dataclasses.fields(cls)}
         values = {name: value for name, value in before.items() if value is not MISSING} | dict(stored)
-        usual = {stored_name(each): each.default for each in dataclasses.fields(cls) if each.default is not MISSING}
+        types = types_of(cls)
+        chosen = [each for each in dataclasses.fields(cls) if len(choices_of(types[each.name])) != 1]
+        usual = {stored_name(each): each.default for each in chosen if each.default is not MISSING}
         usual = json.loads(json.dumps(usual))  # a tuple is a list in JSON
         return {name: values[name] for name in usual if name in values and values[name] != usual[name]}
 
@@ -171,6 +179,16 @@ class EstimateSpec(Spec):
         metadata=about("Number format of the forward pass; auto is bfloat16 on a GPU that has it, else float32."),
     )
     orders: tuple[int, ...] = field(default=(1, 2, 3, 4), metadata=about("n-gram orders of the labels, from 1 to 4."))
+    labels: Labels = field(
+        default="tokens",
+        metadata=about(
+            "What is labelled: tokens of the model, words (whitespace words, the same for every tokenizer) or bytes.",
+            as_before="tokens",
+        ),
+    )
+    estimator: Literal["growth-3"] = field(
+        default=DEBIASED, metadata=about("Version of the estimator of debiased values.", as_before=PLUG_IN)
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "orders", tuple(sorted(set(self.orders))))
@@ -178,6 +196,10 @@ class EstimateSpec(Spec):
             given = ",".join(map(str, self.orders)) or "none"
             raise InputError(f"orders was {given}; expected numbers from 1 to {HIGHEST_ORDER}: try --orders 1,2,3,4.")
         super().__post_init__()
+
+    def current(self) -> EstimateSpec:
+        """The same, as this version of the program estimates it: what an older one asked for has another id then."""
+        return dataclasses.replace(self, estimator=DEBIASED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +240,7 @@ class PreferenceSpec(Spec):
     labels: Literal["preference"] = field(
         default="preference", metadata=about("Kind of labels; tells a probe from an estimate of the information plane.")
     )
+    estimator: ClassVar[str] = PLUG_IN
     center: ClassVar[bool] = False
     label_weighting: ClassVar[Weighting] = "positions"
 

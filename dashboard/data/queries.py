@@ -241,7 +241,8 @@ def _digest(rows: pl.DataFrame) -> str:
 def _label(setting: str, context: int) -> str:
     spec = json.loads(setting)
     parts = [f"{spec.get('documents', '?')} documents × {context} tokens"]
-    apart = {"corpus", "documents", "context"}  # the text is chosen apart, and its size is named first
+    # The text is chosen apart, and its size is named first.
+    apart = {"corpus", "documents", "context"}
     parts += [f"{name} {value}" for name, value in EstimateSpec.unusual(spec).items() if name not in apart]
     return ", ".join(parts)
 

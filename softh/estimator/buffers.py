@@ -10,6 +10,7 @@ from torch import Tensor
 
 from softh.estimator.assignment import assign_into
 from softh.estimator.conditional import Assignments, Grouping, conditional_entropy
+from softh.estimator.gains import Design
 from softh.estimator.memory_plan import Plan
 from softh.spec import Weighting
 
@@ -49,6 +50,10 @@ class Buffer(Protocol):
         """H(Z | label) in nats of every layer and grouping, [layers, groupings, 1 + folds, draws]."""
         ...
 
+    def sums(self, design: Design) -> np.ndarray:
+        """Sums of gains and what goes with them, of every layer, [layers, rows, 1 + folds, draws]."""
+        ...
+
 
 class AssignmentBuffer:
     """The buffer in host memory, float32."""
@@ -78,6 +83,12 @@ class AssignmentBuffer:
                 [conditional_entropy(Assignments(*layer), grouping, weighting) for grouping in groupings]
                 for layer in zip(self.p, self.entropy, strict=True)
             ]
+        )
+
+    def sums(self, design: Design) -> np.ndarray:
+        """Sums of gains and what goes with them, of every layer, [layers, rows, 1 + folds, draws]."""
+        return np.stack(
+            [design.sums(Assignments(*layer)).numpy() for layer in zip(self.p, self.entropy, strict=True)]
         )
 
 
@@ -142,6 +153,16 @@ class GpuAssignmentBuffer:
             return np.concatenate(
                 [conditional_entropies(p.to(device, non_blocking=True), h, label_sets) for p, h in parts]
             )
+
+    def sums(self, design: Design) -> np.ndarray:
+        """Sums of gains and what goes with them, of every layer, [layers, rows, 1 + folds, draws]."""
+        device = self.entropy.device
+        with torch.cuda.device_of(self.entropy):
+            layers = [
+                design.sums(Assignments(p.to(device, non_blocking=True), h))
+                for p, h in zip(self.p, self.entropy, strict=True)
+            ]
+            return torch.stack(layers).cpu().numpy()
 
 
 def _first_invalid(entropy: Tensor) -> int | None:

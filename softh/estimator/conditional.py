@@ -163,7 +163,7 @@ def _labels(assignments: Assignments, g: Grouping, weighting: Weighting) -> Iter
 def _pairs(assignments: Assignments, members: Tensor, fold: Tensor) -> Iterator[_Part]:
     """Labels seen twice, members [labels, 2]: without the fold of one, the other's own assignment remains."""
     a, b = members.unbind(1)
-    h = _entropy(assignments.p[a] + assignments.p[b], torch.full_like(a, 2)).double()
+    h = entropy_of_sums(assignments.p[a] + assignments.p[b], torch.full_like(a, 2)).double()
     differ = (fold[:, 0] != fold[:, 1])[:, None]
     own = assignments.entropy[members].double()  # [labels, 2, draws]
     yield 2 * h.sum(0), fold[:, 0], torch.where(differ, own[:, 1] - 2 * h, -2 * h)
@@ -178,11 +178,11 @@ def _more(assignments: Assignments, g: Grouping, labels: slice, rows: slice, wei
     if len(size) < len(row_size):
         begin = (g.label_begin[labels] - rows.start).int()
         label_sums = _bag(torch.arange(len(row_sums), dtype=torch.int32), row_sums, begin)
-    weighted = weight(size, weighting)[:, None] * _entropy(label_sums, size).double()
+    weighted = weight(size, weighting)[:, None] * entropy_of_sums(label_sums, size).double()
     change = -weighted[row_label]
     if g.folds > 1:
         rest = size[row_label] - row_size
-        without = _entropy(label_sums[row_label] - row_sums, rest.clamp(min=1)).double()
+        without = entropy_of_sums(label_sums[row_label] - row_sums, rest.clamp(min=1)).double()
         change += weight(rest, weighting)[:, None] * without
     return weighted.sum(0), g.row_fold[rows], change
 
@@ -190,21 +190,34 @@ def _more(assignments: Assignments, g: Grouping, labels: slice, rows: slice, wei
 def _row_sums(p: Tensor, g: Grouping, rows: slice) -> Tensor:
     """Sum of the assignments of every row [rows, draws, bins], float64 where a row is long."""
     begin, size = g.row_begin[rows], g.row_size[rows]
-    members = g.members[int(begin[0]) : int(begin[-1] + size[-1])]
-    begin = begin - begin[0]
+    return segment_sums(g.members[int(begin[0]) : int(begin[-1] + size[-1])], p, begin - begin[0])
+
+
+def segment_sums(members: Tensor, values: Tensor, begin: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Sums of values [·, draws, bins] over consecutive segments of `members` int32, which begin at `begin` int32.
+
+    weight: [members], by which values are multiplied. The result is float64 where a segment is long.
+    """
+    if members.device.type == "cuda":
+        from softh.estimator.gpu.conditional import weighted_sums
+
+        return weighted_sums(members, values, begin, weight)
+    size = torch.diff(begin, append=begin.new_tensor([len(members)]))
     if int(size.max()) <= _RUN:
-        return _bag(members, p, begin)
+        return _bag(members, values, begin, weight)
     runs = (size + _RUN - 1) // _RUN
     first = runs.cumsum(0) - runs
     offset = torch.arange(int(runs.sum())) - first.repeat_interleave(runs)
-    partial = _bag(members, p, (begin.repeat_interleave(runs) + _RUN * offset).int()).double()
+    partial = _bag(members, values, (begin.repeat_interleave(runs) + _RUN * offset).int(), weight).double()
     return _bag(torch.arange(len(partial), dtype=torch.int32), partial, first.int())
 
 
-def _bag(members: Tensor, values: Tensor, begin: Tensor) -> Tensor:
-    """Sums of values [·, draws, bins] over consecutive segments of `members`, which begin at `begin`."""
+def _bag(members: Tensor, values: Tensor, begin: Tensor, weight: Tensor | None = None) -> Tensor:
     # Gathers and adds in one pass, each segment by one worker: no races, and the same bits every time.
-    flat = torch.nn.functional.embedding_bag(members, values.flatten(1), begin, mode="sum")
+    weight = None if weight is None else weight.to(values.dtype)
+    flat = torch.nn.functional.embedding_bag(
+        members, values.flatten(1), begin, mode="sum", per_sample_weights=weight
+    )
     return flat.view(-1, *values.shape[1:])
 
 
@@ -213,7 +226,7 @@ def _by_fold(fold: Tensor, values: Tensor, folds: int) -> Tensor:
     return torch.zeros(folds, values.shape[1], dtype=torch.float64).index_add_(0, fold, values)
 
 
-def _entropy(sums: Tensor, size: Tensor) -> Tensor:
+def entropy_of_sums(sums: Tensor, size: Tensor) -> Tensor:
     """Entropy in nats of sums of `size` assignments [..., draws, bins]; differences may be a rounding below zero."""
     q = (sums / size[:, None, None]).clamp_(min=torch.finfo(sums.dtype).tiny)
     return q.log().mul_(q).sum(-1).neg_()

@@ -12,14 +12,16 @@ from softh.errors import InputError
 from softh.estimator.assignment import References, normalise
 from softh.estimator.buffers import AssignmentBuffer, Buffer, GpuAssignmentBuffer, storage_device
 from softh.estimator.conditional import Grouping, group, single_group
-from softh.estimator.labels import TOKENS, LabelKind, Positions, shuffle, valid_positions
+from softh.estimator.debiasing import Sums, conditionals
+from softh.estimator.gains import Design, design
+from softh.estimator.labels import TOKENS, LabelKind, LabelSet, Positions, valid_positions
 from softh.estimator.measures import Entropies, Key
 from softh.estimator.memory_plan import Need, Plan, available, choose
 from softh.models.cache import get_tensor, set_tensor
 from softh.models.hidden_states import HiddenStates
 from softh.spec import EstimateSpec, Weighting, identity
 
-COUNTING_VERSION = "4"
+COUNTING_VERSION = "5"
 """Version of assignment and counting. Raise it when a change in either moves a number: partial results of another
 version are then not used."""
 
@@ -39,12 +41,19 @@ class Labelling:
     groups: dict[Key, Grouping]
     whole: Grouping
     """All positions under one label: their H(Z | label) is H(Z)."""
+    design: Design | None
+    """For the debiased estimate; None without label sets."""
+
+    @property
+    def distinct(self) -> dict[Key, int]:
+        """Number of distinct labels of every label set."""
+        return {key: grouping.distinct for key, grouping in self.groups.items()}
 
 
 def label(
     documents: Sequence[np.ndarray], spec: EstimateSpec, device: str, kind: LabelKind | None = TOKENS
 ) -> Labelling:
-    """Label every position of tokenized documents, and permute each label set for the null.
+    """Label every position of tokenized documents.
 
     Args:
         documents: token ids, one array a document.
@@ -53,19 +62,27 @@ def label(
         kind: of the labels; None for positions and folds alone.
 
     >>> labelling = label([np.arange(9), np.arange(9)], EstimateSpec(model="", orders=(1, 2)), "cpu")
-    >>> len(labelling.positions), len(labelling.groups)  # two variables, two orders, each with its null
-    (12, 8)
+    >>> len(labelling.positions), len(labelling.groups)  # two variables, two orders
+    (12, 4)
     """
     positions = valid_positions(documents, max(spec.orders))
     folds = max(1, min(spec.folds, len(documents)))
     fold = torch.from_numpy(positions.document % folds).to(storage_device(device))
-    groups = {}
-    for labels in kind.labels(documents, positions, spec.orders, fold.device) if kind else ():
-        for label_set in (labels, shuffle(labels, spec.seed)):
-            groups[Key(labels.variable, labels.order, label_set.shuffled)] = group(label_set, fold, folds)
+    label_sets = list(kind.labels(documents, positions, spec.orders, fold.device)) if kind else []
     lengths = np.array([len(ids) for ids in documents])
     starts = np.searchsorted(positions.document, np.arange(len(documents) + 1))
-    return Labelling(positions, lengths, starts, fold, folds, groups, single_group(fold, folds))
+    return label_positions(label_sets, positions, lengths, starts, fold, folds, spec.seed)
+
+
+def label_positions(
+    label_sets: Sequence[LabelSet], positions: Positions, lengths: np.ndarray, starts: np.ndarray, fold: Tensor,
+    folds: int, seed: int,
+) -> Labelling:  # fmt: skip
+    """Group label sets of the same positions; arguments as the fields of :class:`Labelling`."""
+    groups = {Key(labels.variable, labels.order): group(labels, fold, folds) for labels in label_sets}
+    whole = single_group(fold, folds)
+    prepared = design(label_sets, positions.document, fold.cpu().numpy(), folds, seed) if label_sets else None
+    return Labelling(positions, lengths, starts, fold, folds, groups, whole, prepared)
 
 
 def plan(states: HiddenStates, labelling: Labelling, spec: EstimateSpec) -> Plan:
@@ -118,36 +135,53 @@ def measure_entropies(
     device = labelling.fold.device
     all_directions = directions.directions.to(device)
     reader = HiddenStateReader(states, labelling, device)
-    groupings = [grouping.reindexed(reader.index) for grouping in (*labelling.groups.values(), labelling.whole)]
-    entropies = np.empty((states.layers, len(groupings), 1 + labelling.folds, directions.draws))
+    counting = Counting(labelling, reader.index, spec)
+    values: list[list[np.ndarray]] = [[] for _ in range(states.layers)]
     readings = list(reading_plan.readings())
     partial = PartialResults(states, spec, directions.digest)
     with full_precision():
         for done, (layers, draws) in enumerate(readings):
             progress("statistics", done, len(readings))
-            stored = {layer: values for layer in layers if (values := partial.get(layer, draws)) is not None}
-            for layer, values in stored.items():
-                entropies[layer, :, :, draws] = values
+            stored = {layer: found for layer in layers if (found := partial.get(layer, draws)) is not None}
             if missing := [layer for layer in layers if layer not in stored]:
                 # Keep no reference to the buffer: it must be freed before the next one is allocated.
-                computed = buffer_entropies(
-                    assign_all(reader, all_directions[draws], epsilon, missing, spec, reading_plan),
-                    groupings,
-                    spec.label_weighting,
-                )
-                for layer, values in zip(missing, computed, strict=True):
-                    entropies[layer, :, :, draws] = values
-                    partial.set(layer, draws, values)
+                computed = counting.rows(assign_all(reader, all_directions[draws], epsilon, missing, spec, reading_plan))
+                for layer, rows in zip(missing, computed, strict=True):
+                    stored[layer] = rows
+                    partial.set(layer, draws, rows)
+            for layer in layers:
+                values[layer].append(stored[layer])
     partial.delete()
     progress("statistics", len(readings), len(readings))
-    distinct = {key: grouping.distinct for key, grouping in labelling.groups.items()}
-    return assemble_entropies(entropies, distinct, spec.bins, len(labelling.positions))
+    return assemble_entropies(np.stack([np.concatenate(parts, axis=-1) for parts in values]), labelling, spec)
 
 
-def assemble_entropies(values: np.ndarray, distinct: dict[Key, int], bins: int, positions: int) -> Entropies:
-    """Name the entropies of an array [layers, groupings, 1 + folds, draws]: label sets by key, all positions last."""
-    conditional = {key: values[:, index] for index, key in enumerate(distinct)}
-    return Entropies(values[:, -1], conditional, distinct, bins, positions)
+class Counting:
+    """What is computed of the assignments of every layer, in the rows of one array."""
+
+    def __init__(self, labelling: Labelling, index: Tensor, spec: EstimateSpec) -> None:
+        """`index` [positions] int32 is the row of each position in the buffers."""
+        assert labelling.design is not None
+        self.groupings = [each.reindexed(index) for each in (*labelling.groups.values(), labelling.whole)]
+        self.design = labelling.design.reindexed(index)
+        self.weighting = spec.label_weighting
+
+    def rows(self, buffer: Buffer) -> np.ndarray:
+        """H(Z | label) of every label set, H(Z), then :meth:`Design.sums`; [layers, rows, 1 + folds, draws]."""
+        return np.concatenate(
+            [buffer_entropies(buffer, self.groupings, self.weighting), buffer.sums(self.design)], axis=1
+        )
+
+
+def assemble_entropies(values: np.ndarray, labelling: Labelling, spec: EstimateSpec) -> Entropies:
+    """Entropies from the rows [layers, rows, 1 + folds, draws] of :class:`Counting`."""
+    assert labelling.design is not None
+    label_sets = len(labelling.groups)
+    entropy, raw = values[:, label_sets], [values[:, number] for number in range(label_sets)]
+    sums = Sums(values[:, 1 + label_sets :], labelling.design)
+    found = conditionals(entropy, raw, sums, spec.bins, spec.label_weighting)
+    conditional = dict(zip(labelling.groups, found, strict=True))
+    return Entropies(entropy, conditional, labelling.distinct, spec.bins, len(labelling.positions))
 
 
 def assign_all(

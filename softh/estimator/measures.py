@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from softh.estimator.debiasing import Conditionals
 from softh.estimator.labels import VARIABLES, Variable
 from softh.quantities import CORRECTIONS, Correction
 
@@ -24,7 +25,6 @@ class Key(NamedTuple):
 
     variable: Variable
     order: int
-    shuffled: bool
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Entropies:
     """H(Z) and H(Z | labels) in nats; arrays [layers, 1 + folds, draws], index 0 of axis 1 the whole corpus."""
 
     entropy: np.ndarray
-    conditional: Mapping[Key, np.ndarray]
+    conditional: Mapping[Key, Conditionals]
     labels: Mapping[Key, int]  # distinct labels
     bins: int
     positions: int
@@ -58,6 +58,8 @@ class Measure:
     positions: int
     labels: int | None
     draws: list[float | None] | None
+    folds: list[float | None] | None
+    """Value without each fold of documents."""
 
 
 def measure(entropies: Entropies) -> list[Measure]:
@@ -71,61 +73,66 @@ def measure(entropies: Entropies) -> list[Measure]:
 
     Source: Conklin et al. 2026, "Learning is Forgetting"; docs/method.md has every definition.
 
-    >>> h, conditional = np.full((1, 3, 2), math.log(8)), np.full((1, 3, 2), math.log(2))  # one layer, two folds
-    >>> keys = [Key(variable, 1, shuffled) for variable in VARIABLES for shuffled in (False, True)]
-    >>> conditionals = {key: h if key.shuffled else conditional for key in keys}
-    >>> entropies = Entropies(h, conditionals, dict.fromkeys(keys, 4), bins=8, positions=9)
+    >>> h, known = np.full((1, 3, 2), math.log(8)), np.full((1, 3, 2), math.log(2))  # one layer, two folds, two draws
+    >>> found = Conditionals(raw=known, null=h, debiased=known, lower=h)
+    >>> keys = [Key(variable, 1) for variable in VARIABLES]
+    >>> entropies = Entropies(h, dict.fromkeys(keys, found), dict.fromkeys(keys, 4), bins=8, positions=9)
     >>> row = next(row for row in measure(entropies) if row.quantity == "information")
     >>> round(row.value, 4)  # (log 8 − log 2) / log 8
     0.6667
     """
-    replicates = Replicates(*entropies.entropy.shape)
-    scale = math.log(entropies.bins)
-    h = replicates.compute(entropies.entropy / scale)
-    conditional = {key: replicates.compute(value / scale) for key, value in entropies.conditional.items()}
     rows = []
-    for quantity, variable, order, correction, labels, value in _quantities(entropies, h, conditional):
-        for column, layer in enumerate([*range(replicates.layers), None]):
-            summary = replicates.summary(value[:, column])
-            draws = summary.draws if layer is None else None
-            name = (layer, quantity, variable, order, correction)
-            rows.append(Measure(*name, *summary[:3], entropies.positions, labels, draws))
+    layers, folds = entropies.entropy.shape[0], entropies.entropy.shape[1] - 1
+    for quantity, variable, order, correction, labels, value in _quantities(entropies):
+        for column, layer in enumerate([*range(layers), None]):
+            summary = summarise(value[:, column], folds)
+            stored = layer is None and correction != "null"
+            each = stored or (quantity == "information" and correction == "debiased")
+            rows.append(
+                Measure(
+                    layer, quantity, variable, order, correction, *summary[:3], entropies.positions, labels,
+                    summary.draws if layer is None else None, summary.folds if each else None,
+                )
+            )  # fmt: skip
     return rows
 
 
 _Named = tuple[str, str | None, int | None, Correction, int | None, np.ndarray]
 
 
-def _quantities(entropies: Entropies, h: np.ndarray, conditional: Mapping[Key, np.ndarray]) -> Iterator[_Named]:
+def _quantities(entropies: Entropies) -> Iterator[_Named]:
     """Every measure by name, with its replicates [replicates, layers + 1]."""
+    scale = math.log(entropies.bins)
+    h = replicates(entropies.entropy / scale)
     yield "entropy", None, None, "raw", None, h
     for correction in CORRECTIONS:
         information = {
-            (variable, order): _information(h, conditional, variable, order, correction)
-            for variable in VARIABLES
-            for order in entropies.orders
+            key: replicates(_information(entropies.entropy, conditional, correction) / scale)
+            for key, conditional in entropies.conditional.items()
         }
-        for (variable, order), value in information.items():
-            labels = entropies.labels[Key(variable, order, False)]
-            yield "information", variable, order, correction, labels, value
-            if correction == "null":
+        for key, value in information.items():
+            labels = entropies.labels[key]
+            yield "information", *key, correction, labels, value
+            if correction in ("null", "lower"):
                 continue
-            yield "regularity", variable, order, correction, labels, _ratio(value, h)
-            lower = information.get((variable, order - 1), np.zeros_like(h) if order == 1 else None)
-            if lower is not None:
-                yield "proportion", variable, order, correction, labels, _ratio(value - lower, h)
-            if order == entropies.orders[-1]:
-                yield "residual", variable, order, correction, labels, _ratio(h - value, h)
+            yield "regularity", *key, correction, labels, _ratio(value, h)
+            before = np.zeros_like(h) if key.order == 1 else information.get(Key(key.variable, key.order - 1))
+            if before is not None:
+                yield "proportion", *key, correction, labels, _ratio(value - before, h)
+            if key.order == entropies.orders[-1]:
+                yield "residual", *key, correction, labels, _ratio(h - value, h)
+        if correction == "lower" or set(VARIABLES) - {key.variable for key in information}:
+            continue
         for order in entropies.orders:
-            ratio = _ratio(information["output", order], information["input", order])
+            ratio = _ratio(information[Key("output", order)], information[Key("input", order)])
             yield "optimality", None, order, correction, None, ratio
 
 
-def _information(
-    h: np.ndarray, conditional: Mapping[Key, np.ndarray], variable: Variable, order: int, correction: Correction
-) -> np.ndarray:
-    raw, null = (conditional[Key(variable, order, shuffled)] for shuffled in (False, True))
-    return {"raw": h - raw, "null": h - null, "corrected": null - raw}[correction]
+def _information(h: np.ndarray, of: Conditionals, correction: Correction) -> np.ndarray:
+    if correction == "corrected":
+        return of.null - of.raw
+    conditional: np.ndarray = getattr(of, correction)
+    return h[..., : conditional.shape[-1]] - conditional  # the lower bound has fewer draws
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
@@ -140,30 +147,32 @@ class Summary(NamedTuple):
     se_draws: float | None
     se_documents: float | None
     draws: list[float | None]
+    folds: list[float | None]
 
 
-class Replicates:
-    """Means over draws of all positions, of each draw, without each draw, and without each fold."""
+def replicates(values: np.ndarray) -> np.ndarray:
+    """Means over draws of all positions, of each draw, without each draw, and without each fold.
 
-    def __init__(self, layers: int, subsets: int, draws: int) -> None:
-        self.layers, self.folds, self.n = layers, subsets - 1, draws
+    [layers, 1 + folds, draws] → [1 + 2 draws + folds, layers + 1]; the last column is the mean over layers.
+    """
+    layers, _, draws = values.shape
+    total = values[:, 0]  # [layers, draws]
+    each = total.T
+    # With a single draw there is nothing to leave out: the row stays and its error is reported as undefined.
+    without = (total.sum(-1) - each) / (draws - 1) if draws > 1 else each
+    rows = np.concatenate([total.mean(-1)[None], each, without, values[:, 1:].mean(-1).T])
+    mean = rows[:, 1:].mean(1, keepdims=True) if layers > 1 else rows.mean(1, keepdims=True)
+    return np.concatenate([rows, mean], axis=1)
 
-    def compute(self, values: np.ndarray) -> np.ndarray:
-        """[layers, 1 + folds, draws] → [1 + 2 draws + folds, layers + 1]; the last column is the mean over layers."""
-        total = values[:, 0]  # [layers, draws]
-        each = total.T
-        # With a single draw there is nothing to leave out: the row stays and its error is reported as undefined.
-        without = (total.sum(-1) - each) / (self.n - 1) if self.n > 1 else each
-        rows = np.concatenate([total.mean(-1)[None], each, without, values[:, 1:].mean(-1).T])
-        mean = rows[:, 1:].mean(1, keepdims=True) if self.layers > 1 else rows.mean(1, keepdims=True)
-        return np.concatenate([rows, mean], axis=1)
 
-    def summary(self, column: np.ndarray) -> Summary:
-        """Value and standard errors from one column of replicates."""
-        value, rest = column[0], column[1:]
-        draws, without, folds = rest[: self.n], rest[self.n : 2 * self.n], rest[2 * self.n :]
-        errors = (_finite(jackknife(group)) for group in (without, folds))
-        return Summary(_finite(value), *errors, [_finite(of_draw) for of_draw in draws])
+def summarise(column: np.ndarray, folds: int) -> Summary:
+    """Value and standard errors from one column of :func:`replicates`."""
+    number = (len(column) - 1 - folds) // 2
+    value, draws, without, left_out = np.split(column, [1, 1 + number, 1 + 2 * number])
+    errors = (_finite(jackknife(group)) for group in (without, left_out))
+    return Summary(
+        _finite(value[0]), *errors, [_finite(of_draw) for of_draw in draws], [_finite(of_fold) for of_fold in left_out]
+    )
 
 
 def jackknife(replicates: np.ndarray) -> float:
@@ -200,4 +209,4 @@ def bits_per_byte(nll: np.ndarray, size: np.ndarray) -> Measure:
     spread = float(np.sum((nll - rate * size) ** 2))
     error = math.sqrt(spread * count / (count - 1)) / total if count > 1 else math.nan
     name = (None, "bits_per_byte", None, None, "raw")
-    return Measure(*name, _finite(rate / math.log(2)), None, _finite(error), int(size.sum()), None, None)
+    return Measure(*name, _finite(rate / math.log(2)), None, _finite(error), int(size.sum()), None, None, None)

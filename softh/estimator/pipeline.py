@@ -94,6 +94,8 @@ class Estimate:
             "seconds": self.seconds,
             "created_at": self.created_at.replace(tzinfo=None),
             "spec": self.spec.canonical(),
+            "labels": self.spec.labels,
+            "estimator": self.spec.estimator,
         }
         measures = [dataclasses.asdict(row) for row in self.measures]
         return {"model": model, "checkpoint": checkpoint, "estimate": estimate, "measures": measures}
@@ -136,6 +138,7 @@ def estimate(
         InputError: for every mistake in the specification or its files, with what to do about it.
     """
     began = time.perf_counter()
+    spec = spec.current()
     checkpoint = resolve.resolve(spec.model, spec.revision)
     text = corpus.load(spec.corpus, spec.documents, spec.seed)
     model = hidden_states.load_model(checkpoint, spec.dtype, device)
@@ -164,6 +167,7 @@ def estimate_model(
     :func:`time.perf_counter`.
     """
     began = time.perf_counter() if began is None else began
+    spec = spec.current()
     tokenized, labelling = prepared or prepare(spec, model, text)
     states = HiddenStates(model, tokenized, checkpoint.digest, cache=cache, loss=loss)
     reading_plan = plan(states, labelling, spec)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from softh.estimator.measures import Measure, Replicates, jackknife
+from softh.estimator.measures import Measure, jackknife, replicates, summarise
 
 _CHUNK = 2**24
 """Entries of the tables of all permutations and folds in memory at once, in float64."""
@@ -120,18 +120,18 @@ def rows(layers: Sequence[Information], variable: str, bins: int, positions: int
     permuted = np.stack([layer.permuted for layer in layers]) / scale  # [layers, permutations]
     mean = permuted[1:].mean(0) if len(layers) > 1 else permuted[0]
     spread = np.array([*permuted.std(1, ddof=1), mean.std(ddof=1)])
-    replicates = Replicates(*raw.shape)
+    folds, draws_of = raw.shape[1] - 1, raw.shape[2]
     measures: list[Measure] = []
     for correction, values in (("raw", raw), ("null", null), ("corrected", raw - null)):
-        columns = replicates.compute(values)
+        columns = replicates(values)
         for column, layer in enumerate([*range(len(layers)), None]):
-            value, draws, pairs, of_draws = replicates.summary(columns[:, column])
+            value, draws, pairs, of_draws, _ = summarise(columns[:, column], folds)
             least = float(spread[column])
             over_pairs = {"raw": pairs, "null": least, "corrected": max(pairs or 0.0, least)}[correction]
             name = (layer, "information", variable, None, correction)
-            measures.append(Measure(*name, value, draws, over_pairs, positions, 2, of_draws))
+            measures.append(Measure(*name, value, draws, over_pairs, positions, 2, of_draws, None))
             if correction == "corrected":
-                without = columns[1 + 2 * replicates.n :, column]
+                without = columns[1 + 2 * draws_of :, column]
                 name = (layer, FOLDS, variable, None, correction)
-                measures.append(Measure(*name, value, None, jackknife(without), positions, 2, without.tolist()))
+                measures.append(Measure(*name, value, None, jackknife(without), positions, 2, without.tolist(), None))
     return measures

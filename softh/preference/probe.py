@@ -307,7 +307,7 @@ def _score_rows(
     for quantity, (values, factor) in scores.items():
         value, error = mean_and_error(values, group) if predictions.odds.any() else (None, None)
         error = None if error is None else factor * error
-        rows.append(Measure(layer, quantity, name, None, "raw", value, None, error, len(values), 2, None))
+        rows.append(Measure(layer, quantity, name, None, "raw", value, None, error, len(values), 2, None, None))
     return rows
 
 
@@ -316,6 +316,6 @@ def _counts(answers: Completions) -> list[Measure]:
     form = "in the chat template" if answers.templated else "in plain form"
     counts: Mapping[str, int] = {f"measured, {form}": len(answers.pairs), **answers.excluded}
     return [
-        Measure(None, "pairs", reason, None, "raw", float(count), None, None, count, None, None)
+        Measure(None, "pairs", reason, None, "raw", float(count), None, None, count, None, None, None)
         for reason, count in counts.items()
     ]

@@ -25,7 +25,11 @@ class Added:
     """Its value in rows that were written before: SQL over such a row, which is called ``old``."""
 
 
-ADDED: tuple[Added, ...] = ()
+ADDED: tuple[Added, ...] = (
+    Added(2, "estimates", "labels", "coalesce(old.spec ->> 'labels', 'tokens')"),
+    Added(2, "estimates", "estimator", "'plug-in'"),
+    Added(2, "measures", "folds", "NULL::FLOAT[]"),
+)
 """Every column that is not of the first schema, in order. This is all that a migration is: a schema grows by columns,
 and none is ever renamed, dropped or given another meaning, so that what was written once can be read for ever."""
 

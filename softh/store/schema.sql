@@ -2,7 +2,7 @@
 -- unless a column says otherwise. A number without its provenance does not enter a table.
 
 CREATE TABLE schema_version (version INTEGER NOT NULL);
-INSERT INTO schema_version VALUES (1);
+INSERT INTO schema_version VALUES (2);
 
 CREATE TABLE models (
     model        VARCHAR PRIMARY KEY,  -- name on the screen, e.g. 'SmolLM2-135M-Instruct (dequantised Q4_1)'
@@ -52,7 +52,9 @@ CREATE TABLE estimates (
     versions         VARCHAR NOT NULL, -- JSON, package → version
     seconds          DOUBLE NOT NULL,
     created_at       TIMESTAMP NOT NULL, -- UTC
-    spec             VARCHAR NOT NULL  -- canonical JSON of the EstimateSpec
+    spec             VARCHAR NOT NULL, -- canonical JSON of the EstimateSpec
+    labels           VARCHAR NOT NULL, -- what is labelled: tokens, words, bytes; preference for a probe
+    estimator        VARCHAR NOT NULL  -- 'plug-in': raw and null-corrected values alone; else the version of the debiased ones
 );
 
 CREATE TABLE measures (
@@ -61,13 +63,14 @@ CREATE TABLE measures (
     quantity     VARCHAR NOT NULL,     -- entropy, information, optimality, regularity, proportion, residual (efficiency or ratio); bits_per_byte (bits)
     variable     VARCHAR,              -- input (X), output (Y); NULL where it has no meaning
     ngram        INTEGER,              -- order of the n-gram label, 1 to 4; NULL where it has no meaning
-    correction   VARCHAR NOT NULL,     -- raw, null (same labels, shuffled), corrected (raw − null)
+    correction   VARCHAR NOT NULL,     -- raw, null (same labels, shuffled), corrected (raw − null), debiased, lower (bound of information)
     value        DOUBLE,               -- NULL when undefined (a ratio over zero)
     se_draws     DOUBLE,               -- standard error over draws of the reference directions; NULL for one draw
     se_documents DOUBLE,               -- standard error over documents (jackknife)
     positions    BIGINT NOT NULL,
     labels       BIGINT,               -- distinct labels
-    draws        FLOAT[]               -- value of every draw, for the mean over layers; else NULL
+    draws        FLOAT[],              -- value of every draw, for the mean over layers; else NULL
+    folds        FLOAT[]               -- value without each fold of documents; NULL where it is not kept
 );
 
 CREATE TABLE benchmarks (

@@ -53,14 +53,15 @@ ANTI JOIN newest ON old.model = newest.model AND old.revision IS NOT DISTINCT FR
 
 -- One row an estimate or probe. Two with equal settings (the specification without the model, the corpus or the pairs
 -- named by their content) differ in nothing but the checkpoint and how exactly it was measured: draws and folds change
--- the errors, not what is estimated. Only those are comparable.
+-- the errors, not what is estimated, and a later estimator adds values. Only those are comparable.
 CREATE VIEW described AS
 SELECT
     estimates.*, estimate_models.* EXCLUDE (estimate_id, model, step, tokens),
     estimate_models.step, estimate_models.tokens,
     loss.value AS bits_per_byte, loss.se_documents AS bits_per_byte_se_documents,
     json_merge_patch(spec, json_object(
-        'model', NULL, 'revision', NULL, 'corpus', corpus_digest, 'pairs', NULL, 'draws', NULL, 'folds', NULL
+        'model', NULL, 'revision', NULL, 'corpus', corpus_digest, 'pairs', NULL, 'draws', NULL, 'folds', NULL,
+        'estimator', NULL
     ))::VARCHAR AS settings,
     estimate_id IN (SELECT estimate.estimate_id FROM run) AS own -- in data/runs and not packed yet
 FROM estimates

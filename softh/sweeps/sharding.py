@@ -24,18 +24,17 @@ from softh.estimator.assignment import references
 from softh.estimator.buffers import AssignmentBuffer
 from softh.estimator.calibration import temperature
 from softh.estimator.entropies import (
+    Counting,
     HiddenStateReader,
     Labelling,
     ProgressCallback,
     assemble_entropies,
     assign_all,
-    buffer_entropies,
     document_offsets,
     full_precision,
     label,
     plan,
 )
-from softh.estimator.measures import Key
 from softh.estimator.pipeline import Estimate, RunMetadata, assemble_estimate
 from softh.format import format_size
 from softh.models import hidden_states
@@ -66,9 +65,7 @@ class ShardAssignments:
 class LayerEntropies:
     """H(Z | labels) of some layers."""
 
-    values: np.ndarray  # [layers, groupings, 1 + folds, draws], nats
-    distinct: dict[Key, int]
-    positions: int
+    values: np.ndarray  # [layers, rows, 1 + folds, draws], of softh.estimator.entropies.Counting
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +121,7 @@ class CountTask:
         """Compute one layer after another; only one at a time is copied into memory."""
         labelling = label(self.tokenized.ids, self.spec, "cpu")
         _, order = document_offsets(self.documents, labelling.starts)
-        groupings = [grouping.reindexed(order) for grouping in (*labelling.groups.values(), labelling.whole)]
+        counting = Counting(labelling, order, self.spec)
         draws, bins = self.p[0].shape[2:]
         buffer, values = AssignmentBuffer([0], len(order), torch.empty(draws, bins, 0), 1.0), []
         count = len(self.p[0])
@@ -132,11 +129,10 @@ class CountTask:
             for layer in range(count):
                 np.concatenate([part[layer] for part in self.p], out=buffer.p[0].numpy())
                 np.concatenate([part[layer] for part in self.entropy], out=buffer.entropy[0].numpy())
-                values.append(buffer_entropies(buffer, groupings, self.spec.label_weighting))
+                values.append(counting.rows(buffer))
                 if progress is not None:
                     progress("statistics", layer + 1, count)
-        distinct = {key: grouping.distinct for key, grouping in labelling.groups.items()}
-        return LayerEntropies(np.concatenate(values), distinct, len(order))
+        return LayerEntropies(np.concatenate(values))
 
 
 ShardTask = AssignTask | CountTask
@@ -163,6 +159,7 @@ def estimate(spec: EstimateSpec, parts: int, run: RunTasks, folder: Path) -> Est
             "expected one of both: leave out --shards or the centring."
         )
     began = time.perf_counter()
+    spec = spec.current()
     with TemporaryDirectory(dir=folder, prefix="shards-") as scratch:
         shards = [
             _move_to_files(task.part, shard, Path(scratch))
@@ -170,11 +167,10 @@ def estimate(spec: EstimateSpec, parts: int, run: RunTasks, folder: Path) -> Est
         ]
         _check_same_inputs(shards)
         by_layer = {task.layers.start: result for task, result in run(_count_tasks(spec, shards, parts))}
-    results = [by_layer[layer] for layer in sorted(by_layer)]
-    entropies = assemble_entropies(
-        np.concatenate([result.values for result in results]), results[0].distinct, spec.bins, results[0].positions
-    )
     first = shards[0]
+    labelling = label(first.metadata.tokenized.ids, spec, "cpu")
+    values = np.concatenate([by_layer[layer].values for layer in sorted(by_layer)])
+    entropies = assemble_entropies(values, labelling, spec)
     metadata = first.metadata._replace(
         nll=_nll(shards), forward_passes=sum(shard.metadata.forward_passes for shard in shards)
     )

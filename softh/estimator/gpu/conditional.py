@@ -180,16 +180,34 @@ def _by_fold(values: Tensor, runs: tuple[Tensor, Tensor, Tensor, Tensor], folds:
     return _totals(_run_sums(values, members, begin, size), bounds).view(layers, -1, folds, draws)
 
 
-def _run_sums(values: Tensor, members: Tensor, begin: Tensor, size: Tensor) -> Tensor:
-    """Sums of values [layers, ·, columns] over runs of neighbours in `members`, [layers, runs, columns]."""
+def _run_sums(
+    values: Tensor, members: Tensor, begin: Tensor, size: Tensor, weight: Tensor | None = None
+) -> Tensor:
+    """Sums of values [layers, ·, columns] over runs of neighbours in `members`, [layers, runs, columns].
+
+    weight: [members] float32, by which values are multiplied.
+    """
     layers, _, columns = values.shape
     out = torch.empty(layers, len(begin), columns, device=values.device)
     if out.numel():
         wide = min(_WIDE, power_of_two(columns))
         entropy_kernels.run_sums[(len(begin), cover(columns, wide), layers)](
-            values, members, begin, size, out, columns, values.stride(0), out.stride(0), _TILE // wide, wide
-        )
+            values, members, members if weight is None else weight, begin, size, out, columns, values.stride(0),
+            out.stride(0), _TILE // wide, wide, weight is not None,
+        )  # fmt: skip
     return out
+
+
+def weighted_sums(members: Tensor, values: Tensor, begin: Tensor, weight: Tensor | None) -> Tensor:
+    """As :func:`softh.estimator.conditional.segment_sums`, float32: runs of a segment first, then their sums."""
+    size = torch.diff(begin, append=begin.new_tensor([len(members)]))
+    runs, row, _ = _runs(begin, size, torch.full_like(size, _RUN))
+    sums = _run_sums(values.flatten(1)[None], members, *runs, weight)
+    if len(row) > len(size):
+        count = torch.bincount(row, minlength=len(size))
+        every = torch.arange(len(row), device=row.device, dtype=torch.int32)
+        sums = _run_sums(sums, every, _before(count), count.int())
+    return sums[0].view(-1, *values.shape[1:])
 
 
 def _totals(values: Tensor, bounds: Tensor) -> Tensor:

@@ -66,10 +66,11 @@ def few(
 
 @triton.jit
 def run_sums(
-    values: tl.tensor, members: tl.tensor, begin: tl.tensor, size: tl.tensor, out: tl.tensor, columns: int,
-    layer_step: tl.int64, out_step: tl.int64, rows_each: tl.constexpr, columns_each: tl.constexpr,
+    values: tl.tensor, members: tl.tensor, weights: tl.tensor, begin: tl.tensor, size: tl.tensor, out: tl.tensor,
+    columns: int, layer_step: tl.int64, out_step: tl.int64, rows_each: tl.constexpr, columns_each: tl.constexpr,
+    weighted: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Sums of values [·, columns] over runs of neighbours in `members`: [runs, columns] float32."""
+    """Sums of values [·, columns] over runs of neighbours in `members`: [runs, columns] float32; weighted, if so."""
     run, layer = tl.program_id(0), tl.program_id(2).to(tl.int64)
     first, count = tl.load(begin + run), tl.load(size + run)
     column, number = tl.program_id(1) * columns_each + tl.arange(0, columns_each), tl.arange(0, rows_each)
@@ -78,9 +79,11 @@ def run_sums(
     for start in range(0, count, rows_each):
         present = start + number < count
         member = tl.load(members + first + start + number, mask=present, other=0).to(tl.int64) * columns
-        total += tl.load(base + member[:, None], mask=present[:, None] & (column < columns)[None, :], other=0.0).to(
-            tl.float32
-        )
+        value = tl.load(base + member[:, None], mask=present[:, None] & (column < columns)[None, :], other=0.0)
+        value = value.to(tl.float32)
+        if weighted:
+            value *= tl.load(weights + first + start + number, mask=present, other=0.0)[:, None]
+        total += value
     target = out + layer * out_step + run.to(tl.int64) * columns
     tl.store(target + column, tl.sum(total, axis=0), mask=column < columns)
 

@@ -183,7 +183,7 @@ def _assignment(batch: Batch, draws: int, read: float, forward: float) -> None:
 def _statistics(batch: Batch, forward: float, draws: int, orders: int, null: bool, folds: int, kept: Any) -> None:
     spec = EstimateSpec(model="", orders=tuple(range(1, orders + 1)), draws=draws, folds=max(2, folds))
     began = time.perf_counter()
-    labelling = label(batch.tokenized.ids, spec, DEVICE)
+    labelling = label(batch.tokenized, spec, DEVICE)
     groupings = [g for key, g in labelling.groups.items() if null or not key.shuffled]
     if folds == 1:
         fold = torch.zeros_like(labelling.fold)
@@ -235,7 +235,7 @@ def _without_folds(g: Any) -> Any:
 
 def _plain(batch: Batch, forward: float) -> None:
     """Plain torch: float32 product, softmax, index_add_ for every label set and layer; 8 label sets, no null."""
-    labelling = label(batch.tokenized.ids, EstimateSpec(model="", orders=(1, 2, 3, 4)), DEVICE)
+    labelling = label(batch.tokenized, EstimateSpec(model="", orders=(1, 2, 3, 4)), DEVICE)
     offsets = labelling.positions.document * batch.context + labelling.positions.offset
     rows = torch.from_numpy(offsets).to(DEVICE)
     scaled = (references(100, batch.width, 1, 0).directions[0] / temperature(100, batch.width)).to(DEVICE)

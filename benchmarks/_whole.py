@@ -32,7 +32,7 @@ def _estimate(
     said: list[str] = []
     torch.cuda.synchronize()
     began = time.perf_counter()
-    labelling = label(text.ids, spec, model.device)
+    labelling = label(text, spec, model.device)
     labelled = time.perf_counter() - began
     corpus = Corpus("zipf", ("",) * len(text.ids), text.digest, "")
     found = estimate_model(

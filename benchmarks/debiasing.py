@@ -12,6 +12,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 
 from benchmarks._channels import DEVELOPMENT, FRESH, Channel, Truth, assign, directions
+from softh.estimator.information import of_assignments
 
 TARGET = Path(__file__).parent / "results" / "debiasing.json"
 QUANTITIES = ("I(X)", "I(Y)", "optimality")
@@ -32,29 +34,37 @@ SAMPLES = {2_500: 6, 10_000: 3, 40_000: 1}
 SAMPLES_FRESH = {2_500: 12, 10_000: 4, 40_000: 1}
 
 Errors = dict[tuple[int, str], list[list[float]]]
+Part = tuple[Channel, int, int, tuple[int, ...]]
 
 
 def main(quick: bool = False) -> None:
     """Measure every channel, print one line a channel, number of positions and split; write unless quick."""
-    torch.set_num_threads(1)
     began = time.perf_counter()
     truths = {} if not TARGET.exists() else json.loads(TARGET.read_text())["truths"]
     rows: list[dict[str, Any]] = []
     print(f"Relative errors in %, {' / '.join(QUANTITIES)}")
-    for channel, positions, samples, seeds in plan(quick):
-        errors: Errors = {}
-        for seed in seeds:
-            truth = truth_of(channel, seed, truths)
-            for number in range(samples):
-                measure(channel, positions, seed, number, truth, errors)
-        found = summary(channel, positions, errors)
-        rows += found
-        show(found)
+    with ProcessPoolExecutor(initializer=torch.set_num_threads, initargs=(1,)) as processes:
+        parts = list(plan(quick))
+        for found, known in processes.map(one, parts, [truths] * len(parts)):
+            truths |= known
+            rows += found
+            show(found)
     if not quick:
         write(rows, truths, time.perf_counter() - began)
 
 
-def plan(quick: bool) -> Iterator[tuple[Channel, int, int, tuple[int, ...]]]:
+def one(part: Part, truths: dict[str, dict[str, float]]) -> tuple[list[dict[str, Any]], dict[str, dict[str, float]]]:
+    """All samples of one channel and number of positions: rows, and the truths that it needed."""
+    channel, positions, samples, seeds = part
+    errors: Errors = {}
+    for seed in seeds:
+        truth = truth_of(channel, seed, truths)
+        for number in range(samples):
+            measure(channel, positions, seed, number, truth, errors)
+    return summary(channel, positions, errors), truths
+
+
+def plan(quick: bool) -> Iterator[Part]:
     """Channel, positions, samples a seed, and seeds of the reference directions."""
     for channels, samples in ((DEVELOPMENT, SAMPLES), (FRESH, SAMPLES_FRESH)):
         for channel in channels:
@@ -75,19 +85,17 @@ def truth_of(channel: Channel, seed: int, known: dict[str, dict[str, float]]) ->
 
 def measure(channel: Channel, positions: int, seed: int, number: int, truth: Truth, errors: Errors) -> None:
     """One sample: the relative errors of all estimates at every split, appended to `errors`."""
-    from softh.estimator.debiasing import information
-
     sample = channel.sample(positions, 1000 * seed + number)
-    assigned = assign(sample.states, directions(channel.width, seed)).astype(np.float64)
+    assigned = assign(sample.states, directions(channel.width, seed))[:, None]
     groups = sample.documents if channel.repetition else None
     rng = np.random.default_rng(number)
     for split in SPLITS:
         found = [
-            information(assigned, labels * split + rng.integers(0, split, positions), groups, seed=number)
+            of_assignments(assigned, labels * split + rng.integers(0, split, positions), groups=groups, seed=number)
             for labels in (sample.x, sample.y)
         ]
         for estimate in ESTIMATES:
-            x, y = (getattr(one, estimate) for one in found)
+            x, y = (getattr(one, estimate).value * np.log(assigned.shape[-1]) for one in found)
             relative = [x / truth.x - 1, y / truth.y - 1, y / x / (truth.y / truth.x) - 1]
             errors.setdefault((split, estimate), []).append(relative)
 

@@ -68,7 +68,7 @@ def compare(spec: EstimateSpec, cache: Cache) -> Comparison:
     states.fill(lambda phase, done, total: None)
     began = time.perf_counter()
     drawn = references(spec.bins, loaded.width, 1, spec.seed)
-    labelling = label(tokenized.ids, spec, "cpu")
+    labelling = label(tokenized, spec, "cpu")
     epsilon = temperature(spec.bins, loaded.width)
     ours = measure(measure_entropies(states, labelling, drawn, epsilon, spec, lambda *_: None))
     between = time.perf_counter()

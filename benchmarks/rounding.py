@@ -29,7 +29,7 @@ def main() -> None:
     tokenized = corpus.tokenize(
         corpus.load(SPEC.corpus, SPEC.documents, SPEC.seed), model.tokenizer, SPEC.context, max(SPEC.orders)
     )
-    labelling, epsilon = label(tokenized.ids, SPEC, "cpu"), temperature(SPEC.bins, model.width)
+    labelling, epsilon = label(tokenized, SPEC, "cpu"), temperature(SPEC.bins, model.width)
     seeds = [np.random.SeedSequence((SPEC.seed, draw)) for draw in range(SPEC.draws)]
     exact = np.stack([one_draw(SPEC.bins, model.width, seed, "iid") for seed in seeds])
     rounded = references(SPEC.bins, model.width, SPEC.draws, SPEC.seed)

@@ -72,7 +72,7 @@ class Text:
     def measured(self, spec: EstimateSpec) -> list[Measure]:
         """All measures under one setting."""
         width = self.states.model.width
-        labelling = label(self.tokenized.ids, spec, "cpu")
+        labelling = label(self.tokenized, spec, "cpu")
         epsilon = temperature(spec.bins, width, spec.temperature_rule)
         drawn = references(spec.bins, width, spec.draws, spec.seed, spec.directions)
         return measure(measure_entropies(self.states, labelling, drawn, epsilon, spec, lambda *_: None))

@@ -76,7 +76,7 @@ def sizes(spec: EstimateSpec, layers: int) -> dict[str, Any]:
     """Positions, bytes of their assignments, and rows of sums (a label in a fold) that shards would have to add up."""
     text = corpus.load(spec.corpus, spec.documents, spec.seed)
     tokenized = corpus.tokenize(text, tokens.load_tokenizer(), spec.context, max(spec.orders))
-    found = label(tokenized.ids, spec, "cpu")
+    found = label(tokenized, spec, "cpu")
     rows = sum(len(grouping.row_begin) for grouping in (*found.groups.values(), found.whole))
     positions = len(found.positions)
     return {

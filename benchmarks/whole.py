@@ -58,7 +58,7 @@ def main() -> None:
         for draws in DRAWS:
             asked = replace(spec, draws=draws)
             began = time.perf_counter()
-            ready = Prepared(some, label(some.ids, asked, "cpu"))
+            ready = Prepared(some, label(some, asked, "cpu"))
             estimate_model(asked, checkpoint, model, text, prepared=ready, loss=False)
             whole[draws].append(time.perf_counter() - began)
     report(len(full) * CONTEXT, bare, whole)

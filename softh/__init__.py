@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Estimate", "EstimateSpec", "Information", "InformationPlane", "InformationPlaneCallback", "InputError", "PreferenceSpec",
-    "__version__", "entropy", "estimate", "information",
+    "Estimate", "EstimateSpec", "Information", "InformationPlane", "InformationPlaneCallback", "InputError",
+    "PreferenceSpec", "__version__", "entropy", "estimate", "information",
 ]  # fmt: skip
 
 _MODULES = {

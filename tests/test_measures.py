@@ -10,7 +10,9 @@ from scipy.stats import spearmanr
 from softh.estimator.assignment import assign, normalise, references
 from softh.estimator.calibration import temperature
 from softh.estimator.conditional import Assignments, conditional_entropy, group, single_group
-from softh.estimator.labels import LabelSet, shuffle
+from softh.estimator.debiasing import Conditionals, Sums, conditionals
+from softh.estimator.gains import design
+from softh.estimator.labels import LabelSet, Variable
 from softh.estimator.measures import Entropies, Key, Measure, bits_per_byte, measure
 
 FOLDS, DRAWS, BINS = 8, 4, 50
@@ -23,15 +25,23 @@ def entropies(hidden: np.ndarray, inputs: np.ndarray, outputs: np.ndarray, seed:
     p, entropy = assign(normalise(torch.from_numpy(hidden)), directions, temperature(BINS, dimension))
     found, fold = Assignments(p, entropy), torch.arange(positions) % FOLDS
     whole = conditional_entropy(found, single_group(fold, FOLDS), "positions")
-    conditional, distinct = {}, {}
-    for variable, values in (("input", inputs), ("output", outputs)):
-        names, dense = np.unique(values, return_inverse=True)
-        true = LabelSet(variable, 1, False, torch.from_numpy(dense), len(names))
-        for labels in (true, shuffle(true, seed)):
-            h = conditional_entropy(found, group(labels, fold, FOLDS), "positions")
-            conditional[Key(variable, 1, labels.shuffled)] = h[None]
-            distinct[Key(variable, 1, labels.shuffled)] = len(names)
-    return Entropies(whole[None], conditional, distinct, BINS, positions)
+    names: tuple[tuple[Variable, np.ndarray], ...] = (("input", inputs), ("output", outputs))
+    sets = []
+    for variable, values in names:
+        distinct, dense = np.unique(values, return_inverse=True)
+        sets.append(LabelSet(variable, 1, False, torch.from_numpy(dense), len(distinct)))
+    prepared = design(sets, np.arange(positions), fold.numpy(), FOLDS, seed)
+    sums = Sums(prepared.sums(found).numpy()[None], prepared)
+    raw = [conditional_entropy(found, group(labels, fold, FOLDS), "positions")[None] for labels in sets]
+    keys = [Key(labels.variable, 1) for labels in sets]
+    found_all = conditionals(whole[None], raw, sums, BINS, "positions")
+    sizes = {key: labels.distinct for key, labels in zip(keys, sets, strict=True)}
+    return Entropies(whole[None], dict(zip(keys, found_all, strict=True)), sizes, BINS, positions)
+
+
+def same(value: np.ndarray) -> Conditionals:
+    """H(Z | label) that every correction agrees on but the null, which is one nat more."""
+    return Conditionals(raw=value, null=value + 1, debiased=value, lower=value)
 
 
 def one(rows: list[Measure], quantity: str, correction: str = "raw", variable: str | None = None) -> Measure:
@@ -134,7 +144,7 @@ def test_mean_over_layers_leaves_the_embedding_out_and_divides_last() -> None:
         v: np.random.default_rng(i).uniform(1, 2, (3, 1 + FOLDS, DRAWS)) for i, v in enumerate(("input", "output"))
     }
     entropy = np.full((3, 1 + FOLDS, DRAWS), 3.0)
-    conditional = {Key(v, 1, s): layer[v] + s for v in layer for s in (False, True)}
+    conditional = {Key(v, 1): same(layer[v]) for v in layer}
     rows = measure(Entropies(entropy, conditional, dict.fromkeys(conditional, 2), BINS, 9))
     x, y = (3.0 - layer[v][1:, 0].mean() for v in ("input", "output"))
     (found,) = [r for r in rows if r.layer is None and r.quantity == "optimality" and r.correction == "raw"]
@@ -143,15 +153,9 @@ def test_mean_over_layers_leaves_the_embedding_out_and_divides_last() -> None:
 
 def test_ratio_over_nothing_and_error_of_one_draw_are_undefined() -> None:
     flat = np.zeros((2, 3, 1))
-    rows = measure(
-        Entropies(
-            flat,
-            dict.fromkeys([Key(v, 1, s) for v in ("input", "output") for s in (False, True)], flat),
-            dict.fromkeys([Key(v, 1, s) for v in ("input", "output") for s in (False, True)], 1),
-            10,
-            5,
-        )
-    )
+    keys = [Key("input", 1), Key("output", 1)]
+    nothing = Conditionals(flat, flat, flat, flat)
+    rows = measure(Entropies(flat, dict.fromkeys(keys, nothing), dict.fromkeys(keys, 1), 10, 5))
     assert all(row.value is None for row in rows if row.quantity == "optimality")
     assert all(row.se_draws is None for row in rows)
 

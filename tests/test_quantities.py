@@ -8,6 +8,7 @@ import pytest
 
 from dashboard.data.caching import cached_by
 from dashboard.views import registry
+from softh.estimator.debiasing import Conditionals
 from softh.estimator.labels import VARIABLES
 from softh.estimator.measures import Entropies, Key, measure
 from softh.quantities import BY_COLUMN, FURTHER, PLANE, QUANTITIES
@@ -23,10 +24,11 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Callable) -> P
 
 
 def test_every_stored_quantity_is_measured() -> None:
-    keys = [Key(variable, order, shuffled) for variable in VARIABLES for order in (1, 2) for shuffled in (False, True)]
+    keys = [Key(variable, order) for variable in VARIABLES for order in (1, 2)]
+    known, h = np.full((2, 3, 2), 2.0), np.full((2, 3, 2), 2.9)
     entropies = Entropies(
         entropy=np.full((2, 3, 2), 3.0),
-        conditional={key: np.full((2, 3, 2), 2.9 if key.shuffled else 2.0) for key in keys},
+        conditional=dict.fromkeys(keys, Conditionals(raw=known, null=h, debiased=known, lower=h)),
         labels=dict.fromkeys(keys, 10),
         bins=100,
         positions=1000,

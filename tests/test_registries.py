@@ -3,13 +3,13 @@
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
 
 from softh.errors import InputError
 from softh.estimator import labels
 from softh.text import corpus, sources
+from tests.tiny import tokenizer
 
 
 def test_reading_the_corpora_imports_nothing_heavy() -> None:
@@ -44,17 +44,18 @@ def test_names_of_corpora_and_of_kinds_of_labels_are_unique() -> None:
 
 @pytest.mark.parametrize("kind", labels.LABEL_KINDS, ids=lambda kind: kind.name)
 def test_every_kind_labels_every_position_densely(kind: labels.LabelKind) -> None:
-    documents = [np.array([3, 1, 4, 1, 5, 9, 2, 6]), np.array([5, 3, 5, 8, 9, 7, 9])]
-    positions = labels.valid_positions(documents, 2)
-    sets = list(kind.labels(documents, positions, (1, 2), torch.device("cpu")))
-    assert len({(label_set.variable, label_set.order) for label_set in sets}) == len(sets) > 0
+    text = corpus.sample("proverbs", ["look before you leap", "he who laughs last laughs last"], 2, 0, "Proverbs.")
+    tokenized = kind.tokenize(text, tokenizer(), context=64, highest_order=2)
+    positions = kind.positions(tokenized, 2)
+    sets = list(kind.labels(tokenized, (1, 2), torch.device("cpu")))
+    assert [(each.variable, each.order) for each in sets] == [(v, k) for v in labels.VARIABLES for k in (1, 2)]
     for label_set in sets:
-        assert len(label_set.labels) == len(positions)
-        assert label_set.labels.unique().tolist() == list(range(label_set.distinct))
+        assert len(label_set.labels) == len(positions) > 0
+        assert set(label_set.labels.tolist()) == set(range(label_set.distinct))
         assert not label_set.shuffled
     assert labels.label_kind(kind.name) is kind
 
 
 def test_an_unknown_kind_of_label_lists_what_there_is() -> None:
-    with pytest.raises(InputError, match="labels was 'words'; expected one of tokens"):
-        labels.label_kind("words")
+    with pytest.raises(InputError, match="labels was 'letters'; expected one of tokens, words, bytes"):
+        labels.label_kind("letters")

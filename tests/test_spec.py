@@ -12,11 +12,13 @@ from softh.spec import EstimateSpec, PreferenceSpec, Spec, about, choices_of, id
 from softh.store import read
 
 DATA = Path(__file__).parent.parent / "data"
-TODAY = (
+BEFORE = (
     '{"bins":100,"calibration":"bound","centred":false,"context":256,"corpus":"python-docs","documents":256,"draws":32,'
     '"dtype":"auto","folds":8,"frame":"iid","model":"m","orders":[1,2,3,4],"revision":null,"seed":0,'
     '"weighting":"positions"}'
 )
+"""The default specification of the first release."""
+TODAY = BEFORE.replace('"folds":8', '"estimator":"growth-3","folds":8')
 
 
 @dataclass(frozen=True, kw_only=True)

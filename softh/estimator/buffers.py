@@ -87,9 +87,7 @@ class AssignmentBuffer:
 
     def sums(self, design: Design) -> np.ndarray:
         """Sums of gains and what goes with them, of every layer, [layers, rows, 1 + folds, draws]."""
-        return np.stack(
-            [design.sums(Assignments(*layer)).numpy() for layer in zip(self.p, self.entropy, strict=True)]
-        )
+        return np.stack([design.sums(Assignments(*layer)).numpy() for layer in zip(self.p, self.entropy, strict=True)])
 
 
 class GpuAssignmentBuffer:

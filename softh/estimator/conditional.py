@@ -215,9 +215,7 @@ def segment_sums(members: Tensor, values: Tensor, begin: Tensor, weight: Tensor 
 def _bag(members: Tensor, values: Tensor, begin: Tensor, weight: Tensor | None = None) -> Tensor:
     # Gathers and adds in one pass, each segment by one worker: no races, and the same bits every time.
     weight = None if weight is None else weight.to(values.dtype)
-    flat = torch.nn.functional.embedding_bag(
-        members, values.flatten(1), begin, mode="sum", per_sample_weights=weight
-    )
+    flat = torch.nn.functional.embedding_bag(members, values.flatten(1), begin, mode="sum", per_sample_weights=weight)
     return flat.view(-1, *values.shape[1:])
 
 

@@ -14,12 +14,13 @@ from softh.estimator.buffers import AssignmentBuffer, Buffer, GpuAssignmentBuffe
 from softh.estimator.conditional import Grouping, group, single_group
 from softh.estimator.debiasing import Sums, conditionals
 from softh.estimator.gains import Design, design
-from softh.estimator.labels import TOKENS, LabelKind, LabelSet, Positions, valid_positions
+from softh.estimator.labels import LabelSet, Positions, label_kind
 from softh.estimator.measures import Entropies, Key
 from softh.estimator.memory_plan import Need, Plan, available, choose
 from softh.models.cache import get_tensor, set_tensor
 from softh.models.hidden_states import HiddenStates
 from softh.spec import EstimateSpec, Weighting, identity
+from softh.text.corpus import TokenizedCorpus
 
 COUNTING_VERSION = "5"
 """Version of assignment and counting. Raise it when a change in either moves a number: partial results of another
@@ -50,28 +51,43 @@ class Labelling:
         return {key: grouping.distinct for key, grouping in self.groups.items()}
 
 
-def label(
-    documents: Sequence[np.ndarray], spec: EstimateSpec, device: str, kind: LabelKind | None = TOKENS
-) -> Labelling:
+def label(tokenized: TokenizedCorpus, spec: EstimateSpec, device: str, *, labels: bool = True) -> Labelling:
     """Label every position of tokenized documents.
 
     Args:
-        documents: token ids, one array a document.
-        spec: gives orders, folds and seed.
+        tokenized: by the kind of label that `spec` names.
+        spec: gives the kind of label, orders, folds and seed.
         device: of the model.
-        kind: of the labels; None for positions and folds alone.
-
-    >>> labelling = label([np.arange(9), np.arange(9)], EstimateSpec(model="", orders=(1, 2)), "cpu")
-    >>> len(labelling.positions), len(labelling.groups)  # two variables, two orders
-    (12, 4)
+        labels: False for positions and folds alone.
     """
-    positions = valid_positions(documents, max(spec.orders))
-    folds = max(1, min(spec.folds, len(documents)))
-    fold = torch.from_numpy(positions.document % folds).to(storage_device(device))
-    label_sets = list(kind.labels(documents, positions, spec.orders, fold.device)) if kind else []
+    kind = label_kind(spec.labels)
+    documents, positions = tokenized.ids, kind.positions(tokenized, max(spec.orders))
+    of_document = document_folds(len(documents), tokenized.sources, spec.folds)
+    folds = int(of_document.max()) + 1
+    fold = torch.from_numpy(of_document[positions.document]).to(storage_device(device))
+    label_sets = list(kind.labels(tokenized, spec.orders, fold.device)) if labels else []
     lengths = np.array([len(ids) for ids in documents])
     starts = np.searchsorted(positions.document, np.arange(len(documents) + 1))
     return label_positions(label_sets, positions, lengths, starts, fold, folds, spec.seed)
+
+
+def document_folds(documents: int, sources: Sequence[str], folds: int) -> np.ndarray:
+    """Fold of every document [documents] int64: whole sources, such as books, where there are as many; else in turn.
+
+    Passages of one source are not independent: errors that leave out single passages are too small.
+
+    >>> document_folds(4, ["a", "b", "a", "b"], folds=2).tolist()
+    [0, 1, 0, 1]
+    """
+    number = max(1, min(folds, documents))
+    names, of_document, size = np.unique(list(sources), return_inverse=True, return_counts=True)
+    if len(names) < number or len(of_document) < documents:
+        return np.arange(documents) % number
+    fold_of, filled = np.empty(len(names), dtype=np.int64), np.zeros(number)
+    for name in np.argsort(-size, kind="stable"):
+        fold_of[name] = filled.argmin()
+        filled[fold_of[name]] += size[name]
+    return fold_of[of_document]
 
 
 def label_positions(
@@ -145,7 +161,9 @@ def measure_entropies(
             stored = {layer: found for layer in layers if (found := partial.get(layer, draws)) is not None}
             if missing := [layer for layer in layers if layer not in stored]:
                 # Keep no reference to the buffer: it must be freed before the next one is allocated.
-                computed = counting.rows(assign_all(reader, all_directions[draws], epsilon, missing, spec, reading_plan))
+                computed = counting.rows(
+                    assign_all(reader, all_directions[draws], epsilon, missing, spec, reading_plan)
+                )
                 for layer, rows in zip(missing, computed, strict=True):
                     stored[layer] = rows
                     partial.set(layer, draws, rows)

@@ -2,8 +2,8 @@
 
 The *gain* of a label is the entropy of the mean of its assignments less the mean of their own entropies. What a label
 set needs is integers that are known before the model runs (:func:`index_gains`); what a layer adds are sums of gains by
-class of labels, of all positions and without each fold (:func:`gain_sums`). A label counts with one occurrence a document,
-since occurrences in one document are not independent. docs/debiasing.md has the derivation.
+class of labels, of all positions and without each fold (:func:`gain_sums`). A label counts with one occurrence a
+document, since occurrences in one document are not independent. docs/debiasing.md has the derivation.
 """
 
 from collections.abc import Iterator, Sequence
@@ -221,9 +221,7 @@ class _Cells:
         whole, rest = (size.clamp(max=LARGEST_SIZE) for size in (self.positions, self.rest_positions))
         return self._without_folds(1 + LARGEST_SIZE, whole, rest, *numbers)
 
-    def _without_folds(
-        self, length: int, whole: Tensor, rest: Tensor, values: Tensor, without: Tensor
-    ) -> np.ndarray:
+    def _without_folds(self, length: int, whole: Tensor, rest: Tensor, values: Tensor, without: Tensor) -> np.ndarray:
         """Sums [1 + folds, length] of values of labels at `whole`; without a fold, of `without` at `rest`."""
         total = torch.bincount(whole, values, minlength=length)
         place = self.row_fold * length
@@ -403,13 +401,13 @@ def entropy_bias(p: Tensor, members: Tensor, begin: Tensor) -> Tensor:
 
 
 def cross_entropy(p: Tensor, gains: Gains, folds: int) -> Tensor:
-    """Cross-entropy of labels with what they show in other documents, summed over positions, [1 + folds, draws] float64.
+    """Cross-entropy of labels with what they show in other documents, summed over positions, in nats.
 
-    Of all positions, then less the positions of each fold; in nats. The mean over other documents is shrunk towards the
-    mean of all positions by one count, so that it is defined for labels of one document.
+    [1 + folds, draws] float64: of all positions, then less the positions of each fold. The mean over other documents
+    is shrunk towards the mean of all positions by one count, so that it is defined for labels of one document.
     """
     draws = p.shape[1]
-    mean = (_total(p) / len(p)).float()
+    mean = (_total(p) / len(p)).to(torch.promote_types(p.dtype, torch.float32))
     out = torch.zeros(folds, draws, dtype=torch.float64, device=p.device)
     step = max(1, _CHUNK[p.device.type] // p[0].numel())
     begin = gains.label_begin.cpu().numpy()
@@ -437,7 +435,7 @@ def _total(p: Tensor) -> Tensor:
     """Sum of all assignments [draws, bins], float64."""
     total = torch.zeros_like(p[0], dtype=torch.float64)
     for piece in p.split(max(1, _CHUNK[p.device.type] // p[0].numel())):
-        total += piece.float().sum(0).double()
+        total += piece.sum(0, dtype=torch.float64)
     return total
 
 

@@ -3,10 +3,9 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import polars as pl
 import torch
 from torch import Tensor
 
@@ -27,6 +26,9 @@ from softh.estimator.labels import LabelSet, Positions
 from softh.estimator.measures import measure, replicates, summarise
 from softh.estimator.memory_plan import Need, Plan, available, choose
 from softh.spec import EstimateSpec
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _FOLDS = 8
 
@@ -81,8 +83,10 @@ class Information:
         size = f"{self.positions:,} positions, {self.labels:,} labels, {self.documents:,} documents; units of log n"
         return "\n".join([*lines, size, *([self.note] if self.note else [])])
 
-    def to_polars(self) -> pl.DataFrame:
+    def to_polars(self) -> "pl.DataFrame":
         """One row a value: name, value, se_draws, se_documents."""
+        import polars as pl  # estimates do without
+
         rows = [(name, value.value, value.se_draws, value.se_documents) for name, value in self._values()]
         kinds = {"name": pl.String, "value": pl.Float64, "se_draws": pl.Float64, "se_documents": pl.Float64}
         return pl.DataFrame(rows, schema=kinds, orient="row")
@@ -126,19 +130,47 @@ def information(
     True
     """
     states, document = _checked_states(hidden, groups)
-    label_set = _label_set(labels, len(states))
-    order = np.argsort(document, kind="stable")
-    index = torch.from_numpy(order).to(states.device)
-    label_set = LabelSet("input", 1, False, label_set.labels[index.cpu()].to(storage_device(states.device)), label_set.distinct)
-    labelling = _labelling(label_set, document[order], seed)
+    label_set, order = _by_document(_label_set(labels, len(states)), document, storage_device(states.device))
     spec = EstimateSpec(model="", bins=bins, draws=draws, seed=seed, orders=(1,))
-    counting = Counting(labelling, torch.arange(len(states), dtype=torch.int32, device=labelling.fold.device), spec)
+    return _measured(label_set, document[order], _buffers(states[torch.from_numpy(order)], spec), spec)
+
+
+def of_assignments(p: np.ndarray, labels: Any, *, seed: int = 0, groups: Any = None) -> Information:
+    """The same from soft assignments p [positions, draws, bins] instead of hidden states.
+
+    >>> rng = np.random.default_rng(0)
+    >>> p = rng.dirichlet(np.ones(10), (200, 2))
+    >>> of_assignments(p, rng.integers(0, 4, 200)).labels
+    4
+    """
+    if not np.isfinite(p).all():
+        row = int((~np.isfinite(p)).any((1, 2)).argmax())
+        raise InputError(f"Row {row} of p is not finite; expected a distribution in every row: check the states.")
+    document = np.arange(len(p)) if groups is None else _dense(groups, len(p), "groups").values
+    label_set, order = _by_document(_label_set(labels, len(p)), document, torch.device("cpu"))
+    _, draws, bins = p.shape
+    buffer = AssignmentBuffer([0], len(p), torch.empty(draws, bins, 0), 1.0)
+    buffer.p[0] = torch.from_numpy(p[order])
+    buffer.entropy[0] = -torch.special.xlogy(buffer.p[0], buffer.p[0]).sum(-1)
+    spec = EstimateSpec(model="", bins=bins, draws=draws, seed=seed, orders=(1,))
+    return _measured(label_set, document[order], iter([buffer]), spec)
+
+
+def _by_document(labels: LabelSet, document: np.ndarray, device: torch.device) -> tuple[LabelSet, np.ndarray]:
+    """Labels in the order of their documents, and that order."""
+    order = np.argsort(document, kind="stable")
+    return LabelSet("input", 1, False, labels.labels[torch.from_numpy(order)].to(device), labels.distinct), order
+
+
+def _measured(labels: LabelSet, document: np.ndarray, buffers: Iterator[Buffer], spec: EstimateSpec) -> Information:
+    labelling = _labelling(labels, document, spec.seed)
+    place = torch.arange(len(document), dtype=torch.int32, device=labelling.fold.device)
+    counting = Counting(labelling, place, spec)
     with full_precision():
-        values = np.concatenate([counting.rows(buffer)[0] for buffer in _buffers(states[index], spec)], axis=-1)
-    rows = measure(assemble_entropies(values[None], labelling, spec))
+        values = np.concatenate([counting.rows(buffer) for buffer in buffers], axis=-1)
     found = {
         row.correction if row.quantity == "information" else row.quantity: row
-        for row in rows
+        for row in measure(assemble_entropies(values, labelling, spec))
         if row.layer is None and row.quantity in ("entropy", "information")
     }
     named = {
@@ -148,7 +180,8 @@ def information(
     assert labelling.design is not None
     documents = len(labelling.design.begin)
     note = undebiased(labelling.design.gains[0].sizes, documents)
-    return Information(**named, positions=len(states), labels=label_set.distinct, documents=documents, note=note)
+    size = {"positions": len(document), "labels": labels.distinct, "documents": documents}
+    return Information(**named, **size, note=note)
 
 
 def entropy(hidden: Any, *, bins: int = 100, draws: int = 32, seed: int = 0, groups: Any = None) -> Value:

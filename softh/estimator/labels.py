@@ -5,13 +5,14 @@ A new kind of label is a class with the members of :class:`LabelKind` and one en
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from softh.errors import InputError
+from softh.text.corpus import Corpus, TokenizedCorpus, tokenize, tokenize_words
 
 Variable = Literal["input", "output"]
 VARIABLES: tuple[Variable, ...] = ("input", "output")
@@ -120,38 +121,97 @@ class LabelKind(Protocol):
 
     name: str
 
-    def handles(self, name: str) -> bool:
-        """Whether labels of this name are of this kind."""
+    def tokenize(self, corpus: Corpus, tokenizer: Any, context: int, highest_order: int) -> TokenizedCorpus:
+        """The text, truncated to what `context` means for labels of this kind."""
         ...
 
-    def labels(
-        self, documents: Sequence[np.ndarray], positions: Positions, orders: Sequence[int], device: torch.device
-    ) -> Iterator[LabelSet]:
-        """Labels of the positions of every variable and order, one set after another; see :func:`ngram_labels`."""
+    def positions(self, tokenized: TokenizedCorpus, highest_order: int) -> Positions:
+        """Where labels of every order up to the highest exist."""
+        ...
+
+    def labels(self, tokenized: TokenizedCorpus, orders: Sequence[int], device: torch.device) -> Iterator[LabelSet]:
+        """Labels of the positions of the highest order, of every variable and order, one set after another."""
         ...
 
 
 class TokenNgrams:
-    """n-grams of token ids, before and after each position."""
+    """n-grams of token ids, before and after each token."""
 
     name = "tokens"
 
-    def handles(self, name: str) -> bool:
-        """Whether labels of this name are of this kind."""
-        return name == self.name
+    def tokenize(self, corpus: Corpus, tokenizer: Any, context: int, highest_order: int) -> TokenizedCorpus:
+        """The text, truncated to `context` tokens."""
+        return tokenize(corpus, tokenizer, context, highest_order)
 
-    def labels(
-        self, documents: Sequence[np.ndarray], positions: Positions, orders: Sequence[int], device: torch.device
-    ) -> Iterator[LabelSet]:
-        """Labels of the positions of every variable and order, one set after another."""
-        codes = ngram_ids(documents, max(orders), device)
+    def positions(self, tokenized: TokenizedCorpus, highest_order: int) -> Positions:
+        """Tokens with n-grams of the highest order on both sides."""
+        return valid_positions(tokenized.ids, highest_order)
+
+    def labels(self, tokenized: TokenizedCorpus, orders: Sequence[int], device: torch.device) -> Iterator[LabelSet]:
+        """Labels of the positions of the highest order, of every variable and order, one set after another."""
+        return _ngram_label_sets(tokenized.ids, orders, device)
+
+
+class WordNgrams:
+    """n-grams of words between white space, before and after the last token of each: the same for every tokenizer."""
+
+    name = "words"
+
+    def tokenize(self, corpus: Corpus, tokenizer: Any, context: int, highest_order: int) -> TokenizedCorpus:
+        """The text, truncated to half as many words as `context` says tokens."""
+        return tokenize_words(corpus, tokenizer, context, highest_order)
+
+    def positions(self, tokenized: TokenizedCorpus, highest_order: int) -> Positions:
+        """Last tokens of words with n-grams of the highest order on both sides."""
+        words = valid_positions([np.arange(len(document.texts)) for document in tokenized.words], highest_order)
+        lengths = np.array([len(ids) for ids in tokenized.ids], dtype=np.int64)
+        last = [document.last_token for document in tokenized.words]
+        offset = np.concatenate(last)[words.flat]
+        return Positions(words.document, offset, (np.cumsum(lengths) - lengths)[words.document] + offset)
+
+    def labels(self, tokenized: TokenizedCorpus, orders: Sequence[int], device: torch.device) -> Iterator[LabelSet]:
+        """Labels of the positions of the highest order, of every variable and order, one set after another."""
+        every = [word for document in tokenized.words for word in document.texts]
+        ids = np.unique(every, return_inverse=True)[1]
+        documents = np.split(ids, np.cumsum([len(document.texts) for document in tokenized.words])[:-1])
+        return _ngram_label_sets(documents, orders, device)
+
+
+class ByteStrings(WordNgrams):
+    """The last bytes up to the end of a word, and the first of the words that follow; one space between words."""
+
+    name = "bytes"
+
+    def labels(self, tokenized: TokenizedCorpus, orders: Sequence[int], device: torch.device) -> Iterator[LabelSet]:
+        """Labels of the positions of the highest order, of every variable and order, one set after another."""
+        highest = max(orders)
+        text, ends = [], []
+        for document in tokenized.words:
+            words = [word.encode(errors="surrogatepass") for word in document.texts]
+            chosen = slice(highest - 1, len(words) - highest)
+            end = np.cumsum([len(word) + 1 for word in words]) - 1
+            ends.append(end[chosen] + sum(len(part) for part in text))
+            text.append(b" ".join(words))
+        at, characters = np.concatenate(ends), np.frombuffer(b"".join(text), dtype=np.uint8).astype(np.int64)
         for variable in VARIABLES:
             for order in orders:
-                yield ngram_labels(codes, positions, variable, order)
+                first = at - order if variable == "input" else at + 1
+                code = sum(characters[first + place] << (8 * place) for place in range(order))
+                distinct, labels = np.unique(code, return_inverse=True)
+                yield LabelSet(variable, order, False, torch.from_numpy(labels).to(device), len(distinct))
 
 
-TOKENS = TokenNgrams()
-LABEL_KINDS: tuple[LabelKind, ...] = (TOKENS,)
+def _ngram_label_sets(
+    documents: Sequence[np.ndarray], orders: Sequence[int], device: torch.device
+) -> Iterator[LabelSet]:
+    positions = valid_positions(documents, max(orders))
+    codes = ngram_ids(documents, max(orders), device)
+    for variable in VARIABLES:
+        for order in orders:
+            yield ngram_labels(codes, positions, variable, order)
+
+
+LABEL_KINDS: tuple[LabelKind, ...] = (TokenNgrams(), WordNgrams(), ByteStrings())
 """Every kind of label."""
 
 
@@ -165,7 +225,7 @@ def label_kind(name: str) -> LabelKind:
     'tokens'
     """
     for kind in LABEL_KINDS:
-        if kind.handles(name):
+        if kind.name == name:
             return kind
     names = ", ".join(kind.name for kind in LABEL_KINDS)
     raise InputError(f"labels was {name!r}; expected one of {names}: choose one.")

@@ -19,6 +19,7 @@ from softh.checkpoints.stages import stage_from_name
 from softh.estimator.assignment import references
 from softh.estimator.calibration import temperature
 from softh.estimator.entropies import Labelling, ProgressCallback, label, measure_entropies, plan
+from softh.estimator.labels import label_kind
 from softh.estimator.measures import Entropies, Measure, bits_per_byte, measure
 from softh.format import format_size
 from softh.models import hidden_states
@@ -110,8 +111,8 @@ class Prepared(NamedTuple):
 
 def prepare(spec: EstimateSpec, model: LoadedModel, text: Corpus) -> Prepared:
     """Tokenize and label documents, once for all checkpoints of a model."""
-    tokenized = corpus.tokenize(text, model.tokenizer, spec.context, max(spec.orders))
-    return Prepared(tokenized, label(tokenized.ids, spec, model.device))
+    tokenized = label_kind(spec.labels).tokenize(text, model.tokenizer, spec.context, max(spec.orders))
+    return Prepared(tokenized, label(tokenized, spec, model.device))
 
 
 def estimate(

@@ -204,6 +204,12 @@ class HiddenStates:
 
 def _check_fit(model: LoadedModel, tokenized: TokenizedCorpus) -> None:
     if model.longest_context is not None and tokenized.max_length > model.longest_context:
+        if tokenized.words:
+            raise InputError(
+                f"The words of a document are {tokenized.max_length} tokens and the model reads "
+                f"{model.longest_context} at most; expected fewer words: ask for a smaller --context, of which half "
+                "are words."
+            )
         raise InputError(
             f"context was {tokenized.max_length} tokens and the model reads {model.longest_context} at most: "
             f"try --context {model.longest_context}."

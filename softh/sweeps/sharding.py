@@ -35,6 +35,7 @@ from softh.estimator.entropies import (
     label,
     plan,
 )
+from softh.estimator.labels import label_kind
 from softh.estimator.pipeline import Estimate, RunMetadata, assemble_estimate
 from softh.format import format_size
 from softh.models import hidden_states
@@ -87,10 +88,10 @@ class AssignTask:
         checkpoint = resolve.resolve(spec.model, spec.revision)
         text = corpus.load(spec.corpus, spec.documents, spec.seed)
         model = hidden_states.load_model(checkpoint, spec.dtype, device)
-        tokenized = corpus.tokenize(text, model.tokenizer, spec.context, max(spec.orders))
+        tokenized = label_kind(spec.labels).tokenize(text, model.tokenizer, spec.context, max(spec.orders))
         documents = _share(tokenized, model.device, self.part, self.parts)
         states = HiddenStates(model, select_documents(tokenized, documents), checkpoint.digest, cache=None)
-        labelling = label(states.tokenized.ids, spec, model.device, None)
+        labelling = label(states.tokenized, spec, model.device, labels=False)
         epsilon = temperature(spec.bins, model.width, spec.temperature_rule)
         directions = references(spec.bins, model.width, spec.draws, spec.seed, spec.directions)
         p, entropy = _assignments(states, labelling, directions.directions.to(labelling.fold.device), epsilon, spec)
@@ -119,7 +120,7 @@ class CountTask:
 
     def run(self, device: str, progress: ProgressCallback | None) -> LayerEntropies:
         """Compute one layer after another; only one at a time is copied into memory."""
-        labelling = label(self.tokenized.ids, self.spec, "cpu")
+        labelling = label(self.tokenized, self.spec, "cpu")
         _, order = document_offsets(self.documents, labelling.starts)
         counting = Counting(labelling, order, self.spec)
         draws, bins = self.p[0].shape[2:]
@@ -168,7 +169,7 @@ def estimate(spec: EstimateSpec, parts: int, run: RunTasks, folder: Path) -> Est
         _check_same_inputs(shards)
         by_layer = {task.layers.start: result for task, result in run(_count_tasks(spec, shards, parts))}
     first = shards[0]
-    labelling = label(first.metadata.tokenized.ids, spec, "cpu")
+    labelling = label(first.metadata.tokenized, spec, "cpu")
     values = np.concatenate([by_layer[layer].values for layer in sorted(by_layer)])
     entropies = assemble_entropies(values, labelling, spec)
     metadata = first.metadata._replace(
@@ -191,7 +192,10 @@ def _share(tokenized: TokenizedCorpus, device: str, part: int, parts: int) -> np
 def select_documents(tokenized: TokenizedCorpus, documents: np.ndarray) -> TokenizedCorpus:
     """The same text with some of its documents only."""
     ids = tuple(tokenized.ids[document] for document in documents)
-    return replace(tokenized, ids=ids, predicted_bytes=tokenized.predicted_bytes[documents])
+    words = tuple(tokenized.words[document] for document in documents) if tokenized.words else ()
+    sources = tuple(tokenized.sources[document] for document in documents) if tokenized.sources else ()
+    covered = tokenized.predicted_bytes[documents]
+    return replace(tokenized, ids=ids, predicted_bytes=covered, words=words, sources=sources)
 
 
 def _assignments(

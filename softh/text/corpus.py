@@ -1,9 +1,10 @@
 """Text to documents, and documents to token ids."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,16 @@ class Corpus:
     """SHA-256 of the texts in order."""
     note: str
     """Origin and licence, one sentence."""
+    sources: tuple[str, ...] = ()
+    """What each text is a part of, such as a book; none where that is not known."""
+
+
+class Words(NamedTuple):
+    """Words of one document, between white space."""
+
+    texts: tuple[str, ...]
+    last_token: np.ndarray
+    """[words] int64, index of the token that ends each."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,10 @@ class TokenizedCorpus:
     """Documents left out because they are too short."""
     max_length: int
     """Most tokens the model reads of a document, special ones included."""
+    words: tuple[Words, ...] = ()
+    """Of every document where words were asked for, else none."""
+    sources: tuple[str, ...] = ()
+    """What every document is a part of, such as a book; none where that is not known."""
 
 
 def load(name: str, documents: int, seed: int) -> Corpus:
@@ -60,7 +75,7 @@ def load(name: str, documents: int, seed: int) -> Corpus:
     >>> len(corpus.texts), corpus.name
     (3, 'python-docs')
     """
-    return _corpus(*sources.find(name).load(name, documents, seed))
+    return _corpus(sources.find(name).load(name, documents, seed))
 
 
 def sample(name: str, texts: Sequence[str], documents: int, seed: int, note: str) -> Corpus:
@@ -69,7 +84,82 @@ def sample(name: str, texts: Sequence[str], documents: int, seed: int, note: str
     >>> sample("letters", ["a", "b", "c"], documents=2, seed=0, note="Three letters.").name
     'letters'
     """
-    return _corpus(name, sources.draw(texts, documents, seed), note)
+    return _corpus(sources.Sample(name, sources.draw(texts, documents, seed), note))
+
+
+_TOKENS_A_WORD = 2
+"""Where words are labelled, a document is truncated to so many times fewer words than it may have tokens."""
+_LONGEST_WORD = 25
+"""Characters a word, in the mean, from which a text is taken to be in a script without spaces."""
+
+
+def tokenize_words(corpus: Corpus, tokenizer: Any, max_length: int, highest_order: int) -> TokenizedCorpus:
+    """Tokenize the first words of each document, as many whatever the tokenizer: half of `max_length`.
+
+    A word is what stands between white space; its position is the last token of it, which has read the whole word and
+    nothing of the next. So all tokenizers have the same positions and the same words at them.
+
+    Arguments as for :func:`tokenize`, and a document needs 2 · highest_order words.
+
+    Raises:
+        InputError: for a tokenizer without offsets or with tokens that reach into the next word, for text in a script
+            without spaces, and when no document is left.
+    """
+    if not tokenizer.is_fast:
+        raise InputError(
+            "The tokenizer gives no offsets of its tokens; expected a fast tokenizer, which tells where words end: "
+            "use --labels tokens."
+        )
+    room = max(2 * highest_order, max_length // _TOKENS_A_WORD)
+    found = [list(re.finditer(r"\S+", text[: room * 100]))[:room] for text in corpus.texts]
+    characters = sum(len(word[0]) for words in found for word in words)
+    number = sum(len(words) for words in found)
+    if number and characters / number > _LONGEST_WORD:
+        raise InputError(
+            f"{corpus.name} has {characters / number:.0f} characters between white space; expected words with spaces "
+            "between them: use --labels tokens for a script without spaces."
+        )
+    kept = [at for at, words in enumerate(found) if len(words) >= 2 * highest_order]
+    if not kept:
+        raise InputError(
+            f"All {len(found)} documents of {corpus.name} have fewer than {2 * highest_order} words, too few for "
+            f"n-grams of order {highest_order}: choose longer documents or lower orders."
+        )
+    prefix, suffix = special_ids(tokenizer)
+    ids, covered, words = zip(
+        *(_word_ids(corpus.texts[at], found[at], tokenizer, first=not prefix) for at in kept), strict=True
+    )
+    return TokenizedCorpus(
+        ids=ids,
+        prefix=prefix,
+        suffix=suffix,
+        predicted_bytes=np.array(covered, dtype=np.int64),
+        digest=_digest(np.asarray(part, dtype="<i8").tobytes() for part in (prefix, suffix, *ids)),
+        skipped=len(found) - len(ids),
+        max_length=max(len(part) for part in ids) + len(prefix) + len(suffix),
+        words=words,
+        sources=_sources(corpus, kept),
+    )
+
+
+def _word_ids(
+    text: str, matches: Sequence[re.Match[str]], tokenizer: Any, *, first: bool
+) -> tuple[np.ndarray, int, Words]:
+    """Ids of the text up to its last word, the bytes that they cover (as :func:`_document_ids`), and the words."""
+    text = text[: matches[-1].end()]
+    encoded = _encode(tokenizer, text)
+    begin, end = np.array(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2).T
+    ends = np.array([match.end() for match in matches])
+    last = np.searchsorted(begin, ends) - 1
+    for word, token in zip(matches, last, strict=True):
+        if token < 0 or text[word.end() : end[token]].strip():
+            raise InputError(
+                f"A token of the tokenizer reaches beyond the word {word[0][:20]!r}; expected tokens that end with "
+                "words: use --labels tokens."
+            )
+    ids = np.array(encoded["input_ids"], dtype=np.int64)
+    covered = text[end[0] if first else 0 :]
+    return ids, len(covered.encode(errors="surrogatepass")), Words(tuple(match[0] for match in matches), last)
 
 
 def tokenize(corpus: Corpus, tokenizer: Any, max_length: int, highest_order: int) -> TokenizedCorpus:
@@ -105,7 +195,8 @@ def tokenize(corpus: Corpus, tokenizer: Any, max_length: int, highest_order: int
             f"beside {len(prefix) + len(suffix)} special tokens: try --context {max(256, max_length * 4)}."
         )
     documents = [_document_ids(text, tokenizer, room, first=not prefix) for text in corpus.texts]
-    long_enough = [(ids, covered) for ids, covered in documents if len(ids) >= least]
+    kept = [number for number, (ids, _) in enumerate(documents) if len(ids) >= least]
+    long_enough = [documents[number] for number in kept]
     if not long_enough:
         raise InputError(
             f"All {len(documents)} documents of {corpus.name} have fewer than {least} tokens, too few for n-grams of "
@@ -120,13 +211,20 @@ def tokenize(corpus: Corpus, tokenizer: Any, max_length: int, highest_order: int
         digest=_digest(np.asarray(part, dtype="<i8").tobytes() for part in (prefix, suffix, *ids)),
         skipped=len(documents) - len(long_enough),
         max_length=max_length,
+        sources=_sources(corpus, kept),
     )
 
 
-def _corpus(name: str, texts: Sequence[str], note: str) -> Corpus:
+def _sources(corpus: Corpus, kept: Sequence[int]) -> tuple[str, ...]:
+    return tuple(corpus.sources[number] for number in kept) if corpus.sources else ()
+
+
+def _corpus(sample: sources.Sample) -> Corpus:
+    texts = sample.texts
     if not texts:
-        raise InputError(f"{name} holds no document with text; expected at least one: choose another corpus.")
-    return Corpus(name, tuple(texts), _digest(text.encode(errors="surrogatepass") for text in texts), note)
+        raise InputError(f"{sample.name} holds no document with text; expected at least one: choose another corpus.")
+    digest = _digest(text.encode(errors="surrogatepass") for text in texts)
+    return Corpus(sample.name, tuple(texts), digest, sample.note, tuple(sample.sources))
 
 
 def _digest(parts: Iterable[bytes]) -> str:

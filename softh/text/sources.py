@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from lzma import LZMAError
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from softh.errors import InputError
 
@@ -22,6 +22,7 @@ BUFFER = 10_000
 
 _LOADERS = {".jsonl": "json", ".json": "json", ".txt": "text", ".parquet": "parquet"}
 _TEXT = ("text", "content", "document")
+_SOURCE = "source"
 
 
 class Sample(NamedTuple):
@@ -32,6 +33,8 @@ class Sample(NamedTuple):
     texts: Sequence[str]
     note: str
     """Origin and licence, one sentence."""
+    sources: Sequence[str] = ()
+    """What each text is a part of, such as a book; none where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,10 @@ def captions() -> dict[str, str]:
     return {source.name: source.caption for source in SOURCES if source.caption} | _SHIPPED
 
 
-def draw(texts: Sequence[str], documents: int, seed: int) -> list[str]:
+Drawn = TypeVar("Drawn")
+
+
+def draw(texts: Sequence[Drawn], documents: int, seed: int) -> list[Drawn]:
     """At most `documents` texts in random order; a smaller sample is a prefix of a larger one with the same seed.
 
     >>> draw(["a", "b", "c"], 2, seed=0) == draw(["a", "b", "c"], 3, seed=0)[:2]
@@ -123,9 +129,10 @@ def _python_docs(corpus: str, documents: int, seed: int) -> Sample:
             "corpus was python-docs, which this Python was installed without: choose file:PATH or c4."
         ) from None
     seen: set[str] = set()
-    passages = [passage for name in sorted(topics) for passage in _passages(_unseen(topics[name], seen))]
+    passages = [(passage, name) for name in sorted(topics) for passage in _passages(_unseen(topics[name], seen))]
     note = f"Help topics of CPython {platform.python_version()}, PSF licence."
-    return Sample(corpus, draw(passages, documents, seed), note)
+    sample = draw(passages, documents, seed)
+    return Sample(corpus, [text for text, _ in sample], note, [topic for _, topic in sample])
 
 
 def _unseen(topic: str, seen: set[str]) -> list[str]:
@@ -174,14 +181,14 @@ def _c4(corpus: str, documents: int, seed: int) -> Sample:
 def _file(corpus: str, documents: int, seed: int) -> Sample:
     """Documents of a local .jsonl, .txt or .parquet file, called in the tables by the file's stem."""
     path = Path(corpus.removeprefix("file:")).expanduser()
-    texts, column = _read(path)
-    sample = draw(texts, documents, seed)
+    texts, column, sources = _read(path)
+    sample, of = draw(texts, documents, seed), draw(sources, documents, seed)
     note = f"{len(sample):,} of {len(texts):,} documents of {path.name}, column {column}; its licence is its owner's."
-    return Sample(_unpacked(path).stem, sample, note)
+    return Sample(_unpacked(path).stem, sample, note, of)
 
 
-def _read(path: Path) -> tuple[list[str], str]:
-    """All texts of a file and the column that held them."""
+def _read(path: Path) -> tuple[list[str], str, list[str]]:
+    """All texts of a file, the column that held them, and the source of each, where there is a column of that name."""
     loader = _LOADERS.get(_unpacked(path).suffix)
     if loader is None:
         raise InputError(f"corpus was {path.name}; expected .jsonl, .txt (also .xz, .gz) or .parquet: convert it.")
@@ -193,7 +200,8 @@ def _read(path: Path) -> tuple[list[str], str]:
             # Brackets and stars of a path are letters, not patterns.
             stream = _stream(scratch, loader, data_files=glob.escape(str(path)), split="train", **options)
             column = "text" if loader == "text" else _column(stream.features or {}, path)
-            rows = [row[column] for row in stream.select_columns([column])]
+            columns = [column, *({_SOURCE} & set(stream.features or {}))]
+            rows = [(row[column], row.get(_SOURCE)) for row in stream.select_columns(columns)]
         except InputError:
             raise
         except (OSError, ValueError, TypeError, RuntimeError, EOFError, LZMAError, StopIteration) as error:
@@ -201,7 +209,9 @@ def _read(path: Path) -> tuple[list[str], str]:
                 f"{path.name} cannot be read ({' '.join(str(error).split())[:200] or 'it is empty'}); "
                 f"expected a complete {loader} file: write it again."
             ) from error
-    return [text for text in rows if isinstance(text, str) and text.strip()], column
+    rows = [(text, source) for text, source in rows if isinstance(text, str) and text.strip()]
+    known = all(isinstance(source, str) for _, source in rows)
+    return [text for text, _ in rows], column, [source for _, source in rows] if known else []
 
 
 def _unpacked(path: Path) -> Path:

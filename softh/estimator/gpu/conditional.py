@@ -180,9 +180,7 @@ def _by_fold(values: Tensor, runs: tuple[Tensor, Tensor, Tensor, Tensor], folds:
     return _totals(_run_sums(values, members, begin, size), bounds).view(layers, -1, folds, draws)
 
 
-def _run_sums(
-    values: Tensor, members: Tensor, begin: Tensor, size: Tensor, weight: Tensor | None = None
-) -> Tensor:
+def _run_sums(values: Tensor, members: Tensor, begin: Tensor, size: Tensor, weight: Tensor | None = None) -> Tensor:
     """Sums of values [layers, ·, columns] over runs of neighbours in `members`, [layers, runs, columns].
 
     weight: [members] float32, by which values are multiplied.

@@ -18,7 +18,7 @@ from softh import access, settings
 from softh.checkpoints.resolve import Checkpoint
 from softh.estimator.pipeline import Prepared, estimate_model, prepare
 from softh.models import loading
-from softh.spec import EstimateSpec
+from softh.spec import EstimateSpec, Labels
 from softh.text import corpus
 from softh.text.corpus import Corpus
 
@@ -58,6 +58,7 @@ class InformationPlane:
         draws: draws of the reference directions.
         orders: n-gram orders of the labels.
         seed: of all random numbers.
+        labels: what is labelled, tokens, words or bytes.
         share: largest share of the training time for estimates, some of which are skipped to keep it; None for all.
         tokens_per_step: training tokens of a step, for the tables, where they are known.
         save: stores a record; by default in the store in `data`.
@@ -90,6 +91,7 @@ class InformationPlane:
         draws: int = 8,
         orders: tuple[int, ...] = (1, 2, 3, 4),
         seed: int = 0,
+        labels: Labels = "tokens",
         share: float | None = 0.03,
         tokens_per_step: int | None = None,
         save: Save | None = None,
@@ -102,7 +104,7 @@ class InformationPlane:
         self.due = log_spaced(steps, points) if isinstance(points, int) else sorted(points)
         self.corpora = corpora
         self.spec = EstimateSpec(
-            model=name, documents=documents, context=context, draws=draws, orders=orders, seed=seed
+            model=name, documents=documents, context=context, draws=draws, orders=orders, seed=seed, labels=labels
         )
         self.share = share
         self.tokens_per_step = tokens_per_step

@@ -15,11 +15,10 @@ from transformers import PreTrainedModel
 
 from softh.callback import InformationPlane
 from softh.errors import InputError
-from softh.locks import lock
 from softh.models import loading
 from softh.preference import pairs, probe
 from softh.preference.pairs import Pairs
-from softh.spec import PreferenceSpec
+from softh.spec import Labels, PreferenceSpec
 from softh.text import corpus
 from softh.text.corpus import Corpus
 from zoo import cloze, posttrain, tokens
@@ -30,6 +29,8 @@ from zoo.train import Journal
 PREFIX = "zoo-"
 """In front of the names of all models of the zoo."""
 ATTEMPTS = 5
+LABELS: tuple[Labels, ...] = ("tokens", "words")
+"""Of finished models, on the text that everybody has."""
 
 
 def named(model: str) -> str:
@@ -56,8 +57,10 @@ class Bench:
         self._records: list[dict[str, Any]] = []
         # A copy, so that nothing which measuring hangs on the model gets in the way of its compiled layers.
         model = deepcopy(model).eval()
-        self._measure("estimate", self.plane.estimate, model, step)
-        if step == self.steps and self.place.recipe.measure.pairs:
+        last = step == self.steps
+        for plane in (self.plane, *self.sized, *(self.finished if last else ())):
+            self._measure("estimate", plane.estimate, model, step)
+        if last and self.place.recipe.measure.pairs:
             self._measure("preference probe", self._probe, model, step)
         with self._clock("scoring"):
             scores = [*self.scorer.score(model), *known]
@@ -74,7 +77,7 @@ class Bench:
         kept = len(self._records)
         for attempt in range(ATTEMPTS):
             try:
-                with self._alone(), self._clock("estimating"):
+                with self._clock("estimating"):
                     work(model, step)
                 return
             except (torch.OutOfMemoryError, InputError) as error:
@@ -106,12 +109,6 @@ class Bench:
         marked = [pair._replace(source=roles[pair.row]) for pair in found.pairs]
         return replace(found, pairs=tuple(marked))
 
-    @contextmanager
-    def _alone(self) -> Generator[None]:
-        """Hold the only estimate of all jobs: two at once need twice the memory and take as long."""
-        with lock(self.place.work / "estimate.lock"):
-            yield
-
     def _rows(self, scores: list[Score], step: int | None) -> list[dict[str, Any]]:
         """Rows of the table `benchmarks`; those of the last step also stand for the finished model."""
         model = {"model": named(self.model), "source": self.place.recipe.source}
@@ -122,19 +119,39 @@ class Bench:
 
     @cached_property
     def plane(self) -> InformationPlane:
-        """The hook that estimates."""
+        """The hook that estimates every checkpoint."""
+        return self._plane(self.corpora(self.place.recipe.measure.documents))
+
+    @cached_property
+    def sized(self) -> list[InformationPlane]:
+        """Hooks for other amounts of text."""
+        asked = self.place.recipe.measure
+        sizes = asked.sizes if self.model in asked.sized else ()
+        return [self._plane(self.corpora(size)[:1], documents=size) for size in sizes]
+
+    @cached_property
+    def finished(self) -> list[InformationPlane]:
+        """Hooks for finished models: the labels that all tokenizers share, and the text that everybody has."""
+        asked = self.place.recipe.measure
+        planes = [self._plane(self.corpora(asked.documents), labels="words")]
+        if not self.place.library.built_in:  # else it is the text of every checkpoint
+            common = [self.place.library.common(asked.documents, asked.seed)]
+            planes += [self._plane(common, labels=kind) for kind in LABELS]
+        return planes
+
+    def _plane(self, texts: list[Corpus], **changes: Any) -> InformationPlane:
         asked = asdict(self.place.recipe.measure)
         settings = {key: asked[key] for key in ("documents", "context", "draws", "orders", "seed")}
         return InformationPlane(
             named(self.model),
             tokens.load_tokenizer(),
             self.steps or 1,
-            corpora=self.corpora(asked["documents"]),
+            corpora=texts,
             share=None,
             tokens_per_step=self.place.run(self.job).tokens_per_step,
             save=self._keep,
             source=self.place.recipe.source,
-            **settings,
+            **settings | changes,
         )
 
     @cached_property
@@ -151,11 +168,14 @@ class Bench:
         library, seed = self.place.library, self.place.recipe.measure.seed
         if library.built_in:
             return [corpus.load(str(tokens.BUILT_IN), documents, seed)]
-        books, web = library.heldout(), tokens.read_texts(library.folder / "c4-sample.jsonl")
-        note = "24 held-out books, mostly fiction before 1930, public domain."
+        books, web = library.folder / "books-heldout.jsonl.xz", library.folder / "c4-sample.jsonl"
+        note, titles = (
+            "24 held-out books, mostly fiction before 1930, public domain.",
+            tokens.read_texts(books, column="source"),
+        )
         return [
-            corpus.sample("books-heldout", books, documents, seed, note),
-            corpus.sample("c4-sample", web, documents, seed, "Web text of C4, ODC-BY."),
+            corpus.sample("books-heldout", tokens.read_texts(books), documents, seed, note, titles),
+            corpus.sample("c4-sample", tokens.read_texts(web), documents, seed, "Web text of C4, ODC-BY."),
         ]
 
     def _keep(self, record: dict[str, Any]) -> None:

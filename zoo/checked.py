@@ -48,6 +48,9 @@ def valid(where: str, name: str, value: Any, expected: Any) -> None:
     elif expected is str:
         good = isinstance(value, str) and value.replace("-", "").replace("_", "").isalnum()
         hint = "letters, digits, - and _"
+    elif get_args(expected)[:1] == (str,):
+        good = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        hint = "a list of names"
     else:
         good = isinstance(value, list) and all(isinstance(item, int) for item in value)
         hint = "a list of whole numbers"

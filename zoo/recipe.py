@@ -86,6 +86,10 @@ class Measure:
     """Preference pairs at most that a finished model is probed with; 0 for no probe."""
     orders: tuple[int, ...] = (1, 2, 3, 4)
     seed: int = 0
+    sized: tuple[str, ...] = ()
+    """Runs of which every checkpoint is also measured on other amounts of text, which shows what depends on it."""
+    sizes: tuple[int, ...] = (64, 512)
+    """Documents of these."""
     score_documents: int = 512
     cloze: int = 1000
     grammar: int = 200

@@ -15,6 +15,8 @@ from transformers import PreTrainedTokenizerFast
 
 from softh.errors import InputError
 from softh.store import atomic
+from softh.text import corpus
+from softh.text.corpus import Corpus
 from zoo.recipe import Quality, Run
 
 END = "<|endoftext|>"
@@ -26,12 +28,12 @@ BUILT_IN = Path("python-docs")
 """The name, in place of a folder, of the text that every Python carries."""
 
 
-def read_texts(path: Path, limit: int | None = None) -> list[str]:
-    """The ``text`` of every row of a JSON-lines file, plain or xz, or of the first rows."""
+def read_texts(path: Path, limit: int | None = None, column: str = "text") -> list[str]:
+    """The ``text`` of every row of a JSON-lines file, plain or xz, or of the first rows; or another column."""
     opener = lzma.open if path.suffix == ".xz" else open
     try:
         with opener(path, "rt", encoding="utf-8") as rows:
-            return [json.loads(row)["text"] for row in islice(rows, limit)]
+            return [json.loads(row)[column] for row in islice(rows, limit)]
     except OSError as error:
         raise InputError(
             f"The text {path} could not be read ({error.strerror or error}); expected books as JSON lines: "
@@ -56,6 +58,18 @@ class Library:
     def heldout(self) -> list[str]:
         """Documents of other books."""
         return _topics()[::10] if self.built_in else read_texts(self.folder / "books-heldout.jsonl.xz")
+
+    def common(self, documents: int, seed: int) -> Corpus:
+        """A sample of Python's own documentation, the text that everybody has.
+
+        It differs between versions of Python: a file of that name beside the books, with the columns text and source,
+        stands for the version that the tables are read with.
+        """
+        path = self.folder / f"{BUILT_IN}.jsonl"
+        if self.built_in or not path.exists():
+            return corpus.load(str(BUILT_IN), documents, seed)
+        texts, topics = read_texts(path), read_texts(path, column="source")
+        return corpus.sample(str(BUILT_IN), texts, documents, seed, "Help topics of CPython, PSF licence.", topics)
 
     @property
     def built_in(self) -> bool:

@@ -193,7 +193,7 @@ class Curve:
 
         Between a narrow label (φ = 1/g) and the widest, the bend grows with s.
         """
-        bend = np.stack([np.stack([np.interp(x, self.log_group, y) for y in self.log_bend]) for x in np.log(group)])
+        bend = _interpolated(np.log(group), self.log_group, self.log_bend).swapaxes(0, 1)
         bend = np.exp(bend * np.maximum(spread, 0) / self.widest[..., None])
         group = group[:, None]
         return spread * (1 - 1 / group - (self.family.times_group(group, spread) - 1) / group * bend)
@@ -215,6 +215,15 @@ class Curve:
         return np.maximum(self.family.gain_variance(group, spread) * scale, 1e-12)
 
 
+def _interpolated(at: np.ndarray, known: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values [..., known] at other places of the last axis, [..., *at.shape]; constant beyond the ends."""
+    if len(known) == 1:
+        return np.broadcast_to(values[(..., *(None,) * (at.ndim - 1))], (*values.shape[:-1], *at.shape))
+    high = np.clip(np.searchsorted(known, at), 1, len(known) - 1)
+    along = np.clip((at - known[high - 1]) / (known[high] - known[high - 1]), 0, 1)
+    return values[..., high - 1] * (1 - along) + values[..., high] * along
+
+
 def seen_share(curves: Curves, sizes: ClassSizes, weighting: Weighting) -> np.ndarray:
     """Share of the widest spread that labels of these sizes show when they are shuffled, [layers, 1 + folds, draws]."""
     size = np.arange(1.0, 1 + LARGEST_SIZE)
@@ -225,9 +234,7 @@ def seen_share(curves: Curves, sizes: ClassSizes, weighting: Weighting) -> np.nd
         total, weights = sizes.positions.sum(1), labels * size
     else:
         total, weights = labels[:, least - 1 :].sum(1), np.where(size >= least, missing, 0)
-    bend = np.stack(
-        [[np.interp(np.log(size), curves.log_group, draw) for draw in layer.T] for layer in curves.log_bend]
-    )  # [layers, draws, size]
+    bend = _interpolated(np.log(size), curves.log_group, curves.log_bend.swapaxes(1, 2))  # [layers, draws, size]
     scaled = curves.family.times_group(size, np.maximum(curves.widest[:, 0], 0)[..., None])
     unseen = np.where(size == 1, 1, 1 / size + (scaled - 1) / size * np.exp(bend))
     with np.errstate(invalid="ignore"):

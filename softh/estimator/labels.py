@@ -158,7 +158,7 @@ class WordNgrams:
     name = "words"
 
     def tokenize(self, corpus: Corpus, tokenizer: Any, context: int, highest_order: int) -> TokenizedCorpus:
-        """The text, truncated to half as many words as `context` says tokens."""
+        """The text, truncated to whole words within three bytes for every token of `context`."""
         return tokenize_words(corpus, tokenizer, context, highest_order)
 
     def positions(self, tokenized: TokenizedCorpus, highest_order: int) -> Positions:

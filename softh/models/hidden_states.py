@@ -207,8 +207,7 @@ def _check_fit(model: LoadedModel, tokenized: TokenizedCorpus) -> None:
         if tokenized.words:
             raise InputError(
                 f"The words of a document are {tokenized.max_length} tokens and the model reads "
-                f"{model.longest_context} at most; expected fewer words: ask for a smaller --context, of which half "
-                "are words."
+                f"{model.longest_context} at most; expected fewer words: ask for a smaller --context."
             )
         raise InputError(
             f"context was {tokenized.max_length} tokens and the model reads {model.longest_context} at most: "

@@ -78,23 +78,28 @@ def load(name: str, documents: int, seed: int) -> Corpus:
     return _corpus(sources.find(name).load(name, documents, seed))
 
 
-def sample(name: str, texts: Sequence[str], documents: int, seed: int, note: str) -> Corpus:
+def sample(
+    name: str, texts: Sequence[str], documents: int, seed: int, note: str, origins: Sequence[str] = ()
+) -> Corpus:
     """Sample documents that are already in memory, as :func:`load` samples those of a file.
+
+    origins: what each text is a part of, such as a book, where that is known.
 
     >>> sample("letters", ["a", "b", "c"], documents=2, seed=0, note="Three letters.").name
     'letters'
     """
-    return _corpus(sources.Sample(name, sources.draw(texts, documents, seed), note))
+    drawn = (sources.draw(values, documents, seed) for values in (texts, origins))
+    return _corpus(sources.Sample(name, next(drawn), note, next(drawn)))
 
 
-_TOKENS_A_WORD = 2
-"""Where words are labelled, a document is truncated to so many times fewer words than it may have tokens."""
+_BYTES_A_TOKEN = 3
+"""Where words are labelled, a document is truncated to so many bytes for each token that it may have."""
 _LONGEST_WORD = 25
 """Characters a word, in the mean, from which a text is taken to be in a script without spaces."""
 
 
 def tokenize_words(corpus: Corpus, tokenizer: Any, max_length: int, highest_order: int) -> TokenizedCorpus:
-    """Tokenize the first words of each document, as many whatever the tokenizer: half of `max_length`.
+    """Tokenize the first words of each document, the same whatever the tokenizer: those within 3 · `max_length` bytes.
 
     A word is what stands between white space; its position is the last token of it, which has read the whole word and
     nothing of the next. So all tokenizers have the same positions and the same words at them.
@@ -110,13 +115,12 @@ def tokenize_words(corpus: Corpus, tokenizer: Any, max_length: int, highest_orde
             "The tokenizer gives no offsets of its tokens; expected a fast tokenizer, which tells where words end: "
             "use --labels tokens."
         )
-    room = max(2 * highest_order, max_length // _TOKENS_A_WORD)
-    found = [list(re.finditer(r"\S+", text[: room * 100]))[:room] for text in corpus.texts]
-    characters = sum(len(word[0]) for words in found for word in words)
-    number = sum(len(words) for words in found)
-    if number and characters / number > _LONGEST_WORD:
+    room = max_length * _BYTES_A_TOKEN
+    found = [_first_words(text, room) for text in corpus.texts]
+    length = np.mean([len(word) for text in corpus.texts for word in text[:room].split()])
+    if length > _LONGEST_WORD:
         raise InputError(
-            f"{corpus.name} has {characters / number:.0f} characters between white space; expected words with spaces "
+            f"{corpus.name} has {length:.0f} characters between white space; expected words with spaces "
             "between them: use --labels tokens for a script without spaces."
         )
     kept = [at for at, words in enumerate(found) if len(words) >= 2 * highest_order]
@@ -140,6 +144,13 @@ def tokenize_words(corpus: Corpus, tokenizer: Any, max_length: int, highest_orde
         words=words,
         sources=_sources(corpus, kept),
     )
+
+
+def _first_words(text: str, room: int) -> list[re.Match[str]]:
+    """Words that end within so many bytes."""
+    within = text[:room].encode(errors="surrogatepass")[:room].decode(errors="ignore")
+    words = list(re.finditer(r"\S+", text[: len(within) + 1]))
+    return [word for word in words if word.end() <= len(within)]
 
 
 def _word_ids(

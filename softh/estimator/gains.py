@@ -8,6 +8,7 @@ document, since occurrences in one document are not independent. docs/debiasing.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ LARGEST_SIZE = 256
 """From so many positions on, what a label does not show falls as one over their number."""
 LOWER_DRAWS = 4
 """Draws of the lower bound, which needs a logarithm for every occurrence."""
+FEW = 32
+"""Labels in at most so many documents are summed by one program of a GPU each."""
 _WEIGHTED_FROM = 24
 """From so many documents on, documents of a label count by its occurrences in them; below, each counts once."""
 _CHOICES = 4
@@ -39,7 +42,10 @@ _CHUNK = {"cpu": 2**19, "cuda": 2**27}
 
 @dataclass(frozen=True)
 class Block:
-    """Labels of which the same number of choices is averaged; tensors int32 unless they say otherwise."""
+    """Labels of about as many documents, with the same number of choices; tensors int32 unless they say otherwise."""
+
+    few: bool
+    """Whether no label is in more than FEW documents: then one program of a GPU sums a label."""
 
     members: Tensor  # [choices, k] positions, one a (label, document), by label and fold
     weight: Tensor  # [k] float32, of the document
@@ -53,6 +59,49 @@ class Block:
     label_size: Tensor  # [labels] positions
     rest_class: Tensor  # [rows] int64, class of the label without the fold; 0 where no two documents are left
     rest_size: Tensor  # [rows] positions of the label without the fold
+
+    @cached_property
+    def label_weight(self) -> Tensor:
+        """[labels] float32, sum of the weights of the documents."""
+        total = torch.zeros(len(self.label_size), device=self.weight.device)
+        return total.index_add_(0, self.row_label, self.row_weight)
+
+    @cached_property
+    def by_class(self) -> "Totals":
+        """Sums over labels by class."""
+        return Totals.by(self.label_class, len(CLASSES))
+
+    @cached_property
+    def by_fold(self) -> "tuple[Totals, Totals]":
+        """Sums over rows by fold and class: that of the label, and that without the fold."""
+        folds = int(self.row_fold.max()) + 1
+        places = (self.label_class[self.row_label], self.rest_class)
+        first, second = (Totals.by(self.row_fold * len(CLASSES) + place, folds * len(CLASSES)) for place in places)
+        return first, second
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums of rows in groups, in a fixed order; tensors int64 and int32."""
+
+    order: Tensor  # [rows] by group
+    bounds: Tensor  # [groups + 1]
+
+    @classmethod
+    def by(cls, group: Tensor, groups: int) -> "Totals":
+        """Rows in `groups` groups, each at its `group` [rows]."""
+        order = group.sort(stable=True)[1]
+        count = torch.bincount(group, minlength=groups).cumsum(0)
+        return cls(order, torch.cat([count.new_zeros(1), count]).int())
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Sums [groups, draws] float64 of values [rows, draws] float64."""
+        if values.device.type == "cuda":
+            from softh.estimator.gpu.conditional import totals
+
+            return totals(values[self.order][None], self.bounds)[0]
+        sums = torch.cat([values.new_zeros(1, values.shape[1]), values[self.order].cumsum(0)])
+        return sums[self.bounds[1:].long()] - sums[self.bounds[:-1].long()]
 
 
 @dataclass(frozen=True)
@@ -120,7 +169,11 @@ def index_gains(labels: LabelSet, document: Tensor, fold_of: Tensor, folds: int,
     phase = torch.from_numpy(generator.random(len(cell))).to(ids.device)
     again = (cells.documents > 1) & (cells.positions > cells.documents)
     once = (cells.documents > 1) & ~again
-    blocks = (cells.block(once, 1, phase), cells.block(again, _CHOICES, phase))
+    blocks = [
+        cells.block(chosen & (few == (cells.documents <= FEW)), choices, phase, few=few)
+        for chosen, choices in ((once, 1), (again, _CHOICES))
+        for few in (True, False)
+    ]
     label_begin = torch.searchsorted(label, torch.arange(labels.distinct, device=label.device))
     tensors = (cells.order, cells.begin, cells.size)
     return Gains(
@@ -166,7 +219,7 @@ class _Cells:
         hill = positions.double() ** 3 / power.clamp(min=1e-9) ** 2
         return torch.where(weighted & (documents > 0), hill, documents.double())
 
-    def block(self, chosen: Tensor, choices: int, phase: Tensor) -> Block:
+    def block(self, chosen: Tensor, choices: int, phase: Tensor, *, few: bool) -> Block:
         """Members and rows of the chosen labels ([labels] bool)."""
         cells = chosen[self.label].nonzero()[:, 0]
         offsets = [((phase[cells] + at / choices) % 1 * self.size[cells]).long() for at in range(choices)]
@@ -178,6 +231,7 @@ class _Cells:
         row_weight = torch.bincount(self.row_of_cell[cells], self.weight[cells], minlength=len(self.row_label))[rows]
         rest = self.rest_documents[rows]
         return Block(
+            few,
             members.int(),
             self.weight[cells].float(),
             (row_size.cumsum(0) - row_size).int(),
@@ -243,19 +297,27 @@ def gain_sums(assignments: Assignments, gains: Gains, folds: int) -> Tensor:
     total = torch.zeros(2, len(CLASSES), draws, dtype=torch.float64, device=assignments.p.device)
     change = torch.zeros(2, folds * len(CLASSES), draws, dtype=torch.float64, device=assignments.p.device)
     for block in gains.blocks:
-        for labels, rows in _chunks(block, assignments.p[0].numel()):
-            gain, without = _gains(assignments, block, labels, rows)
-            number = block.row_label[rows] - labels.start
-            size = block.label_size[labels].double()[:, None]
-            rest = block.rest_size[rows].double()[:, None]
-            place = block.row_fold[rows] * len(CLASSES)
-            for at in range(2):
-                value, remaining = size * gain ** (1 + at), rest * without ** (1 + at)
-                _add(total[at], block.label_class[labels], value)
-                _add(change[at], place + block.label_class[labels][number], -value[number])
-                _add(change[at], place + block.rest_class[rows], remaining)
+        gain, without = _block_gains(assignments, block)
+        size, rest = block.label_size.double()[:, None], block.rest_size.double()[:, None]
+        before, after = block.by_fold
+        for at in range(2):
+            value = size * gain ** (1 + at)
+            total[at] += block.by_class(value)
+            found = after(rest * without ** (1 + at)) - before(value[block.row_label])
+            change[at, : len(found)] += found
     change = change.view(2, folds, len(CLASSES), draws) + total[:, None]
     return torch.cat([total[:, None], change], dim=1)
+
+
+def _block_gains(assignments: Assignments, block: Block) -> tuple[Tensor, Tensor]:
+    """Gains of labels [labels, draws], and without each row's fold [rows, draws], float64."""
+    if block.few and block.members.device.type == "cuda":
+        from softh.estimator.gpu.conditional import gains_of_few
+
+        return gains_of_few(assignments, block)
+    parts = [_gains(assignments, block, labels, rows) for labels, rows in _chunks(block, assignments.p[0].numel())]
+    gain, without = (torch.cat(values) for values in zip(*parts, strict=True))
+    return gain, without
 
 
 def _add(target: Tensor, at: Tensor, values: Tensor) -> None:
@@ -284,8 +346,7 @@ def _gains(assignments: Assignments, block: Block, labels: slice, rows: slice) -
     begin, number = block.row_begin[rows] - first, block.row_label[rows] - labels.start
     label_begin = (block.label_begin[labels] - rows.start).int()
     every_row = torch.arange(rows.stop - rows.start, device=begin.device, dtype=torch.int32)
-    row_weight = block.row_weight[rows]
-    label_weight = torch.zeros(labels.stop - labels.start, device=begin.device).index_add_(0, number, row_weight)
+    row_weight, label_weight = block.row_weight[rows], block.label_weight[labels]
     rest_weight = label_weight[number] - row_weight
     needed = block.rest_class[rows].nonzero()[:, 0]
     gain = torch.zeros(len(label_weight), assignments.p.shape[1], dtype=torch.float64, device=begin.device)

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from softh.estimator.conditional import LEAST_SEEN, Grouping
+from softh.estimator.conditional import LEAST_SEEN, Assignments, Grouping
+from softh.estimator.gains import Block
 from softh.estimator.gpu import entropy_kernels
 from softh.estimator.gpu.assignment_kernels import cover, power_of_two
 from softh.spec import Weighting
@@ -161,9 +162,9 @@ def sums_of_labels(p: Tensor, entropy: Tensor, sets: Index) -> Tensor:
             runs, sets.runs[2], *sets.many[:3], many, draws, runs.stride(0), many.stride(0),
             pad, stride, sets.folds, fold_pad, sets.least, num_warps=1,
         )  # fmt: skip
-    total = _totals(many, sets.many[3]).view(layers, -1, draws, 1 + fold_pad)
+    total = totals(many, sets.many[3]).view(layers, -1, draws, 1 + fold_pad)
     total = total[..., : 1 + sets.folds].transpose(2, 3).contiguous()
-    total[:, :, 0] += _totals(few, sets.few[3])
+    total[:, :, 0] += totals(few, sets.few[3])
     if sets.folds > 1:
         total[:, :, 1:] += _by_fold(rows, sets.rows, sets.folds)
     if not sets.least:
@@ -177,7 +178,7 @@ def _by_fold(values: Tensor, runs: tuple[Tensor, Tensor, Tensor, Tensor], folds:
     """Sums of values [layers, ·, draws] by set and fold, [layers, sets, folds, draws] float64."""
     layers, _, draws = values.shape
     members, begin, size, bounds = runs
-    return _totals(_run_sums(values, members, begin, size), bounds).view(layers, -1, folds, draws)
+    return totals(_run_sums(values, members, begin, size), bounds).view(layers, -1, folds, draws)
 
 
 def _run_sums(values: Tensor, members: Tensor, begin: Tensor, size: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -208,7 +209,29 @@ def weighted_sums(members: Tensor, values: Tensor, begin: Tensor, weight: Tensor
     return sums[0].view(-1, *values.shape[1:])
 
 
-def _totals(values: Tensor, bounds: Tensor) -> Tensor:
+def gains_of_few(assignments: Assignments, block: Block) -> tuple[Tensor, Tensor]:
+    """Gains of the labels of a block, and without each row's fold, as softh/estimator/gains.py defines them."""
+    p, own = assignments.p, assignments.entropy
+    draws, stride = p.shape[1:]
+    choices, length = block.members.shape
+    ends = torch.zeros(length, device=p.device)
+    last = (block.row_begin + block.row_size - 1).long()
+    ends[last] = torch.where(block.rest_class > 0, block.row_weight, -1.0)
+    begin = block.row_begin[block.label_begin.long()]
+    size = torch.diff(begin, append=begin.new_tensor([length]))
+    gain = torch.empty(choices, len(begin), draws, device=p.device)
+    without = torch.empty(choices, len(last), draws, device=p.device)
+    pad = power_of_two(stride)
+    draws_each = min(_EACH, power_of_two(draws), max(1, _TILE // pad))
+    entropy_kernels.gains[(len(begin), cover(draws, draws_each), choices)](
+        p, own, block.members, block.weight, ends, begin, size, block.label_begin, block.label_weight, gain, without,
+        draws, length, gain.stride(0), without.stride(0), pad, stride, draws_each,
+        num_warps=min(32, max(1, draws_each * pad // 256)),
+    )  # fmt: skip
+    return gain.double().mean(0), without.double().mean(0)
+
+
+def totals(values: Tensor, bounds: Tensor) -> Tensor:
     """Sums of values [layers, rows, columns] between consecutive bounds, [layers, groups, columns] float64."""
     layers, _, columns = values.shape
     out = torch.empty(layers, len(bounds) - 1, columns, dtype=torch.float64, device=values.device)

@@ -65,6 +65,47 @@ def few(
 
 
 @triton.jit
+def gains(
+    p: tl.tensor, own: tl.tensor, members: tl.tensor, weights: tl.tensor, ends: tl.tensor, begin: tl.tensor,
+    size: tl.tensor, rows: tl.tensor, totals: tl.tensor, gain_out: tl.tensor, row_out: tl.tensor, draws: int,
+    member_step: tl.int64, gain_step: tl.int64, row_step: tl.int64, pad: tl.constexpr, stride: tl.constexpr,
+    each: tl.constexpr,
+) -> None:  # fmt: skip
+    """Labels of a few documents, a program for one, `each` draws and a choice: gain, and the gain without each row.
+
+    `ends` [members] is 0 or, at the last member of a row, its weight, or −1 where nothing is wanted without it.
+    """
+    label, choice = tl.program_id(0), tl.program_id(2).to(tl.int64)
+    draw, column = tl.program_id(1) * each + tl.arange(0, each), tl.arange(0, pad)
+    first, count, total = tl.load(begin + label), tl.load(size + label), tl.load(totals + label)
+    valid = draw < draws
+    real = valid[:, None] & (column < stride)[None, :]
+    place = members + choice * member_step + first
+    whole, own_whole = tl.zeros((each, pad), dtype=tl.float32), tl.zeros((each,), dtype=tl.float32)
+    for number in range(count):
+        member, weight = tl.load(place + number).to(tl.int64) * draws, tl.load(weights + first + number)
+        address = p + (member + draw[:, None]) * stride + column[None, :]
+        whole += weight * tl.load(address, mask=real, other=0.0).to(tl.float32)
+        own_whole += weight * tl.load(own + member + draw, mask=valid, other=0.0)
+    target = gain_out + choice * gain_step + label.to(tl.int64) * draws + draw
+    tl.store(target, _entropy(whole, total) - own_whole / total, mask=valid)
+    part, own_part = tl.zeros((each, pad), dtype=tl.float32), tl.zeros((each,), dtype=tl.float32)
+    target = row_out + choice * row_step + tl.load(rows + label).to(tl.int64) * draws + draw
+    for number in range(count):
+        member, weight = tl.load(place + number).to(tl.int64) * draws, tl.load(weights + first + number)
+        address = p + (member + draw[:, None]) * stride + column[None, :]
+        part += weight * tl.load(address, mask=real, other=0.0).to(tl.float32)
+        own_part += weight * tl.load(own + member + draw, mask=valid, other=0.0)
+        end = tl.load(ends + first + number)
+        if end != 0:
+            rest = tl.maximum(total - end, 1.0)
+            without = _entropy(whole - part, rest) - (own_whole - own_part) / rest
+            tl.store(target, tl.where(end > 0, without, 0.0), mask=valid)
+            target += draws
+            part, own_part = tl.zeros((each, pad), dtype=tl.float32), tl.zeros((each,), dtype=tl.float32)
+
+
+@triton.jit
 def run_sums(
     values: tl.tensor, members: tl.tensor, weights: tl.tensor, begin: tl.tensor, size: tl.tensor, out: tl.tensor,
     columns: int, layer_step: tl.int64, out_step: tl.int64, rows_each: tl.constexpr, columns_each: tl.constexpr,

@@ -123,7 +123,7 @@ def test_random_groups_are_of_different_documents_and_their_gains_are_means() ->
 
 def test_the_jackknife_of_the_entropy_is_that_of_the_definition() -> None:
     text = Text(5)
-    found = module.entropy_bias(torch.from_numpy(text.p), text.design.members, text.design.begin).numpy()
+    found = module.entropy_bias(torch.from_numpy(text.p), text.design.documents).numpy()
     total, positions = text.p.sum(0), len(text.p)
     expected = (len(np.unique(text.document)) - 1) * entropy(total / positions)
     for document in np.unique(text.document):

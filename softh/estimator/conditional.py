@@ -9,6 +9,8 @@ entropy of its own assignment. At high n-gram orders nearly all labels are such.
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,6 +18,9 @@ from torch import Tensor
 
 from softh.estimator.labels import LabelSet
 from softh.spec import Weighting
+
+if TYPE_CHECKING:
+    from softh.estimator.gpu.conditional import Runs
 
 LEAST_SEEN = 5
 """Under uniform label weighting, labels seen fewer times than this are excluded (as the precursor code did)."""
@@ -194,22 +199,46 @@ def _row_sums(p: Tensor, g: Grouping, rows: slice) -> Tensor:
 
 
 def segment_sums(members: Tensor, values: Tensor, begin: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Sums of values [·, draws, bins] over consecutive segments of `members` int32, which begin at `begin` int32.
+    """As :meth:`Segments.sums`, of segments that are summed once."""
+    return Segments(members, begin).sums(values, weight)
 
-    weight: [members], by which values are multiplied. The result is float64 where a segment is long.
-    """
-    if members.device.type == "cuda":
-        from softh.estimator.gpu.conditional import weighted_sums
 
-        return weighted_sums(members, values, begin, weight)
-    size = torch.diff(begin, append=begin.new_tensor([len(members)]))
-    if int(size.max()) <= _RUN:
-        return _bag(members, values, begin, weight)
-    runs = (size + _RUN - 1) // _RUN
-    first = runs.cumsum(0) - runs
-    offset = torch.arange(int(runs.sum())) - first.repeat_interleave(runs)
-    partial = _bag(members, values, (begin.repeat_interleave(runs) + _RUN * offset).int(), weight).double()
-    return _bag(torch.arange(len(partial), dtype=torch.int32), partial, first.int())
+@dataclass(frozen=True)
+class Segments:
+    """Consecutive segments of members, which are summed again and again."""
+
+    members: Tensor  # [k] int32, rows of the values
+    begin: Tensor  # [segments] int32, into the members
+
+    @cached_property
+    def size(self) -> Tensor:
+        """[segments] int32, their members."""
+        return torch.diff(self.begin, append=self.begin.new_tensor([len(self.members)]))
+
+    @cached_property
+    def _levels(self) -> tuple["Runs", "Runs | None"]:
+        from softh.estimator.gpu.conditional import levels
+
+        return levels(self.begin, self.size)
+
+    def sums(self, values: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Sums of values [·, draws, bins], [segments, draws, bins], in a fixed order.
+
+        weight: [k], by which values are multiplied. On a CPU the result is float64 where a segment is long, on a GPU
+        always float32.
+        """
+        if self.members.device.type == "cuda":
+            from softh.estimator.gpu.conditional import sums_by_levels
+
+            return sums_by_levels(self.members, values, self._levels, weight)
+        if int(self.size.max()) <= _RUN:
+            return _bag(self.members, values, self.begin, weight)
+        runs = (self.size + _RUN - 1) // _RUN
+        first = runs.cumsum(0) - runs
+        offset = torch.arange(int(runs.sum())) - first.repeat_interleave(runs)
+        begin = (self.begin.repeat_interleave(runs) + _RUN * offset).int()
+        partial = _bag(self.members, values, begin, weight).double()
+        return _bag(torch.arange(len(partial), dtype=torch.int32), partial, first.int())
 
 
 def _bag(members: Tensor, values: Tensor, begin: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -106,10 +106,7 @@ def conditionals(
         null = sums.own + curves.widest * seen_share(curves, sizes, weighting)
         debiased = np.full_like(plug_in, np.nan)
         if weighting == "positions" and undebiased(sizes, len(sums.design.begin)) is None:
-            information = np.stack(
-                [solve(curves.of_layer(layer), sizes, sums.gains(number)[:, layer]) for layer in range(len(entropy))]
-            )
-            debiased = entropy - information
+            debiased = entropy - solve(curves, sizes, sums.gains(number))
         with np.errstate(invalid="ignore"):  # one fold alone leaves nothing
             lower = sums.cross_entropy(number) / sums.design.positions[:, None]
         found.append(Conditionals(plug_in, null, debiased, lower))
@@ -133,14 +130,14 @@ def undebiased(sizes: ClassSizes, documents: int) -> str | None:
 
 @dataclass(frozen=True)
 class Curves:
-    """The expected gain G(g, s) of a label for every layer, fold left out and draw: [layers, 1 + folds, draws]."""
+    """The expected gain G(g, s) of labels, for every layer, fold left out and draw."""
 
     family: UnseenShare
     widest: np.ndarray
-    """Spread of all positions under one label, H(Z) − mean entropy of the single assignments."""
+    """[layers, 1 + folds, draws] spread of all positions under one label, H(Z) − mean entropy of the assignments."""
     log_group: np.ndarray  # [sizes]
     log_bend: np.ndarray
-    """[layers, sizes, draws] logarithm of measured over tabulated share beyond 1/g, at the widest spread."""
+    """[layers, draws, sizes] logarithm of measured over tabulated share beyond 1/g, at the widest spread."""
     variance: np.ndarray
     """[layers, sizes] variance of the gain of random groups, mean over draws."""
 
@@ -158,43 +155,26 @@ class Curves:
             bias = sums.entropy_bias[:, None] * (documents / np.array([documents, *np.maximum(left, 1)]))[:, None]
         widest = widest + bias
         size = np.array(sums.design.groups.sizes, float)
-        gain, variance = sums.random_gain
-        of_all = np.maximum(widest[:, :1], _LEAST_SPREAD)  # [layers, 1, draws]
-        beyond = (1 - gain / of_all) - 1 / size[:, None]
-        tabulated = (family.times_group(size[:, None], of_all) - 1) / size[:, None]
+        gain, variance = sums.random_gain.swapaxes(2, 3)  # [layers, draws, sizes]
+        of_all = np.maximum(widest[:, 0, :, None], _LEAST_SPREAD)
+        beyond = (1 - gain / of_all) - 1 / size
+        tabulated = (family.times_group(size, of_all) - 1) / size
         bend = np.log(np.clip(beyond / np.maximum(tabulated, 1e-9), 0.2, 3))
-        return cls(family, widest, np.log(size), bend, variance.mean(-1))
-
-    def of_layer(self, layer: int) -> "Curve":
-        """The curves of one layer."""
-        return Curve(self.family, self.widest[layer], self.log_group, self.log_bend[layer].T, self.variance[layer])
-
-
-@dataclass(frozen=True)
-class Curve:
-    """The expected gain of labels in one layer, for every fold left out and every draw."""
-
-    family: UnseenShare
-    widest: np.ndarray  # [1 + folds, draws]
-    log_group: np.ndarray  # [sizes]
-    log_bend: np.ndarray  # [draws, sizes]
-    variance: np.ndarray  # [sizes]
+        return cls(family, widest, np.log(size), bend, variance.mean(1))
 
     @cached_property
-    def mean(self) -> "Curve":
-        """The curve of all positions, in the mean over draws."""
-        return Curve(
-            self.family, self.widest[:1].mean(1, keepdims=True), self.log_group,
-            self.log_bend.mean(0, keepdims=True), self.variance,
-        )  # fmt: skip
+    def mean(self) -> "Curves":
+        """The curves of all positions, in the mean over draws."""
+        widest, bend = self.widest[:, :1].mean(2, keepdims=True), self.log_bend.mean(1, keepdims=True)
+        return Curves(self.family, widest, self.log_group, bend, self.variance)
 
     def gain(self, group: np.ndarray, spread: np.ndarray) -> np.ndarray:
-        """G(g, s) = s · (1 − φ(g, s)) of groups [1 + folds, classes] and spreads [1 + folds, draws, classes].
+        """G(g, s) = s · (1 − φ(g, s)) of groups [1 + folds, classes], spreads [layers, 1 + folds, draws, classes].
 
         Between a narrow label (φ = 1/g) and the widest, the bend grows with s.
         """
-        bend = _interpolated(np.log(group), self.log_group, self.log_bend).swapaxes(0, 1)
-        bend = np.exp(bend * np.maximum(spread, 0) / self.widest[..., None])
+        bend = _interpolated(np.log(group), self.log_group, self.log_bend).swapaxes(1, 2)
+        bend = np.exp(bend * np.maximum(spread, 0) / np.maximum(self.widest, _LEAST_SPREAD)[..., None])
         group = group[:, None]
         return spread * (1 - 1 / group - (self.family.times_group(group, spread) - 1) / group * bend)
 
@@ -209,9 +189,9 @@ class Curve:
         return centre + np.sign(variance) * (around - centre)
 
     def gain_variance(self, group: np.ndarray, spread: np.ndarray) -> np.ndarray:
-        """Variance of the gain of one label: the family's, scaled to what random groups show."""
-        tabulated = self.family.gain_variance(np.exp(self.log_group), float(self.widest[0, 0]))
-        scale = np.interp(np.log(group), self.log_group, self.variance / np.maximum(tabulated, 1e-12))
+        """Variance of the gain of one label [layers, classes]: the family's, scaled to what random groups show."""
+        tabulated = self.family.gain_variance(np.exp(self.log_group), self.widest[:, 0, :1])
+        scale = _interpolated(np.log(group), self.log_group, self.variance / np.maximum(tabulated, 1e-12))
         return np.maximum(self.family.gain_variance(group, spread) * scale, 1e-12)
 
 
@@ -234,79 +214,85 @@ def seen_share(curves: Curves, sizes: ClassSizes, weighting: Weighting) -> np.nd
         total, weights = sizes.positions.sum(1), labels * size
     else:
         total, weights = labels[:, least - 1 :].sum(1), np.where(size >= least, missing, 0)
-    bend = _interpolated(np.log(size), curves.log_group, curves.log_bend.swapaxes(1, 2))  # [layers, draws, size]
+    bend = _interpolated(np.log(size), curves.log_group, curves.log_bend)  # [layers, draws, size]
     scaled = curves.family.times_group(size, np.maximum(curves.widest[:, 0], 0)[..., None])
     unseen = np.where(size == 1, 1, 1 / size + (scaled - 1) / size * np.exp(bend))
     with np.errstate(invalid="ignore"):
         return 1 - np.einsum("fm,ldm->lfd", weights / total[:, None], unseen)
 
 
-def solve(curve: Curve, sizes: ClassSizes, sums: np.ndarray) -> np.ndarray:
-    """Information in nats [1 + folds, draws] of one label set in one layer; NaN where nothing can be said.
+def solve(curves: Curves, sizes: ClassSizes, sums: np.ndarray) -> np.ndarray:
+    """Information in nats [layers, 1 + folds, draws] of one label set; NaN in layers where nothing can be said.
 
-    sums: [2, classes, 1 + folds, draws], of positions · gain and positions · gain².
+    sums: [2, layers, classes, 1 + folds, draws], of positions · gain and positions · gain².
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        gain, square = sums.transpose(0, 2, 3, 1) / sizes.positions[:, None]  # [1 + folds, draws, classes]
+        gain, square = sums.transpose(0, 1, 3, 4, 2) / sizes.positions[:, None]  # [layers, 1 + folds, draws, classes]
         group = sizes.positions / sizes.shares
     known = (sizes.labels[0] > 0) & (np.arange(len(CLASSES)) > 0)
-    if not known.any() or (curve.widest[0] < _LEAST_SPREAD).any():
-        return np.full(curve.widest.shape, np.nan)
     group = np.where(np.isfinite(group) & (group > 0), group, CLASSES)
-    scatter = (square[0] - gain[0] ** 2).mean(0)
-    fit = Fit.of(curve.mean, sizes, group[0], gain[0].mean(0), scatter)
+    scatter = (square[:, 0] - gain[:, 0] ** 2).mean(1)
+    fit = Fit.of(curves.mean, sizes, group[0], gain[:, 0].mean(1), scatter)
     # A class that only the whole has is taken as the smoother predicts it.
     present = known & (sizes.positions > 0)[:, None]
-    spread = fit.spread * curve.widest[..., None] / curve.mean.widest[0, 0]
-    variance = fit.variance * curve.widest[..., None] ** 2
+    widest = curves.widest[..., None]
+    scale = widest / np.maximum(curves.mean.widest[..., None], _LEAST_SPREAD)
+    spread = fit.spread[:, None, None] * scale
+    variance = fit.variance[:, None, None] * widest**2
+    smoother = fit.smoother.swapaxes(1, 2)[:, None]
     for _ in range(_FURTHER_STEPS):
-        residual = gain - curve.mean_gain(group, spread, variance)
-        observed = spread + np.where(present, residual, 0) / fit.slope
-        spread = np.clip(observed[..., known] @ fit.smoother.T, 0, 1.15 * curve.widest[..., None])
+        residual = gain - curves.mean_gain(group, spread, variance)
+        observed = spread + np.where(present, residual, 0) / fit.slope[:, None, None]
+        spread = np.clip(observed[..., known] @ smoother, 0, 1.15 * widest)
     share = sizes.positions / sizes.positions.sum(1, keepdims=True)
-    return curve.widest - (spread * share[:, None]).sum(-1)
+    information = curves.widest - (spread * share[:, None]).sum(-1)
+    return np.where((curves.widest[:, :1] < _LEAST_SPREAD).any(2, keepdims=True), np.nan, information)
 
 
 @dataclass(frozen=True)
 class Fit:
     """The spreads of all classes in the mean over draws, and the smoother that gives them."""
 
-    spread: np.ndarray  # [classes] nats
-    slope: np.ndarray  # [classes] of the gain in the spread
-    variance: np.ndarray  # [classes] of the spread over labels, in parts of the squared widest spread
-    smoother: np.ndarray  # [classes, known classes]
+    spread: np.ndarray  # [layers, classes] nats
+    slope: np.ndarray  # [layers, classes] of the gain in the spread
+    variance: np.ndarray  # [layers, classes] of the spread over labels, in parts of the squared widest spread
+    smoother: np.ndarray  # [layers, classes, known classes]
 
     @classmethod
-    def of(cls, curve: Curve, sizes: ClassSizes, group: np.ndarray, gain: np.ndarray, scatter: np.ndarray) -> "Fit":
-        """Newton steps for the class means, each followed by the smoother; arguments [classes], in nats."""
-        widest = float(curve.widest[0, 0])
+    def of(cls, curves: Curves, sizes: ClassSizes, group: np.ndarray, gain: np.ndarray, scatter: np.ndarray) -> "Fit":
+        """Newton steps for the class means, each followed by the smoother.
+
+        group [classes]; gain and scatter (variance over labels) [layers, classes], in nats.
+        """
+        widest = np.maximum(curves.widest[:, 0, :1], _LEAST_SPREAD)  # [layers, 1]
         positions, labels = sizes.positions[0], sizes.labels[0]
         known = (labels > 0) & (np.arange(len(CLASSES)) > 0)
+        gain = np.where(known, gain, 0)
         effective = np.where(labels > 0, positions**2 / np.maximum(sizes.squares[0], 1e-9), 1.0)
         documents = np.where(labels > 0, sizes.documents[0] / np.maximum(labels, 1), CLASSES)
-        scatter = scatter * effective / np.maximum(effective - 1, 0.5)
+        scatter = np.where(known, scatter, 0) * effective / np.maximum(effective - 1, 0.5)
         place = _frequency(documents, sizes.seen)
 
         def gains(spread: np.ndarray, variance: np.ndarray | None = None) -> np.ndarray:
-            at = group[None], spread[None, None]
-            found = curve.gain(*at) if variance is None else curve.mean_gain(*at, variance[None, None])
-            return found[0, 0]
+            at = group[None], spread[:, None, None]
+            found = curves.gain(*at) if variance is None else curves.mean_gain(*at, variance[:, None, None])
+            return found[:, 0, 0]
 
-        spread = np.full(len(CLASSES), _common_spread(gains, positions, gain, known, widest))
-        variance, step = np.zeros(len(CLASSES)), 0.02 * widest
+        spread = _common_spread(gains, positions, gain, known, widest)
+        variance, step = np.zeros_like(gain), 0.02 * widest
         for turn in range(_STEPS):
             low, high = np.maximum(spread - step, 0), spread + step
             slope = np.maximum((gains(high, variance) - gains(low, variance)) / (high - low), _LEAST_SLOPE)
-            noise = curve.gain_variance(group, spread)
-            observed = spread + (np.where(known, gain, 0) - gains(spread, variance)) / slope
+            noise = curves.gain_variance(group, spread)
+            observed = spread + (gain - gains(spread, variance)) / slope
             smoother = _smoother(place, observed, noise / effective / slope**2, known, effective, widest)
-            spread = np.clip(smoother @ observed[known], 0, 1.15 * widest)
+            spread = np.clip((smoother @ observed[:, known, None])[..., 0], 0, 1.15 * widest)
             if turn < _STEPS - 1:
                 low, high = np.maximum(spread - step, 0), spread + step
                 steep = (gains(high) - gains(low)) / (high - low)
                 usable = known & (effective >= 3) & (group > 1.2)
-                excess = np.where(known, scatter, 0) - noise
-                variance = _spread_variance(np.log2(documents), excess, noise, steep, np.where(usable, effective, 0))
+                counted = np.where(usable, effective, 0)
+                variance = _spread_variance(np.log2(documents), scatter - noise, noise, steep, counted)
                 variance = variance.clip(-((0.25 * widest) ** 2), (0.5 * widest) ** 2)
         return cls(spread, slope, variance / widest**2, smoother)
 
@@ -322,30 +308,37 @@ def _frequency(mean_documents: np.ndarray, seen: np.ndarray) -> np.ndarray:
 
 
 def _common_spread(
-    gains: Callable[[np.ndarray], np.ndarray], weight: np.ndarray, gain: np.ndarray, known: np.ndarray, widest: float
-) -> float:
+    gains: Callable[[np.ndarray], np.ndarray],
+    weight: np.ndarray,
+    gain: np.ndarray,
+    known: np.ndarray,
+    widest: np.ndarray,
+) -> np.ndarray:
     """The one spread of all labels that gives their total gain, by bisection: where Newton's method begins."""
-    low, high = 0.0, 1.2 * widest
+    low, high = np.zeros_like(gain), np.broadcast_to(1.2 * widest, gain.shape)
     for _ in range(50):
         middle = (low + high) / 2
-        if (weight * (gains(np.full(len(weight), middle)) - gain))[known].sum() < 0:
-            low = middle
-        else:
-            high = middle
+        missing = (weight * (gains(middle) - gain))[:, known].sum(1, keepdims=True) < 0
+        low, high = np.where(missing, middle, low), np.where(missing, high, middle)
     return (low + high) / 2
 
 
 def _smoother(
-    place: np.ndarray, observed: np.ndarray, error: np.ndarray, known: np.ndarray, labels: np.ndarray, widest: float
+    place: np.ndarray,
+    observed: np.ndarray,
+    error: np.ndarray,
+    known: np.ndarray,
+    labels: np.ndarray,
+    widest: np.ndarray,
 ) -> np.ndarray:
-    """Posterior means of the spreads of all classes from those observed, [classes, known classes].
+    """Posterior means of the spreads of all classes from those observed, [layers, classes, known classes].
 
     s = a + b · place + random walk + differences between labels; averaged over priors by their marginal likelihood.
     """
     centred = place - place[known].mean()
     walk = np.minimum.outer(place - place.min(), place - place.min())
-    residual = observed[known] - observed[known].mean()
-    priors = widest**2 * np.array(
+    residual = observed[:, known] - observed[:, known].mean(1, keepdims=True)
+    priors = np.array(
         [
             1 + slope**2 * np.outer(centred, centred) + drift**2 * walk + difference**2 * np.diag(1 / labels)
             for slope in _SLOPES
@@ -353,15 +346,16 @@ def _smoother(
             for difference in _DIFFERENCES
         ]
     )
-    factor = np.linalg.cholesky(priors[:, known][:, :, known] + np.diag(error[known]))
-    white = np.linalg.solve(factor, np.broadcast_to(residual[:, None], (len(factor), len(residual), 1)))[..., 0]
-    likelihood = -0.5 * (white**2).sum(-1) - np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(-1)
-    weights = np.exp(likelihood - likelihood.max())
-    inverse = np.linalg.inv(factor)
-    weights /= weights.sum()
-    gain = np.einsum("w,wij,wkj,wkl->il", weights, priors[:, :, known], inverse, inverse, optimize=True)
+    scaled = error[:, known] / widest**2  # [layers, known]
+    covariance = priors[:, known][:, :, known] + scaled[:, None, :, None] * np.eye(known.sum())
+    inverse = np.linalg.inv(np.linalg.cholesky(covariance))  # [layers, priors, known, known]
+    white = (inverse @ (residual / widest)[:, None, :, None])[..., 0]
+    likelihood = -0.5 * (white**2).sum(-1) + np.log(np.diagonal(inverse, axis1=2, axis2=3)).sum(-1)
+    weights = np.exp(likelihood - likelihood.max(1, keepdims=True))
+    weights /= weights.sum(1, keepdims=True)
+    gain = (weights[..., None, None] * (priors[:, :, known] @ inverse.swapaxes(2, 3) @ inverse)).sum(1)
     # What the priors leave of a constant goes to the mean of what was observed.
-    return gain + (1 - gain.sum(1, keepdims=True)) / known.sum()
+    return gain + (1 - gain.sum(2, keepdims=True)) / known.sum()
 
 
 def _spread_variance(
@@ -373,6 +367,6 @@ def _spread_variance(
     """
     precision = np.where(labels > 0, labels * slope**4 / (noise + np.maximum(excess, 0)) ** 2, 0)
     kernel = np.exp(-0.5 * ((place[:, None] - place) / 1.5) ** 2)
-    total = kernel @ precision
-    mean = kernel @ (precision * excess / np.maximum(slope, _LEAST_SLOPE) ** 2) / np.maximum(total, 1e-300)
+    total = precision @ kernel
+    mean = (precision * excess / np.maximum(slope, _LEAST_SLOPE) ** 2) @ kernel / np.maximum(total, 1e-300)
     return np.where(total > 0, mean, 0)

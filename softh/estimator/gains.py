@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from softh.estimator.conditional import Assignments, entropy_of_sums, segment_sums
+from softh.estimator.conditional import Assignments, Segments, entropy_of_sums, segment_sums
 from softh.estimator.labels import LabelSet
 
 CLASSES = np.array([1, 2, 3, 4, 5, 6, 8, 10, 13, 17, 23, 31, 42, 56, 80, 120, 200, 400, 1000])
@@ -36,6 +36,8 @@ _BLOCK = 192
 _GROUPED = 12_288
 """Positions in random groups, at least, where there are so many; at most three times all."""
 _LEAST_GROUPS = 20
+_PIECE = 192
+"""Positions of random groups that a CPU adds at once."""
 _CHUNK = {"cpu": 2**19, "cuda": 2**27}
 """Numbers that are summed at once."""
 
@@ -59,6 +61,11 @@ class Block:
     label_size: Tensor  # [labels] positions
     rest_class: Tensor  # [rows] int64, class of the label without the fold; 0 where no two documents are left
     rest_size: Tensor  # [rows] positions of the label without the fold
+
+    @cached_property
+    def rows(self) -> "tuple[Segments, ...]":
+        """Rows of every choice."""
+        return tuple(Segments(members, self.row_begin) for members in self.members)
 
     @cached_property
     def label_weight(self) -> Tensor:
@@ -138,10 +145,54 @@ class Gains:
     label_begin: Tensor  # [labels] int32, first cell
     label_size: Tensor  # [labels] int32
 
+    @cached_property
+    def by_fold(self) -> "Totals":
+        """Sums over cells by fold."""
+        return Totals.by(self.cell_fold, int(self.cell_fold.max()) + 1)
+
+    def pieces(self, step: int) -> "list[Piece]":
+        """Labels and their cells, about so many cells together."""
+        if step not in self._pieces:
+            self._pieces[step] = list(self._cut(step))
+        return self._pieces[step]
+
+    @cached_property
+    def _pieces(self) -> "dict[int, list[Piece]]":
+        return {}
+
+    def _cut(self, step: int) -> "Iterator[Piece]":
+        begin, starts = self.label_begin.cpu().numpy(), self.cell_begin.cpu().numpy()
+        ends = np.append(begin[1:], len(starts))
+        starts = np.append(starts, len(self.cell_members))
+        first = 0
+        while first < len(begin):
+            last = max(first + 1, int(np.searchsorted(ends, begin[first] + step, side="right")))
+            some = slice(int(begin[first]), int(ends[last - 1]))
+            label = self.cell_label[some] - first
+            members = self.cell_members[starts[some.start] : starts[some.stop]]
+            every = torch.arange(some.stop - some.start, device=members.device, dtype=torch.int32)
+            yield Piece(
+                Segments(members, self.cell_begin[some] - int(starts[some.start])),
+                Segments(every, self.label_begin[first:last] - some.start),
+                label,
+                (self.label_size[first:last][label] - self.cell_size[some] + 1).float(),
+            )
+            first = last
+
     def reindexed(self, index: Tensor) -> "Gains":
         """The same for assignments stored in another order: position i is row index[i] ([positions] int32)."""
         blocks = tuple(replace(block, members=index[block.members]) for block in self.blocks)
         return replace(self, blocks=blocks, cell_members=index[self.cell_members])
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some labels and their cells."""
+
+    cells: Segments
+    labels: Segments  # of cells
+    label: Tensor  # [cells] int64, of the piece
+    count: Tensor  # [cells] float32, positions of the label in other documents, and one
 
 
 def index_gains(labels: LabelSet, document: Tensor, fold_of: Tensor, folds: int, seed: int) -> Gains:
@@ -311,10 +362,10 @@ def gain_sums(assignments: Assignments, gains: Gains, folds: int) -> Tensor:
 
 def _block_gains(assignments: Assignments, block: Block) -> tuple[Tensor, Tensor]:
     """Gains of labels [labels, draws], and without each row's fold [rows, draws], float64."""
-    if block.few and block.members.device.type == "cuda":
-        from softh.estimator.gpu.conditional import gains_of_few
+    if block.members.device.type == "cuda":
+        from softh.estimator.gpu.conditional import gains_of_block
 
-        return gains_of_few(assignments, block)
+        return gains_of_block(assignments, block)
     parts = [_gains(assignments, block, labels, rows) for labels, rows in _chunks(block, assignments.p[0].numel())]
     gain, without = (torch.cat(values) for values in zip(*parts, strict=True))
     return gain, without
@@ -378,6 +429,17 @@ class RandomGroups:
         """The same for assignments stored in another order: position i is row index[i] ([positions] int32)."""
         return replace(self, members=index[self.members])
 
+    @cached_property
+    def pairs_and_triples(self) -> tuple[tuple[int, list[Segments]], ...]:
+        """Groups of two and of three, from which the larger ones are added; in pieces that are summed at once."""
+        unit = _BLOCK if len(self.members) % _BLOCK == 0 else len(self.members)
+        pieces = self.members.split(max(unit, _PIECE) if self.members.device.type == "cpu" else len(self.members))
+        found = []
+        for base in (2, 3):
+            begins = [torch.arange(0, len(piece), base, device=piece.device, dtype=torch.int32) for piece in pieces]
+            found.append((base, [Segments(*pair) for pair in zip(pieces, begins, strict=True)]))
+        return tuple(found)
+
 
 def random_groups(document: np.ndarray, documents: int, seed: int) -> RandomGroups:
     """Positions for groups of every size up to the number of documents.
@@ -416,16 +478,10 @@ def random_gains(assignments: Assignments, groups: RandomGroups) -> Tensor:
     draws = assignments.p.shape[1]
     sums = torch.zeros(2, len(groups.sizes), draws, dtype=torch.float64, device=assignments.p.device)
     number = torch.zeros(len(groups.sizes), dtype=torch.float64, device=sums.device)
-    unit = _BLOCK if len(groups.members) % _BLOCK == 0 else len(groups.members)
-    step = max(1, _CHUNK[groups.members.device.type] // (assignments.p[0].numel() * unit)) * unit
-    for members in groups.members.split(step):
-        for base in (2, 3):
-            wanted = [size for size in groups.sizes if size % base == 0 and (base == 3 or size % 3)]
-            if not wanted:
-                continue
-            begin = torch.arange(0, len(members), base, device=members.device, dtype=torch.int32)
-            p = segment_sums(members, assignments.p, begin)
-            own = segment_sums(members, assignments.entropy[:, None], begin)[:, 0]
+    for base, pieces in groups.pairs_and_triples:
+        wanted = [size for size in groups.sizes if size % base == 0 and (base == 3 or size % 3)]
+        for piece in pieces if wanted else ():
+            p, own = piece.sums(assignments.p), piece.sums(assignments.entropy[:, None])[:, 0]
             size = base
             while size <= wanted[-1]:
                 if size in wanted:
@@ -441,24 +497,16 @@ def random_gains(assignments: Assignments, groups: RandomGroups) -> Tensor:
     return torch.stack([mean, sums[1] / number[:, None] - mean**2])
 
 
-def entropy_bias(p: Tensor, members: Tensor, begin: Tensor) -> Tensor:
+def entropy_bias(p: Tensor, documents: Segments) -> Tensor:
     """What the delete-a-document jackknife adds to H(Z), [draws] float64, in nats.
-
-    members: [positions] int32 by document; begin: [documents] int32 into them.
 
     Source: Busing, Meijer & van der Leeden 1999, Delete-m jackknife for unequal m.
     """
-    positions, total = len(members), _total(p)
-    size = torch.diff(begin, append=begin.new_tensor([positions]))
-    step = max(1, _CHUNK[p.device.type] // p[0].numel())
-    without = torch.zeros(p.shape[1], dtype=torch.float64, device=p.device)
-    for first in range(0, len(begin), step):
-        start = int(begin[first])
-        stop = int(begin[first + step]) if first + step < len(begin) else positions
-        sums = segment_sums(members[start:stop], p, begin[first : first + step] - start).double()
-        rest = positions - size[first : first + step].double()
-        without += ((rest / positions)[:, None] * entropy_of_sums(total - sums, rest)).sum(0)
-    return (len(begin) - 1) * entropy_of_sums(total[None], total.new_tensor([positions]))[0] - without
+    positions, total = len(documents.members), _total(p)
+    rest = positions - documents.size.double()
+    without = entropy_of_sums(total - documents.sums(p).double(), rest)
+    whole = entropy_of_sums(total[None], total.new_tensor([positions]))[0]
+    return (len(rest) - 1) * whole - ((rest / positions)[:, None] * without).sum(0)
 
 
 def cross_entropy(p: Tensor, gains: Gains, folds: int) -> Tensor:
@@ -467,29 +515,21 @@ def cross_entropy(p: Tensor, gains: Gains, folds: int) -> Tensor:
     [1 + folds, draws] float64: of all positions, then less the positions of each fold. The mean over other documents
     is shrunk towards the mean of all positions by one count, so that it is defined for labels of one document.
     """
-    draws = p.shape[1]
     mean = (_total(p) / len(p)).to(torch.promote_types(p.dtype, torch.float32))
-    out = torch.zeros(folds, draws, dtype=torch.float64, device=p.device)
-    step = max(1, _CHUNK[p.device.type] // p[0].numel())
-    begin = gains.label_begin.cpu().numpy()
-    cells = len(gains.cell_begin)
-    ends = np.append(begin[1:], cells)
-    starts = np.append(gains.cell_begin.cpu().numpy(), len(gains.cell_members))
-    first = 0
-    while first < len(begin):
-        last = max(first + 1, int(np.searchsorted(ends, begin[first] + step, side="right")))
-        some = slice(int(begin[first]), int(ends[last - 1]))
-        members = gains.cell_members[starts[some.start] : starts[some.stop]]
-        sums = segment_sums(members, p, gains.cell_begin[some] - int(starts[some.start]))
-        every = torch.arange(len(sums), device=sums.device, dtype=torch.int32)
-        whole = segment_sums(every, sums, (gains.label_begin[first:last] - some.start).int())
-        number = gains.cell_label[some] - first
-        count = (gains.label_size[first:last][number] - gains.cell_size[some] + 1).float()
-        others = (whole[number] - sums + mean).clamp(min=1e-30) / count[:, None, None]
-        _add(out, gains.cell_fold[some], -(sums * others.log()).sum(-1).double())
-        first = last
+    pieces = gains.pieces(max(1, _CHUNK[p.device.type] // p[0].numel()))
+    by_cell = torch.cat([_cell_entropies(p, mean, piece) for piece in pieces])
+    out = gains.by_fold(by_cell)
+    out = torch.cat([out, out.new_zeros(folds - len(out), out.shape[1])])
     total = out.sum(0, keepdim=True)
     return torch.cat([total, total - out])
+
+
+def _cell_entropies(p: Tensor, mean: Tensor, piece: "Piece") -> Tensor:
+    """Cross-entropy of every cell of some labels with the rest of its label, [cells, draws] float64."""
+    sums = piece.cells.sums(p)
+    whole = piece.labels.sums(sums)
+    others = (whole[piece.label] - sums + mean).clamp(min=1e-30) / piece.count[:, None, None]
+    return -(sums * others.log_()).sum(-1).double()
 
 
 def _total(p: Tensor) -> Tensor:
@@ -522,11 +562,15 @@ class Design:
             members=index[self.members],
         )
 
-    @property
+    @cached_property
+    def documents(self) -> Segments:
+        """Positions of every document."""
+        return Segments(self.members, self.begin)
+
+    @cached_property
     def positions(self) -> np.ndarray:
         """[1 + folds] positions in all, then without each fold."""
-        size = torch.diff(self.begin, append=self.begin.new_tensor([len(self.members)]))
-        inside = torch.bincount(self.fold, size, minlength=self.folds)
+        inside = torch.bincount(self.fold, self.documents.size, minlength=self.folds)
         return np.array([inside.sum().item(), *(inside.sum() - inside).tolist()])
 
     def sums(self, assignments: Assignments) -> Tensor:
@@ -534,7 +578,7 @@ class Design:
         draws = assignments.p.shape[1]
         bias = torch.zeros(draws, dtype=torch.float64, device=assignments.p.device)
         if not self.alone:
-            bias = entropy_bias(assignments.p, self.members, self.begin)
+            bias = entropy_bias(assignments.p, self.documents)
         constant = torch.cat([bias[None], random_gains(assignments, self.groups).flatten(0, 1)])
         rows = [self._own(assignments.entropy)[None], constant[:, None].expand(-1, 1 + self.folds, -1)]
         some = assignments.p[:, :LOWER_DRAWS].contiguous()
@@ -546,7 +590,7 @@ class Design:
 
     def _own(self, entropy: Tensor) -> Tensor:
         """Mean entropy of the single assignments, [1 + folds, draws]."""
-        by_document = segment_sums(self.members, entropy[:, None], self.begin)[:, 0].double()
+        by_document = self.documents.sums(entropy[:, None])[:, 0].double()
         inside = torch.zeros(self.folds, entropy.shape[1], dtype=torch.float64, device=entropy.device)
         _add(inside, self.fold, by_document)
         total = inside.sum(0, keepdim=True)

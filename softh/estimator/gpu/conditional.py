@@ -197,38 +197,68 @@ def _run_sums(values: Tensor, members: Tensor, begin: Tensor, size: Tensor, weig
     return out
 
 
-def weighted_sums(members: Tensor, values: Tensor, begin: Tensor, weight: Tensor | None) -> Tensor:
-    """As :func:`softh.estimator.conditional.segment_sums`, float32: runs of a segment first, then their sums."""
-    size = torch.diff(begin, append=begin.new_tensor([len(members)]))
+Runs = tuple[Tensor, Tensor]
+"""Begin and size of runs of neighbours, int32."""
+
+
+def levels(begin: Tensor, size: Tensor) -> tuple[Runs, Runs | None]:
+    """How segments are summed: runs of their members and, where a segment has several, runs of those sums."""
     runs, row, _ = _runs(begin, size, torch.full_like(size, _RUN))
-    sums = _run_sums(values.flatten(1)[None], members, *runs, weight)
-    if len(row) > len(size):
-        count = torch.bincount(row, minlength=len(size))
-        every = torch.arange(len(row), device=row.device, dtype=torch.int32)
-        sums = _run_sums(sums, every, _before(count), count.int())
+    if len(row) == len(size):
+        return runs, None
+    count = torch.bincount(row, minlength=len(size))
+    return runs, (_before(count), count.int())
+
+
+def sums_by_levels(members: Tensor, values: Tensor, by: tuple[Runs, Runs | None], weight: Tensor | None) -> Tensor:
+    """Sums of values [·, draws, bins] over the segments that :func:`levels` took apart, float32."""
+    first, second = by
+    sums = _run_sums(values.flatten(1)[None], members, *first, weight)
+    if second is not None:
+        every = torch.arange(sums.shape[1], device=sums.device, dtype=torch.int32)
+        sums = _run_sums(sums, every, *second)
     return sums[0].view(-1, *values.shape[1:])
 
 
-def gains_of_few(assignments: Assignments, block: Block) -> tuple[Tensor, Tensor]:
-    """Gains of the labels of a block, and without each row's fold, as softh/estimator/gains.py defines them."""
-    p, own = assignments.p, assignments.entropy
+def gains_of_block(assignments: Assignments, block: Block) -> tuple[Tensor, Tensor]:
+    """Gains of the labels of a block, and without each row's fold, as softh/estimator/gains.py defines them.
+
+    Labels of a few documents are summed from their members, others from the sums of their rows.
+    """
+    p, own, wanted = assignments.p, assignments.entropy, torch.where(block.rest_class > 0, block.row_weight, -1.0)
+    begin = block.row_begin[block.label_begin.long()] if block.few else block.label_begin
+    if block.few:
+        ends = torch.zeros(block.members.shape[1], device=p.device)
+        ends[(block.row_begin + block.row_size - 1).long()] = wanted
+        parts = [_gains(p, own, block.members, block.weight, ends, begin, block)]
+    else:
+        every = torch.arange(len(wanted), device=p.device, dtype=torch.int32)[None]
+        ones = torch.ones_like(wanted)
+        parts = []
+        for rows in block.rows:
+            sums, own_sums = rows.sums(p, block.weight), rows.sums(own[:, None], block.weight)[:, 0]
+            parts.append(_gains(sums, own_sums, every, ones, wanted, begin, block))
+    gain, without = (torch.cat(values).double().mean(0) for values in zip(*parts, strict=True))
+    return gain, without
+
+
+def _gains(
+    p: Tensor, own: Tensor, members: Tensor, weight: Tensor, ends: Tensor, begin: Tensor, block: Block
+) -> tuple[Tensor, Tensor]:
+    """Gains of every choice, [choices, labels, draws], and without each row's fold [choices, rows, draws]."""
     draws, stride = p.shape[1:]
-    choices, length = block.members.shape
-    ends = torch.zeros(length, device=p.device)
-    last = (block.row_begin + block.row_size - 1).long()
-    ends[last] = torch.where(block.rest_class > 0, block.row_weight, -1.0)
-    begin = block.row_begin[block.label_begin.long()]
+    choices, length = members.shape
     size = torch.diff(begin, append=begin.new_tensor([length]))
     gain = torch.empty(choices, len(begin), draws, device=p.device)
-    without = torch.empty(choices, len(last), draws, device=p.device)
+    without = torch.empty(choices, len(block.row_begin), draws, device=p.device)
     pad = power_of_two(stride)
     draws_each = min(_EACH, power_of_two(draws), max(1, _TILE // pad))
     entropy_kernels.gains[(len(begin), cover(draws, draws_each), choices)](
-        p, own, block.members, block.weight, ends, begin, size, block.label_begin, block.label_weight, gain, without,
+        p, own, members, weight, ends, begin, size, block.label_begin, block.label_weight, gain, without,
         draws, length, gain.stride(0), without.stride(0), pad, stride, draws_each,
         num_warps=min(32, max(1, draws_each * pad // 256)),
     )  # fmt: skip
-    return gain.double().mean(0), without.double().mean(0)
+    return gain, without
 
 
 def totals(values: Tensor, bounds: Tensor) -> Tensor:

@@ -89,24 +89,30 @@ class Block:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums of rows in groups, in a fixed order; tensors int64 and int32."""
+    """Sums of rows in groups, in a fixed order."""
 
-    order: Tensor  # [rows] by group
-    bounds: Tensor  # [groups + 1]
+    order: Tensor  # [rows] int32, by group
+    bounds: Tensor  # [groups + 1] int32
 
     @classmethod
     def by(cls, group: Tensor, groups: int) -> "Totals":
         """Rows in `groups` groups, each at its `group` [rows]."""
         order = group.sort(stable=True)[1]
         count = torch.bincount(group, minlength=groups).cumsum(0)
-        return cls(order, torch.cat([count.new_zeros(1), count]).int())
+        return cls(order.int(), torch.cat([count.new_zeros(1), count]).int())
+
+    @cached_property
+    def _runs(self) -> tuple[Tensor, Tensor, Tensor]:
+        from softh.estimator.gpu.conditional import runs_of_groups
+
+        return runs_of_groups(torch.diff(self.bounds))
 
     def __call__(self, values: Tensor) -> Tensor:
         """Sums [groups, draws] float64 of values [rows, draws] float64."""
         if values.device.type == "cuda":
-            from softh.estimator.gpu.conditional import totals
+            from softh.estimator.gpu.conditional import totals_of_runs
 
-            return totals(values[self.order][None], self.bounds)[0]
+            return totals_of_runs(values, self.order, self._runs)
         sums = torch.cat([values.new_zeros(1, values.shape[1]), values[self.order].cumsum(0)])
         return sums[self.bounds[1:].long()] - sums[self.bounds[:-1].long()]
 
@@ -351,11 +357,11 @@ def gain_sums(assignments: Assignments, gains: Gains, folds: int) -> Tensor:
         gain, without = _block_gains(assignments, block)
         size, rest = block.label_size.double()[:, None], block.rest_size.double()[:, None]
         before, after = block.by_fold
-        for at in range(2):
-            value = size * gain ** (1 + at)
-            total[at] += block.by_class(value)
-            found = after(rest * without ** (1 + at)) - before(value[block.row_label])
-            change[at, : len(found)] += found
+        value = torch.stack([size * gain, size * gain**2], dim=1).flatten(1)  # [labels, 2 · draws]
+        left = torch.stack([rest * without, rest * without**2], dim=1).flatten(1)
+        total += block.by_class(value).unflatten(1, (2, draws)).transpose(0, 1)
+        found = after(left) - before(value[block.row_label])
+        change[:, : len(found)] += found.unflatten(1, (2, draws)).transpose(0, 1)
     change = change.view(2, folds, len(CLASSES), draws) + total[:, None]
     return torch.cat([total[:, None], change], dim=1)
 

@@ -97,15 +97,15 @@ def _runs(begin: Tensor, size: Tensor, longest: Tensor) -> tuple[tuple[Tensor, T
 def _few_rows(key: Tensor, few: Tensor, keys: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     numbers = few.nonzero()[:, 0]
     key, order = key[numbers].sort(stable=True)
-    return numbers[order].int(), *_runs_of(torch.bincount(key, minlength=keys))
+    return numbers[order].int(), *runs_of_groups(torch.bincount(key, minlength=keys))
 
 
 def _singles(groupings: Sequence[Grouping], folds: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     count = torch.cat([torch.bincount(g.single_fold, minlength=folds) for g in groupings])
-    return torch.cat([g.single for g in groupings]), *_runs_of(count)
+    return torch.cat([g.single for g in groupings]), *runs_of_groups(count)
 
 
-def _runs_of(count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def runs_of_groups(count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Begin and size of the runs of groups with `count` neighbours each, and the bounds of the groups."""
     runs, row, _ = _runs(_before(count), count, torch.full_like(count, 1024))
     return *runs, _bounds(row, len(count))
@@ -259,6 +259,12 @@ def _gains(
         num_warps=min(32, max(1, draws_each * pad // 256)),
     )  # fmt: skip
     return gain, without
+
+
+def totals_of_runs(values: Tensor, order: Tensor, runs: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """Sums [groups, columns] float64 of values [rows, columns], taken in an order, by :func:`runs_of_groups`."""
+    begin, size, bounds = runs
+    return totals(_run_sums(values.float()[None], order, begin, size), bounds)[0]
 
 
 def totals(values: Tensor, bounds: Tensor) -> Tensor:

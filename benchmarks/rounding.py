@@ -44,12 +44,9 @@ def main() -> None:
     show("H", before.entropy, after.entropy)
     for variable in ("input", "output"):
         for order in SPEC.orders:
-            true, null = (Key(variable, order, shuffled) for shuffled in (False, True))
-            show(
-                f"I {variable} {order}, corrected",
-                before.conditional[null] - before.conditional[true],
-                after.conditional[null] - after.conditional[true],
-            )
+            first, second = (found.conditional[Key(variable, order)] for found in (before, after))
+            show(f"I {variable} {order}, corrected", first.null - first.raw, second.null - second.raw)
+            show(f"I {variable} {order}, debiased", first.debiased, second.debiased)
 
 
 def show(name: str, before: np.ndarray, after: np.ndarray) -> None:

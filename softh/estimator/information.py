@@ -180,8 +180,8 @@ def _measured(labels: LabelSet, document: np.ndarray, buffers: Iterator[Buffer],
     assert labelling.design is not None
     documents = len(labelling.design.begin)
     note = undebiased(labelling.design.gains[0].sizes, documents)
-    size = {"positions": len(document), "labels": labels.distinct, "documents": documents}
-    return Information(**named, **size, note=note)
+    values = (named[name] for name in ("entropy", "raw", "null", "corrected", "debiased", "lower"))
+    return Information(*values, len(document), labels.distinct, documents, note)
 
 
 def entropy(hidden: Any, *, bins: int = 100, draws: int = 32, seed: int = 0, groups: Any = None) -> Value:

@@ -113,4 +113,5 @@ def _entropy(p: np.ndarray) -> np.ndarray:
 if __name__ == "__main__":
     rows = {bins: [simulate(bins, part, count) for part in range(len(_WITHIN))] for bins, count in _LABELS.items()}
     stacked = {name: np.array([[row[at] for row in of] for of in rows.values()]) for at, name in enumerate(_TABLES)}
-    np.savez_compressed(_SHIPPED, bins=np.array(list(rows)), **stacked)
+    stacked["bins"] = np.array(list(rows))
+    np.savez_compressed(_SHIPPED, allow_pickle=False, **stacked)

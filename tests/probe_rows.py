@@ -34,7 +34,7 @@ def probe(
         "swaps": 100,
     }
     made["estimate"] |= {
-        "corpus": "some", "corpus_digest": digest, "documents": 400, "positions": 9_000,
+        "corpus": "some", "corpus_digest": digest, "documents": 400, "positions": 9_000, "labels": "preference",
         "spec": json.dumps(spec, sort_keys=True, separators=(",", ":")),
     }  # fmt: skip
     made["measures"] = [*_counts(), *(row for subset in SUBSETS for row in _subset(subset, scale))]

@@ -32,21 +32,28 @@ def build_record(
     dtype: str = "auto",
     weights: str = "safetensors",
     shape: Shape = flat,
+    labels: str = "tokens",
+    debiased: bool = True,
+    vocabulary: int = 1_000,
 ) -> dict[str, Any]:
-    """One whole record for `softh.store.write.save`: every column of every table, numbers made up by `shape`."""
+    """One whole record for `softh.store.write.save`: every column of every table, numbers made up by `shape`.
+
+    debiased: whether it has debiased values and folds, as estimates from version 2 of the schema on.
+    """
     spec = {
         "bins": 100, "calibration": "bound", "centred": False, "context": context, "corpus": corpus,
         "documents": documents, "draws": draws, "dtype": dtype, "folds": 8, "frame": "iid", "model": model,
         "orders": list(orders), "revision": revision, "seed": seed, "weighting": "positions",
     }  # fmt: skip
+    spec |= ({"labels": labels} if labels != "tokens" else {}) | ({"estimator": "growth-3"} if debiased else {})
     canonical = json.dumps(spec, sort_keys=True, separators=(",", ":"))
     positions = documents * (context - 7)
-    rows = list(_measures(layers, orders, positions, shape))
+    rows = list(_measures(layers, orders, positions, shape, debiased=debiased))
     rows.append(measure(None, "bits_per_byte", None, None, "raw", 1.21, (None, 0.01), positions=4 * positions))
     return {
         "model": {
             "model": model, "family": "Tiny", "architecture": "LlamaForCausalLM", "stage": None,
-            "parameters": 1_000_000 * layers, "layers": layers, "width": 64, "vocabulary": 1_000,
+            "parameters": 1_000_000 * layers, "layers": layers, "width": 64, "vocabulary": vocabulary,
             "weights": weights, "source": f"example/{model}",
         },
         "checkpoint": {
@@ -59,7 +66,8 @@ def build_record(
             "centred": False, "calibration": "bound", "temperature": 0.0362, "weighting": "positions", "folds": 8,
             "seed": seed, "reference_digest": _digest("directions", str(seed)), "dtype": "float32",
             "attention": "sdpa", "device": "cpu", "versions": '{"torch":"2.13.0"}', "seconds": 1.5,
-            "created_at": datetime(2026, 11, 20, 12, 0), "spec": canonical,
+            "created_at": datetime(2026, 11, 20, 12, 0), "spec": canonical, "labels": labels,
+            "estimator": "growth-3" if debiased else "plug-in",
         },
         "measures": rows,
     }  # fmt: skip
@@ -79,7 +87,7 @@ def record(
 
     tests/fixtures/schema1 holds some of these as the first schema stored them.
     """
-    made = build_record(model, revision, step=step, documents=8, layers=2, draws=2)
+    made = build_record(model, revision, step=step, documents=8, layers=2, draws=2, debiased=False)
     made["model"] |= {"architecture": "TinyForCausalLM", "parameters": 1_000_000}
     made["checkpoint"]["digest"] = digest
     made["estimate"] |= {
@@ -122,46 +130,67 @@ def measure(
     positions: int = 1_000,
     labels: int | None = None,
     draws: tuple[float, ...] = (),
+    folds: tuple[float, ...] = (),
 ) -> dict[str, Any]:
     """One row of measures, without the estimate it belongs to.
 
-    errors: over draws and over documents. draws: what each draw gives, in units of the value.
+    errors: over draws and over documents. draws, folds: what each draw gives and what is left without each fold, in
+    units of the value.
     """
     return {
         "layer": layer, "quantity": quantity, "variable": variable, "ngram": ngram, "correction": correction,
         "value": value, "se_draws": errors[0], "se_documents": errors[1], "positions": positions, "labels": labels,
         "draws": [factor * value for factor in draws] if draws and value is not None else None,
+        "folds": [factor * value for factor in folds] if folds and value is not None else None,
     }  # fmt: skip
 
 
-def _measures(layers: int, orders: tuple[int, ...], positions: int, shape: Shape) -> Iterator[dict[str, Any]]:
+FOLDS = (1.0, 1.002, 0.998, 1.004, 0.996, 1.001, 0.999, 1.0)
+"""Value without each fold, in units of the value."""
+
+
+def _measures(
+    layers: int, orders: tuple[int, ...], positions: int, shape: Shape, *, debiased: bool
+) -> Iterator[dict[str, Any]]:
     """Rows of every layer and of their mean, in which each of two draws has a value of its own."""
     for layer in [None, *range(layers + 1)]:
         depth = 0.5 if layer is None else layer / layers
         shared = {"positions": positions, "draws": (1.0, 1.02) if layer is None else ()}
+        kept = {"folds": FOLDS if layer is None and debiased else ()}
         entropy = shape(depth, orders[0])[0]
-        yield measure(layer, "entropy", None, None, "raw", entropy, (0.012, 0.002), **shared)
+        yield measure(layer, "entropy", None, None, "raw", entropy, (0.012, 0.002), **shared, **kept)
         for order in orders:
             _, x, y, null = shape(depth, order)
             values = {"raw": (x, y), "null": (null, null), "corrected": (x - null, y - null)}
+            if debiased:
+                values |= {"debiased": (x - 0.7 * null, y - 0.7 * null), "lower": (x - 1.5 * null, y - 1.5 * null)}
             for correction, pair in values.items():
-                error = 0.004 if correction == "raw" else 0.002
-                for variable, value in zip(("input", "output"), pair, strict=True):
-                    yield measure(
-                        layer, "information", variable, order, correction, value, (error, error / 2),
-                        labels=200 * order, **shared,
-                    )  # fmt: skip
-                    if correction == "null":
-                        continue
-                    ratios = {"regularity": value, "proportion": value / len(orders)}
-                    ratios |= {"residual": entropy - value} if order == orders[-1] else {}
-                    for quantity, part in ratios.items():
-                        yield measure(
-                            layer, quantity, variable, order, correction, part / entropy, (error, error / 2),
-                            labels=200 * order, **shared,
-                        )  # fmt: skip
-                ratio = pair[1] / pair[0] if pair[0] else None
-                yield measure(layer, "optimality", None, order, correction, ratio, (0.008, 0.003), **shared)
+                yield from _labelled(layer, order, correction, pair, entropy, orders, shared, kept)
+
+
+def _labelled(
+    layer: int | None, order: int, correction: str, pair: tuple[float, float], entropy: float,
+    orders: tuple[int, ...], shared: dict[str, Any], kept: dict[str, Any],
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """Rows of one layer, order and correction."""
+    error = 0.004 if correction == "raw" else 0.002
+    kept = {} if correction == "null" else kept
+    of_labels = {"labels": 200 * order, **shared}
+    for variable, value in zip(("input", "output"), pair, strict=True):
+        own = {"folds": FOLDS} if correction == "debiased" else kept
+        yield measure(
+            layer, "information", variable, order, correction, value, (error, error / 2), **of_labels, **own
+        )
+        if correction in ("null", "lower"):
+            continue
+        ratios = {"regularity": value, "proportion": value / len(orders)}
+        ratios |= {"residual": entropy - value} if order == orders[-1] else {}
+        for quantity, part in ratios.items():
+            name = (layer, quantity, variable, order, correction)
+            yield measure(*name, part / entropy, (error, error / 2), **of_labels, **kept)
+    if correction != "lower":
+        ratio = pair[1] / pair[0] if pair[0] else None
+        yield measure(layer, "optimality", None, order, correction, ratio, (0.008, 0.003), **shared, **kept)
 
 
 def _digest(*parts: str) -> str:

@@ -184,14 +184,14 @@ def test_a_repaired_file_is_seen_again(tmp_path: Path) -> None:
 def test_a_newer_run_is_refused_in_a_sentence(tmp_path: Path) -> None:
     path = write.save(record(), tmp_path)
     pl.read_parquet(path).with_columns(schema_version=pl.lit(3, pl.Int32), more=pl.lit("x")).write_parquet(path)
-    with pytest.raises(InputError, match=r"The run 00aa\.parquet is from schema 3, this softh reads up to 1: upgrade"):
+    with pytest.raises(InputError, match=r"The run 00aa\.parquet is from schema 3, this softh reads up to 2: upgrade"):
         read.estimates(tmp_path)
 
 
 def test_a_newer_database_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / "softh.duckdb")) as connection:
         connection.execute("CREATE TABLE schema_version AS SELECT 3 AS version")
-    with pytest.raises(InputError, match="The table is from schema 3, this softh reads up to 1: upgrade softh"):
+    with pytest.raises(InputError, match="The table is from schema 3, this softh reads up to 2: upgrade softh"):
         read.estimates(tmp_path)
 
 

@@ -218,11 +218,15 @@ def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> set[str]:
 
 def _means(connection: duckdb.DuckDBPyConnection) -> str:
     """The view `means`: computed from all measures, or taken from the packed means as far as they go."""
-    if not _columns(connection, plane.MEANS) >= set(plane.COLUMNS):
+    missing = set(plane.COLUMNS) - _columns(connection, plane.MEANS)
+    [(stored_version,)] = connection.execute("FROM stored.schema_version").fetchall()
+    later = set(plane.FOLDS) if stored_version == 1 else set()  # the first schema kept none
+    if missing - later:
         return "CREATE VIEW means AS FROM on_plane('measures') WHERE layer IS NULL"
+    columns = (f"NULL::FLOAT[] AS {name}" if name in missing else name for name in plane.COLUMNS)
     return (
         "CREATE VIEW means AS FROM on_plane('run_measures') WHERE layer IS NULL UNION ALL BY NAME "
-        f"SELECT {', '.join(plane.COLUMNS)} FROM stored.{plane.MEANS} "
+        f"SELECT {', '.join(columns)} FROM stored.{plane.MEANS} "
         "ANTI JOIN (SELECT estimate.estimate_id FROM run) USING (estimate_id)"
     )
 

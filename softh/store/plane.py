@@ -10,18 +10,26 @@ from softh.quantities import PLANE, Quantity
 
 MEANS = "means_0dc7070c"
 """Table of a packed database: the plane of the means over layers, computed when it was packed. A database without it,
-or with other columns, is read through the view. Rename it when a column keeps its name and changes its meaning."""
+or without one of the columns, is read through the view; where the first schema wrote it, it has no folds, as all that
+schema wrote. Rename it when a column keeps its name and changes its meaning."""
+_REPLICATES = ("_draws", "_folds")
+"""Ends of the columns of replicates: the value of every draw, and without each fold of documents."""
 
 
 def columns(quantity: Quantity) -> list[str]:
-    """Columns of one quantity: value, both standard errors, number of labels where it is of one variable, draws."""
-    ends = ("", "_se_draws", "_se_documents", *(("_labels",) if quantity.variable else ()), "_draws")
+    """Columns of one quantity: value, both standard errors, labels where it is of one variable, replicates."""
+    ends = ("", "_se_draws", "_se_documents", *(("_labels",) if quantity.variable else ()), *_REPLICATES)
     return [f"{quantity.column}{end}" for end in ends]
 
 
 KEYS = ("estimate_id", "layer", "ngram", "correction")
 COLUMNS = (*KEYS, "positions", *(name for quantity in PLANE for name in columns(quantity)))
-DRAWS = tuple(f"{quantity.column}_draws" for quantity in PLANE)
+FOLDS = tuple(f"{quantity.column}_folds" for quantity in PLANE)
+
+
+def replicates(quantities: Iterable[Quantity] = PLANE) -> list[str]:
+    """Names of the columns of replicates."""
+    return [f"{quantity.column}{end}" for quantity in quantities for end in _REPLICATES]
 
 
 def pivot(quantities: Iterable[Quantity]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from softh.errors import InputError
-from softh.quantities import BY_COLUMN, PLANE
+from softh.quantities import BY_COLUMN, CORRECTIONS, PLANE
 from softh.store import plane, schema
 from softh.store.connection import connect, invalid_files, list_runs, pending_uploads, query, refresh, version, warnings
 
@@ -103,8 +103,9 @@ def measures(data: Path, estimate_id: str) -> pl.DataFrame:
     return query(
         data,
         "FROM measures WHERE estimate_id = $id "
-        "ORDER BY layer NULLS FIRST, quantity, variable, ngram, correction = 'corrected', correction = 'null'",
+        "ORDER BY layer NULLS FIRST, quantity, variable, ngram, list_position($corrections, correction)",
         id=estimate_id,
+        corrections=list(CORRECTIONS),
     )
 
 
@@ -139,11 +140,11 @@ def trajectory(
     """One layer (None: their mean) on the information plane, one row an estimate, n-gram order and correction.
 
     Columns: those of :func:`estimates`, then ngram, correction and, for each of :data:`softh.quantities.PLANE`, the
-    value, ``_se_draws``, ``_se_documents`` and ``_draws`` (value of every draw), and for those of one variable
-    ``_labels`` (distinct labels). Compare rows of equal ``settings`` only. None leaves a column unfiltered; without
-    draws the value of every draw is left out, which halves the time.
+    value, ``_se_draws``, ``_se_documents``, ``_draws`` (value of every draw) and ``_folds`` (value without each fold of
+    documents), and for those of one variable ``_labels`` (distinct labels). Compare rows of equal ``settings`` only.
+    None leaves a column unfiltered; without draws the replicates are left out, which halves the time.
     """
-    less = "" if draws else f", {', '.join(plane.DRAWS)}"
+    less = "" if draws else f", {', '.join(plane.replicates())}"
     return query(
         data,
         f"SELECT overview.*, place.* EXCLUDE (estimate_id, layer, positions{less}) "
@@ -167,11 +168,12 @@ def further(
 ) -> pl.DataFrame:
     """Stored quantities that are not on the plane (:data:`softh.quantities.FURTHER`) of one layer (None: their mean).
 
-    One row an estimate, layer, n-gram order and correction, with the value, ``_se_draws`` and ``_se_documents`` of each
-    column. With layers, every layer but not the mean.
+    One row an estimate, layer, n-gram order and correction, with the value, ``_se_draws``, ``_se_documents``, ``_draws``
+    and ``_folds`` of each column. With layers, every layer but not the mean.
     """
     wanted = [BY_COLUMN[column] for column in columns]
     names = [f"{column}{end}" for column in columns for end in ("", "_se_draws", "_se_documents")]
+    names += plane.replicates(wanted)
     return query(
         data,
         f"SELECT {', '.join([*plane.KEYS, *names])} FROM ("

@@ -48,7 +48,8 @@ def find_defect(path: Path) -> str | None:
         version = newest(table)
         refuse_newer(version, f"The run {path.name}")
         # Compared before polars sees it, which panics at damaged types.
-        expected = table.schema.equals(_arrow_schema(version))
+        # The name of the elements of a list is not compared, and may hold damaged characters.
+        expected = table.schema.equals(_arrow_schema(version)) and "\ufffd" not in str(table.schema)
     except InputError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:

@@ -88,5 +88,5 @@ def _row(
     return {
         "layer": layer, "quantity": quantity, "variable": variable, "ngram": None, "correction": correction,
         "value": value, "se_draws": 0.0001 if draws else None, "se_documents": 0.0003, "positions": positions,
-        "labels": 2, "draws": draws,
+        "labels": 2, "draws": draws, "folds": None,
     }  # fmt: skip

@@ -178,9 +178,7 @@ def _labelled(
     of_labels = {"labels": 200 * order, **shared}
     for variable, value in zip(("input", "output"), pair, strict=True):
         own = {"folds": FOLDS} if correction == "debiased" else kept
-        yield measure(
-            layer, "information", variable, order, correction, value, (error, error / 2), **of_labels, **own
-        )
+        yield measure(layer, "information", variable, order, correction, value, (error, error / 2), **of_labels, **own)
         if correction in ("null", "lower"):
             continue
         ratios = {"regularity": value, "proportion": value / len(orders)}

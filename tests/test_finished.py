@@ -65,9 +65,10 @@ def test_the_frontier_is_all_that_no_other_beats(pairs: list[tuple[int, int]], x
 def test_the_error_of_the_distance_is_that_of_paired_draws() -> None:
     row = {
         "input": 0.3, "output": 0.2, "input_draws": [0.29, 0.31], "output_draws": [0.19, 0.21],
-        "input_se_documents": 0.003, "output_se_documents": 0.004,
+        "input_se_documents": 0.003, "output_se_documents": 0.004, "input_folds": None, "output_folds": None,
     }  # fmt: skip
-    [found] = finished_models.with_distance(pl.DataFrame([row])).to_dicts()
+    folds = dict.fromkeys(("input_folds", "output_folds"), pl.List(pl.Float32))
+    [found] = finished_models.with_distance(pl.DataFrame([row], schema_overrides=folds)).to_dicts()
     assert found["distance"] == pytest.approx(0.1)
     assert found["distance_se_draws"] == pytest.approx(0.0, abs=1e-9)  # both move together
     assert found["distance_se_documents"] == pytest.approx(0.005)

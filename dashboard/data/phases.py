@@ -36,6 +36,6 @@ def compression_sentence(run: RunPhases) -> str:
         return ""
     if run.fall.checkpoint == len(run.steps) - 1:
         return "I(X;Z) does not fall."
-    verdict = "" if run.fall.amount > 2 * run.fall.error else ", which may be chance"
+    verdict = "" if run.fall.amount > run.fall.half_width else ", which may be chance"
     path = f"from step {run.steps[run.fall.checkpoint]:,.0f} to step {run.steps[-1]:,.0f}"
     return f"I(X;Z) then falls by {plus_minus(run.fall.amount, run.fall.error)} {path}{verdict}."

@@ -13,7 +13,7 @@ from dashboard.figures.runs import described, style
 from dashboard.figures.scales import LogScale, linear_ticks
 from dashboard.figures.template import Theme, theme_for
 from dashboard.format import count
-from softh.analysis.differences import difference
+from softh.analysis import differences
 from softh.quantities import NGRAMS, PLANE, has_labels
 
 
@@ -106,13 +106,13 @@ def _less(chosen: pl.DataFrame, display: Display, minus: str, column: str, quant
     rows: dict[tuple[str, int], list[Row]] = {}
     for row in chosen.filter(pl.col("correction") == display.correction).to_dicts():
         rows.setdefault((row["model"], row["ngram"]), []).append(row)
-    differences = [
+    found = [
         row
         for (model, order), run in rows.items()
         if model != minus
-        for row in difference(run, rows.get((minus, order), []), column, quantities)
+        for row in differences.of_runs(run, rows.get((minus, order), []), column, quantities)
     ]
-    return pl.DataFrame(differences, schema=None if differences else chosen.schema, infer_schema_length=None)
+    return pl.DataFrame(found, schema=None if found else chosen.schema, infer_schema_length=None)
 
 
 def _ring(figure: go.Figure, selected: Collection[str], theme: Theme) -> None:

@@ -16,15 +16,20 @@ def last(estimates: pl.DataFrame) -> pl.DataFrame:
 def with_distance(points: pl.DataFrame) -> pl.DataFrame:
     """The rows with `distance`, I(X;Z) − I(Y;Z): information about the input that does not predict the output.
 
-    Draws are paired, so their error is that of the difference itself. Of the documents only the errors of both numbers
-    are known; their root of the sum of squares is the larger, the more alike X and Y err.
+    Draws and folds of documents are paired, so their errors are those of the difference itself. Of estimates without
+    folds the errors of both numbers are known alone; their root of the sum of squares is too large where X and Y err
+    alike.
     """
     paired = pl.col("input_draws") - pl.col("output_draws")
     several = paired.list.len() > 1
+    folds = pl.col("input_folds") - pl.col("output_folds")
+    jackknife = folds.list.std() * (folds.list.len() - 1) / folds.list.len().sqrt()
     return points.with_columns(
         distance=pl.col("input") - pl.col("output"),
         distance_se_draws=pl.when(several).then(paired.list.std() / paired.list.len().sqrt()),
-        distance_se_documents=(pl.col("input_se_documents") ** 2 + pl.col("output_se_documents") ** 2).sqrt(),
+        distance_se_documents=pl.coalesce(
+            jackknife, (pl.col("input_se_documents") ** 2 + pl.col("output_se_documents") ** 2).sqrt()
+        ),
     )
 
 

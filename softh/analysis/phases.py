@@ -4,8 +4,8 @@ A boundary is a change point: the place on the axis of log steps at which the sl
 segments that meet there, c − a |u|^p before and c − b |u|^p after it, are fitted by least squares to the checkpoints
 around the extreme one; the place, both slopes and the power p (1, 1.5 or 2) are free. Value and 95 % interval are the
 median and the quantiles of resamples: the reference directions are drawn again with replacement, the same ones at all
-checkpoints, since checkpoints share them; the error over documents is added as noise; runs that differ by their seed
-are drawn again too; the number of fitted checkpoints (5, 7 or 9) is drawn, and one checkpoint near the extreme is left
+checkpoints, since checkpoints share them; the error over documents is added as noise, alike at all checkpoints that
+share their documents, as the values without each fold say; runs that differ by their seed are drawn again too; the number of fitted checkpoints (5, 7 or 9) is drawn, and one checkpoint near the extreme is left
 out, so that neither the shape nor the spacing of the checkpoints passes for certainty.
 """
 
@@ -19,7 +19,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from softh.analysis import seeds
-from softh.analysis.standard_errors import combined
+from softh.analysis.differences import jackknife
+from softh.analysis.standard_errors import combined, half_width
 from softh.blas import one_thread
 
 Array = NDArray[np.float64]
@@ -43,6 +44,8 @@ class Curve:
     """Value of every draw of the reference directions, [runs, checkpoints, draws]; None where they are not known."""
     errors: Array
     """Standard error that the draws do not contain, [runs, checkpoints]: over documents; without draws, of both."""
+    folds: Array | None = None
+    """Value without each fold of documents, the same ones everywhere, [runs, checkpoints, folds]; instead of errors."""
 
     @classmethod
     def of(
@@ -50,21 +53,40 @@ class Curve:
         values: Sequence[Sequence[float]],
         draws: Sequence[Sequence[Sequence[float]]] | None,
         errors: Sequence[Sequence[float]],
+        folds: Sequence[Sequence[Sequence[float]]] | None = None,
     ) -> "Curve":
         """The same from lists."""
-        known = None if draws is None else np.array(draws, dtype=float)
-        return cls(np.array(values, dtype=float), known, np.array(errors, dtype=float))
+        known, without = (None if each is None else np.array(each, dtype=float) for each in (draws, folds))
+        return cls(np.array(values, dtype=float), known, np.array(errors, dtype=float), without)
 
     def resampled(self, count: int, rng: np.random.Generator) -> Array:
         """Mean over runs in count resamples, [count, checkpoints]."""
         runs, checkpoints = self.values.shape
         of_runs = rng.multinomial(runs, [1 / runs] * runs, size=count) / runs  # [count, runs]
-        noise = rng.standard_normal((count, runs, checkpoints)) * self.errors
+        noise = self._noise(count, rng)
         if self.draws is None:
             return np.einsum("nr,nrc->nc", of_runs, self.values + noise)
         draws = self.draws.shape[2]
         of_draws = rng.multinomial(draws, [1 / draws] * draws, size=count) / draws  # [count, draws]
         return np.einsum("nr,rcd,nd->nc", of_runs, self.draws, of_draws) + np.einsum("nr,nrc->nc", of_runs, noise)
+
+    def _noise(self, count: int, rng: np.random.Generator) -> Array:
+        """Errors over documents, [count, runs, checkpoints]; of folds with the covariance of the jackknife.
+
+        A few folds do not know their spread well, so theirs are of Student's t.
+        """
+        if self.folds is None:
+            runs, checkpoints = self.values.shape
+            return rng.standard_normal((count, runs, checkpoints)) * self.errors
+        number = self.folds.shape[2]
+        apart = (self.folds - self.folds.mean(axis=2, keepdims=True)) * np.sqrt((number - 1) / number)
+        noise = rng.standard_normal((count, number)) / np.sqrt(rng.chisquare(number - 1, (count, 1)) / (number - 1))
+        return np.einsum("nf,rcf->nrc", noise, apart)
+
+    def after(self, first: int) -> "Curve":
+        """The same from a checkpoint on."""
+        draws, folds = (None if each is None else each[:, first:] for each in (self.draws, self.folds))
+        return Curve(self.values[:, first:], draws, self.errors[:, first:], folds)
 
 
 @dataclass(frozen=True)
@@ -78,12 +100,13 @@ class Boundary:
 
 @dataclass(frozen=True)
 class Fall:
-    """From the largest value of a curve to its last, with a standard error."""
+    """From the largest value of a curve to its last, with a standard error and half of its 95 % interval."""
 
     checkpoint: int
     """Index of the largest value."""
     amount: float
     error: float
+    half_width: float
 
 
 @dataclass(frozen=True)
@@ -157,9 +180,19 @@ def _curve(runs: Sequence[pl.DataFrame], quantity: str) -> Curve:
     known = min(0 if draws is None else len(draws) for column in columns for draws in column)
     if known > 1:
         draws = [[list(each)[:known] for each in column] for column in columns]
-        return Curve.of(values, draws, [run[f"{quantity}_se_documents"].fill_null(0).to_list() for run in runs])
+        documents = [run[f"{quantity}_se_documents"].fill_null(0).to_list() for run in runs]
+        return Curve.of(values, draws, documents, _folds(runs, quantity))
     pairs = [run.select(f"{quantity}_se_draws", f"{quantity}_se_documents").rows() for run in runs]
     return Curve.of(values, None, [[combined(*pair) or 0.0 for pair in column] for column in pairs])
+
+
+def _folds(runs: Sequence[pl.DataFrame], quantity: str) -> list[list[list[float]]] | None:
+    """Values without each fold; None where some are not known, or of other documents."""
+    same = pl.concat([run.select("corpus_digest", "documents", "folds") for run in runs]).n_unique() == 1
+    columns = [run[f"{quantity}_folds"].to_list() for run in runs]
+    every = [list(each or ()) for column in columns for each in column]
+    whole = all(each and None not in each for each in every) and len({len(each) for each in every}) == 1
+    return columns if same and whole else None
 
 
 def find(steps: Sequence[float], entropy: Curve, output: Curve, seed: int = 0) -> Phases:
@@ -167,7 +200,7 @@ def find(steps: Sequence[float], entropy: Curve, output: Curve, seed: int = 0) -
     place = log_steps(steps)
     collapse = extreme(place, entropy, "least", seed=seed)
     after = int(np.searchsorted(place, np.log2(collapse.step))) if collapse else 0
-    fitting = extreme(place[after:], _from(output, after), "largest", seed=seed)
+    fitting = extreme(place[after:], output.after(after), "largest", seed=seed)
     return Phases(collapse, fitting)
 
 
@@ -197,23 +230,22 @@ def extreme(place: Array, curve: Curve, which: Literal["least", "largest"], *, s
 def fall(curve: Curve) -> Fall:
     """How far a curve falls after its largest value.
 
-    The error is over draws by pairs and over documents as if apart, which overstates it; over seeds where there are
-    several. That the largest value was chosen is not in it.
+    The error is over draws and over folds of documents by pairs; without folds over documents as if apart, which
+    overstates it; over seeds where there are several. That the largest value was chosen is not in it.
     """
     top = int(np.argmax(curve.values.mean(axis=0)))
     falls = curve.values[:, top] - curve.values[:, -1]
     if len(falls) > 1:
-        return Fall(top, float(falls.mean()), float(falls.std(ddof=1) / np.sqrt(len(falls))))
-    error = float(np.hypot(curve.errors[0, top], curve.errors[0, -1]))
-    if curve.draws is not None:
+        parts = [(float(falls.std(ddof=1) / np.sqrt(len(falls))), len(falls) - 1)]
+    elif curve.folds is not None:
+        parts = [(jackknife(curve.folds[0, top] - curve.folds[0, -1]), curve.folds.shape[2] - 1)]
+    else:
+        parts = [(float(np.hypot(curve.errors[0, top], curve.errors[0, -1])), None)]
+    if len(falls) == 1 and curve.draws is not None:
         of_draws = curve.draws[0, top] - curve.draws[0, -1]
-        error = float(np.hypot(error, of_draws.std(ddof=1) / np.sqrt(of_draws.size)))
-    return Fall(top, float(falls[0]), error)
-
-
-def _from(curve: Curve, first: int) -> Curve:
-    draws = None if curve.draws is None else curve.draws[:, first:]
-    return Curve(curve.values[:, first:], draws, curve.errors[:, first:])
+        parts.append((float(of_draws.std(ddof=1) / np.sqrt(of_draws.size)), of_draws.size - 1))
+    error = combined(*(one for one, _ in parts)) or 0.0
+    return Fall(top, float(falls.mean()), error, half_width(*parts) or 0.0)
 
 
 def _resampled(place: Array, values: Array, rng: np.random.Generator) -> Array:

@@ -8,8 +8,9 @@ from itertools import combinations
 from typing import Any
 
 import polars as pl
-from scipy.special import stdtrit
 
+from softh.analysis.differences import jackknife
+from softh.analysis.standard_errors import half_width
 from softh.checkpoints.stages import stage_rank, without_stage
 
 _SAME = ("settings", "width", "documents", "positions", "layers", "draws", "folds")
@@ -73,11 +74,9 @@ def _change(layer: Any, old: _Parts, new: _Parts) -> Change:
     draws = [b - a for a, b in zip(old[1], new[1], strict=True)]
     without = [b - a for a, b in zip(old[2], new[2], strict=True)]
     of_draws = statistics.stdev(draws) / math.sqrt(len(draws)) if len(draws) > 1 else 0.0
-    folds, mean = len(without), statistics.fmean(without)
-    of_pairs = math.sqrt((folds - 1) / folds * math.fsum((one - mean) ** 2 for one in without))
-    error = math.hypot(of_draws, of_pairs)
-    reach = float(stdtrit(folds - 1, 0.975)) * error
-    return Change(layer, value, error, value - reach, value + reach)
+    of_pairs = jackknife(without)
+    reach = half_width((of_draws, len(draws) - 1), (of_pairs, len(without) - 1)) or 0.0
+    return Change(layer, value, math.hypot(of_draws, of_pairs), value - reach, value + reach)
 
 
 def _rank(row: Mapping[str, Any]) -> int:

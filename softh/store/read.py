@@ -168,8 +168,8 @@ def further(
 ) -> pl.DataFrame:
     """Stored quantities that are not on the plane (:data:`softh.quantities.FURTHER`) of one layer (None: their mean).
 
-    One row an estimate, layer, n-gram order and correction, with the value, ``_se_draws``, ``_se_documents``, ``_draws``
-    and ``_folds`` of each column. With layers, every layer but not the mean.
+    One row an estimate, layer, n-gram order and correction, with the value, both standard errors and the replicates of
+    each column. With layers, every layer but not the mean.
     """
     wanted = [BY_COLUMN[column] for column in columns]
     names = [f"{column}{end}" for column in columns for end in ("", "_se_draws", "_se_documents")]

@@ -17,6 +17,17 @@ NGRAMS = {1: "token", 2: "bigram", 3: "trigram", 4: "quadgram"}
 """Order of a label → its name."""
 
 
+def label_name(order: int, labels: str = "tokens") -> str:
+    """The labels of an order in words; labels is what they are made of.
+
+    >>> label_name(1), label_name(2), label_name(1, "words"), label_name(3, "bytes")
+    ('token', 'bigram', 'word', 'trigram of bytes')
+    """
+    if labels == "tokens":
+        return NGRAMS[order]
+    return labels.removesuffix("s") if order == 1 else f"{NGRAMS[order]} of {labels}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Quantity:
     """One measured quantity: where it is stored, what it is called, and how to read it."""

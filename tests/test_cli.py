@@ -16,9 +16,9 @@ from typer.main import get_command
 
 from softh import __version__
 from softh.cli.main import app, main
-from softh.spec import EstimateSpec, PreferenceSpec
+from softh.spec import EstimateSpec, PreferenceSpec, choices_of, types_of
 from softh.store import read, write
-from tests.store_rows import record
+from tests.store_rows import build_record, record
 from tests.tiny import save_model, save_text
 
 ROOT = Path(__file__).parent.parent
@@ -70,8 +70,9 @@ def test_estimate_prints_what_it_stored(softh: Callable[..., Answer], tiny: list
     assert answer.code == 0
     [row] = read.estimates(tmp_path / "data").to_dicts()
     assert f"estimate {row['estimate_id']}" in answer.out
-    for value in read.layers(tmp_path / "data", row["estimate_id"], correction="corrected")["input"]:
-        assert f"{value:.4f}" in answer.out
+    for which in ("debiased", "lower", "raw"):
+        for value in read.layers(tmp_path / "data", row["estimate_id"], correction=which)["input"]:
+            assert ("–" if value is None else f"{value:z.4f}") in answer.out
     for phase in ("forward passes", "statistics"):
         assert phase in answer.err
         assert phase not in answer.out
@@ -130,6 +131,45 @@ def test_bad_input_is_one_sentence_and_stores_nothing(
     assert read.estimates(tmp_path / "data").is_empty()
 
 
+def test_debiased_comes_first_between_its_bounds_and_what_has_none_says_so(
+    softh: Callable[..., Answer], tmp_path: Path
+) -> None:
+    for name, kept in (("New", True), ("Old", False)):
+        write.save(build_record(name, debiased=kept), tmp_path / "data")
+    new, old = (row["estimate_id"] for row in read.estimates(tmp_path / "data").sort("model").to_dicts())
+    shown = softh("show", new).out
+    row = read.trajectory(tmp_path / "data", estimates=[new], order=1).rows_by_key(
+        "correction", named=True, unique=True
+    )
+    assert f"{row['lower']['input']:.4f} to {row['raw']['input']:.4f}" in shown
+    assert shown.index("debiased") < shown.index("raw, as published") < shown.index("permutation null")
+    assert "bracket" in shown
+    assert "no debiased" not in shown
+    before = " ".join(softh("show", old).out.split())
+    assert "This estimate has no debiased values" in before
+    assert "bracket" not in before
+    assert " debiased – – –" in before
+
+
+def test_a_list_shows_debiased_values_and_says_which_rows_have_none(
+    softh: Callable[..., Answer], tmp_path: Path
+) -> None:
+    write.save(build_record("Old", debiased=False), tmp_path / "data")
+    assert "null-corrected, since none has debiased values" in " ".join(softh("list").out.split())
+    write.save(build_record("New", labels="words"), tmp_path / "data")
+    listed = softh("list").out
+    values = {row["model"]: row["input"] for row in json.loads(softh("list", "--json").out)}
+    rows = read.trajectory(tmp_path / "data", order=1)
+    assert values == {
+        "New": rows.filter(model="New", correction="debiased")["input"].item(),
+        "Old": rows.filter(model="Old", correction="corrected")["input"].item(),
+    }
+    assert f"{values['Old']:.4f}*" in listed
+    assert f"{values['New']:.4f}*" not in listed
+    assert "* null-corrected: 1 of 2 have no debiased value." in listed
+    assert "64×128 words" in " ".join(listed.split())
+
+
 def test_a_word_where_a_number_belongs_exits_with_2(softh: Callable[..., Answer], tiny: list[object]) -> None:
     answer = softh("estimate", *tiny, "--bins", "many")
     assert (answer.code, answer.out) == (2, "")
@@ -183,7 +223,7 @@ def test_every_field_of_a_specification_is_an_option_with_its_default() -> None:
     for name, spec in (("estimate", EstimateSpec), ("submit", EstimateSpec), ("preference", PreferenceSpec)):
         options = {parameter.name: parameter for parameter in get_command(app).commands[name].params}
         for field in dataclasses.fields(spec):
-            if field.name == "labels":  # has one value
+            if len(choices_of(types_of(spec)[field.name])) == 1:  # nothing to choose
                 continue
             default = None if field.default is dataclasses.MISSING else field.default
             expected = ",".join(map(str, default)) if isinstance(default, tuple) else default

@@ -6,11 +6,10 @@ value without each fold, where both saw the same documents in the same folds.
 """
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
-
-import polars as pl
 
 from softh.analysis.standard_errors import combined, half_width
 
@@ -118,14 +117,14 @@ def _draws(row: Row, less: Row, name: str) -> list[float] | None:
 
 def _folds(row: Row, less: Row, name: str) -> list[float] | None:
     """The difference without each fold; None where one of them is not known."""
-    mine, theirs = row.get(f"{name}_folds") or (), less.get(f"{name}_folds") or ()
+    mine, theirs = ([*(each.get(f"{name}_folds") or ())] for each in (row, less))
     if len(mine) < 2 or len(mine) != len(theirs) or None in (*mine, *theirs):
         return None
     return [a - b for a, b in zip(mine, theirs, strict=True)]
 
 
 def _standard_error(values: Sequence[float]) -> float:
-    return float(pl.Series(values).std() or 0.0) / math.sqrt(len(values))  # type: ignore[arg-type]
+    return statistics.stdev(values) / math.sqrt(len(values))
 
 
 def _apart(row: Row, less: Row, name: str, kind: _Kind) -> tuple[_Part, ...] | None:

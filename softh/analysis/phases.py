@@ -4,9 +4,10 @@ A boundary is a change point: the place on the axis of log steps at which the sl
 segments that meet there, c − a |u|^p before and c − b |u|^p after it, are fitted by least squares to the checkpoints
 around the extreme one; the place, both slopes and the power p (1, 1.5 or 2) are free. Value and 95 % interval are the
 median and the quantiles of resamples: the reference directions are drawn again with replacement, the same ones at all
-checkpoints, since checkpoints share them; the error over documents is added as noise, alike at all checkpoints that
-share their documents, as the values without each fold say; runs that differ by their seed are drawn again too; the number of fitted checkpoints (5, 7 or 9) is drawn, and one checkpoint near the extreme is left
-out, so that neither the shape nor the spacing of the checkpoints passes for certainty.
+checkpoints, since checkpoints share them; the error over documents is added as noise, with the values without each fold
+alike at checkpoints that share their documents; runs that differ by their seed are drawn again too; the number of
+fitted checkpoints (5, 7 or 9) is drawn, and one checkpoint near the extreme is left out, so that neither the shape nor
+the spacing of the checkpoints passes for certainty.
 """
 
 from bisect import bisect_left
@@ -61,7 +62,7 @@ class Curve:
 
     def resampled(self, count: int, rng: np.random.Generator) -> Array:
         """Mean over runs in count resamples, [count, checkpoints]."""
-        runs, checkpoints = self.values.shape
+        runs = len(self.values)
         of_runs = rng.multinomial(runs, [1 / runs] * runs, size=count) / runs  # [count, runs]
         noise = self._noise(count, rng)
         if self.draws is None:

@@ -9,12 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from softh.analysis.standard_errors import combined
-from softh.quantities import CORRECTIONS
 
 Row = dict[str, Any]
 Rows = dict[tuple[str, str, int | None, str, str], Row]
 """(what, subset, layer, quantity, correction) → row of measures."""
 
+_CORRECTIONS = ("raw", "null", "corrected")
+"""What a probe has: labels of two values are seen so often that nothing is left to debias."""
 _POSITIONS = {"preference": "all tokens", "preference last": "last token", "preference mean": "mean state"}
 _UNITS = (
     "Information about which answer was preferred, in thousandths of log n (× {nats:.3f} in thousandths of a nat; at "
@@ -41,7 +42,7 @@ def whole(probe: Row, measures: list[Row]) -> Group:
 
 def _layers(rows: Rows, bins: int) -> Table:
     table = Table(box=SIMPLE_HEAD, title="All pairs, by layer", title_justify="left", caption_justify="left")
-    heads = [f"{name}\n{part}" for name in _POSITIONS.values() for part in CORRECTIONS]
+    heads = [f"{name}\n{part}" for name in _POSITIONS.values() for part in _CORRECTIONS]
     for head in ("\nlayer", *heads, "linear\naccuracy"):
         table.add_column(head, justify="right", no_wrap=True)
     layers = sorted({key[2] for key in rows if key[2] is not None})
@@ -49,7 +50,7 @@ def _layers(rows: Rows, bins: int) -> Table:
         cells = []
         for what in _POSITIONS:
             raw, null, corrected = (
-                rows.get((what, "all", layer, "information", correction)) for correction in CORRECTIONS
+                rows.get((what, "all", layer, "information", correction)) for correction in _CORRECTIONS
             )
             cells += [_cell(raw).split()[0], _cell(null).split()[0], _cell(corrected)]
         if layer is None:

@@ -11,14 +11,26 @@ from rich.text import Text
 
 from softh.analysis.standard_errors import combined
 from softh.checkpoints import architectures
-from softh.quantities import BY_COLUMN, CORRECTIONS, NGRAMS, PLANE
+from softh.quantities import BY_COLUMN, CORRECTION_NAMES, PLANE, label_name
 
 WIDTH = 120
 _UNITS = (
     "H and I in units of log n. Layer 0 is the embedding and not in the mean. Standard errors: ±d over draws of the "
     "directions, ±t over documents of the text; by layer, ± is both together (root of the sum of squares)."
 )
+_BRACKET = (
+    "Debiased is the estimate. The lower bound and raw, an upper one, are the ends of its bracket: bounds in "
+    "expectation."
+)
+_NOT_DEBIASED = (
+    "This estimate has no debiased values: an earlier version made it, which knew raw and null-corrected ones. "
+    "Estimate again to have them."
+)
+_DASHES = "A dash in place of a debiased value: too few labels are in several documents to say."
+_NAMES = {**CORRECTION_NAMES, "lower": "lower bound"}
+"""Lines of an order, in their order."""
 _INPUT, _OUTPUT, _OPTIMALITY, _ENTROPY = (BY_COLUMN[name] for name in ("input", "output", "optimality", "entropy"))
+_LISTED = (_ENTROPY, _INPUT, _OUTPUT, _OPTIMALITY)
 _OF_LABELS = [quantity for quantity in PLANE if quantity.has_labels]
 
 Row = dict[str, Any]
@@ -33,12 +45,15 @@ def whole(estimate: Row, measures: list[Row]) -> Group:
     """
     rows = {(row["layer"], row["quantity"], row["variable"], row["ngram"], row["correction"]): row for row in measures}
     orders = sorted({row["ngram"] for row in measures if row["quantity"] == "information"})
-    tables = [_layers(rows, order) for order in orders]
-    return Group(*tables, _mean(rows, orders), _provenance(estimate, rows))
+    debiased = [row["value"] for row in measures if row["correction"] == "debiased"]
+    layers = _layers if debiased else _layers_without_debiased
+    tables = [layers(rows, order, label_name(order, estimate["labels"])) for order in orders]
+    note = _NOT_DEBIASED if not debiased else _BRACKET if None not in debiased else f"{_BRACKET} {_DASHES}"
+    return Group(*tables, _mean(rows, orders, note, debiased=bool(debiased)), _provenance(estimate, rows))
 
 
 def several(estimates: list[Row]) -> Table:
-    """One line an estimate; rows of :func:`softh.store.read.trajectory`."""
+    """One line an estimate; rows of :func:`softh.store.read.trajectory`, debiased or else null-corrected."""
     ids = [row["estimate_id"] for row in estimates]
     digits = next(n for n in range(8, 65) if len({each[:n] for each in ids}) == len(ids))
     symbols = [quantity.symbol for quantity in (_ENTROPY, _INPUT, _OUTPUT)]
@@ -46,57 +61,102 @@ def several(estimates: list[Row]) -> Table:
     table.expand = True
     for column, ratio in zip(table.columns[1:4], (23, 14, 13), strict=True):
         column.justify, column.no_wrap, column.overflow, column.ratio = "left", False, "fold", ratio
+    marks = len({row["correction"] for row in estimates}) > 1
     for row in estimates:
-        numbers = [number(row[each.column]) for each in (_ENTROPY, _INPUT, _OUTPUT, _OPTIMALITY)]
+        mark = "*" if marks and row["correction"] != "debiased" else ""
+        numbers = [f"{number(row[each.column])}{mark if each.has_labels else ''}" for each in _LISTED]
         table.add_row(
             row["estimate_id"][:digits], row["model"], row["revision"],
-            f"{row['corpus']} {row['documents']}×{row['context']}",
+            f"{row['corpus']} {row['documents']}×{row['context']}{_kind(row)}",
             *numbers, number(row["bits_per_byte"], 3), f"{row['created_at']:%Y-%m-%d}",
         )  # fmt: skip
+    lacking = sum(row["correction"] != "debiased" for row in estimates)
+    what = "debiased" if lacking < len(estimates) else "null-corrected, since none has debiased values"
+    starred = f"\n* null-corrected: {lacking} of {len(estimates)} have no debiased value." if marks else ""
     table.caption = (
-        "Mean over layers, null-corrected, in units of log n, at the lowest order of each estimate; "
-        "`show ID` gives every layer, order and error."
+        f"Mean over layers, {what}, in units of log n, at the lowest order of each estimate; "
+        f"`show ID` gives every layer, order and error.{starred}"
     )
     return table
 
 
 def number(value: float | None, digits: int = 4) -> str:
     """A value with fixed digits; a dash where it is undefined."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else f"{value:z.{digits}f}"
 
 
-def _layers(rows: Rows, order: int) -> Table:
-    """One order: a line a layer, the mean last."""
+def _layers(rows: Rows, order: int, labels: str) -> Table:
+    """One order: a line a layer, the mean last; debiased first, between its lower bound and raw."""
+    information = [
+        f"{symbol}\n{what}" for symbol in (_INPUT.symbol, _OUTPUT.symbol) for what in ("debiased", "bracket")
+    ]
     table = _table(
-        f"{NGRAMS[order].capitalize()} labels (order {order}), by layer",
-        "\nlayer", f"\n{_ENTROPY.symbol}", *(f"{_INPUT.symbol}\nraw", "\nnull", "\ncorrected"),
-        *(f"{_OUTPUT.symbol}\nraw", "\nnull", "\ncorrected"), f"{_OPTIMALITY.symbol}\nraw", "\ncorrected",
-    )  # fmt: skip
-    layers = sorted({key[0] for key in rows if key[0] is not None})
-    for layer in (*layers, None):
+        _title(order, labels),
+        "\nlayer",
+        f"\n{_ENTROPY.symbol}",
+        *information,
+        f"{_OPTIMALITY.symbol}\ndebiased",
+        "\nraw",
+    )
+    for layer in _each_layer(rows, table):
         cells = [_with_error(rows.get((layer, "entropy", None, None, "raw")))]
         for variable in ("input", "output"):
-            raw, null, corrected = (rows.get((layer, "information", variable, order, c)) for c in CORRECTIONS)
-            cells += [_value(raw), _value(null), _with_error(corrected)]
-        raw, _, corrected = (rows.get((layer, "optimality", None, order, c)) for c in CORRECTIONS)
-        cells += [_value(raw), _with_error(corrected)]
-        if layer is None:
-            table.add_section()
-        table.add_row("mean" if layer is None else str(layer), *cells)
+            debiased, lower, raw = (
+                rows.get((layer, "information", variable, order, which)) for which in ("debiased", "lower", "raw")
+            )
+            cells += [_with_error(debiased), f"{_value(lower)} to {_value(raw)}"]
+        debiased, raw = (rows.get((layer, "optimality", None, order, which)) for which in ("debiased", "raw"))
+        table.add_row("mean" if layer is None else str(layer), *cells, _with_error(debiased), _value(raw))
     return table
 
 
-def _mean(rows: Rows, orders: list[int]) -> Table:
-    """Mean over layers: three lines an order, each value with both standard errors."""
+def _layers_without_debiased(rows: Rows, order: int, labels: str) -> Table:
+    """The same of an estimate that has raw and null-corrected values alone."""
+    information = [f"{symbol}\n{what}" for symbol in (_INPUT.symbol, _OUTPUT.symbol) for what in _PLUG_IN]
+    table = _table(
+        _title(order, labels),
+        "\nlayer",
+        f"\n{_ENTROPY.symbol}",
+        *information,
+        f"{_OPTIMALITY.symbol}\ncorrected",
+        "\nraw",
+    )
+    for layer in _each_layer(rows, table):
+        cells = [_with_error(rows.get((layer, "entropy", None, None, "raw")))]
+        for variable in ("input", "output"):
+            corrected, raw, null = (rows.get((layer, "information", variable, order, which)) for which in _PLUG_IN)
+            cells += [_with_error(corrected), _value(raw), _value(null)]
+        corrected, raw = (rows.get((layer, "optimality", None, order, which)) for which in _PLUG_IN[:2])
+        table.add_row("mean" if layer is None else str(layer), *cells, _with_error(corrected), _value(raw))
+    return table
+
+
+_PLUG_IN = ("corrected", "raw", "null")
+
+
+def _each_layer(rows: Rows, table: Table) -> Iterator[int | None]:
+    """Every layer, then None for the mean, which is a section of its own."""
+    yield from sorted({key[0] for key in rows if key[0] is not None})
+    table.add_section()
+    yield None
+
+
+def _title(order: int, labels: str) -> str:
+    return f"{labels.capitalize()} labels (order {order}), by layer"
+
+
+def _mean(rows: Rows, orders: list[int], note: str, *, debiased: bool) -> Table:
+    """Mean over layers: a line a correction and order, debiased first, each value with both standard errors."""
     headings = [heading for quantity in _OF_LABELS for heading in (quantity.symbol, "±d", "±t")]
     table = _table("Mean over layers", "order", "labels X / Y", "", *headings)
+    named = {which: name for which, name in _NAMES.items() if debiased or which != "lower"}
     for order in orders:
         table.add_section()
-        for correction in CORRECTIONS:
-            first = (str(order), _labels(rows, order)) if correction == "raw" else ("", "")
+        for number_of_line, (correction, name) in enumerate(named.items()):
+            first = (str(order), _labels(rows, order)) if number_of_line == 0 else ("", "")
             cells = (rows.get((None, each.quantity, each.variable, order, correction)) for each in _OF_LABELS)
-            table.add_row(*first, correction, *(cell for row in cells for cell in _with_both(row)))
-    table.caption = _UNITS
+            table.add_row(*first, name, *(cell for row in cells for cell in _with_both(row)))
+    table.caption = f"{_UNITS} {note}"
     return table
 
 
@@ -122,7 +182,7 @@ def _sentences(e: Row, rows: Rows) -> Iterator[tuple[str, ...]]:
     yield (f"{e['model']}, revision {e['revision']} ({e['digest'][:12]}), {e['weights']}, {e['layers']} layers",)
     yield (
         f"{e['corpus']}: {e['documents']} documents of at most {e['context']} tokens, {e['positions']:,} positions;",
-        f"seed {e['seed']}, {e['folds']} folds, labels weighted by {e['weighting']}",
+        f"labels are {e['labels']}; seed {e['seed']}, {e['folds']} folds, labels weighted by {e['weighting']}",
     )
     yield (
         f"n = {e['bins']}, {e['draws']} draws, {e['frame']}{', centred' if e['centred'] else ''};",
@@ -147,6 +207,11 @@ def _without_loss(architecture: str) -> str:
     if architecture in architectures.multimodal_classes():
         return "bits per byte not measured: a model of text and images is read without its head"
     return "no language-model head"
+
+
+def _kind(row: Row) -> str:
+    """' words' where labels are not tokens."""
+    return "" if row["labels"] == "tokens" else f" {row['labels']}"
 
 
 def _labels(rows: Rows, order: int) -> str:

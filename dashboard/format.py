@@ -7,18 +7,20 @@ from typing import Any
 
 from softh.analysis import standard_errors
 from softh.analysis.correlation import Effect
-from softh.quantities import CORRECTION_NAMES, NGRAMS, PLANE
+from softh.quantities import CORRECTION_NAMES, PLANE, label_name
 from softh.text import sources
 
-
-def order_name(order: int) -> str:
-    """1 → 'order 1 (token)'."""
-    return f"order {order} ({NGRAMS[order]})"
+_NAMES = {**CORRECTION_NAMES, "lower": "lower bound"}
 
 
-def labels_name(order: int, correction: str) -> str:
-    """'order 1 (token), null-corrected'."""
-    return f"{order_name(order)}, {CORRECTION_NAMES[correction]}"
+def order_name(order: int, labels: str = "tokens") -> str:
+    """1 → 'order 1 (token)'; labels is what they are made of."""
+    return f"order {order} ({label_name(order, labels)})"
+
+
+def labels_name(order: int, correction: str, labels: str = "tokens") -> str:
+    """'order 1 (token), debiased'."""
+    return f"{order_name(order, labels)}, {_NAMES[correction]}"
 
 
 def standard_error(row: Mapping[str, Any], quantity: str) -> float | None:
@@ -32,8 +34,24 @@ def plus_minus(value: float | None, error: float | None) -> str:
         return "undefined"
     if not error:
         return f"{value:.4f} ± ?"
-    digits = min(max(1 - math.floor(math.log10(error)), 2), 6)
+    digits = decimals(error)
     return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def decimals(error: float) -> int:
+    """How many decimals a number with this standard error is shown with: to the error's second digit."""
+    return min(max(1 - math.floor(math.log10(error)), 2), 6)
+
+
+def bracket(row: Mapping[str, Any], quantity: str) -> str:
+    """'0.0853 to 0.2128': lower bound and raw value around a debiased one; empty where they are not known."""
+    ends = [row.get(f"{quantity}_{end}") for end in ("lower", "raw")]
+    return "" if None in ends or row["correction"] != "debiased" else " to ".join(f"{end:z.4f}" for end in ends)
+
+
+def _with_bracket(row: Mapping[str, Any], quantity: str) -> str:
+    ends = bracket(row, quantity)
+    return f"{plus_minus(row[quantity], standard_error(row, quantity))}{f', bracket {ends}' if ends else ''}"
 
 
 def count(number: int | None) -> str:
@@ -61,7 +79,7 @@ def hover_text(row: Mapping[str, Any], title: str) -> str:
     lines = [f"<b>{title}</b>"]
     if row["tokens"] is not None:
         lines.append(f"{count(row['tokens'])} training tokens")
-    lines += [f"{each.formula} = {plus_minus(row[each.column], standard_error(row, each.column))}" for each in PLANE]
+    lines += [f"{each.formula} = {_with_bracket(row, each.column)}" for each in PLANE]
     if seeds := row.get("seeds"):
         lines.append(f"mean of {seeds} seeds, ± their standard deviation")
     else:
@@ -69,7 +87,7 @@ def hover_text(row: Mapping[str, Any], title: str) -> str:
         errors = " · ".join(f"{kind} {error:.2g}" for kind, error in kinds.items())
         lines.append(f"error of I(X;Z): {errors}" if errors else "error unknown: one draw")
     lines += [
-        labels_name(row["ngram"], row["correction"]),
+        labels_name(row["ngram"], row["correction"], row["labels"]),
         f"{row['corpus']}: {row['documents']:,} documents, {row['positions']:,} positions",
         f"{row['draws']} draws of {row['bins']} directions, {row['dtype']} on {row['device']}",
         f"{row['created_at']:%Y-%m-%d} · {row['estimate_id']}",

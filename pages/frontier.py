@@ -19,4 +19,6 @@ with left:
     frame.chart(view.figures["plane"], "plane", view.data, points=True)
 with right:
     frame.table(view.rows, view.data, f"{view.name}.csv", points=True, height=560)
+for note in view.notes:
+    st.markdown(f"- {note}")
 st.caption(view.caption)

@@ -35,13 +35,23 @@ def _shared() -> Selection:
     corpora = list(dict.fromkeys(setup.corpus for setup in setups))
     corpus = select("Corpus", corpora, "corpus", help="The text that the hidden states were taken from.")
     of_corpus = {setup.label: setup for setup in setups if setup.corpus == corpus}
-    label = next(iter(of_corpus))
+    label = _usual_label(list(of_corpus.values()))
     if len(of_corpus) > 1:
-        label = select("Settings", list(of_corpus), "settings", help="Only equal settings compare.")
+        label = select("Settings", list(of_corpus), "settings", default=label, help="Only equal settings compare.")
     setup = of_corpus[label]
     order = segments("n-gram order", [str(order) for order in setup.orders], "order", help=_ORDERS_HELP)
     correction = segments("Correction", list(CORRECTION_NAMES), "correction", help=_CORRECTIONS_HELP)
-    return Selection(setup, Display(int(order), correction, links.dark()))
+    return Selection(setup, Display(int(order), correction, links.dark(), setup.labels))
+
+
+def _usual_label(setups: Sequence[queries.Setup]) -> str:
+    """The settings of most estimates; those with words, which all tokenizers share, where tokenizers are compared.
+
+    A link that names a text and no settings is of a time when the text had no others, of tokens.
+    """
+    wanted = "tokens" if requested("corpus") else "words"
+    preferred = [each for each in setups if each.labels == wanted and (wanted == "tokens" or each.vocabularies > 1)]
+    return (preferred or setups)[0].label
 
 
 def select(
@@ -247,8 +257,13 @@ def _number(value: Any, low: float, high: float) -> float | None:
     return number if math.isfinite(number) and low <= number <= high else None
 
 
-_ORDERS_HELP = "Labels are n-grams of tokens: " + ", ".join(f"{order} {name}" for order, name in NGRAMS.items()) + "."
+_ORDERS_HELP = (
+    "Labels are n-grams of tokens, words or bytes: "
+    + ", ".join(f"{order} {name}" for order, name in NGRAMS.items())
+    + "."
+)
 _CORRECTIONS_HELP = (
-    "**corrected**: raw − null. **raw**: as defined, and as published. **null**: the same labels, shuffled over "
-    "positions, which is what sparse labels alone would give."
+    "**debiased**: the information itself, as far as this text can tell. **raw**: as defined, and as published; too "
+    "large where labels are sparse. **corrected**: raw − null; too small. **null**: what the same labels give on "
+    "average when they are shuffled over positions."
 )

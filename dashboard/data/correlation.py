@@ -50,6 +50,13 @@ def several_families(setup: Setup) -> bool:
     return models["family"].n_unique() > 1
 
 
+def measured(choice: Choice) -> pl.DataFrame:
+    """Rows of all estimates that a choice is about, one an order and correction."""
+    if choice.among == FINISHED:
+        return queries.finished(choice.setup)
+    return queries.trajectory(choice.setup, tuple(queries.comparable(choice.setup)["model"].unique().sort().to_list()))
+
+
 def study(choice: Choice) -> Study:
     """Models, predictors and scores of a choice. Errors: InputError where nothing matches."""
     return _study(choice.setup, choice.order, choice.correction, choice.source, choice.among)

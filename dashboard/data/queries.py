@@ -2,19 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import polars as pl
 
 from dashboard.data import axis_options
 from dashboard.data.caching import cached_by
-from dashboard.data.rows import Display
+from dashboard.data.rows import Display, with_bracket
 from softh import settings
 from softh.analysis import finished_models, standard_errors
-from softh.quantities import FURTHER, PLANE
+from softh.quantities import BY_COLUMN, FURTHER
 from softh.spec import EstimateSpec
-from softh.store import read
+from softh.store import plane, read
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,10 @@ class Setup:
     settings: str
     """The column `settings` of the store."""
     orders: tuple[int, ...]
+    labels: str = "tokens"
+    """What labels are made of: tokens, words or bytes."""
+    vocabularies: int = 1
+    """How many vocabularies its models have."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,13 @@ def setups() -> list[Setup]:
     counted = (
         estimates()
         .group_by("corpus", "settings")
-        .agg(pl.len(), pl.col("documents").max(), pl.col("context").first())
+        .agg(
+            pl.len(),
+            pl.col("documents").max(),
+            pl.col("context").first(),
+            pl.col("labels").first(),
+            pl.col("vocabulary").n_unique(),
+        )
         .sort(["len", "corpus", "settings"], descending=[True, False, False])
     )
     every = [
@@ -110,6 +120,8 @@ def setups() -> list[Setup]:
             _label(row["settings"], row["context"]),
             row["settings"],
             tuple(json.loads(row["settings"]).get("orders", ())),
+            row["labels"],
+            row["vocabulary"],
         )
         for row in counted.to_dicts()
     ]
@@ -131,13 +143,13 @@ def newest(rows: pl.DataFrame) -> pl.DataFrame:
 def trajectory(setup: Setup, models: tuple[str, ...], layer: int | None = None) -> pl.DataFrame:
     """One layer (None: their mean) of the newest estimate of every checkpoint, one row an order and correction."""
     # The value of every draw is for statistics; no figure here needs it.
-    rows = read.trajectory(settings.data(), models, setup.corpus, draws=False, layer=layer)
+    rows = with_bracket(read.trajectory(settings.data(), models, setup.corpus, draws=False, layer=layer))
     return newest(rows.filter(pl.col("settings") == setup.settings))
 
 
 @cached_by(setup_version)
 def draws(setup: Setup, models: tuple[str, ...], order: int, correction: str, layer: int | None = None) -> pl.DataFrame:
-    """The rows of one order and correction of :func:`trajectory`, with the value of every draw."""
+    """The rows of one order and correction of :func:`trajectory`, with their replicates."""
     rows = read.trajectory(settings.data(), models, setup.corpus, order, correction, layer=layer)
     return newest(rows.filter(pl.col("settings") == setup.settings))
 
@@ -155,9 +167,10 @@ def layers(estimate_id: str, columns: tuple[str, ...] = ()) -> pl.DataFrame:
 
     columns: quantities that are not on the plane.
     """
-    rows = read.layers(settings.data(), estimate_id).drop("positions")
+    rows = with_bracket(read.layers(settings.data(), estimate_id).drop("positions", *plane.replicates()))
     if columns:
         more = read.further(settings.data(), columns, [estimate_id], layers=True)
+        more = more.drop(plane.replicates(BY_COLUMN[column] for column in columns))
         rows = rows.join(more, on=["estimate_id", "layer", "ngram", "correction"], how="left", maintain_order="left")
     return rows.join(estimates(), on="estimate_id")
 
@@ -167,9 +180,16 @@ def finished(setup: Setup) -> pl.DataFrame:
     """The last checkpoint of every model, one row an order and correction, with every quantity."""
     ids = finished_models.last(comparable(setup))["estimate_id"].to_list()
     rows = finished_models.with_distance(read.trajectory(settings.data(), corpus=setup.corpus, estimates=ids))
-    more = read.further(settings.data(), [each.column for each in FURTHER], ids).drop("layer")
-    rows = rows.join(more, on=["estimate_id", "ngram", "correction"], how="left", maintain_order="left")
-    return rows.drop(f"{each.column}_draws" for each in PLANE)
+    rows = with_bracket(rows.drop(plane.replicates()))
+    more = read.further(settings.data(), [each.column for each in FURTHER], ids)
+    more = more.drop("layer", *plane.replicates(FURTHER))
+    return rows.join(more, on=["estimate_id", "ngram", "correction"], how="left", maintain_order="left")
+
+
+@cached_by(lambda ids, *_: _digest(estimates().filter(pl.col("estimate_id").is_in(ids))))
+def replicates(ids: tuple[str, ...], order: int, correction: str, layer: int | None = None) -> pl.DataFrame:
+    """Some estimates at one layer (None: the mean), with what differences are paired in."""
+    return read.trajectory(settings.data(), order=order, correction=correction, layer=layer, estimates=ids)
 
 
 @cached_by(scores_version, entries=4)
@@ -253,4 +273,4 @@ def _distinct(setup: Setup, others: Sequence[Setup]) -> Setup:
     if len(twins) == 1:
         return setup
     digest = json.loads(setup.settings)["corpus"]
-    return Setup(setup.corpus, f"{setup.label}, text {digest[:6]}", setup.settings, setup.orders)
+    return replace(setup, label=f"{setup.label}, text {digest[:6]}")

@@ -1,7 +1,7 @@
 """Rows of the tables: which of them a view shows, which make one path, and in which order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import polars as pl
@@ -20,16 +20,59 @@ class Display:
     order: int
     correction: str
     dark: bool = False
+    kind: str = "tokens"
+    """What labels are made of: tokens, words or bytes."""
 
     @property
     def labels(self) -> str:
-        """'order 1 (token), null-corrected'."""
-        return labels_name(self.order, self.correction)
+        """'order 1 (token), debiased'."""
+        return labels_name(self.order, self.correction, self.kind)
+
+    def known(self, rows: pl.DataFrame) -> tuple["Display", str]:
+        """What can be shown of some estimates, and a sentence where that is not what was asked for.
+
+        Where debiased values are asked for and none of the estimates has any: null-corrected ones. Where some have
+        none, these are left out. Never both kinds of values in one figure.
+        """
+        if self.correction != "debiased":
+            return self, ""
+        every = rows.filter(pl.col("ngram") == self.order)["estimate_id"].n_unique()
+        debiased = self.select(rows)["estimate_id"].n_unique()
+        if not debiased:
+            return replace(self, correction="corrected"), _NONE
+        if every == debiased:
+            return self, ""
+        have = "has" if every - debiased == 1 else "have"
+        return self, _SOME.format(lacking=every - debiased, every=every, have=have)
 
     def select(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows of this order and correction that lie on the plane."""
         wanted = rows.filter(pl.col("ngram") == self.order, pl.col("correction") == self.correction)
         return wanted.drop_nulls(["input", "output"])
+
+
+_NONE = (
+    "None of these estimates has debiased values (an earlier version made them, or their text is too small), so "
+    "null-corrected values are shown, which are too small. "
+)
+_SOME = (
+    "{lacking} of {every} estimates {have} no debiased value and are left out; with the correction “corrected” all are "
+    "shown, null-corrected. "
+)
+
+
+def with_bracket(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with lower bound and raw value of both kinds of information beside them: `input_lower`, `input_raw` …"""
+    keys = [name for name in ("estimate_id", "layer", "ngram") if name in rows.columns]
+    for which in ("lower", "raw"):
+        ends = rows.filter(pl.col("correction") == which)
+        ends = ends.select(*keys, *(pl.col(name).alias(f"{name}_{which}") for name in BRACKETED))
+        rows = rows.join(ends, on=keys, how="left", maintain_order="left")
+    return rows
+
+
+BRACKETED = ("input", "output")
+"""What has a lower bound."""
 
 
 def clock(points: pl.DataFrame) -> Against | None:

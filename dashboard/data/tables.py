@@ -5,14 +5,18 @@ from typing import Any
 
 import polars as pl
 
-from dashboard.format import checkpoint_name, count, plus_minus, standard_error
+from dashboard.data.rows import BRACKETED
+from dashboard.format import bracket, checkpoint_name, count, plus_minus, standard_error
 from softh.quantities import FURTHER, PLANE
 
-_WHAT = ["model", "revision", "step", "tokens", "corpus", "documents", "positions", "context", "ngram", "correction"]
+_WHAT = [
+    "model", "revision", "step", "tokens", "corpus", "documents", "positions", "context", "labels", "ngram",
+    "correction",
+]  # fmt: skip
 _WHENCE = [
-    "bits_per_byte", "bits_per_byte_se_documents", "bins", "draws", "frame", "centred", "calibration", "weighting",
-    "seed", "dtype", "device", "weights", "source", "digest", "corpus_digest", "reference_digest", "created_at",
-    "estimate_id",
+    "bits_per_byte", "bits_per_byte_se_documents", "estimator", "bins", "draws", "frame", "centred", "calibration",
+    "weighting", "seed", "dtype", "device", "weights", "source", "digest", "corpus_digest", "reference_digest",
+    "created_at", "estimate_id",
 ]  # fmt: skip
 
 
@@ -98,13 +102,16 @@ def data(points: pl.DataFrame) -> pl.DataFrame:
     depth = ["layer"] if "layer" in points.columns else []
     drawn = [each.column for each in (*PLANE, *FURTHER) if each.column in points.columns]
     numbers = [f"{column}{end}" for column in drawn for end in ("", "_se_draws", "_se_documents")]
-    return points.select(*_WHAT, *depth, *numbers, "input_labels", "output_labels", *_WHENCE)
+    ends = [name for column in BRACKETED for end in ("lower", "raw") if (name := f"{column}_{end}") in points.columns]
+    return points.select(*_WHAT, *depth, *numbers, *ends, "input_labels", "output_labels", *_WHENCE)
 
 
 def numbers(row: Mapping[str, Any]) -> dict[str, str]:
-    """The quantities of a row with their errors, by formula and name."""
-    return {
-        f"{each.formula} {each.name}": plus_minus(row[each.column], standard_error(row, each.column))
-        for each in (*PLANE, *FURTHER)
-        if each.column in row
-    }
+    """The quantities of a row with their errors, by formula and name, and the brackets of debiased ones."""
+    found = {}
+    for each in (*PLANE, *FURTHER):
+        if each.column in row:
+            found[f"{each.formula} {each.name}"] = plus_minus(row[each.column], standard_error(row, each.column))
+        if ends := bracket(row, each.column):
+            found[f"{each.symbol} bracket"] = ends
+    return found

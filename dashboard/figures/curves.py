@@ -8,13 +8,13 @@ import polars as pl
 
 from dashboard.data.rows import CLOCKS, Against, Display, Row, runs
 from dashboard.figures.marks import Mark, add_lines
-from dashboard.figures.panels import PanelLine, SharedAxis, panel_line, panels, rows_by_line
+from dashboard.figures.panels import PanelLine, SharedAxis, dotted_name, panel_line, panels, rows_by_line
 from dashboard.figures.runs import described, style
 from dashboard.figures.scales import LogScale, linear_ticks
 from dashboard.figures.template import Theme, theme_for
 from dashboard.format import count
 from softh.analysis import differences
-from softh.quantities import NGRAMS, PLANE, has_labels
+from softh.quantities import NGRAMS, PLANE, has_labels, label_name
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def trajectory_curves(
         chosen = points.filter(pl.col("ngram") == display.order).drop_nulls(column)
     if minus:
         chosen = _less(chosen, display, minus, column, quantities)
-    scale = _scale(chosen, along)
+    scale = _scale(chosen, along, display.kind)
     drawn = {name: _drawn(chosen, display, name, column, scale, names, theme) for name in quantities}
     figure = panels(drawn, scale.axis, theme, headings=dict.fromkeys(quantities, f"less {minus}") if minus else {})
     colours = {path: style(path, names, theme)[0] for path in {mark.path for mark in marks}}
@@ -80,7 +80,7 @@ def _drawn(
 ) -> list[PanelLine]:  # fmt: skip
     lines = []
     for (correction, model), rows in rows_by_line(chosen, display, quantity, "model"):
-        dotted = correction != display.correction
+        dotted = dotted_name(correction, display)
         colour, symbol = style(model, names, theme)
         ordered = rows.sort(column).to_dicts()
         x = [scale.position(row[column]) for row in ordered]
@@ -88,9 +88,10 @@ def _drawn(
     return lines
 
 
-def _scale(chosen: pl.DataFrame, along: Along) -> _Scale:
+def _scale(chosen: pl.DataFrame, along: Along, labels: str) -> _Scale:
     if along.column == "order":
-        return _Scale(float, SharedAxis("n-gram order", list(NGRAMS), [f"{n}<br>{name}" for n, name in NGRAMS.items()]))
+        names = {**NGRAMS, 1: label_name(1, labels)}
+        return _Scale(float, SharedAxis("n-gram order", list(names), [f"{n}<br>{name}" for n, name in names.items()]))
     values = chosen[along.column].to_list()
     title = CLOCKS[along.column]
     if along.linear:

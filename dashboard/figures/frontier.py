@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import plotly.graph_objects as go
@@ -41,6 +41,8 @@ class Models:
     """Estimate ids that the reader chose."""
     families: Sequence[str]
     """Every family of the tables, so that each keeps its colour whatever is filtered."""
+    changes: Mapping[str, str] = field(default_factory=dict)
+    """Id of a post-trained estimate → its differences from the model it was made from, in words."""
 
 
 def frontier(models: Models, x: AxisOption, y: AxisOption, display: Display) -> go.Figure:
@@ -175,6 +177,8 @@ def _hover_text(row: Row, models: Models, x: AxisOption, y: AxisOption) -> str:
     head = f"{row['family']}, {stage_name(row['stage'])}, {count(row['parameters'])} parameters, {row['weights']}"
     origin = models.origins.get(row["model"])
     extra = [f"{head}{f'<br>made from {origin}' if origin else ''}"]
+    if change := models.changes.get(row["estimate_id"]):
+        extra.append(f"less that one: {change.replace('), ', '),<br>')}")
     extra += [axis.describe(row, name) for name, axis in (("x", x), ("y", y)) if axis not in PLANE]
     if "distance" not in (x.column, y.column):
         extra.append(f"{BY_COLUMN['distance'].name} = {plus_minus(row['distance'], standard_error(row, 'distance'))}")

@@ -33,7 +33,8 @@ class PanelLine:
     symbol: str
     ids: Sequence[str]
     hover_texts: Sequence[str]
-    dotted: bool = False
+    dotted: str = ""
+    """Name of what is dotted, in the legend; empty for a whole line."""
     legend: bool = True
 
 
@@ -77,9 +78,9 @@ def panels(
             traces += drawn
             if legend and drawn:
                 listed.add(line.name)
-    if any(line.dotted for lines in series.values() for line in lines):
-        null = {"color": theme.muted, "width": 1.4, "dash": "dot"}
-        traces.append(go.Scatter(x=[None], y=[None], mode="lines", line=null, name="null", hoverinfo="skip"))
+    for name in dict.fromkeys(line.dotted for lines in series.values() for line in lines if line.dotted):
+        dots = {"color": theme.muted, "width": 1.4, "dash": "dot"}
+        traces.append(go.Scatter(x=[None], y=[None], mode="lines", line=dots, name=name, hoverinfo="skip"))
     figure.add_traces(traces)
     add_to_layout(figure, "annotations", names)
     figure.update_xaxes(
@@ -154,6 +155,11 @@ def rows_by_line(
             yield (correction, value), group
 
 
+def dotted_name(correction: str, display: Display) -> str:
+    """Name of a line that stands beside the one that is asked for; empty for that one."""
+    return "null" if correction != display.correction else ""
+
+
 def panel_line(
     name: str,
     x: Sequence[float],
@@ -162,7 +168,7 @@ def panel_line(
     *,
     colour: str,
     symbol: str,
-    dotted: bool,
+    dotted: str,
     legend: bool = True,
 ) -> PanelLine:
     """One quantity of some rows as a line of a panel."""

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 
 from dashboard.figures.template import Theme, add_to_layout, along, mix, template
-from dashboard.format import labels_name
 from softh.quantities import BY_COLUMN
 
 Spread = Literal["crosses", "bands", "none"]
@@ -53,17 +52,19 @@ class ColourScale:
 def plane(
     paths: Sequence[Path],
     scale: ColourScale | None,
-    order: int,
-    correction: str,
+    labels: str,
     theme: Theme,
     spread: Spread = "crosses",
 ) -> go.Figure:
-    """The plane with all paths, one standard error around each point as a cross or around each path as a band."""
+    """The plane with all paths, one standard error around each point as a cross or around each path as a band.
+
+    labels: which labels and correction, below the names of the axes.
+    """
     x_range = span([end for path in paths for end in _ends(path.x, path.x_error)])
     y_range = span([end for path in paths for end in _ends(path.y, path.y_error)])
     figure = go.Figure(layout={"template": template(theme), "height": HEIGHT, "showlegend": False})
     for axis, column, limits in (("xaxis", "input", x_range), ("yaxis", "output", y_range)):
-        figure.layout[axis].update(title_text=_title(column, order, correction, theme), range=limits, nticks=7)
+        figure.layout[axis].update(title_text=_title(column, labels, theme), range=limits, nticks=7)
     # Room for the labels of the rays, which lie outside of the axes, and for what the axes need: when that outgrows the
     # margins, Plotly draws the whole figure once more.
     figure.update_layout(margin={"t": 26, "r": 58, "l": 84, "b": 130 if scale else 64}, hovermode="closest")
@@ -91,9 +92,8 @@ def _ends(values: Sequence[float], errors: Sequence[float | None]) -> Iterator[f
         yield from (value - (error or 0), value + (error or 0))
 
 
-def _title(column: str, order: int, correction: str, theme: Theme) -> str:
-    labels = f"<span style='font-size:12px;color:{theme.muted}'>{labels_name(order, correction)}</span>"
-    return f"{BY_COLUMN[column].title}<br>{labels}"
+def _title(column: str, labels: str, theme: Theme) -> str:
+    return f"{BY_COLUMN[column].title}<br><span style='font-size:12px;color:{theme.muted}'>{labels}</span>"
 
 
 def rays(figure: go.Figure, x_range: tuple[float, float], y_range: tuple[float, float], theme: Theme) -> None:

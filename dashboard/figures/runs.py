@@ -1,20 +1,20 @@
 """Figures of runs and of layers, from rows; alt text in `layout.meta`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 import polars as pl
 
-from dashboard.data.rows import CLOCKS, Display, Row, clock, runs, title
+from dashboard.data.rows import BRACKETED, CLOCKS, Display, Row, clock, runs, title
 from dashboard.figures.animation import Walker, animate
 from dashboard.figures.marks import Mark, add_marks, add_rings
-from dashboard.figures.panels import PanelLine, SharedAxis, panel_line, panels, rows_by_line
+from dashboard.figures.panels import PanelLine, SharedAxis, dotted_name, panel_line, panels, rows_by_line
 from dashboard.figures.plane import ColourScale, Path, Spread, plane
 from dashboard.figures.scales import LogScale
 from dashboard.figures.template import SYMBOLS, Theme, mix, theme_for
 from dashboard.format import checkpoint_name, count, hover_text, plus_minus, standard_error
-from softh.quantities import BY_COLUMN, CORRECTION_NAMES, NGRAMS, PLANE, has_labels
+from softh.quantities import BY_COLUMN, CORRECTION_NAMES, PLANE, has_labels, label_name
 
 _DEPTH = "layer, 0 the embedding"
 
@@ -45,7 +45,7 @@ def trajectory_plane(
         scale = ColourScale(
             CLOCKS[column], places, [count(round(tick)) for tick in log.ticks()], _shades(theme.ink, theme)
         )
-    figure = plane(paths, scale, display.order, display.correction, theme, spread)
+    figure = plane(paths, scale, display.labels, theme, spread)
     add_marks(figure, marks, runs(chosen), theme)
     add_rings(figure, [row for row in chosen.to_dicts() if row["estimate_id"] in selected], theme)
     if play and column:
@@ -88,14 +88,14 @@ def depth_plane(layers: pl.DataFrame, display: Display) -> go.Figure:
     ticks = sorted({round(depth * i / 5) for i in range(6)})
     scale = ColourScale(_DEPTH, [tick / max(depth, 1) for tick in ticks], [str(tick) for tick in ticks], theme.depth)
     ends = f"{path.start} {_at(rows[0])}; {path.name} {_at(rows[-1])}"
-    figure = plane([path], scale, display.order, display.correction, theme)
+    figure = plane([path], scale, display.labels, theme)
     return described(figure, f"Path through {rows[0]['model']}, {display.labels}: {ends}.")
 
 
 def depth_profiles(
     layers: pl.DataFrame, display: Display, columns: Sequence[str] = tuple(each.column for each in PLANE)
 ) -> go.Figure:
-    """Quantities against depth, one line an order; the null dotted beside raw values."""
+    """Quantities against depth, one line an order; dotted, the null beside raw values, the bracket around debiased."""
     theme = theme_for(display.dark)
     drawn: dict[str, list[PanelLine]] = {}
     for quantity in columns:
@@ -104,10 +104,10 @@ def depth_profiles(
             if not has_labels(quantity) and drawn[quantity]:
                 continue  # the same for every order
             ordered = rows.sort("layer").to_dicts()
-            x, dotted = [row["layer"] for row in ordered], correction != display.correction
+            x, dotted = [row["layer"] for row in ordered], dotted_name(correction, display)
             colour = theme.colours[order - 1] if has_labels(quantity) else theme.ink
             line = panel_line(
-                f"{order} {NGRAMS[order]}",
+                f"{order} {label_name(order, display.kind)}",
                 x,
                 ordered,
                 quantity,
@@ -117,11 +117,29 @@ def depth_profiles(
                 legend=has_labels(quantity),
             )
             drawn[quantity].append(line)
+        drawn[quantity] += _bracket(layers, display, quantity, theme)
     *names, last = [BY_COLUMN[column].name for column in columns]
     listed = f"{', '.join(names)} and {last}" if names else last
     what = f"{listed.capitalize()} by layer of {layers['model'][0]}"
     alt = f"{what}, {CORRECTION_NAMES[display.correction]}, one line an n-gram order; bands are one standard error."
     return described(panels(drawn, SharedAxis(_DEPTH), theme), alt)
+
+
+def _bracket(layers: pl.DataFrame, display: Display, quantity: str, theme: Theme) -> Iterator[PanelLine]:
+    """Lower bound and raw value of the shown order, around the line of debiased values."""
+    if display.correction != "debiased" or quantity not in BRACKETED:
+        return
+    for which in ("lower", "raw"):
+        rows = layers.filter(pl.col("ngram") == display.order, pl.col("correction") == which).sort("layer").to_dicts()
+        yield panel_line(
+            which,
+            [row["layer"] for row in rows],
+            rows,
+            quantity,
+            colour=theme.colours[display.order - 1],
+            symbol=SYMBOLS[display.order - 1],
+            dotted=f"lower bound and raw, order {display.order}",
+        )
 
 
 def style(model: str, names: Sequence[str], theme: Theme) -> tuple[str, str]:

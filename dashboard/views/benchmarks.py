@@ -7,7 +7,7 @@ from typing import cast
 import polars as pl
 
 from dashboard.controls import axis_ranges, controls
-from dashboard.data import correlation, queries
+from dashboard.data import comparison, correlation, queries
 from dashboard.data.correlation import CHOSEN, FINISHED, MEAN, TRAINING, Choice
 from dashboard.figures import benchmarks
 from dashboard.figures.template import theme_for
@@ -25,6 +25,9 @@ def view() -> View:
     """Scatter of one cell, the matrix of all, and the forest of the one."""
     chosen = controls.shared()
     choice = _choice(chosen.setup, chosen.display.order, chosen.display.correction)
+    measured = correlation.measured(choice)
+    display, fallback = chosen.display.known(measured)
+    choice = replace(choice, correction=display.correction)
     study = correlation.study(choice)
     wanted = controls.several("Scores", list(study.scores), "scores", default=_usual(study), help=_SCORES_HELP)
     if not wanted:
@@ -37,20 +40,21 @@ def view() -> View:
     theme = theme_for(chosen.display.dark)
     rows, shown = table(result), _shown(cell, choice, turned=bool(depths))
     turned = [_TURNED] if choice.layer == CHOSEN else []
-    notes = [*turned, *study.notes, f"Text: {corpus_note(chosen.setup.corpus)}; {chosen.setup.label}."]
+    labels = comparison.labels_note(chosen.setup, measured["vocabulary"].n_unique()).strip()
+    notes = [*turned, *study.notes, labels, f"Text: {corpus_note(chosen.setup.corpus)}; {chosen.setup.label}."]
     what = f"{'changes of ' if choice.among == TRAINING else ''}{predictor} and {score}"
     return View(
-        title=what if predictor in correlation.WITHOUT_LAYERS else f"{what}, {chosen.display.labels}",
+        title=what if predictor in correlation.WITHOUT_LAYERS else f"{what}, {display.labels}",
         figures=axis_ranges.within(
             {
                 "scatter": benchmarks.scatter(shown, detail, sorted(set(study.family)), choice.method, theme),
                 "forest": benchmarks.forest(detail, choice.method, theme),
-                "matrix": benchmarks.matrix(result, chosen.display.labels, theme),
+                "matrix": benchmarks.matrix(result, display.labels, theme),
             }
         ),
         rows=rows,
         data=_data(study, wanted),
-        caption=" ".join(notes),
+        caption=fallback + " ".join(notes),
         text=paragraph(choice, result, cell, detail, depths),
         behind={"forest": effects(detail)},
         name="softh-benchmarks",

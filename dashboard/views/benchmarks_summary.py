@@ -34,7 +34,7 @@ def paragraph(choice: Choice, result: Matrix, cell: Study, detail: Detail, depth
 
 def _what(choice: Choice, cell: Study, detail: Detail) -> str:
     where = "mean over layers" if choice.layer != CHOSEN else "a layer chosen by the other families"
-    how = labels_name(choice.order, choice.correction)
+    how = labels_name(choice.order, choice.correction, choice.setup.labels)
     layered = cell.predictors[0] not in WITHOUT_LAYERS
     if choice.among == TRAINING:
         note = f" ({how})" if layered else ""

@@ -2,18 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.controls import axis_ranges as axes
 from dashboard.controls import controls, point_selection
-from dashboard.data import axis_options, queries, tables
+from dashboard.data import axis_options, comparison, queries, tables
 from dashboard.data.axis_options import PLANE, AxisOption
 from dashboard.data.neighbours import Landing, Parameters
 from dashboard.figures import frontier as frontier_figure
 from dashboard.figures.frontier import Models
-from dashboard.format import corpus_note, count, plus_minus, standard_error
+from dashboard.format import bracket, corpus_note, count, plus_minus, standard_error
 from dashboard.view import Empty, View
 from softh.analysis import finished_models
 from softh.analysis.finished_models import by_stage, stage_name
@@ -39,10 +40,11 @@ def view(where: Slots | None = None) -> View:
     """One point a finished model, and the same models as rows; the controls stand in the sidebar unless said."""
     chosen = controls.shared()
     every = queries.finished(chosen.setup)
-    rows = chosen.display.select(every)
+    display, fallback = chosen.display.known(every)
+    rows = display.select(every)
     scores = queries.finished_scores(chosen.setup)
     x, y = _axes(axis_options.available(rows, scores), where)
-    null = chosen.display.correction == "null" and (x.has_labels or y.has_labels)
+    null = display.correction == "null" and (x.has_labels or y.has_labels)
     if where:
         where.introduction.markdown(_introduction(x, y, null=null))
     placed = axis_options.placed(_filtered(rows, where), x, y, scores)
@@ -54,15 +56,18 @@ def view(where: Slots | None = None) -> View:
     picked = point_selection.chosen(names, "Models chosen", where.picked if where else None)
     # Shuffled labels know nothing: none of what they give is better.
     front = [] if null or not (x.better and y.better) else finished_models.pareto(placed, x.better, y.better)
-    models = Models(placed, front, queries.origins(), picked, queries.families())
+    origins = queries.origins()
+    changed = comparison.of_origins(placed, origins, display)
+    models = Models(placed, front, origins, picked, queries.families(), changed)
     ordered = _ordered(placed, front)
     return View(
-        title=f"{placed.height} models, {x.key} and {y.key}, {chosen.display.labels}",
-        figures=axes.within({"plane": frontier_figure.frontier(models, x, y, chosen.display)}),
+        title=f"{placed.height} models, {x.key} and {y.key}, {display.labels}",
+        figures=axes.within({"plane": frontier_figure.frontier(models, x, y, display)}),
         rows=_table(ordered, front, x, y),
         data=_data(ordered, front, models, x, y),
-        caption=_caption(models, x, y, chosen.setup, null=null),
+        caption=fallback + _caption(models, x, y, chosen.setup, null=null),
         name="softh-frontier",
+        notes=comparison.sentences(sorted(picked), display),
     )
 
 
@@ -125,7 +130,7 @@ def _table(rows: pl.DataFrame, front: Sequence[str], x: AxisOption, y: AxisOptio
                 "Model": row["model"],
                 "Frontier": "●" if row["estimate_id"] in front else "",
                 **{axis.short: axis.value_text(row, name) for name, axis in extra},
-                **{each.symbol: plus_minus(row[each.column], standard_error(row, each.column)) for each in _NUMBERS},
+                **_numbers(row),
                 "bits / byte": plus_minus(row["bits_per_byte"], row["bits_per_byte_se_documents"]),
                 "Stage": stage_name(row["stage"]),
                 "Parameters": row["parameters"],
@@ -138,6 +143,13 @@ def _table(rows: pl.DataFrame, front: Sequence[str], x: AxisOption, y: AxisOptio
             for row in rows.to_dicts()
         ]
     )
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, str]:
+    """Quantities with their errors, and the brackets of debiased ones."""
+    told = {each.symbol: plus_minus(row[each.column], standard_error(row, each.column)) for each in _NUMBERS}
+    ends = {f"{each.symbol} bracket": ends for each in _NUMBERS if (ends := bracket(row, each.column))}
+    return told | ends
 
 
 def _data(rows: pl.DataFrame, front: Sequence[str], models: Models, x: AxisOption, y: AxisOption) -> pl.DataFrame:
@@ -168,11 +180,7 @@ def _frontier(x: AxisOption, y: AxisOption, *, null: bool) -> str:
 
 def _caption(models: Models, x: AxisOption, y: AxisOption, setup: queries.Setup, *, null: bool) -> str:
     """What a reader must know beside the figure."""
-    vocabularies = models.rows["vocabulary"].n_unique()
-    several = (
-        f" The models shown have {vocabularies} vocabularies, so their tokenizers and labels differ: compare such "
-        "models with care, and by bits per byte."
-    )
+    labels = comparison.labels_note(setup, models.rows["vocabulary"].n_unique())
     sizes = sorted(models.rows["parameters"].to_list())
     return (
         f"{models.rows.height} models at their last checkpoint, mean over layers, embedding excluded; the larger a "
@@ -181,7 +189,8 @@ def _caption(models: Models, x: AxisOption, y: AxisOption, setup: queries.Setup,
         "that keeps nothing has none. Crosses and ± are one standard error, of reference draws and of documents "
         "combined. An arrow leads to a post-trained model from the one of the same name without the ending of its "
         "stage, if architecture, depth and width are the same."
-        f"{several if vocabularies > 1 else ''} Text: {corpus_note(setup.corpus)}; {setup.label}."
+        f" Choose two models to read their difference with its error. {labels}Text: {corpus_note(setup.corpus)}; "
+        f"{setup.label}."
     )
 
 
@@ -190,6 +199,8 @@ _READING = (
     "model on the frontier says most for what it keeps."
 )
 _NEUTRAL = "A model is on the frontier where none is better in one quantity and at least as good in the other."
-_NULL = "What is shown is what shuffled labels give, so no frontier is drawn; corrected and raw values have one."
+_NULL = (
+    "What is shown is what shuffled labels give, so no frontier is drawn; debiased, raw and corrected values have one."
+)
 _AXIS_HELP = "Any quantity of the plane, bits per byte, size, or a score that two models or more have."
 _OWN_HELP = "Estimates in data/runs that were not packed yet."

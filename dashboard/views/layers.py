@@ -9,7 +9,7 @@ from dashboard.data import queries, tables
 from dashboard.data.neighbours import Landing, Parameters
 from dashboard.figures import runs
 from dashboard.format import checkpoint_name, corpus_note, count
-from dashboard.view import View
+from dashboard.view import Empty, View
 from softh.quantities import BY_COLUMN, FURTHER, PLANE
 
 
@@ -19,18 +19,21 @@ def view() -> View:
     row = _checkpoint(queries.comparable(chosen.setup))
     columns = _columns()
     layers = queries.layers(row["estimate_id"], tuple(name for name in columns if not BY_COLUMN[name].on_plane))
-    shown = chosen.display.select(layers)
+    display, fallback = chosen.display.known(layers)
+    shown = display.select(layers)
+    if shown.is_empty():
+        raise Empty("This estimate has no such labels or values: choose another order or correction in the sidebar.")
     return View(
         title=f"{row['model']}, {checkpoint_name(row)}",
         figures=axis_ranges.within(
             {
-                "plane": runs.depth_plane(layers, chosen.display),
-                "profiles": runs.depth_profiles(layers, chosen.display, columns),
+                "plane": runs.depth_plane(layers, display),
+                "profiles": runs.depth_profiles(layers, display, columns),
             }
         ),
         rows=tables.layers(shown),
         data=tables.data(shown),
-        caption=_caption(row, shown.row(0, named=True)),
+        caption=fallback + _caption(row, shown.row(0, named=True), display.correction),
         name="softh-layers",
     )
 
@@ -62,11 +65,18 @@ def _checkpoint(estimates: pl.DataFrame) -> dict[str, Any]:
     return rows.filter(pl.col("revision") == revision).to_dicts()[-1]
 
 
-def _caption(row: dict[str, Any], labels: dict[str, Any]) -> str:
+def _caption(row: dict[str, Any], labels: dict[str, Any], correction: str) -> str:
+    bracket = _BRACKET if correction == "debiased" else ""
     return (
         "Crosses, bands and ± are one standard error, of reference draws and of documents combined. Solid rays join "
-        f"points of equal optimality. {count(row['parameters'])} parameters, {row['weights']}. Text: "
+        f"points of equal optimality. {bracket}{count(row['parameters'])} parameters, {row['weights']}. Text: "
         f"{corpus_note(row['corpus'])}; {row['documents']:,} documents, {row['positions']:,} positions, "
-        f"{labels['input_labels']:,} different X and {labels['output_labels']:,} different Y; {row['draws']} draws of "
-        f"{row['bins']} directions; {row['dtype']} on {row['device']}, {row['created_at']:%Y-%m-%d}."
+        f"{labels['input_labels']:,} different X and {labels['output_labels']:,} different Y, labels of "
+        f"{row['labels']}; {row['draws']} draws of {row['bins']} directions; "
+        f"{row['dtype']} on {row['device']}, {row['created_at']:%Y-%m-%d}."
     )
+
+
+_BRACKET = (
+    "Dotted, and as a bracket in cards and table: a lower bound and the raw value, an upper one, both in expectation. "
+)

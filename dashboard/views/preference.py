@@ -218,7 +218,7 @@ def _data(chosen: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
         dtype="dtype", device="device", created_at="created_at",
     )  # fmt: skip
     return (
-        rows.drop("draws", "ngram", "variable").join(about, on="estimate_id").sort("model", "what", "subset", "layer")
+        rows.drop("draws", "folds", "ngram", "variable").join(about, on="estimate_id").sort("model", "what", "subset", "layer")
     )
 
 

@@ -1,12 +1,12 @@
 """The view of runs in the plane: which models, along what, with which marks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import polars as pl
 
 from dashboard.controls import axis_ranges, controls, point_selection
-from dashboard.data import queries, tables
+from dashboard.data import comparison, queries, tables
 from dashboard.data.histories import Runs, load_runs, tasks
 from dashboard.data.neighbours import Landing, Parameters
 from dashboard.data.phases import run_phases, sentence
@@ -43,6 +43,8 @@ def view() -> View:
     chosen = controls.shared()
     runs = _runs(queries.comparable(chosen.setup))
     plain = load_runs(chosen, runs)
+    display, fallback = chosen.display.known(plain)
+    chosen = replace(chosen, display=display)
     shown = chosen.display.select(plain)
     if shown.is_empty():
         raise Empty("None of these models has this layer: choose another layer or other models in the sidebar.")
@@ -76,9 +78,12 @@ def view() -> View:
         figures=axis_ranges.within({"plane": plane, "curves": beside}),
         rows=tables.checkpoints(table),
         data=tables.data(table),
-        caption=_caption(chosen, runs, curves, shown),
+        caption=fallback + _caption(chosen, runs, curves, shown),
         name="softh-trajectory",
-        notes=(_NO_PHASES,) if phases and null else tuple(sentence(run) for run in phased),
+        notes=(
+            *((_NO_PHASES,) if phases and null else map(sentence, phased)),
+            *(comparison.sentences(sorted(ids), display, runs.layer) if not runs.joined else ()),
+        ),
     )
 
 
@@ -156,7 +161,8 @@ def _caption(chosen: Selection, runs: Runs, curves: Curves, shown: pl.DataFrame)
         "" if clock(shown) else "Each of these models has one checkpoint; several become a path.",
         _PHASES if clock(shown) and chosen.display.correction != "null" else "",
         "" if curves.along.of(curves.quantities) == curves.quantities else _NO_ORDER,
-        _DIFFERENCE.format(minus=curves.minus) if curves.minus else "",
+        _DIFFERENCE.format(minus=curves.minus) if curves.minus else "" if runs.joined else _CHOOSE,
+        comparison.labels_note(chosen.setup, shown["vocabulary"].n_unique()).strip(),
         f"Text: {corpus_note(chosen.setup.corpus)}; {chosen.setup.label}.",
     ]
     return " ".join(part for part in parts if part)
@@ -166,12 +172,13 @@ _PHASES = (
     "Phases: collapse ends at the least H(Z), fitting at the largest I(Y;Z); two segments fitted over log steps, "
     "interval from resampled draws and documents (see Method)."
 )
-_NO_PHASES = "Phases are told for corrected and raw values; what is shown is what shuffled labels give."
+_NO_PHASES = "Phases are told for debiased, raw and corrected values; what is shown is what shuffled labels give."
 _NO_ORDER = "H(Z), bits per byte and scores have no n-gram order, hence no panel along it."
 _DIFFERENCE = (
-    "Curves: each run less {minus}, at the checkpoints of both; over draws by pairs where both were measured in the "
-    "same directions, over documents as if apart, which overstates that part."
+    "Curves: each run less {minus}, at the checkpoints of both; the error is that of the difference, over draws by "
+    "pairs where both have the same directions, over documents by pairs where both have the same folds."
 )
+_CHOOSE = "Choose two points to read their difference with its error, which is smaller than those of the two."
 _SEEDS_HELP = "Runs that differ by their seed alone: each, or their mean with the standard deviation over seeds."
 _LAYER_HELP = "Layer 0 is the embedding, which is not in the mean."
 _SPREAD_HELP = "One standard error around each point as a cross, or around each path as a band."

@@ -7,7 +7,7 @@ value without each fold, where both saw the same documents in the same folds.
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -110,7 +110,8 @@ def _alone(row: Row, other: Row) -> bool:
 
 def _draws(row: Row, less: Row, name: str) -> list[float] | None:
     """The difference in every draw that both have; fewer draws are the first of more. None for fewer than two."""
-    pairs = zip(row.get(f"{name}_draws") or (), less.get(f"{name}_draws") or (), strict=False)
+    mine, theirs = ([*(each.get(f"{name}_draws") or ())] for each in (row, less))
+    pairs: Iterable[tuple[float | None, float | None]] = zip(mine, theirs, strict=False)
     apart = [a - b for a, b in pairs if a is not None and b is not None]
     return apart if len(apart) > 1 else None
 

@@ -7,6 +7,7 @@ import polars as pl
 
 _SEED = re.compile(r"-seed\d+")
 _ENDS = ("_se_draws", "_se_documents")
+_BOUNDS = ("_lower", "_raw")
 
 
 def stem(model: str) -> str:
@@ -54,7 +55,7 @@ def joined(points: pl.DataFrame, quantities: Sequence[str]) -> pl.DataFrame:
 
 
 def _combined(name: str, quantities: Sequence[str]) -> pl.Expr:
-    if name in quantities:
+    if name in quantities or name.endswith(_BOUNDS):
         return pl.col(name).mean()
     if name.endswith(_ENDS):
         return pl.lit(None, dtype=pl.Float64).alias(name)

@@ -64,10 +64,17 @@ def test_the_error_of_a_change_is_paired_over_draws_and_folds() -> None:
 @pytest.mark.parametrize(("folds", "quantile"), [(3, 4.303), (8, 2.365), (31, 2.042)])
 def test_the_interval_of_a_change_is_of_student_with_a_degree_less_than_folds(folds: int, quantile: float) -> None:
     random = np.random.default_rng(0)
-    before, after = (rows(random.normal(1, 0.5, 32), random.normal(1, 0.2, folds)) for _ in range(2))
+    before, after = (rows(np.ones(32), random.normal(1, 0.2, folds)) for _ in range(2))
     for change in changes(before, after):
         assert change.high - change.value == pytest.approx(quantile * change.error, rel=2e-4)
         assert change.value - change.low == pytest.approx(quantile * change.error, rel=2e-4)
+
+
+def test_where_the_draws_make_the_error_the_interval_is_of_their_degrees() -> None:
+    random = np.random.default_rng(0)
+    before, after = (rows(random.normal(1, 0.5, 32), random.normal(1, 1e-4, 3)) for _ in range(2))
+    for change in changes(before, after):
+        assert change.high - change.value == pytest.approx(2.04 * change.error, rel=2e-3)
 
 
 def test_changes_are_offered_within_a_family_alone_and_on_the_same_positions(family: Path) -> None:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import polars as pl
 import typer
 
 from softh import settings
@@ -99,7 +98,7 @@ def _estimate_one(spec: EstimateSpec, place: Path, device: str, *, loss: bool) -
 def list_(data: Data = None, as_json: AsJson = False) -> None:
     """Show the stored estimates, one a line, at their lowest n-gram order: debiased, or null-corrected without it."""
     place = folder(data)
-    rows = _listed(read.trajectory(place)).sort("model", "step", "revision", "created_at").to_dicts()
+    rows = read.lowest(place).to_dicts()
     probes = read.probes(place).to_dicts()
     for warning in read.warnings(place):
         say(warning)
@@ -138,13 +137,6 @@ def pack(
         say(warning)
     files = "run file" if packed.folded == 1 else "run files"
     typer.echo(f"{packed.folded} {files} folded into {connection.database(place)}.")
-
-
-def _listed(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row an estimate, at its lowest order: its debiased values, or null-corrected ones where it has none."""
-    debiased = pl.col("correction") == "debiased"
-    rows = rows.filter((debiased & pl.col("input").is_not_null()) | (pl.col("correction") == "corrected"))
-    return rows.sort("ngram", ~debiased).unique("estimate_id", keep="first", maintain_order=True)
 
 
 def _compute(spec: EstimateSpec, device: str, *, loss: bool) -> dict[str, Any]:

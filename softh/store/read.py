@@ -13,7 +13,7 @@ from softh.store.connection import connect, invalid_files, list_runs, pending_up
 
 __all__ = [
     "benchmarks", "check", "connect", "depths", "estimates", "find_estimate", "further", "invalid_files",
-    "layers", "list_runs", "measures", "models", "oldest", "pending_uploads", "preferences", "probes", "query",
+    "layers", "list_runs", "lowest", "measures", "models", "oldest", "pending_uploads", "preferences", "probes", "query",
     "record", "refresh", "replaced", "trajectory", "version", "warnings",
 ]  # fmt: skip
 
@@ -161,6 +161,14 @@ def trajectory(
         layer=layer,
         estimates=None if estimates is None else list(estimates),
     )
+
+
+def lowest(data: Path) -> pl.DataFrame:
+    """Rows of :func:`trajectory`, one an estimate, at its lowest order: debiased, or null-corrected without these."""
+    rows, debiased = trajectory(data), pl.col("correction") == "debiased"
+    rows = rows.filter((debiased & pl.col("input").is_not_null()) | (pl.col("correction") == "corrected"))
+    first = rows.sort("ngram", ~debiased).unique("estimate_id", keep="first")
+    return first.sort("model", "step", "revision", "created_at")
 
 
 def further(

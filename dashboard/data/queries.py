@@ -119,7 +119,7 @@ def setups() -> list[Setup]:
             row["corpus"],
             _label(row["settings"], row["context"]),
             row["settings"],
-            tuple(json.loads(row["settings"]).get("orders", ())),
+            tuple(json.loads(row["settings"]).get("orders", (1,))),
             row["labels"],
             row["vocabulary"],
         )

@@ -42,8 +42,8 @@ class Display:
             return replace(self, correction="corrected"), _NONE
         if every == debiased:
             return self, ""
-        have = "has" if every - debiased == 1 else "have"
-        return self, _SOME.format(lacking=every - debiased, every=every, have=have)
+        have, are = ("has", "is") if every - debiased == 1 else ("have", "are")
+        return self, _SOME.format(lacking=every - debiased, every=every, have=have, are=are)
 
     def select(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows of this order and correction that lie on the plane."""
@@ -56,8 +56,8 @@ _NONE = (
     "null-corrected values are shown, which are too small. "
 )
 _SOME = (
-    "{lacking} of {every} estimates {have} no debiased value and are left out; with the correction “corrected” all are "
-    "shown, null-corrected. "
+    "{lacking} of {every} estimates {have} no debiased value and {are} left out; the correction “corrected” shows all, "
+    "null-corrected. "
 )
 
 

@@ -217,9 +217,8 @@ def _data(chosen: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
         pairs_digest="corpus_digest", context="context", bins="bins", draws_of="draws", folds="folds", seed="seed",
         dtype="dtype", device="device", created_at="created_at",
     )  # fmt: skip
-    return (
-        rows.drop("draws", "folds", "ngram", "variable").join(about, on="estimate_id").sort("model", "what", "subset", "layer")
-    )
+    flat = rows.drop("draws", "folds", "ngram", "variable").join(about, on="estimate_id")
+    return flat.sort("model", "what", "subset", "layer")
 
 
 _POSITIONS_HELP = "Every token of an answer (the default), its last token, or the mean hidden state of the answer."

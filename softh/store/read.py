@@ -13,8 +13,8 @@ from softh.store.connection import connect, invalid_files, list_runs, pending_up
 
 __all__ = [
     "benchmarks", "check", "connect", "depths", "estimates", "find_estimate", "further", "invalid_files",
-    "layers", "list_runs", "lowest", "measures", "models", "oldest", "pending_uploads", "preferences", "probes", "query",
-    "record", "refresh", "replaced", "trajectory", "version", "warnings",
+    "layers", "list_runs", "lowest", "measures", "models", "oldest", "pending_uploads", "preferences", "probes",
+    "query", "record", "refresh", "replaced", "trajectory", "version", "warnings",
 ]  # fmt: skip
 
 

@@ -32,7 +32,8 @@ def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Callable) ->
             write.save(made, tmp_path)
             score = {"model": name, "revision": None, "task": "cloze", "metric": "accuracy", "score": place / 10}
             scores.append(score | {"stderr": 0.01, "source": "here"})
-        write.save_scores(scores, tmp_path)
+        if scores:
+            write.save_scores(scores, tmp_path)
         return tmp_path
 
     return store
@@ -164,6 +165,20 @@ def test_two_chosen_estimates_are_compared_by_their_difference(page: str, stored
     assert found.error < 0.2 * (first["input_se_draws"] + second["input_se_draws"])
     assert "paired in directions and documents" in note
     assert not shown(page, points=points[:1], **models).notes
+
+
+def test_curves_of_a_difference_have_its_own_error(stored: Callable, record: Callable) -> None:
+    data = stored()
+    for model, by in (("a", 0.0), ("b", 0.02)):
+        for step in (1, 2):
+            write.save(record(model, f"step{step}", step=step, tokens=step, shape=raised(by)), data)
+    view = shown("trajectory", models=["a", "b"], minus="a", panels=["I(X;Z)", "regularity"])
+    band = [trace for trace in view.figures["curves"].data if trace.fill == "toself" and trace.yaxis == "y"]
+    half = (max(band[0].y) - min(band[0].y)) / 2
+    rows = read.trajectory(data, order=1, correction="debiased", layer=None).filter(step=1).sort("model").to_dicts()
+    found = differences.difference(rows[1], rows[0], "input")
+    assert half == pytest.approx(found.error)
+    assert half < rows[0]["input_se_documents"]
 
 
 def test_a_post_trained_model_says_how_it_differs_from_its_origin(stored: Callable, record: Callable) -> None:

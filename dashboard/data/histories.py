@@ -10,6 +10,7 @@ from dashboard.data.queries import Selection
 from softh.analysis import seeds
 from softh.analysis.correlation.study import LIMITED, MARKED
 from softh.quantities import BY_COLUMN, PLANE
+from softh.store import plane
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,14 @@ def load_runs(selection: Selection, runs: Runs, further: Sequence[str] = (), *, 
     """Rows of the runs, one a checkpoint, n-gram order and correction.
 
     further: columns beside the quantities of the plane, other quantities or scores by the name of their task. With
-    draws the rows of the view have the value of every draw.
+    draws the rows of the view have their replicates, which differences are paired in.
     """
     rows = queries.trajectory(selection.setup, runs.models, runs.layer)
     keys = ["estimate_id", "ngram", "correction"]
     if draws and not runs.joined:
         display = selection.display
         of_draws = queries.draws(selection.setup, runs.models, display.order, display.correction, runs.layer)
-        rows = rows.join(of_draws.select(*keys, *(f"{each.column}_draws" for each in PLANE)), on=keys, how="left")
+        rows = rows.join(of_draws.select(*keys, *plane.replicates()), on=keys, how="left")
     quantities = tuple(name for name in further if name in BY_COLUMN)
     if quantities:
         rows = rows.join(queries.further(selection.setup, runs.models, quantities, runs.layer), on=keys, how="left")

@@ -1,9 +1,11 @@
 """Boundaries of phases on curves whose boundaries are known."""
 
 import numpy as np
+import polars as pl
 import pytest
 
 from softh.analysis import phases
+from softh.analysis.differences import jackknife
 from softh.analysis.phases import Curve
 
 STEPS = [0, 1, 2, 3, 4, 5, 6, 8, 11, 14, 19, 25, 32, 42, 55, 71, 93, 121, 158, 207, 270, 353, 460, 601, 784, 1024]
@@ -97,3 +99,41 @@ def test_seeds_that_differ_widen_the_interval():
 def test_the_same_curve_gives_the_same_boundary():
     curve = measured(kink(6.5, 0.05, 0.05), 0.003, np.random.default_rng(0))
     assert phases.extreme(PLACES, curve, "largest") == phases.extreme(PLACES, curve, "largest")
+
+
+def test_a_fall_is_paired_in_folds_and_without_them_as_if_apart() -> None:
+    rng = np.random.default_rng(0)
+    shared = 0.05 * rng.standard_normal(8)
+    true = np.array([0.1, 0.4, 0.3])
+    folds = true[:, None] + shared + 0.001 * rng.standard_normal((3, 8))
+    errors = np.array([[jackknife(one.tolist()) for one in folds]])
+    draws = np.repeat(true[:, None], 4, axis=1)[None]
+    paired = phases.fall(Curve(true[None], draws, errors, folds[None]))
+    apart = phases.fall(Curve(true[None], draws, errors))
+    assert paired.checkpoint == apart.checkpoint == 1
+    assert paired.amount == apart.amount == pytest.approx(0.1)
+    assert paired.error == pytest.approx(jackknife((folds[1] - folds[2]).tolist()))
+    assert paired.error < apart.error / 10
+    assert paired.half_width == pytest.approx(2.365 * paired.error, rel=1e-3)
+    assert apart.half_width == pytest.approx(1.96 * apart.error, rel=1e-3)
+
+
+def test_noise_of_shared_documents_has_the_covariance_of_the_folds() -> None:
+    rng = np.random.default_rng(0)
+    folds = rng.standard_normal((1, 3, 30)) * 0.01
+    curve = Curve(np.zeros((1, 3)), None, np.zeros((1, 3)), folds)
+    found = np.cov(curve.resampled(40_000, np.random.default_rng(1)).T)
+    centred = folds[0] - folds[0].mean(axis=1, keepdims=True)
+    of_student = 29 / 27  # the variance of t with 29 degrees
+    assert found == pytest.approx(29 / 30 * of_student * centred @ centred.T, rel=0.1, abs=1e-5)
+
+
+def test_curves_take_folds_where_every_checkpoint_has_them_of_the_same_documents(points) -> None:
+    runs = [{"revision": f"step{step}", "step": step, "tokens": step} for step in (1, 2, 4, 8)]
+    rows = points(*runs).filter(pl.col("ngram") == 1, pl.col("correction") == "debiased").sort("step")
+    assert phases._curve([rows], "output").folds.shape == (1, 4, 8)
+    other = rows.with_columns(corpus_digest=pl.when(pl.col("step") == 8).then(pl.lit("x")).otherwise("corpus_digest"))
+    assert phases._curve([other], "output").folds is None
+    old = points(*({**run, "model": "Old", "debiased": False} for run in runs))
+    rows = old.filter(pl.col("model") == "Old", pl.col("ngram") == 1, pl.col("correction") == "corrected").sort("step")
+    assert phases._curve([rows], "output").folds is None

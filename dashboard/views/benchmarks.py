@@ -53,7 +53,9 @@ def view() -> View:
             }
         ),
         rows=rows,
-        data=_data(study, wanted),
+        data=_data(study, wanted).with_columns(
+            labels=pl.lit(display.kind), ngram=pl.lit(display.order), correction=pl.lit(display.correction)
+        ),
         caption=fallback + " ".join(notes),
         text=paragraph(choice, result, cell, detail, depths),
         behind={"forest": effects(detail)},

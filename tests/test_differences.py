@@ -75,14 +75,25 @@ def test_the_interval_of_a_difference_of_eight_folds_holds_the_truth_as_often_as
 @pytest.mark.parametrize(
     "other",
     [{"corpus_digest": "d"}, {"documents": 63}, {"folds": 7}, {"input_folds": None}, {"input_folds": [0.1] * 7},
-     {"input_folds": [0.1] * 7 + [None]}, {"seeds": 3, "input_sd_seeds": 0.1}],
+     {"input_folds": [0.1] * 7 + [None]}],
 )  # fmt: skip
 def test_documents_that_are_not_shared_or_not_kept_stand_apart(other: dict) -> None:
     first, second = two(np.random.default_rng(2), own=0.02)
     found = differences.difference(first, second | other, "input")
-    joined = "seeds" in other
-    theirs = 0.0 if joined else second["input_se_documents"]
-    assert found.se_documents == pytest.approx(math.hypot(first["input_se_documents"], theirs))
+    assert found.se_documents == pytest.approx(math.hypot(first["input_se_documents"], second["input_se_documents"]))
+
+
+def test_means_over_seeds_are_paired_in_what_seeds_share_and_have_the_error_of_seeds_beside() -> None:
+    first, second = two(np.random.default_rng(2), own=0.02)
+    joined = second | {"seeds": 3, "input_sd_seeds": 0.3, "input_se_draws": None, "input_se_documents": None}
+    alone, found = (differences.difference(first, other, "input") for other in (second, joined))
+    assert (found.se_draws, found.se_documents) == (alone.se_draws, alone.se_documents)
+    assert found.se_seeds == pytest.approx(0.3 / math.sqrt(3))
+    assert found.error == pytest.approx(math.hypot(alone.error, found.se_seeds))
+    assert found.half_width > 4.2 * found.se_seeds  # Student's t with two degrees
+    assert alone.se_seeds is None
+    [row] = differences.of_runs([first | {"step": 1}], [joined | {"step": 1}], "step", ["input"])
+    assert row["input_sd_seeds"] == found.se_seeds
 
 
 def test_an_unknown_error_leaves_the_difference_without_one() -> None:

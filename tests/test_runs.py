@@ -68,6 +68,8 @@ def test_joined_seeds_are_their_mean_with_their_deviation(three):
     assert run["input_sd_seeds"].to_list() == pytest.approx([statistics.stdev([0.2, 0.3, 0.25])] * 2)
     assert run["seeds"].to_list() == [3, 3]
     assert run["input_se_draws"].null_count() == 2
+    assert [len(each) for each in run["input_folds"].to_list()] == [8, 8]
+    assert run["input_draws"].to_list()[0] == pytest.approx([0.25, 0.255])
     assert run["estimate_id"][0].count("+") == 2
     assert set(found.filter(pl.col("model") == "Other")["input_se_draws"].to_list()) != {None}
 

@@ -43,7 +43,7 @@ def load_runs(selection: Selection, runs: Runs, further: Sequence[str] = (), *, 
     """
     rows = queries.trajectory(selection.setup, runs.models, runs.layer)
     keys = ["estimate_id", "ngram", "correction"]
-    if draws and not runs.joined:
+    if draws:
         display = selection.display
         of_draws = queries.draws(selection.setup, runs.models, display.order, display.correction, runs.layer)
         rows = rows.join(of_draws.select(*keys, *plane.replicates()), on=keys, how="left")

@@ -27,6 +27,8 @@ class Difference:
     of_draws: tuple[_Part, ...] | None
     """One part by pairs, two as if apart; None where an error is not known."""
     of_documents: tuple[_Part, ...] | None
+    of_seeds: tuple[_Part, ...] = ()
+    """Of means over seeds, which share none."""
 
     @property
     def se_draws(self) -> float | None:
@@ -39,14 +41,19 @@ class Difference:
         return combined(*(error for error, _ in self.of_documents or ()))
 
     @property
+    def se_seeds(self) -> float | None:
+        """Standard error over runs that differ by their seed; None where neither is a mean over seeds."""
+        return combined(*(error for error, _ in self.of_seeds))
+
+    @property
     def error(self) -> float | None:
-        """Both together."""
-        return combined(self.se_draws, self.se_documents)
+        """All together."""
+        return combined(self.se_draws, self.se_documents, self.se_seeds)
 
     @property
     def half_width(self) -> float | None:
         """Half of the 95 % interval; see :func:`softh.analysis.standard_errors.half_width`."""
-        return half_width(*(self.of_draws or ()), *(self.of_documents or ()))
+        return half_width(*(self.of_draws or ()), *(self.of_documents or ()), *self.of_seeds)
 
 
 def difference(row: Row, less: Row, name: str) -> Difference:
@@ -58,6 +65,7 @@ def difference(row: Row, less: Row, name: str) -> Difference:
         value,
         ((_standard_error(draws), len(draws) - 1),) if draws else _apart(row, less, name, "draws"),
         ((jackknife(folds), len(folds) - 1),) if folds else _apart(row, less, name, "documents"),
+        tuple(part for each in (row, less) if (part := _of_seeds(each, name))),
     )
 
 
@@ -73,7 +81,7 @@ def of_runs(rows: Sequence[Row], less: Sequence[Row], clock: str, quantities: Se
     """Rows of the first run with each quantity less that of the other at the same place of the clock.
 
     Both runs as rows of one order and correction; checkpoints that only one of them has are left out. The errors are in
-    `_se_draws` and `_se_documents`.
+    `_se_draws`, `_se_documents` and, of means over seeds, in `_sd_seeds`.
     """
     others = {row[clock]: row for row in less if row[clock] is not None}
     return [
@@ -85,12 +93,12 @@ def of_runs(rows: Sequence[Row], less: Sequence[Row], clock: str, quantities: Se
 
 def same_directions(row: Row, other: Row) -> bool:
     """Whether two estimates were measured in the same reference directions: the same width, seed and frame."""
-    return _alone(row, other) and all(row[name] == other[name] for name in ("width", "seed", "frame", "bins"))
+    return all(row[name] == other[name] for name in ("width", "seed", "frame", "bins"))
 
 
 def same_documents(row: Row, other: Row) -> bool:
     """Whether two estimates left out the same documents with each fold."""
-    return _alone(row, other) and all(row[name] == other[name] for name in ("corpus_digest", "documents", "folds"))
+    return all(row[name] == other[name] for name in ("corpus_digest", "documents", "folds"))
 
 
 def jackknife(without: Sequence[float]) -> float:
@@ -101,11 +109,6 @@ def jackknife(without: Sequence[float]) -> float:
     """
     folds, mean = len(without), math.fsum(without) / len(without)
     return math.sqrt((folds - 1) / folds * math.fsum((one - mean) ** 2 for one in without))
-
-
-def _alone(row: Row, other: Row) -> bool:
-    """Whether neither is a mean over seeds."""
-    return row.get("seeds") is None and other.get("seeds") is None
 
 
 def _draws(row: Row, less: Row, name: str) -> list[float] | None:
@@ -129,25 +132,30 @@ def _standard_error(values: Sequence[float]) -> float:
 
 
 def _apart(row: Row, less: Row, name: str, kind: _Kind) -> tuple[_Part, ...] | None:
-    """Both errors, as if nothing were shared; of a mean over seeds, the standard error of that mean."""
+    """Both errors, as if nothing were shared; what is left of them in a mean over seeds is in the error over seeds."""
     parts = [_part(each, name, kind) for each in (row, less)]
     known = tuple((error, degrees) for error, degrees in parts if error is not None)
     return known if len(known) == 2 else None
 
 
 def _part(row: Row, name: str, kind: _Kind) -> tuple[float | None, int | None]:
-    if (seeds := row.get("seeds")) is not None:
-        deviation = row.get(f"{name}_sd_seeds")
-        return (deviation / math.sqrt(seeds), seeds - 1) if kind == "draws" and deviation is not None else (0.0, None)
+    if row.get("seeds") is not None:
+        return 0.0, None
     # What is not of an estimate, such as a score, does not have its folds.
     degrees = row["draws" if kind == "draws" else "folds"] - 1 if f"{name}_se_draws" in row else None
     return row.get(f"{name}_se_{kind}"), degrees
 
 
+def _of_seeds(row: Row, name: str) -> _Part | None:
+    """Standard error of a mean over seeds."""
+    seeds, deviation = row.get("seeds"), row.get(f"{name}_sd_seeds")
+    return None if seeds is None or deviation is None else (deviation / math.sqrt(seeds), seeds - 1)
+
+
 def _columns(row: Row, less: Row, name: str) -> dict[str, float | None]:
     found = difference(row, less, name)
     errors = {f"{name}_se_draws": found.se_draws, f"{name}_se_documents": found.se_documents}
-    return {name: found.value, **errors, f"{name}_sd_seeds": None}
+    return {name: found.value, **errors, f"{name}_sd_seeds": found.se_seeds}
 
 
 def _along(row: Row, names: Sequence[str], units: Sequence[float]) -> dict[str, Any]:

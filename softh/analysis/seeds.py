@@ -7,6 +7,7 @@ import polars as pl
 
 _SEED = re.compile(r"-seed\d+")
 _ENDS = ("_se_draws", "_se_documents")
+_REPLICATES = ("draws", "folds")
 _BOUNDS = ("_lower", "_raw")
 
 
@@ -33,7 +34,8 @@ def title(name: str, members: Sequence[str]) -> str:
 def joined(points: pl.DataFrame, quantities: Sequence[str]) -> pl.DataFrame:
     """Every checkpoint that all seeds of a run have, as one row: mean of each quantity, `_sd_seeds` its deviation.
 
-    Other models stay as they are. Ids are joined by '+'; errors of draws and documents have no place in the mean.
+    Other models stay as they are. Ids are joined by '+'; errors of draws and documents have no place in the mean, but
+    the replicates, which seeds share, are averaged: differences are paired in them.
     """
     several = families(points["model"].unique().sort().to_list())
     names = {model: title(name, members) for name, members in several.items() for model in members}
@@ -45,7 +47,7 @@ def joined(points: pl.DataFrame, quantities: Sequence[str]) -> pl.DataFrame:
     alike = [name for name in rows.columns if name not in by]
     mean = rows.filter(pl.col("model").is_in(list(sizes)))
     mean = mean.group_by(by, maintain_order=True).agg(
-        *(_combined(name, quantities) for name in alike),
+        *(_combined(rows, name, quantities) for name in alike),
         *(pl.col(name).std().alias(f"{name}_sd_seeds") for name in quantities),
         pl.len().cast(pl.Int64).alias("seeds"),
     )
@@ -54,7 +56,12 @@ def joined(points: pl.DataFrame, quantities: Sequence[str]) -> pl.DataFrame:
     return pl.concat([others, whole.select(*points.columns, pl.exclude(points.columns))], how="diagonal_relaxed")
 
 
-def _combined(name: str, quantities: Sequence[str]) -> pl.Expr:
+def _combined(rows: pl.DataFrame, name: str, quantities: Sequence[str]) -> pl.Expr:
+    quantity, _, end = name.rpartition("_")
+    if end in _REPLICATES and quantity in quantities:
+        known = min((len(each) for each in rows[name] if each is not None), default=0)
+        each_mean = [pl.col(name).list.get(i, null_on_oob=True).mean() for i in range(known)]
+        return pl.concat_list(each_mean) if known else pl.col(name).first()
     if name in quantities or name.endswith(_BOUNDS):
         return pl.col(name).mean()
     if name.endswith(_ENDS):

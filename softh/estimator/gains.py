@@ -508,20 +508,20 @@ def entropy_bias(p: Tensor, documents: Segments) -> Tensor:
 
     Source: Busing, Meijer & van der Leeden 1999, Delete-m jackknife for unequal m.
     """
-    positions, total = len(documents.members), _total(p)
-    rest = positions - documents.size.double()
-    without = entropy_of_sums(total - documents.sums(p).double(), rest)
+    positions, sums = len(documents.members), documents.sums(p).double()
+    total, rest = sums.sum(0), positions - documents.size.double()
+    without = entropy_of_sums(total - sums, rest)
     whole = entropy_of_sums(total[None], total.new_tensor([positions]))[0]
     return (len(rest) - 1) * whole - ((rest / positions)[:, None] * without).sum(0)
 
 
-def cross_entropy(p: Tensor, gains: Gains, folds: int) -> Tensor:
+def cross_entropy(p: Tensor, gains: Gains, mean: Tensor, folds: int) -> Tensor:
     """Cross-entropy of labels with what they show in other documents, summed over positions, in nats.
 
     [1 + folds, draws] float64: of all positions, then less the positions of each fold. The mean over other documents
-    is shrunk towards the mean of all positions by one count, so that it is defined for labels of one document.
+    is shrunk towards the mean of all positions [draws, bins] by one count, so that it is defined for labels of one
+    document.
     """
-    mean = (_total(p) / len(p)).to(torch.promote_types(p.dtype, torch.float32))
     pieces = gains.pieces(max(1, _CHUNK[p.device.type] // p[0].numel()))
     by_cell = torch.cat([_cell_entropies(p, mean, piece) for piece in pieces])
     out = gains.by_fold(by_cell)
@@ -536,14 +536,6 @@ def _cell_entropies(p: Tensor, mean: Tensor, piece: "Piece") -> Tensor:
     whole = piece.labels.sums(sums)
     others = (whole[piece.label] - sums + mean).clamp(min=1e-30) / piece.count[:, None, None]
     return -(sums * others.log_()).sum(-1).double()
-
-
-def _total(p: Tensor) -> Tensor:
-    """Sum of all assignments [draws, bins], float64."""
-    total = torch.zeros_like(p[0], dtype=torch.float64)
-    for piece in p.split(max(1, _CHUNK[p.device.type] // p[0].numel())):
-        total += piece.sum(0, dtype=torch.float64)
-    return total
 
 
 @dataclass(frozen=True)
@@ -588,9 +580,12 @@ class Design:
         constant = torch.cat([bias[None], random_gains(assignments, self.groups).flatten(0, 1)])
         rows = [self._own(assignments.entropy)[None], constant[:, None].expand(-1, 1 + self.folds, -1)]
         some = assignments.p[:, :LOWER_DRAWS].contiguous()
+        # By document, so that the order in which assignments are stored changes no bit.
+        mean = self.documents.sums(some).sum(0, dtype=torch.float64) / len(some)
+        mean = mean.to(torch.promote_types(some.dtype, torch.float32))
         for gains in self.gains:
             rows.append(gain_sums(assignments, gains, self.folds).transpose(1, 2).flatten(0, 1))
-            lower = cross_entropy(some, gains, self.folds)
+            lower = cross_entropy(some, gains, mean, self.folds)
             rows.append(torch.nn.functional.pad(lower, (0, draws - lower.shape[1]), value=torch.nan)[None])
         return torch.cat(rows)
 

@@ -1,0 +1,88 @@
+"""Hidden states of a text in memory, estimated for any of its documents; shared by benchmarks."""
+
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import mkdtemp
+
+import numpy as np
+import torch
+
+from softh.checkpoints import resolve
+from softh.estimator.assignment import references
+from softh.estimator.buffers import AssignmentBuffer
+from softh.estimator.calibration import temperature
+from softh.estimator.entropies import Counting, assemble_entropies, label
+from softh.estimator.labels import label_kind
+from softh.estimator.measures import Measure, measure
+from softh.models.hidden_states import HiddenStates, LoadedModel, load_model
+from softh.spec import EstimateSpec
+from softh.sweeps.sharding import select_documents
+from softh.text.corpus import Corpus, TokenizedCorpus
+
+DEMO = Path(__file__).parent.parent / "data" / "demo" / "zoo-olmo2-3m-seed0.tar.gz"
+
+
+def demo() -> LoadedModel:
+    """The shipped checkpoint of 3 M parameters, trained here."""
+    folder = Path(mkdtemp())
+    with tarfile.open(DEMO) as archive:
+        archive.extractall(folder, filter="data")
+    return load_model(resolve.resolve(str(folder / DEMO.name.removesuffix(".tar.gz"))), "float32", "cpu")
+
+
+@dataclass(frozen=True)
+class States:
+    """Hidden states of some layers for every position of a text."""
+
+    tokenized: TokenizedCorpus
+    layers: dict[int, torch.Tensor]  # [tokens, width] float32, document after document
+    starts: np.ndarray  # [documents + 1] first token of each
+
+    @classmethod
+    def of(cls, model: LoadedModel, text: Corpus, spec: EstimateSpec, layers: Sequence[int]) -> "States":
+        """Run the model over a text, truncated as the specification says."""
+        kind = label_kind(spec.labels)
+        tokenized = kind.tokenize(text, model.tokenizer, spec.context, max(spec.orders))
+        starts = np.concatenate([[0], np.cumsum([len(ids) for ids in tokenized.ids])])
+        found = {layer: torch.empty(int(starts[-1]), model.width) for layer in layers}
+        states = HiddenStates(model, tokenized, "", cache=None, loss=False)
+        for documents, hidden in states.read(list(layers)):
+            ends = np.concatenate([[0], np.cumsum([len(tokenized.ids[document]) for document in documents])])
+            for place, document in enumerate(documents):
+                rows = slice(int(starts[document]), int(starts[document + 1]))
+                for layer, values in hidden.items():
+                    found[layer][rows] = values[ends[place] : ends[place + 1]].float()
+        return cls(tokenized, found, starts)
+
+    def measures(self, documents: Sequence[int] | np.ndarray, spec: EstimateSpec) -> list[Measure]:
+        """All measures of some documents, as an estimate of them would have."""
+        some = select_documents(self.tokenized, np.asarray(documents))
+        labelling = label(some, spec, "cpu")
+        rows = self.starts[np.asarray(documents)][labelling.positions.document] + labelling.positions.offset
+        width = next(iter(self.layers.values())).shape[1]
+        directions = references(spec.bins, width, spec.draws, spec.seed, spec.directions).directions
+        epsilon = temperature(spec.bins, width, spec.temperature_rule)
+        place = torch.arange(len(rows), dtype=torch.int32)
+        counting, values = Counting(labelling, place, spec), []
+        for states in self.layers.values():
+            buffer = AssignmentBuffer([0], len(rows), directions, epsilon)
+            buffer.put(0, states[torch.from_numpy(rows)], place, 0, None)
+            values.append(counting.rows(buffer))
+        # The first row stands for the embedding, which no mean over layers has.
+        found = np.concatenate([values[0], *values])
+        return [row for row in measure(assemble_entropies(found, labelling, spec)) if row.layer is None]
+
+
+def perturbed(model: LoadedModel, bits: int) -> LoadedModel:
+    """The same model with its matrices rounded to so many bits, a scale for each row."""
+    import copy
+
+    module = copy.deepcopy(model.module)
+    with torch.no_grad():
+        for weight in module.parameters():
+            if weight.ndim == 2:
+                scale = weight.abs().amax(1, keepdim=True) / (2 ** (bits - 1) - 1)
+                weight.copy_((weight / scale).round() * scale)
+    return replace(model, module=module)

@@ -61,6 +61,17 @@ def names() -> tuple[str, ...]:
     return tuple(name for (name,) in rows if name != "schema_version")
 
 
+@cache
+def checks(name: str) -> tuple[str, ...]:
+    """The conditions that CHECK says of every row of a table, as DuckDB writes them."""
+    with duckdb.connect() as connection:
+        connection.execute(SQL)
+        rows = connection.execute(
+            "SELECT expression FROM duckdb_constraints() WHERE constraint_type = 'CHECK' AND table_name = ?", [name]
+        ).fetchall()
+    return tuple(expression for (expression,) in rows)
+
+
 def table(name: str, schema: int | None = None) -> Table:
     """Columns of the table of this name, in the newest schema or in that of a version."""
     columns = _newest(name)

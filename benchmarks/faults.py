@@ -68,7 +68,15 @@ def bits_of_a_database() -> dict[str, Any]:
 def bits_of_scores() -> dict[str, Any]:
     """The same with one bit of a file of scores changed."""
     rows = [
-        {"model": "Sound", "revision": None, "task": f"task{i}", "metric": "acc", "score": i / 9, "stderr": None, "source": "s"}
+        {
+            "model": "Sound",
+            "revision": None,
+            "task": f"task{i}",
+            "metric": "acc",
+            "score": i / 9,
+            "stderr": None,
+            "source": "s",
+        }
         for i in range(9)
     ]
     return _bits(lambda data: write.save_scores(rows, data))

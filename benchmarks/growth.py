@@ -19,6 +19,7 @@ from benchmarks import _million
 from benchmarks._clients import reader
 from benchmarks.pages import READERS, serving_process, spread
 from softh import settings
+from softh.store import connection as opening
 from softh.store import packed, plane, read, schema, write
 from tests.harness import serving
 

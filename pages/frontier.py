@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard import escape
 from dashboard.page import frame
 from dashboard.views import frontier
 from dashboard.views.frontier import Slots
@@ -19,4 +20,4 @@ with left:
     frame.chart(view.figures["plane"], "plane", view.data, points=True)
 with right:
     frame.table(view.rows, view.data, f"{view.name}.csv", points=True, height=560)
-st.caption(view.caption)
+st.caption(escape.prose(view.caption))

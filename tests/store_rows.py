@@ -166,3 +166,24 @@ def _measures(layers: int, orders: tuple[int, ...], positions: int, shape: Shape
 
 def _digest(*parts: str) -> str:
     return sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+HOSTILE = (
+    "=1+1 ![x](http://evil.example/b.png)[sign in](http://evil.example/l) http://evil.example/auto www.evil.example "
+    "a@evil.example <img src='http://evil.example/i' onerror='window.hostile=1'><script>window.hostile=1</script>"
+    "<a href='http://evil.example/p'>p</a> :red[r] $x^2$ :material/star: `c` | \x07"
+)
+"""A text that tries to be a link, an image, a script, a formula and a symbol."""
+
+
+def hostile_record(name: str = "m", **given: Any) -> dict[str, Any]:
+    """A record in which every text that is not part of an id or of a vocabulary is hostile, later columns included."""
+    made = build_record(f"{name}{HOSTILE}", f"r{HOSTILE}", corpus=f"c{HOSTILE}", weights=HOSTILE, dtype=HOSTILE, **given)
+    kept = {"estimate_id", "digest", "spec", "versions", "model", "revision"}
+    for part in ("model", "checkpoint", "estimate"):
+        made[part] |= {
+            column: HOSTILE for column, value in made[part].items() if isinstance(value, str) and column not in kept
+        }
+    made["model"] |= {"stage": HOSTILE, "family": f"{name}{HOSTILE}"}
+    made["estimate"]["versions"] = json.dumps({HOSTILE: HOSTILE})
+    return made

@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 import streamlit as st
 
+from dashboard import escape
 from dashboard.data import queries
 from dashboard.page import frame
 from dashboard.server import auth
@@ -41,7 +42,7 @@ def _form() -> None:
         if not file:
             return
         path = texts.save(file.name, file.getvalue()).resolve()
-        st.markdown(_describe(_read(str(path), limit)))
+        st.markdown(escape.prose(_describe(_read(str(path), limit))))
         if model and st.button("Probe", type="primary", icon=":material/play_arrow:"):
             for revision in model.revisions:
                 spec = PreferenceSpec(
@@ -59,7 +60,8 @@ def show(estimate_id: str) -> None:
         st.caption("Its numbers are on the other pages.")
         return
     row = rows.row(0, named=True)
-    st.markdown(f"{row['documents'] // 2:,} pairs measured. Choose **{row['corpus']}** under Pairs to see them above.")
+    name = escape.markdown(row["corpus"])
+    st.markdown(f"{row['documents'] // 2:,} pairs measured. Choose **{name}** under Pairs to see them above.")
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the pairs …")

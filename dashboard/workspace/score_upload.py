@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
+from dashboard import escape
 from dashboard.data import queries
 from dashboard.server import auth
 from softh import settings
@@ -32,12 +33,12 @@ def draw() -> None:
     try:
         imported = load.read_scores(file.name, file.getvalue())
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(escape.prose(str(error)), icon=":material/error:")
         return
     known = dict(queries.estimates().select("model", "source").unique().iter_rows())
     names = _names(load.unmatched_models({row["model"] for row in imported.rows}, known), sorted(known))
     for note in imported.notes:
-        st.caption(note)
+        st.caption(escape.prose(note))
     st.dataframe(pl.DataFrame(imported.rows, infer_schema_length=None), hide_index=True, height=220)
     if st.button(f"Take in {len(imported.rows):,} scores", icon=":material/add_chart:"):
         write.save_scores(load.rename_models(imported.rows, names), settings.data())
@@ -51,7 +52,7 @@ def _names(missing: dict[str, list[str]], models: list[str]) -> dict[str, str]:
         st.info(f"{len(missing):,} names are no model of these tables. Say which model is meant, or leave them.")
     for name, near in list(missing.items())[:_MAX_QUESTIONS]:
         options = [LEAVE, *near, *(model for model in models if model not in near)]
-        if (chosen := st.selectbox(name, options, key=f"means {name}")) != LEAVE:
+        if (chosen := st.selectbox(escape.markdown(name), options, key=f"means {name}")) != LEAVE:
             named[name] = chosen
     return named
 
@@ -66,7 +67,7 @@ def attach(row: Mapping[str, Any]) -> None:
         imported = load.read_scores(file.name, file.getvalue())
         _store(scores_of_checkpoint(row, imported.rows))
         for note in imported.notes:
-            st.caption(note)
+            st.caption(escape.prose(note))
     left, middle, right = st.columns(3)
     task = left.text_input("Task", placeholder="hellaswag", key="score-task").strip()
     metric = middle.text_input("Metric", "accuracy", key="score-metric").strip()

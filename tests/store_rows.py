@@ -176,14 +176,16 @@ HOSTILE = (
 """A text that tries to be a link, an image, a script, a formula and a symbol."""
 
 
-def hostile_record(name: str = "m", **given: Any) -> dict[str, Any]:
+def hostile_record(prefix: str = "m", **given: Any) -> dict[str, Any]:
     """A record in which every text that is not part of an id or of a vocabulary is hostile, later columns included."""
-    made = build_record(f"{name}{HOSTILE}", f"r{HOSTILE}", corpus=f"c{HOSTILE}", weights=HOSTILE, dtype=HOSTILE, **given)
+    made = build_record(
+        f"{prefix}{HOSTILE}", f"r{HOSTILE}", corpus=f"c{HOSTILE}", weights=HOSTILE, dtype=HOSTILE, **given
+    )
     kept = {"estimate_id", "digest", "spec", "versions", "model", "revision"}
     for part in ("model", "checkpoint", "estimate"):
         made[part] |= {
-            column: HOSTILE for column, value in made[part].items() if isinstance(value, str) and column not in kept
+            name: HOSTILE for name, value in made[part].items() if isinstance(value, str) and name not in kept
         }
-    made["model"] |= {"stage": HOSTILE, "family": f"{name}{HOSTILE}"}
+    made["model"] |= {"stage": HOSTILE, "family": f"{prefix}{HOSTILE}"}
     made["estimate"]["versions"] = json.dumps({HOSTILE: HOSTILE})
     return made

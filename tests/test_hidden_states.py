@@ -311,7 +311,6 @@ def test_a_changed_bit_of_a_stored_value_is_noticed_and_counted(tmp_path: Path) 
     assert memo.count_damaged(tmp_path / "cache") == len(range(0, 8 * len(whole), 7))
 
 
-
 def test_a_run_larger_than_the_bound_streams(folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = _model(folders, "llama")
     data = _windows(model)

@@ -61,7 +61,7 @@ def read(path: Path) -> pa.Table:
 
 
 def reasons(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[str, str]:
-    """Why scores are not taken: file → the first rule that it breaks; rows: of the newest schema, with a column file."""
+    """Why scores are not taken: file → the first rule that it breaks; rows: of the newest schema, with file."""
     broken = (
         f"CASE WHEN imported_at IS NULL THEN 'it has no value for imported_at' ELSE {rules.broken('benchmarks')} END"
     )

@@ -13,7 +13,9 @@ import polars as pl
 
 _BREAK = "\u2060"
 """A word joiner: invisible, of no width, and the end of what a program takes for a link, a symbol or a formula."""
-_SPECIAL = re.compile(r"([\\`*_\[\]<>~$&]|:(?=[A-Za-z])|^[#+=|-]|(?<=^\d)[.)]|(?<=^\d\d)[.)])")
+_SPECIAL = re.compile(
+    r"([\\`*\[\]<>~$&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=[A-Za-z])|^[#+=|-]|(?<=^\d)[.)]|(?<=^\d\d)[.)])"
+)
 _AUTOMATIC = re.compile(r"(?i)(https?:|ftp:|www|mailto:|xmpp:)(?=[/.\w])|(?<=[\w.+-])(?=@[\w-])")
 """Where renderers of Markdown begin a link without being asked to, whatever is escaped."""
 _SHORTCODE = re.compile(r":(?=[\w+/-]+:)")

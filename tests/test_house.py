@@ -43,8 +43,8 @@ TABLE: dict[str, set[str]] = {
         "duckdb", "polars", "pyarrow", "fsspec", "softh.access", "softh.errors", "softh.quantities", "softh.settings",
     },
     "softh.uploads": {
-        "softh.access", "softh.checkpoints", "softh.errors", "softh.format", "softh.locks", "softh.settings",
-        "softh.store", *CORE,
+        "softh.access", "softh.checkpoints", "softh.errors", "softh.format", "softh.locks", "softh.preference",
+        "softh.scores", "softh.settings", "softh.store", *CORE,
     },
     "softh.cost": {"softh.checkpoints", "softh.format", "softh.settings", "softh.spec", "psutil", *CORE},
     "softh.models": {
@@ -120,7 +120,7 @@ TABLE: dict[str, set[str]] = {
         "dashboard.controls", "dashboard.data", "dashboard.escape", "dashboard.format",
         "dashboard.page", "dashboard.server",
         "dashboard.views", "softh.access", "softh.checkpoints", "softh.cost", "softh.errors", "softh.format",
-        "softh.jobs", "softh.preference", "softh.scores", "softh.settings", "softh.spec", "softh.store",
+        "softh.jobs", "softh.scores", "softh.settings", "softh.spec", "softh.store",
         "softh.text", "softh.uploads", *PAGES,
     },
     "dashboard.__init__": set(),

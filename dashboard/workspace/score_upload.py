@@ -14,6 +14,7 @@ from softh.errors import InputError
 from softh.format import and_more
 from softh.scores import load
 from softh.store import write
+from softh.uploads import tables
 
 LEAVE = "none of these"
 _MAX_QUESTIONS = 12
@@ -31,18 +32,23 @@ def draw() -> None:
     if file is None:
         return
     try:
-        imported = load.read_scores(file.name, file.getvalue())
+        imported = _read(file.name, file.getvalue())
     except InputError as error:
         st.error(escape.prose(str(error)), icon=":material/error:")
         return
     known = dict(queries.estimates().select("model", "source").unique().iter_rows())
-    names = _names(load.unmatched_models({row["model"] for row in imported.rows}, known), sorted(known))
+    names = _names(load.unmatched_models({row["model"] for row in imported.rows}, known, _MAX_QUESTIONS), sorted(known))
     for note in imported.notes:
         st.caption(escape.prose(note))
     st.dataframe(pl.DataFrame(imported.rows, infer_schema_length=None), hide_index=True, height=220)
     if st.button(f"Take in {len(imported.rows):,} scores", icon=":material/add_chart:"):
         write.save_scores(load.rename_models(imported.rows, names), settings.data())
         st.rerun()
+
+
+@st.cache_data(max_entries=4, show_spinner="Reading the scores …")
+def _read(name: str, content: bytes) -> tables.Scores:
+    return tables.read_scores(name, content)
 
 
 def _names(missing: dict[str, list[str]], models: list[str]) -> dict[str, str]:
@@ -62,9 +68,11 @@ BY_HAND = "entered by hand"
 
 def attach(row: Mapping[str, Any]) -> None:
     """Let the reader give scores to the checkpoint of an estimate; they are stored beside the runs."""
-    file = st.file_uploader("Results of lm-evaluation-harness (.json), or a table (.csv, .parquet)", key="score-file")
+    file = st.file_uploader(
+        "Results of lm-evaluation-harness (.json), or a table (.csv, .parquet)", max_upload_size=50, key="score-file"
+    )
     if file and st.button("Attach the file", key="attach-file"):
-        imported = load.read_scores(file.name, file.getvalue())
+        imported = _read(file.name, file.getvalue())
         _store(scores_of_checkpoint(row, imported.rows))
         for note in imported.notes:
             st.caption(escape.prose(note))

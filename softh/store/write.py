@@ -14,7 +14,7 @@ import polars as pl
 from softh import access
 from softh.errors import InputError
 from softh.locks import lock
-from softh.store import atomic, connection, packed, plane, run_files, schema, score_files, share
+from softh.store import atomic, backup, connection, packed, plane, run_files, schema, score_files, share
 
 ORDER = {
     "models": "model",
@@ -109,7 +109,7 @@ def remove_orphans(data: Path, older: float = 60) -> int:
                 if time.time() - path.stat().st_mtime >= age:
                     path.unlink()
                     removed += 1
-    return removed
+    return removed + backup.remove_leftovers(data, max(older, 3600))
 
 
 def check_writable(data: Path) -> None:

@@ -11,6 +11,8 @@ from dashboard.page import frame
 from dashboard.server import auth
 from dashboard.workspace import job_panel, model_form
 from softh import jobs
+from softh.checkpoints import hub
+from softh.checkpoints.files import UPLOAD
 from softh.format import and_more
 from softh.spec import PreferenceSpec
 from softh.uploads import tables, texts
@@ -43,6 +45,8 @@ def _form() -> None:
         path = texts.save(file.name, file.getvalue()).resolve()
         st.markdown(escape.prose(_describe(_read(str(path), limit))))
         if model and st.button("Probe", type="primary", icon=":material/play_arrow:"):
+            if not Path(model.name).exists() and not model.name.startswith(UPLOAD):
+                hub.check_id(model.name)
             for revision in model.revisions:
                 spec = PreferenceSpec(
                     model=model.name, revision=revision, pairs=str(path), limit=limit, context=context

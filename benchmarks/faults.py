@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dashboard.views import registry
-from softh import settings
+from softh import access, settings
 from softh.errors import InputError
 from softh.store import read, schema, write
 from tests.store_rows import build_record
@@ -38,6 +38,7 @@ def flips(content: bytes, samples: int, seed: int = 0) -> Iterator[bytes]:
 def main() -> None:
     """Run the campaigns that are named, or all, and store their figures."""
     logging.disable(logging.WARNING)
+    access.set_identity_provider(access.Person)
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in sys.argv[1:] or CAMPAIGNS:
         started = time.perf_counter()
@@ -80,6 +81,33 @@ def bits_of_scores() -> dict[str, Any]:
         for i in range(9)
     ]
     return _bits(lambda data: write.save_scores(rows, data))
+
+
+def two_thousand_runs() -> dict[str, Any]:
+    """Seconds to open 2,000 run files for the first time, after one more, and to pack them; for half of them, too."""
+    found: dict[str, Any] = {}
+    for number in (RUNS // 2, RUNS):
+        with tempfile.TemporaryDirectory() as folder:
+            data = Path(folder)
+            for place in range(number):
+                write.save(build_record(f"Model-{place % 50}", f"step{place}", step=place, layers=6), data)
+            times = {"cold": _seconds(read.estimates, data)}
+            more = []
+            for place in range(number, number + 5):
+                write.save(build_record("More", f"step{place}", step=place, layers=6), data)
+                more.append(_seconds(read.models, data))
+            times["one more"] = sorted(more)[2]
+            times["estimates"] = _seconds(read.estimates, data)
+            times["trajectory"] = _seconds(read.trajectory, data)
+            times["pack"] = _seconds(write.pack, data)
+            found[f"{number} runs"] = times
+    return found
+
+
+def _seconds(do: Callable[[Path], Any], data: Path) -> float:
+    started = time.perf_counter()
+    do(data)
+    return round(time.perf_counter() - started, 3)
 
 
 def _bits(build: Callable[[Path], Path], samples: int = SAMPLES) -> dict[str, Any]:
@@ -140,10 +168,12 @@ def pages_down() -> list[str]:
     return down
 
 
+RUNS = 2_000
 CAMPAIGNS: dict[str, Callable[[], dict[str, Any]]] = {
     "bits of a run": bits_of_a_run,
     "bits of a database": bits_of_a_database,
     "bits of scores": bits_of_scores,
+    "two thousand runs": two_thousand_runs,
 }
 
 if __name__ == "__main__":

@@ -55,8 +55,9 @@ def judge(paths: Sequence[Path]) -> Iterator[tuple[dict[str, pa.Table], dict[Pat
                 files = {
                     path: found for path, found in read.items() if kind(path) == table and not isinstance(found, str)
                 }
-                accepted[table], reasons = _taken(table, files)
-                defects |= {path: _sentence(path, reason) for path, reason in reasons.items()}
+                if files:
+                    accepted[table], reasons = _taken(table, files)
+                    defects |= {path: _sentence(path, reason) for path, reason in reasons.items()}
             yield accepted, {path: defects.get(path) for path in batch}
 
 

@@ -4,8 +4,12 @@
 class InputError(ValueError):
     """What was received, what was expected and what to do, in one sentence.
 
-    The command line prints it and exits with 2; a page shows it in place of a result.
+    The command line prints it and exits with 2; a page shows it in place of a result. Bytes of a path that are not
+    UTF-8 are escaped, so that it can be shown anywhere.
     """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence.encode(errors="backslashreplace").decode())
 
 
 def missing_extra(feature: str, package: str | None, extra: str) -> InputError:

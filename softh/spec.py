@@ -48,6 +48,11 @@ class Spec:
         types = types_of(type(self))
         for each in dataclasses.fields(self):
             value, least = getattr(self, each.name), each.metadata["least"]
+            if isinstance(value, str) and (shown := value.encode(errors="backslashreplace").decode()) != value:
+                raise InputError(
+                    f"{each.name} was {shown}, which is not UTF-8 text and cannot be stored; expected a name in UTF-8: "
+                    "rename the file or folder, or give a link to it."
+                )
             if least is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
                 raise InputError(
                     f"{each.name} was {value!r}; expected a whole number of at least {least}: "

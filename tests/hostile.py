@@ -547,6 +547,10 @@ TOKENIZERS: dict[str, Case] = {
 }
 
 FILES: dict[str, Case] = {
+    "an adapter": Case(
+        with_file("adapter_config.json", b'{"base_model_name_or_path": "evil/model"}'),
+        ("holds a model and an adapter beside it", "merge"),
+    ),
     "no file": Case(lambda _: [], ("Nothing was uploaded",)),
     "a file with a path": Case(lambda files: loose({**files, "../../evil": b"x"}), ("plain relative names",)),
     "a file twice": Case(lambda files: [*loose(files), *loose(files)], ("a file twice",)),
@@ -577,7 +581,6 @@ HARMLESS: dict[str, Case] = {
     "code for the tokenizer": Case(tokenizer_config(auto_map={"AutoTokenizer": ["evil.T", "evil.F"]}), ()),
     "a tokenizer of its own": Case(tokenizer_config(tokenizer_class="EvilTokenizer"), ()),
     "a template": Case(tokenizer_config(chat_template="{% for x in range(10**9) %}{% endfor %}"), ()),
-    "an adapter": Case(with_file("adapter_config.json", b'{"base_model_name_or_path": "evil/model"}'), ()),
     "a pickle beside the weights": Case(with_file("pytorch_model.bin", PICKLE), ()),
     "a folder of optimiser states": Case(with_file("checkpoint-1/optimizer.pt", PICKLE), ()),
 }  # fmt: skip

@@ -244,7 +244,7 @@ def test_what_a_killed_restore_left_is_gone_after_the_next(data: Path, tmp_path:
     (left / "00aa.parquet").write_bytes(b"half")
     backup.read(tmp_path / "b.tar.gz", tmp_path / "new")
     assert not [path for path in (tmp_path / "new").iterdir() if path.name.startswith(".")]
-    stale, young = (tmp_path / f"b.tar.{letter * 32}.tmp" for letter in "ab")
+    stale, young = (tmp_path / f"softh-{letter * 32}.tmp" for letter in "ab")
     for path in (stale, young):
         path.write_bytes(b"half")
     os.utime(stale, (0, 0))

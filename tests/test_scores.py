@@ -10,9 +10,10 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from softh.analysis.correlation import study
 from softh.cli.main import app
 from softh.errors import InputError
-from softh.scores import load, tables
+from softh.scores import lm_eval, load, tables
 from softh.store import read, schema, write
 from tests.hub import Hub, Repo, serve
 
@@ -60,6 +61,133 @@ def test_a_result_file_of_an_older_version_gives_the_same() -> None:
     ]  # fmt: skip
     assert {(r["model"], r["revision"]) for r in rows} == {("EleutherAI/pythia-70m", None)}
     assert rows[0]["source"] == "lm-evaluation-harness of an older version"
+
+
+def _args(**arguments: Any) -> dict[str, Any]:
+    config = {"model": "hf", "model_args": {"pretrained": "EleutherAI/pythia-160m", **arguments}}
+    return {**TODAY, "results": {"arc_easy": {"acc,none": 0.5}}, "config": config}
+
+
+PLAIN = _args()
+OTHERWISE: dict[str, tuple[dict[str, Any], str, str, str]] = {
+    "in 4 bits": (_args(load_in_4bit=True), "", "accuracy, 0-shot, 4-bit", ""),
+    "in 8 bits": (_args(load_in_8bit="True"), "", "accuracy, 0-shot, 8-bit", ""),
+    "in 4 bits of another kind": (
+        _args(load_in_4bit=True, bnb_4bit_quant_type="nf4"), "", "accuracy, 0-shot, 4-bit", "bnb_4bit_quant_type=nf4"),
+    "GPTQ": (_args(gptqmodel=True), "", "accuracy, 0-shot, GPTQ", ""),
+    "AWQ by vLLM": (_args(quantization="awq"), "", "accuracy, 0-shot, quantised by awq", ""),
+    "GGUF": (_args(gguf_file="tiny-Q4_K_M.gguf"), "", "accuracy, 0-shot, GGUF tiny-Q4_K_M.gguf", ""),
+    "limited": ({**PLAIN, "config": {**PLAIN["config"], "limit": 10}}, "", "accuracy, 0-shot, limit 10", ""),
+    "limited by a share": ({**PLAIN, "config": {**PLAIN["config"], "limit": 0.1}}, "",
+                           "accuracy, 0-shot, limit 0.1", ""),
+    "limited by a list of samples": (
+        {**PLAIN, "n-samples": {"arc_easy": {"original": 2376, "effective": 10}}}, "",
+        "accuracy, 0-shot, limit 10", ""),
+    "chat template": ({**PLAIN, "chat_template": "{{x}}", "chat_template_sha": "abcdef0123"}, "",
+                      "accuracy, 0-shot, chat template", "template abcdef01"),
+    "chat template, shots as turns": (
+        {**PLAIN, "chat_template_sha": "abcdef0123", "fewshot_as_multiturn": True}, "",
+        "accuracy, 0-shot, chat template, shots as turns", "template abcdef01"),
+    "system prompt": ({**PLAIN, "system_instruction": "Be good", "system_instruction_sha": "0123456789"}, "",
+                      "accuracy, 0-shot, system prompt", "prompt 01234567"),
+    "other shots": ({**PLAIN, "n-shot": {"arc_easy": 25}}, "", "accuracy, 25-shot", ""),
+    "adapter": (_args(peft="acme/lora"), " + acme/lora", "accuracy, 0-shot", ""),
+    "adapter of vLLM": ({**_args(lora_local_path="runs/lora"), "config": {
+        **_args(lora_local_path="runs/lora")["config"], "model": "vllm"}}, " + runs/lora", "accuracy, 0-shot", "vllm"),
+    "weights that are added": (_args(delta="acme/delta"), " + acme/delta", "accuracy, 0-shot", ""),
+    "backend": ({**PLAIN, "config": {**PLAIN["config"], "model": "vllm"}}, "", "accuracy, 0-shot", "vllm"),
+    "precision": (_args(dtype="bfloat16"), "", "accuracy, 0-shot", "bfloat16"),
+    "a token at the beginning": (_args(add_bos_token=True), "", "accuracy, 0-shot", "add_bos_token=True"),
+    "a shorter context": (_args(max_length=512), "", "accuracy, 0-shot", "max_length=512"),
+    "generation": ({**PLAIN, "config": {**PLAIN["config"], "gen_kwargs": "temperature=0.7,top_p=1"}}, "",
+                   "accuracy, 0-shot", "gen_kwargs=temperature=0.7 top_p=1"),
+    "seed of the shots": ({**PLAIN, "config": {**PLAIN["config"], "fewshot_seed": 7}}, "", "accuracy, 0-shot",
+                          "fewshot_seed=7"),
+    "date": ({**PLAIN, "date": 1728118800.5}, "", "accuracy, 0-shot", "2024-10-05"),
+    "version": ({**PLAIN, "lm_eval_version": "0.4.5"}, "", "accuracy, 0-shot", "0.4.5"),
+}  # fmt: skip
+"""Run → its file, what follows the model's name, the metric, and what its source says."""
+
+
+@pytest.mark.parametrize("name", list(OTHERWISE))
+def test_a_run_under_other_conditions_is_another_score(name: str) -> None:
+    content, adapter, metric, source = OTHERWISE[name]
+    (plain,), (row,) = harness(PLAIN), harness(content)
+    assert row["model"] == f"EleutherAI/pythia-160m{adapter}"
+    assert row["metric"] == metric
+    assert source in row["source"]
+    key = ("model", "metric", "source")
+    assert [row[part] for part in key] != [plain[part] for part in key]
+
+
+def test_no_two_of_these_runs_replace_one_another(tmp_path: Path) -> None:
+    # A limit by a number and one by a list of as many samples are the same.
+    runs = [content for name, (content, *_) in OTHERWISE.items() if name != "limited by a list of samples"]
+    for number, content in enumerate([PLAIN, *runs]):
+        rows = [{**row, "score": number / 100} for row in harness(content)]
+        assert read.replaced(rows, tmp_path) == []
+        write.save_scores(rows, tmp_path)
+    assert read.benchmarks(tmp_path).height == len(runs) + 1
+
+
+def test_what_changes_speed_alone_changes_no_source() -> None:
+    fast = _args(device="cuda:1", batch_size="auto", parallelize=True, gpu_memory_utilization=0.8, api_key="sk-1",
+                 base_url="http://me:pw@host", trust_remote_code=True)  # fmt: skip
+    assert harness(fast) == harness(PLAIN)
+
+
+def test_a_limited_run_never_stands_for_the_whole_task(tmp_path: Path) -> None:
+    limited = OTHERWISE["limited"][0]
+    imported = load.read_scores("results.json", json.dumps(limited).encode())
+    assert "never stand for the whole task" in imported.notes[0]
+    rows = [*imported.rows, *harness(PLAIN), *harness(OTHERWISE["chat template"][0])]
+    models = pl.DataFrame({"model": ["EleutherAI/pythia-160m"], "source": ["EleutherAI/pythia-160m"]})
+    labels = study.matched(pl.DataFrame(rows, schema_overrides={"revision": pl.String}), models)["label"].to_list()
+    assert labels == ["arc_easy, accuracy, 0-shot, limit 10", "arc_easy, accuracy, 0-shot",
+                      "arc_easy, accuracy, 0-shot, chat template"]  # fmt: skip
+    alone = study.matched(pl.DataFrame(imported.rows, schema_overrides={"revision": pl.String}), models)["label"]
+    assert alone.to_list() == ["arc_easy, accuracy, 0-shot, limit 10"]
+    assert lm_eval.LIMITED.pattern == study.LIMITED
+
+
+def test_a_score_that_is_replaced_is_told(tmp_path: Path) -> None:
+    write.save_scores(harness(PLAIN), tmp_path)
+    assert read.replaced(harness(PLAIN), tmp_path) == []
+    (told,) = read.replaced([{**harness(PLAIN)[0], "score": 0.7}], tmp_path)
+    assert "1 stored scores" in told
+    assert "arc_easy of EleutherAI/pythia-160m among them (0.5 → 0.7)" in told
+
+
+def test_the_command_takes_a_folder_and_leaves_single_answers_out(tmp_path: Path) -> None:
+    out = tmp_path / "s" / "EleutherAI__pythia-160m"
+    out.mkdir(parents=True)
+    (out / "results_2024-10-05T09-00-00.json").write_text(json.dumps(PLAIN))
+    (out / "results_2024-10-05T10-00-00.json").write_text(json.dumps({**PLAIN, "results": {"arc_easy": {"acc": 0.9}}}))
+    (out / "samples_arc_easy_2024-10-05T09-00-00.jsonl").write_text('{"doc_id": 0}\n{"doc_id": 1}\n')
+
+    def run(*names: Path) -> Any:
+        return CliRunner().invoke(app, ["scores", "import", *map(str, names), "--data", str(tmp_path / "data")])
+
+    whole = run(out)
+    assert whole.exit_code == 0, whole.output
+    assert "1 files of single answers" in whole.output
+    assert "1 stored scores of the same model, task, metric and source are replaced" in whole.output
+    assert read.benchmarks(tmp_path / "data")["score"].to_list() == [0.9]
+    each = run(*sorted(out.iterdir()))
+    assert each.exit_code == 0, each.output
+    assert "1 files of single answers" in each.output
+    for wrong, words in ((out / "samples_arc_easy_2024-10-05T09-00-00.jsonl", "holds single answers"),
+                         (tmp_path / "data", "expected results_….json")):  # fmt: skip
+        assert words in str(run(wrong).exception)
+
+
+def test_a_folder_of_two_names_is_no_data_set_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "s" / "model").mkdir(parents=True)
+    (tmp_path / "s" / "model" / "results_1.json").write_text(json.dumps(PLAIN))
+    monkeypatch.chdir(tmp_path)
+    run = CliRunner().invoke(app, ["scores", "import", "s/model", "--data", str(tmp_path / "data")])
+    assert run.exit_code == 0, run.output
+    assert "1 scores of 1 models" in run.output
 
 
 @pytest.mark.parametrize(

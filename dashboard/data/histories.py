@@ -8,6 +8,7 @@ import polars as pl
 from dashboard.data import queries
 from dashboard.data.queries import Selection
 from softh.analysis import seeds
+from softh.analysis.correlation.study import LIMITED, MARKED
 from softh.quantities import BY_COLUMN, PLANE
 
 
@@ -54,7 +55,10 @@ def load_runs(selection: Selection, runs: Runs, further: Sequence[str] = (), *, 
 
 
 def _scores(task: str) -> pl.DataFrame:
-    scores = queries.scores().filter(pl.col("task") == task).unique(["model", "revision"], keep="last")
+    # A run on a part of a task never stands for the whole of it.
+    whole = queries.scores().filter(pl.col("task") == task, ~pl.col("metric").str.contains(LIMITED))
+    plain_last = whole.sort(pl.col("metric").str.contains(MARKED), descending=True, maintain_order=True)
+    scores = plain_last.unique(["model", "revision"], keep="last", maintain_order=True)
     return scores.select(
         "model", "revision", pl.col("score").alias(task), pl.col("stderr").alias(f"{task}_se_documents")
     )

@@ -31,7 +31,7 @@ class Probe:
 
     def linear(self) -> list[dict[str, Any]]:
         """Accuracy of the linear model by layer."""
-        return self.rows.filter(what="linear", quantity="accuracy").sort("layer").to_dicts()
+        return self.rows.filter(what="linear", quantity="accuracy").drop_nulls("value").sort("layer").to_dicts()
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ def second_opinion(probes: Sequence[Probe], baselines: dict[str, float], theme: 
     """Accuracy of the linear model by depth; baselines: accuracy of length alone and of words alone."""
     figure = _empty(theme, "pairs ordered correctly, held out", _depth_title(probes))
     for probe, colour, symbol in _styled(probes, theme):
-        rows, x = probe.linear(), _depth(probe, probes)
+        rows = probe.linear()
+        x = _depth(probe, probes, [row["layer"] for row in rows])
         y, errors = [row["value"] for row in rows], [combined_error(row) for row in rows]
         low, high = ([v + sign * e for v, e in zip(y, errors, strict=True)] for sign in (-1, 1))
         if rows:
@@ -168,8 +169,8 @@ def _styled(probes: Sequence[Probe], theme: Theme) -> list[tuple[Probe, str, str
     ]
 
 
-def _depth(probe: Probe, probes: Sequence[Probe]) -> list[float]:
-    layers = [row["layer"] for row in probe.information()]
+def _depth(probe: Probe, probes: Sequence[Probe], layers: Sequence[int] | None = None) -> list[float]:
+    layers = [row["layer"] for row in probe.information()] if layers is None else layers
     return [float(n) if _one_depth(probes) else n / probe.layers for n in layers]
 
 

@@ -148,7 +148,9 @@ def _others(chosen: pl.DataFrame, rows: pl.DataFrame, theme: Theme) -> Figure:
     for what, row_name in (("linear", "hidden states"), ("words", "words alone"), ("length", "length alone")):
         for probe in chosen.to_dicts():
             for part in ("all", "matched"):
-                accuracies = _rows_of(rows, probe["estimate_id"], what, part).filter(quantity="accuracy")
+                accuracies = (
+                    _rows_of(rows, probe["estimate_id"], what, part).filter(quantity="accuracy").drop_nulls("value")
+                )
                 if not accuracies.is_empty():
                     value, error = mean_over_layers(accuracies)
                     every.append(Dot(row_name, probe["model"], value, error, part == "matched"))
@@ -161,7 +163,7 @@ def _findings(probe: Probe, matched: pl.DataFrame, row: dict, scale: float) -> F
     right = {
         what: mean_over_layers(accuracies)
         for what in ("linear", "words", "length")
-        if not (accuracies := probe.rows.filter(what=what, quantity="accuracy")).is_empty()
+        if not (accuracies := probe.rows.filter(what=what, quantity="accuracy").drop_nulls("value")).is_empty()
     }
     layers = probe.information()
     linear = {row["layer"]: row["value"] for row in probe.linear()}

@@ -53,9 +53,9 @@ def caption(probes: pl.DataFrame, rows: pl.DataFrame) -> str:
         f"Pairs: {first['corpus']}, at most {first['context']} tokens each; {counts}{others}. Bands are one standard "
         "error, bars two, over draws of the directions and over pairs together (the larger of jackknife and spread of "
         "the null); hollow marks are pairs matched by length. Null: labels swapped within pairs; "
-        f"{first['draws']} draws of {first['bins']} directions, {first['folds']} folds of prompts. Accuracies are "
-        "cross-validated over prompts; they judge the difference of "
-        "two whole answers, the information single states: the two do not convert into one another. "
+        f"{first['draws']} draws of {first['bins']} directions, {first['folds']} folds of prompts, or of pairs where "
+        "there are fewer prompts. Accuracies are cross-validated over the same folds; they judge the difference of two "
+        "whole answers, the information single states: the two do not convert into one another. "
         f"Probed on {first['created_at']:%Y-%m-%d}."
     )
 

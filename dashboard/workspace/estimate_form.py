@@ -12,6 +12,7 @@ from dashboard.page import frame
 from dashboard.workspace import model_form, my_estimates
 from softh import jobs
 from softh.checkpoints import hub
+from softh.checkpoints.architectures import multimodal_classes
 from softh.checkpoints.resolve import is_local
 from softh.cost.preflight import Preflight, preflight
 from softh.format import duration, format_size
@@ -58,7 +59,8 @@ def submit(specs: Sequence[EstimateSpec], first: Preflight, name: str | None = N
     for spec in specs:
         commit = None
         if not is_local(spec.model):
-            commit = first.digest if spec == first.spec else hub.list_files(spec.model, spec.revision or "main")[0]
+            pinned = first.digest if spec == first.spec else hub.list_files(spec.model, spec.revision or "main")[0]
+            commit = hub.commit_of(pinned or "")
         new += jobs.submit_spec(spec, commit=commit, name=name)[1]
     jobs.ensure_worker()
     duplicates = len(specs) - new
@@ -68,7 +70,9 @@ def submit(specs: Sequence[EstimateSpec], first: Preflight, name: str | None = N
 
 def _describe(checked: Preflight) -> str:
     digest = f", commit `{checked.digest[:12]}`" if checked.digest and not is_local(checked.spec.model) else ""
-    head = "" if checked.causal else ", no language-model head: hidden states only"
+    head = "" if checked.causal else ", without a language-model head: hidden states only"
+    if checked.architecture in multimodal_classes():
+        head = ", a model of text and images, read without its head: hidden states only"
     return (
         f"**{checked.architecture}**, {count(checked.parameters)} parameters, {checked.layers} layers of width "
         f"{checked.width:,}, vocabulary {checked.vocabulary:,}; {checked.weights} in {checked.dtype}{digest}{head}."

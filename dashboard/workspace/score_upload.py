@@ -13,7 +13,7 @@ from softh import settings
 from softh.errors import InputError
 from softh.format import and_more
 from softh.scores import load
-from softh.store import write
+from softh.store import read, write
 from softh.uploads import tables
 
 LEAVE = "none of these"
@@ -41,8 +41,11 @@ def draw() -> None:
     for note in imported.notes:
         st.caption(escape.prose(note))
     st.dataframe(pl.DataFrame(imported.rows, infer_schema_length=None), hide_index=True, height=220)
-    if st.button(f"Take in {len(imported.rows):,} scores", icon=":material/add_chart:"):
-        write.save_scores(load.rename_models(imported.rows, names), settings.data())
+    rows = load.rename_models(imported.rows, names)
+    for note in read.replaced(rows, settings.data()):
+        st.caption(escape.prose(note))
+    if st.button(f"Take in {len(rows):,} scores", icon=":material/add_chart:"):
+        write.save_scores(rows, settings.data())
         st.rerun()
 
 
@@ -101,5 +104,7 @@ def scores_of_checkpoint(row: Mapping[str, Any], scores: Sequence[Mapping[str, A
 
 
 def _store(rows: list[dict[str, Any]]) -> None:
+    for note in read.replaced(rows, settings.data()):
+        st.toast(note, icon=":material/info:")
     write.save_scores(rows, settings.data())
     st.toast(f"{len(rows)} scores attached", icon=":material/add_chart:")

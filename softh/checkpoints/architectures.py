@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 _CLASS = re.compile(r"^class (\w+)\(([\w., ]*)\)", re.MULTILINE)
+_MULTIMODAL = "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES"
 _BASE, _ROPE = "configuration_utils.py", "modeling_rope_utils.py"
 
 
@@ -23,6 +24,8 @@ class Architecture:
     """Usual name of a setting → its name in this architecture."""
     defaults: Mapping[str, Any]
     """Default values of settings, where they are literals."""
+    fields: frozenset[str]
+    """Names of all settings of the config, also of those whose default is computed."""
     identifiers: frozenset[str]
     """Every identifier in the files of the architecture and in those that all configs share, without what only the
     library itself sets: a setting that is not among them cannot change the model."""
@@ -52,9 +55,17 @@ def causal_classes() -> frozenset[str]:
 
 @cache
 def language_model_types() -> frozenset[str]:
-    """Every ``model_type`` of models that read text only: decoders and masked encoders."""
-    tables = ("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "MODEL_FOR_MASKED_LM_MAPPING_NAMES")
+    """Every ``model_type`` of models that read text: decoders, masked encoders, and decoders that read images too."""
+    tables = ("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "MODEL_FOR_MASKED_LM_MAPPING_NAMES", _MULTIMODAL)
     return frozenset(kind for table in tables for kind in _table(table))
+
+
+@cache
+def multimodal_classes() -> frozenset[str]:
+    """Names of the classes of models that read text and images, with their head and without."""
+    kinds = _table(_MULTIMODAL)
+    return frozenset({*_classes(_MULTIMODAL), *(str(name) for kind, name in _table("MODEL_MAPPING_NAMES").items() if
+                                               kind in kinds)})  # fmt: skip
 
 
 @cache
@@ -82,20 +93,39 @@ def read_architecture(model_type: str) -> Architecture:
     """
     files = _class_files(_configs()[model_type])
     aliases: dict[str, str] = {}
+    names: set[str] = set()
     defaults: dict[str, Any] = {}
     for name, path in reversed(files):  # the class itself has the last word
+        names.update(_field_names(path, name))
         for field, value in _fields(path, name):
             aliases.update(value) if field == "attribute_map" else defaults.update({field: value})
     sources = {path for _, path in files} | {code for _, path in files for code in path.parent.glob("modeling_*.py")}
     text = [path.read_text(encoding="utf-8") for path in sources] + [_text(_BASE), _text(_ROPE)]
     owners = [*files, ("PreTrainedConfig", _folder() / _BASE)]
     internal = {name for owner, path in owners for name in _internal_names(path, owner)}
-    return Architecture(model_type, aliases, defaults, frozenset({*re.findall(r"\w+", "\n".join(text))} - internal))
+    identifiers = frozenset({*re.findall(r"\w+", "\n".join(text))} - internal)
+    return Architecture(model_type, aliases, defaults, frozenset(names), identifiers)
+
+
+def source(file: str) -> str:
+    """Text of a file of the installed transformers, by its path in the package. Errors: FileNotFoundError."""
+    return _text(file)
+
+
+@cache
+def literal(file: str, name: str) -> dict[str, Any]:
+    """A dictionary that a file of the installed transformers writes out. Errors: LookupError."""
+    for node in ast.parse(_text(file)).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
+            return ast.literal_eval(node.value)
+    raise LookupError(f"{file} of the installed transformers has no table {name}.")
 
 
 def _internal_names(path: Path, name: str) -> Iterator[str]:
     """Methods of a class, and attributes that are not settings of its instances."""
-    settable = {match[1] for match in re.finditer(r"@(\w+)\.setter", path.read_text(encoding="utf-8"))}
+    # A property may be set through a setter, or be taken from the arguments under its name.
+    found = {*re.findall(r"@(\w+)\.setter|kwargs\.pop\(\s*\"(\w+)", path.read_text(encoding="utf-8"))}
+    settable = {name for pair in found for name in pair}
     for node in _body(path, name):
         if isinstance(node, ast.FunctionDef):
             yield from {node.name} - settable
@@ -123,6 +153,12 @@ def _fields(path: Path, name: str) -> Iterator[tuple[str, Any]]:
                 yield target.id, ast.literal_eval(value)
             except ValueError:
                 continue
+
+
+def _field_names(path: Path, name: str) -> Iterator[str]:
+    for node in _body(path, name):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id
 
 
 def _body(path: Path, name: str) -> list[ast.stmt]:

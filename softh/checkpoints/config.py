@@ -11,6 +11,8 @@ from softh.errors import InputError
 
 MOST_LAYERS, WIDEST, LARGEST_VOCABULARY = 1_000, 65_536, 2_000_000
 
+_BY_LAYER = ("layers_block_type", "layer_types", "hybrid_override_pattern", "block_types")
+"""Settings that say of every layer what it is."""
 _LAYER = re.compile(r"^(.*?(?:^|\.)(?:layers|layer|h|blocks|block))\.(\d+)\.")
 _EMBEDDING = re.compile(
     r"(?:^|\.)(?:embed_tokens|wte|word_embeddings?|embed_in|tok_embeddings|token_embedding|embeddings?|shared)\.weight$"
@@ -61,8 +63,11 @@ def read_shape(config: Mapping[str, Any], source: str) -> Shape:
             f"{source} is an encoder with a decoder ({kind}); expected one stack of layers: "
             "choose a decoder or an encoder."
         )
+    if "vocab_size" not in known.fields | set(known.aliases) and _value(known, text, "vocab_size") is None:
+        raise InputError(f"{source} does not run on text alone ({kind} has no vocabulary); expected a language model: "
+                         "choose one.")  # fmt: skip
     sizes = {
-        name: _size(known.get(text, name), name, most, source)
+        name: _size(_value(known, text, name), name, most, source)
         for name, most in (
             ("num_hidden_layers", MOST_LAYERS),
             ("hidden_size", WIDEST),
@@ -78,6 +83,17 @@ def read_shape(config: Mapping[str, Any], source: str) -> Shape:
         *sizes.values(),
         longest if type(longest) is int and longest > 0 else None,
     )
+
+
+def _value(known: architectures.Architecture, config: Mapping[str, Any], name: str) -> Any:
+    """A size; the number of layers also from a setting that has a part for each of them."""
+    value = known.get(config, name)
+    if name != "num_hidden_layers" or type(value) is int:
+        return value
+    if known.model_type == "longcat_flash" and type(known.get(config, "num_layers")) is int:
+        return 2 * known.get(config, "num_layers")  # each of its layers is two
+    listed = (known.get(config, part) for part in _BY_LAYER)
+    return next((len(parts) for parts in listed if isinstance(parts, list | str) and parts), value)
 
 
 def check_fit(shape: Shape, config: Mapping[str, Any], tensors: Mapping[str, TensorInfo], source: str) -> TensorInfo:

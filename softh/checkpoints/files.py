@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,8 +17,17 @@ NAMED = "upload.json"
 
 TOKENIZERS = ({"tokenizer.json"}, {"tokenizer.model"}, {"vocab.json", "merges.txt"}, {"vocab.txt"}, {"spiece.model"})
 """Sets of file names, each of which is a complete tokenizer."""
-SETTINGS = {"config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}.union(*TOKENIZERS)
-"""Names of config and tokenizer files: with the weights, everything that decides numbers."""
+CHAT_TEMPLATE, LEGACY_CHAT_TEMPLATE = "chat_template.jinja", "chat_template.json"
+"""Files of a chat template that is not in tokenizer_config.json: of transformers 5, and of processors before it."""
+PROCESSOR = "processor_config.json"
+"""File of a processor, which once held its chat template."""
+MORE_CHAT_TEMPLATES = "additional_chat_templates"
+"""Folder of the chat templates that have a name, ``NAME.jinja`` each."""
+SETTINGS = {
+    "config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    CHAT_TEMPLATE, LEGACY_CHAT_TEMPLATE,
+}.union(*TOKENIZERS)  # fmt: skip
+"""Names of config and tokenizer files in the folder itself; see :func:`settings_in`."""
 
 _MAX_JSON_BYTES = 16_000_000
 
@@ -70,6 +79,7 @@ def parse_json(content: bytes, name: str) -> dict[str, Any]:
     >>> parse_json(b'{"model_type": "llama"}', "config.json")
     {'model_type': 'llama'}
     """
+    check_content(content, name)
     try:
         parsed = json.loads(content.decode())
     except (ValueError, RecursionError):
@@ -79,9 +89,72 @@ def parse_json(content: bytes, name: str) -> dict[str, Any]:
     return parsed
 
 
+def check_content(content: bytes, name: str) -> None:
+    """Errors: InputError for a file that stands for another, from its first bytes."""
+    for start, kind, remedy in _STAND_INS:
+        if content.lstrip()[:64].lower().startswith(start):
+            raise InputError(f"{name} is {kind}, not the file itself; expected the file: {remedy}.")
+
+
+_STAND_INS = (
+    (b"version https://git-lfs", "a Git LFS pointer", "run `git lfs pull` in its folder"),
+    (b"version https://hawser", "a Git LFS pointer", "run `git lfs pull` in its folder"),
+    (b"/annex/objects/", "a git-annex pointer", "run `git annex get .` in its folder"),
+    (b"# xet version", "a Xet pointer", "run `git xet checkout` in its folder, or download it from the hub"),
+    (b"<!doctype html", "a web page", "download it again, logged in where the model asks for it"),
+    (b"<html", "a web page", "download it again, logged in where the model asks for it"),
+    (b"<?xml", "an error message of a server", "download it again"),
+)
+"""How a file begins that stands for another, what it is, and what to do."""
+_INSIDE = re.compile(r".*\.distcp|\S*_states\.pt|model_optim_rng\.pt")
+
+
 def names_in(path: Path) -> set[str]:
-    """Names of the files of a folder."""
-    return {entry.name for entry in path.iterdir() if entry.is_file()}
+    """Names of the files of a folder, and of those one level down that say how a training run saved it."""
+    names = {entry.name for entry in path.iterdir() if entry.is_file()}
+    inside = (file for entry in path.iterdir() if entry.is_dir() for file in _listed(entry))
+    return names | {f"{file.parent.name}/{file.name}" for file in inside if tells_layout(file.name)}
+
+
+def tells_layout(name: str) -> bool:
+    """Whether a file in a folder of a checkpoint says how a training run saved it: shards of FSDP, DeepSpeed …
+
+    >>> tells_layout("__0_0.distcp"), tells_layout("model.safetensors")
+    (True, False)
+    """
+    return _INSIDE.fullmatch(name) is not None
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []  # a folder that may not be read holds nothing of the checkpoint
+
+
+def settings_in(path: Path) -> set[str]:
+    """Names, relative to a folder, of its config, tokenizer and template files."""
+    templates = {f"{MORE_CHAT_TEMPLATES}/{entry.name}" for entry in (path / MORE_CHAT_TEMPLATES).glob("*.jinja")}
+    names = select_settings(names_in(path) | templates)
+    # Only its template decides numbers of a language model.
+    return names if PROCESSOR in names and "chat_template" in read_json(path / PROCESSOR) else names - {PROCESSOR}
+
+
+def select_settings(names: Iterable[str]) -> set[str]:
+    """Of file names those of config, tokenizer and templates: with the weights, everything that decides numbers.
+
+    >>> sorted(select_settings(["config.json", "README.md", "additional_chat_templates/rag.jinja"]))
+    ['additional_chat_templates/rag.jinja', 'config.json']
+    """
+    return {name for name in names if name in SETTINGS or is_chat_template(name)}
+
+
+def is_chat_template(name: str) -> bool:
+    """Whether the name of a file is that of a chat template."""
+    folder, _, file = name.rpartition("/")
+    return name in {CHAT_TEMPLATE, LEGACY_CHAT_TEMPLATE, PROCESSOR} or (
+        folder == MORE_CHAT_TEMPLATES and file.endswith(".jinja")
+    )
 
 
 def upload_folder(model: str) -> Path:

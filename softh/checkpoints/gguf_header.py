@@ -3,13 +3,16 @@
 import math
 import struct
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType, LlamaFileType
 
 from softh.errors import HeaderError, InputError
 
+_LONGEST_ARRAY = 1_000
+"""Numbers of an array that are kept: as many as a model has layers. Longer ones belong to the tokenizer."""
 _UNQUANTISED = {"F64", "F32", "F16", "BF16"}
 _SCALARS = {
     GGUFValueType.UINT8: "B",
@@ -30,8 +33,22 @@ class _ShortError(Exception):
     """The bytes end within the header."""
 
 
-class _Array(int):
-    """Length of an array that was skipped."""
+class Array(int):
+    """Length of an array, and its values where they are numbers."""
+
+    values: tuple[Any, ...] = ()
+
+
+class GgufTensor(NamedTuple):
+    """A tensor as the header describes it."""
+
+    type: str
+    """Its number format or quantisation: ``F32``, ``Q4_K`` …"""
+    elements: int
+    start: int
+    """First byte, counted from the start of the data."""
+    stop: int
+    """Byte after the last."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,30 @@ class GgufHeader:
     """Tokens of the tokenizer inside."""
     longest_context: int | None
     parameters: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Every key of the architecture, without its name: ``rope.scaling.type`` …"""
+    tensors: Mapping[str, GgufTensor] = field(default_factory=dict)
+    begin: int = 0
+    """First byte of the data."""
+    type: str = "model"
+    """``model``, ``adapter`` or ``mmproj``."""
+    size_label: str = ""
+    """As the converter took it from the model's name: ``27B``."""
+    splits: int = 1
+    """Files that the model is split into."""
+
+    @property
+    def head_width(self) -> int | None:
+        """Dimensions of an attention head."""
+        heads = self.settings.get("attention.head_count")
+        stated = self.settings.get("attention.key_length")
+        if isinstance(stated, int) and not isinstance(stated, Array):
+            return stated
+        return self.width // heads if self.width and isinstance(heads, int) and heads else None
+
+    def has_tensor(self, ending: str) -> bool:
+        """Whether any layer has a tensor of this name."""
+        return any(name.endswith(f".{ending}") for name in self.tensors)
 
 
 def parse_gguf(data: bytes, size: int, name: str) -> GgufHeader | None:
@@ -93,24 +134,27 @@ class _Cursor:
         return self.data[start : self.at].decode(errors="replace")
 
     def value(self) -> Any:
-        """The next typed value; an array is skipped and gives its length."""
+        """The next typed value; of an array of texts only its length."""
         kind = GGUFValueType(self.scalar("I"))
         if kind == GGUFValueType.STRING:
             return self.text()
         if kind == GGUFValueType.ARRAY:
-            return self._skip_array()
+            return self._array()
         return self.scalar(_SCALARS[kind])
 
-    def _skip_array(self) -> _Array:
+    def _array(self) -> Array:
         kind, count = GGUFValueType(self.scalar("I")), self.scalar("Q")
         if kind in _SCALARS:
-            self.skip(count * struct.calcsize("<" + _SCALARS[kind]))
-            return _Array(count)
+            start = self.skip(count * struct.calcsize("<" + _SCALARS[kind]))
+            array = Array(count)
+            if count <= _LONGEST_ARRAY:
+                array.values = struct.unpack_from(f"<{count}{_SCALARS[kind]}", self.data, start)
+            return array
         if kind != GGUFValueType.STRING:
             raise HeaderError("holds nested arrays")
         for _ in range(count):
             self.skip(self.scalar("Q"))
-        return _Array(count)
+        return Array(count)
 
 
 def _gguf_header(cursor: _Cursor, size: int) -> GgufHeader:
@@ -121,14 +165,14 @@ def _gguf_header(cursor: _Cursor, size: int) -> GgufHeader:
         raise HeaderError(f"is GGUF version {version}, and 2 and 3 are known")
     tensors, pairs = cursor.scalar("Q"), cursor.scalar("Q")
     metadata = {cursor.text(): cursor.value() for _ in range(pairs)}
-    extents = [_gguf_tensor(cursor) for _ in range(tensors)]
+    listed = dict(_gguf_tensor(cursor) for _ in range(tensors))
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or alignment < 1:
         raise HeaderError("has an alignment that is no number")
     begin = -(-cursor.at // alignment) * alignment
-    if any(begin + stop > size for _, _, stop in extents):
+    if any(begin + tensor.stop > size for tensor in listed.values()):
         raise HeaderError("is truncated")
-    types = Counter(kind for kind, _, _ in extents)
+    types = Counter(tensor.type for tensor in listed.values())
     kind = str(metadata.get("general.architecture", ""))
     return GgufHeader(
         quantisation=_file_type(metadata.get("general.file_type"), types),
@@ -138,7 +182,13 @@ def _gguf_header(cursor: _Cursor, size: int) -> GgufHeader:
         width=_whole(metadata.get(f"{kind}.embedding_length")),
         vocabulary=_whole(metadata.get("tokenizer.ggml.tokens")),
         longest_context=_whole(metadata.get(f"{kind}.context_length")),
-        parameters=sum(elements for _, elements, _ in extents),
+        parameters=sum(tensor.elements for tensor in listed.values()),
+        settings={key.removeprefix(f"{kind}."): value for key, value in metadata.items() if key.startswith(f"{kind}.")},
+        tensors=listed,
+        begin=begin,
+        type=str(metadata.get("general.type", "model")),
+        size_label=str(metadata.get("general.size_label", "")),
+        splits=_whole(metadata.get("split.count")) or 1,
     )
 
 
@@ -146,15 +196,16 @@ def _whole(value: Any) -> int | None:
     return int(value) if isinstance(value, int) else None
 
 
-def _gguf_tensor(cursor: _Cursor) -> tuple[str, int, int]:
-    """Type name of a tensor, its numbers, and the byte after its last, counted from the start of the data."""
-    cursor.text()
+def _gguf_tensor(cursor: _Cursor) -> tuple[str, GgufTensor]:
+    """Name of a tensor, and what it is."""
+    name = cursor.text()
     if (dimensions := cursor.scalar("I")) > 8:
         raise HeaderError(f"has a tensor of {dimensions} dimensions")
     elements = math.prod(cursor.scalar("Q") for _ in range(dimensions))
     kind = GGMLQuantizationType(cursor.scalar("I"))
     block, width = GGML_QUANT_SIZES[kind]
-    return kind.name, elements, cursor.scalar("Q") + elements // block * width
+    start = cursor.scalar("Q")
+    return name, GgufTensor(kind.name, elements, start, start + elements // block * width)
 
 
 def _file_type(number: Any, types: Counter[str]) -> str:

@@ -1,5 +1,6 @@
 """The Hugging Face hub: files and revisions of a model, downloads, and heads of files without a download."""
 
+import re
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -30,6 +31,7 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status, validate_repo_id
 
 from softh.errors import InputError
+from softh.format import and_more
 from softh.locks import lock
 
 _TIMEOUT = 20.0
@@ -57,34 +59,77 @@ _SENTENCES: tuple[tuple[type[Exception], str], ...] = (
 def check_id(model: str) -> None:
     """Raise InputError for a name that no model of the hub can have, without asking the hub."""
     try:
-        validate_repo_id(model)
+        validate_repo_id(split_name(model)[0])
     except HFValidationError as error:
         raise InputError(_sentence(error, model[:100], "main")) from None
 
 
+_FILE = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+)|/((?!.*\.\.).+\.gguf))")
+
+
+def split_name(model: str) -> tuple[str, str | None]:
+    """Repository of a hub model, and the file or quantisation that its name asks for.
+
+    >>> split_name("acme/tiny-GGUF:Q4_K_M"), split_name("acme/tiny-GGUF/tiny-Q8_0.gguf"), split_name("acme/tiny")
+    (('acme/tiny-GGUF', 'Q4_K_M'), ('acme/tiny-GGUF', 'tiny-Q8_0.gguf'), ('acme/tiny', None))
+    """
+    match = _FILE.fullmatch(model)
+    return (match[1], match[2] or match[3]) if match else (model, None)
+
+
+def digest_of(model: str, sha: str) -> str:
+    """Digest of a hub model: its commit, and after a colon the file or quantisation that the name asks for."""
+    part = split_name(model)[1]
+    return f"{sha}:{part}" if part else sha
+
+
+def commit_of(digest: str) -> str:
+    """The commit in the digest of a hub model."""
+    return digest.partition(":")[0]
+
+
 def list_files(model: str, revision: str) -> tuple[str, dict[str, int]]:
-    """Commit sha of a branch or tag now, and file name → bytes of that commit.
+    """Commit sha of a branch or tag now, and file name → bytes of that commit, of the files that the name asks for.
 
     Without a network, what the hub answered last. Errors: InputError.
     """
-    with _in_sentences(model, revision):
+    repo, part = split_name(model)
+    with _in_sentences(repo, revision):
         api = HfApi()
-        sha = api.resolve_revision(model, revision=revision).resolved
+        sha = api.resolve_revision(repo, revision=revision).resolved
         try:
-            tree = list(get_cached_repo_tree(model, revision=sha))
+            tree = list(get_cached_repo_tree(repo, revision=sha))
         except CachedRepoTreeNotFoundError:
-            tree = api.list_repo_tree(model, revision=sha, recursive=True)
-        return sha, {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}
+            tree = api.list_repo_tree(repo, revision=sha, recursive=True)
+        sizes = {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}
+    return sha, _chosen(sizes, model, part) if part else sizes
+
+
+def _chosen(sizes: Mapping[str, int], model: str, part: str) -> dict[str, int]:
+    """The GGUF files of a repository that its name asks for. Errors: InputError when there is none."""
+    files = [name for name in sizes if name.endswith(".gguf")]
+    word = re.compile(rf"(?<![A-Za-z0-9]){re.escape(part)}(?![A-Za-z0-9_])", re.IGNORECASE)
+    found = {name: sizes[name] for name in files if (name == part if part.endswith(".gguf") else word.search(name))}
+    if not found:
+        raise InputError(
+            f"{model} names no GGUF file of its repository, which holds {and_more(sorted(files)) or 'none'}; "
+            "expected owner/name:QUANTISATION or owner/name/FILE.gguf: name one of them."
+        )
+    return found
 
 
 def fetch(model: str, sha: str, names: Iterable[str]) -> Path:
     """Download files of a commit that are not on this machine yet, and return their folder. Errors: InputError."""
     with _in_sentences(model, sha), _locked(shared=True):
-        return Path(snapshot_download(model, revision=sha, allow_patterns=sorted(names)))
+        return Path(snapshot_download(split_name(model)[0], revision=sha, allow_patterns=sorted(names)))
 
 
 def remove_commit(model: str, sha: str) -> None:
-    """Delete the files of a commit from this machine, after the downloads that run now; no error if there are none."""
+    """Delete the files of a commit from this machine, after the downloads that run now; no error if there are none.
+
+    sha: the commit, or a digest of :func:`digest_of`.
+    """
+    model, sha = split_name(model)[0], commit_of(sha)
     if not Path(constants.HF_HUB_CACHE).exists():
         return
     with _locked(shared=False):
@@ -116,7 +161,7 @@ class Ref(NamedTuple):
 def list_refs(model: str) -> tuple[Ref, ...]:
     """Branches, then tags of a hub model, each with its commit. Errors: InputError."""
     with _in_sentences(model, "main"):
-        found = HfApi().list_repo_refs(model)
+        found = HfApi().list_repo_refs(split_name(model)[0])
     named = (("branch", found.branches), ("tag", found.tags))
     return tuple(Ref(ref.name, kind, ref.target_commit) for kind, several in named for ref in several)
 
@@ -131,12 +176,13 @@ def read_head(model: str, sha: str, name: str, count: int) -> bytes:
 
     Not more, whatever the server sends. Errors: InputError.
     """
-    here = try_to_load_from_cache(model, name, revision=sha)
+    repo = split_name(model)[0]
+    here = try_to_load_from_cache(repo, name, revision=sha)
     if isinstance(here, str):
         with Path(here).open("rb") as file:
             return file.read(count)
     headers = {**build_hf_headers(), "Range": f"bytes=0-{count - 1}", "Accept-Encoding": "identity"}
-    url = hf_hub_url(model, name, revision=sha)
+    url = hf_hub_url(repo, name, revision=sha)
     content = bytearray()
     with (
         _in_sentences(model, sha),
@@ -163,7 +209,8 @@ class HubFiles:
 
 def not_downloaded(model: str, sha: str, names: Iterable[str]) -> set[str]:
     """Those of the files of a commit that are not on this machine."""
-    return {name for name in names if not isinstance(try_to_load_from_cache(model, name, revision=sha), str)}
+    repo = split_name(model)[0]
+    return {name for name in names if not isinstance(try_to_load_from_cache(repo, name, revision=sha), str)}
 
 
 @contextmanager

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from softh.checkpoints import hub
-from softh.checkpoints.config import check_architecture
-from softh.checkpoints.files import NAMED, SETTINGS, UPLOAD, LocalFiles, names_in, read_json, upload_folder
+from softh.checkpoints import hub, training_runs
+from softh.checkpoints.files import NAMED, UPLOAD, LocalFiles, names_in, read_json, select_settings, upload_folder
 from softh.checkpoints.formats import FILE_KINDS, choose, digest, file_format, is_checkpoint_file
+from softh.checkpoints.layouts import check_here
 from softh.checkpoints.revisions import exact_tokens, parse_revision
+from softh.checkpoints.safetensors_format import check_config
 from softh.checkpoints.weights import WeightFiles, WeightsHeader
 from softh.errors import InputError
+from softh.format import and_more
 
 _QUANTISATION = re.compile(r"[-_.](?:i?q\d\w*|b?f16|f32)$", re.IGNORECASE)
 
@@ -23,9 +25,9 @@ class Checkpoint:
     name: str
     """Display name; says so when the weights were quantised."""
     source: str
-    """Hub id or path, as given."""
+    """Hub id, path in full, or ``upload:DIGEST``."""
     revision: str
-    """Branch, tag or step name; ``local`` for a folder or file of this machine."""
+    """Branch, tag or step name; ``local`` for a folder or file of this machine that is no checkpoint of a run."""
     digest: str
     """Commit sha of the hub, or SHA-256 over weights, config and tokenizer."""
     path: Path
@@ -42,8 +44,9 @@ class Checkpoint:
 def resolve(model: str, revision: str | None = None) -> Checkpoint:
     """Find, fetch and verify the checkpoint that ``model`` names.
 
-    model: hub id (``owner/name``), folder, ``.gguf`` file, or ``upload:DIGEST`` of :mod:`softh.uploads.receive`.
-    revision: branch, tag or commit of a hub id; a local checkpoint has none.
+    model: hub id (``owner/name``; for one of several GGUF files ``owner/name:Q4_K_M`` or ``owner/name/FILE``), folder,
+    ``.gguf`` file, or ``upload:DIGEST`` of :mod:`softh.uploads.receive`.
+    revision: branch, tag or commit of a hub id, or the name of a checkpoint in the folder of a training run.
     Errors: InputError for whatever is missing, unreachable, unsafe or damaged.
     """
     if not model.strip():
@@ -61,6 +64,8 @@ def is_local(model: str) -> bool:
     """
     if Path(model).expanduser().exists():
         return True
+    if hub.split_name(model)[1] and not model.startswith((".", "~", UPLOAD)):
+        return False
     return model.startswith((".", "/", "~", UPLOAD)) or model.count("/") > 1 or is_checkpoint_file(model)
 
 
@@ -71,14 +76,16 @@ class Located(NamedTuple):
     weights: WeightFiles
     name: str
     revision: str
-    """The folder's name when that is a training revision, else ``local``."""
+    """The folder's name where it is a checkpoint of a training run, else ``local``."""
+    step: int | None = None
+    tokens: int | None = None
 
 
 def locate(model: str, revision: str | None = None) -> Located:
     """Folder and weight files of a local model, single file or upload. Errors: InputError when something is missing."""
     path = Path(model).expanduser()
     if revision is not None:
-        raise InputError(f"{model} was given with revision {revision!r}; only hub models have one: leave it out.")
+        path = _in_run(path, model, revision)
     if model.startswith(UPLOAD):
         folder = upload_folder(model)
         return Located(folder, choose(names_in(folder), model), str(read_json(folder / NAMED)["name"]), "local")
@@ -93,52 +100,80 @@ def _file(path: Path, source: str) -> Located:
     format_ = file_format(path, source)
     stem = _QUANTISATION.sub("", path.stem)
     # Converters call their output "model": then only the folder tells models apart.
-    name = path.resolve().parent.name if stem in {"model", "ggml-model"} else stem
+    name = training_runs.readable_name(path.resolve().parent) if stem in {"model", "ggml-model"} else stem
     return Located(path.parent, WeightFiles(format_, (path.name,)), name, "local")
 
 
+def _in_run(path: Path, model: str, revision: str) -> Path:
+    """The folder of a checkpoint of a training run, by its name in the run. Errors: InputError."""
+    known = {each.position.revision: each.path for each in training_runs.find_run(path).checkpoints}
+    if not known:
+        raise InputError(
+            f"{model} was given with revision {revision!r}; only hub models and training runs have one: leave it out."
+        )
+    if revision not in known:
+        raise InputError(
+            f"{model} has no checkpoint {revision!r} among its {len(known)} ({and_more([*known], 3)}); expected the "
+            "name of one: correct it."
+        )
+    return known[revision]
+
+
 def _folder(path: Path, source: str) -> Located:
-    """A folder called like a training revision is one step of the model its parent names."""
-    weights = choose(names_in(path), source)
+    """A checkpoint of a training run is one step of the model that the run is called after."""
+    check_here(path)
+    try:
+        weights = choose(names_in(path), source, lambda name: (path / name).read_bytes())
+    except InputError as error:
+        raise InputError(training_runs.explain(path, source) or str(error)) from None
     if weights.format.self_contained:
         return _file(path / weights.names[0], source)
     folder = path.resolve()
-    if parse_revision(folder.name):
-        return Located(path, weights, folder.parent.name, folder.name)
-    return Located(path, weights, folder.name, "local")
+    if place := training_runs.position(folder):
+        return Located(path, weights, training_runs.readable_name(place.run), place.revision, place.step, place.tokens)
+    return Located(path, weights, training_runs.readable_name(folder), "local", *training_runs.progress(folder))
 
 
 def _from_local(source: str, located: Located) -> Checkpoint:
-    path, weights, name, revision = located
+    path, weights, name, revision, step, tokens = located
     header = weights.format.read_header(LocalFiles(path, source), weights.names)
-    parsed = parse_revision(revision)
     return Checkpoint(
         name=_display_name(name, header),
-        source=source,
+        source=source if source.startswith(UPLOAD) else str(_file_or_folder(path, weights).resolve()),
         revision=revision,
         digest=digest(path, weights),
         path=path,
         weights=header.label,
-        step=parsed.step if parsed else None,
-        tokens=None,
+        step=step,
+        tokens=tokens,
         files=weights,
     )
 
 
+def _file_or_folder(path: Path, weights: WeightFiles) -> Path:
+    """What a local checkpoint is: a file that is one by itself, or a folder."""
+    return path / weights.names[0] if weights.format.self_contained else path
+
+
 def _from_hub(model: str, revision: str) -> Checkpoint:
     sha, sizes = hub.list_files(model, revision)
-    weights = choose(set(sizes), model)
-    if not weights.format.self_contained:
-        # Settings first: nothing large is fetched for a model that cannot run.
-        check_architecture(read_json(hub.fetch(model, sha, SETTINGS & set(sizes)) / "config.json"), model)
+    files = hub.HubFiles(model, sha, sizes)
+    weights = choose(set(sizes), model, lambda name: files.head(name, sizes[name]))
+    # Settings and headers first: nothing large is fetched for a model that cannot run.
+    if weights.format.self_contained:
+        weights.format.read_header(files, weights.names)
+    else:
+        check_config(read_json(hub.fetch(model, sha, select_settings(sizes)) / "config.json"), model)
     path = hub.fetch(model, sha, weights.names)
+    if weights.format.self_contained:
+        path, weights = (path / weights.names[0]).parent, weights._replace(names=(Path(weights.names[0]).name,))
     header = weights.format.read_header(LocalFiles(path, model), weights.names)
     parsed = parse_revision(revision)
     return Checkpoint(
-        name=_display_name(model, header),
+        name=_display_name(hub.split_name(model)[0], header),
         source=model,
         revision=revision,
-        digest=sha,
+        digest=hub.digest_of(model, sha),
         path=path,
         weights=header.label,
         step=parsed.step if parsed else None,

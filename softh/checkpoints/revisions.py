@@ -9,6 +9,19 @@ _REVISION = re.compile(
     r"(?:stage(?P<stage>\d+)-)?(?:ingredient(?P<ingredient>\d+)-)?step-?(?P<step>\d+)(?:-(?:tokens)?(?P<tokens>\d+)BT?)?"
     r"|ckpt_\d+"
 )
+_TAIL = r"(?:[-_.](?:hf|huggingface|ckpt|unsharded|merged|consolidated|safetensors|converted|model|last|final))*"
+_OF_TRAINERS = (
+    # checkpoint-500, global_step100_hf, iter_0001000, iter-000500-ckpt, step_100
+    re.compile(
+        r"(?:global[-_]?step|checkpoint(?:[-_]?step)?|ckpt[-_]?step|steps?|iter(?:ation)?)"
+        rf"[-_=]?(?P<step>\d+){_TAIL}"
+    ),
+    # epoch=1-step=500, epoch_0_step_100, ep0-ba100
+    re.compile(rf"(?:checkpoint[-_])?ep(?:och)?[-_=]?\d+[-_](?:step|iter|ba)[-_=]?(?P<step>\d+){_TAIL}"),
+    # name--val_loss=1.44-step=49-consumed_samples=800.0-last
+    re.compile(r"(?:.*[-_])?step=(?P<step>\d+)(?:[-_.].*)?"),
+)
+"""Names that trainers give to the folders of their checkpoints, and their owners to branches of the hub."""
 # Tokens a step, where the training run states them exactly: sequences a batch times their length.
 _TOKENS_PER_STEP = (
     (re.compile(r"EleutherAI/pythia-[\d.]+[mb](-deduped)?"), 1024 * 2048),
@@ -33,11 +46,15 @@ def parse_revision(name: str) -> Revision | None:
 
     >>> parse_revision("stage1-step1000-tokens3B")
     Revision(stage=1, ingredient=None, step=1000, tokens=3000000000)
+    >>> parse_revision("checkpoint-500").step, parse_revision("iter_0001000").step
+    (500, 1000)
     >>> parse_revision("main") is None
     True
     """
     if not (match := _REVISION.fullmatch(name)):
-        return None
+        known = (pattern.fullmatch(name) for pattern in _OF_TRAINERS)
+        step = next((int(match["step"]) for match in known if match), None)
+        return None if step is None else Revision(None, None, step, None)
     stage, ingredient, step, tokens = (int(text) if text else None for text in match.groups())
     return Revision(stage, ingredient, step, None if tokens is None else tokens * 10**9)
 
@@ -54,9 +71,14 @@ def log_spaced_revisions(names: Iterable[str], count: int) -> list[str]:
     steps = {
         parsed.step: name for name in sorted(names) if (parsed := parse_revision(name)) and parsed.step is not None
     }
+    return [steps[step] for step in log_spaced_steps(steps, count)]
+
+
+def log_spaced_steps(steps: Iterable[int], count: int) -> list[int]:
+    """At most `count` of the steps, evenly spaced in log(step + 1), the first and the last included."""
     ordered = sorted(steps)
     if len(ordered) <= count:
-        return [steps[step] for step in ordered]
+        return ordered
     logs = [math.log1p(step) for step in ordered]
     chosen: list[int] = []
     for number in range(count):
@@ -64,7 +86,7 @@ def log_spaced_revisions(names: Iterable[str], count: int) -> list[str]:
         # Leave enough of the later steps for the points that are still to come.
         free = range(chosen[-1] + 1 if chosen else 0, len(ordered) - (count - number) + 1)
         chosen.append(min(free, key=lambda index: abs(logs[index] - target)))
-    return [steps[ordered[index]] for index in chosen]
+    return [ordered[index] for index in chosen]
 
 
 def family_from_name(name: str) -> str | None:

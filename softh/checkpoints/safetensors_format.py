@@ -7,10 +7,14 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from softh.checkpoints import quantisation
+from softh.checkpoints.architectures import is_causal, multimodal_classes
 from softh.checkpoints.config import Shape, check_architecture, read_shape
 from softh.checkpoints.files import CheckpointFiles, read_settings
-from softh.checkpoints.safetensors_header import TensorInfo, header_length, merge_shards, parse_safetensors
+from softh.checkpoints.layouts import renamings
+from softh.checkpoints.safetensors_header import TensorInfo, header_length, merge_shards, parse_safetensors, short
 from softh.checkpoints.weights import WeightsFormat, WeightsHeader
+from softh.errors import InputError
 
 INDEX = "model.safetensors.index.json"
 """File that says which shard holds a tensor."""
@@ -26,12 +30,15 @@ class SafetensorsHeader(WeightsHeader):
 
     def __init__(self, config: Mapping[str, Any], tensors: Mapping[str, TensorInfo], size: int, source: str) -> None:
         self._config, self._source = config, source
-        method = (config.get("quantization_config") or {}).get("quant_method")
+        method = quantisation.method(config)
         self.label = f"safetensors quantised by {method}" if method else "safetensors"
         numbers: Counter[str] = Counter()
         for tensor in tensors.values():
             numbers[tensor.dtype] += tensor.size
-        self.parameters = numbers.total()
+        named = config.get("architectures")
+        if isinstance(named, list) and multimodal_classes() & {*map(str, named)} and not is_causal(config):
+            tensors = {name: tensor for name, tensor in tensors.items() if not name.endswith("lm_head.weight")}
+        self.parameters = quantisation.parameters(config, tensors)
         dtype = numbers.most_common(1)[0][0] if numbers else "unknown"
         self.dtype = _DTYPES.get(dtype, dtype)
         self.bytes = size
@@ -60,17 +67,44 @@ class Safetensors(WeightsFormat):
     def read_header(self, files: CheckpointFiles, names: Sequence[str]) -> SafetensorsHeader:
         """Config and tensors. Errors: InputError, also for an architecture that transformers does not know."""
         config = read_settings(files, "config.json")
-        check_architecture(config, files.source)
+        check_config(config, files.source)
         shards = [name for name in names if name != INDEX]
 
-        def read(name: str) -> dict[str, TensorInfo]:
-            start = files.head(name, min(_FIRST_BYTES, files.sizes[name]))
-            if header_length(start) > len(start):
-                start = files.head(name, header_length(start))
-            return parse_safetensors(io.BytesIO(start), files.sizes[name], name)
-
         with ThreadPoolExecutor(8) as pool:  # one request each on the hub
-            tensors = dict(zip(shards, pool.map(read, shards), strict=True))
+            tensors = dict(zip(shards, pool.map(lambda name: _tensors(files, name), shards), strict=True))
         index = read_settings(files, INDEX) if INDEX in names else None
         size = sum(files.sizes[name] for name in shards)
-        return SafetensorsHeader(config, merge_shards(tensors, index, files.source), size, files.source)
+        merged = merge_shards(tensors, index, files.source)
+        check_tensors(merged, files.source)
+        return SafetensorsHeader(config, merged, size, files.source)
+
+    def model_arguments(self, files: CheckpointFiles, names: Sequence[str]) -> dict[str, Any]:
+        """The renaming of tensors that were saved from inside a wrapper, such as that of torch.compile."""
+        tensors = {name for file in names if file != INDEX for name in _tensors(files, file)}
+        mapping = renamings(sorted(tensors), files.source)
+        return {"key_mapping": mapping} if mapping else {}
+
+
+def _tensors(files: CheckpointFiles, name: str) -> dict[str, TensorInfo]:
+    """The tensors of one file, from its first bytes."""
+    start = files.head(name, min(_FIRST_BYTES, files.sizes[name]))
+    if header_length(start) > len(start):
+        start = files.head(name, header_length(start))
+    return parse_safetensors(io.BytesIO(start), files.sizes[name], name)
+
+
+def check_config(config: Mapping[str, Any], source: str) -> None:
+    """Errors: InputError for an architecture, sizes or a quantisation that cannot be read on this machine."""
+    check_architecture(config, source)
+    read_shape(config, source)
+    quantisation.check(config, source)
+
+
+def check_tensors(tensors: Mapping[str, TensorInfo], source: str) -> None:
+    """Errors: InputError for tensors that stand for others, and for an adapter that was not merged."""
+    renamings(tensors, source)
+    if empty := sorted(name for name, tensor in tensors.items() if not tensor.size and name.endswith("weight")):
+        raise InputError(
+            f"{source} has placeholders of DeepSpeed ZeRO-3 in the place of weights, {short(empty[0])} among them; "
+            f"expected whole tensors: run `python {source}/zero_to_fp32.py {source} {source} --safe_serialization`."
+        )

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from softh.checkpoints.files import check_content
 from softh.errors import HeaderError, InputError
 from softh.format import and_more
 
@@ -65,7 +66,7 @@ def read_safetensors(path: Path) -> dict[str, TensorInfo]:
 def parse_safetensors(file: BinaryIO, size: int, name: str) -> dict[str, TensorInfo]:
     """The same from the first bytes of a file, 8 and its header. size: bytes of the whole file."""
     try:
-        header, available = _header(file, size)
+        header, available = _header(file, size, name)
         tensors = {tensor: _tensor(tensor, entry) for tensor, entry in header.items()}
         _check_layout(tensors, available)
     except HeaderError as broken:
@@ -140,9 +141,12 @@ def _finite(file: BinaryIO, begin: int, tensor: TensorInfo) -> bool:
     return True
 
 
-def _header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
+def _header(file: BinaryIO, size: int, name: str) -> tuple[dict[str, Any], int]:
     """Tensors that the header lists, and bytes that follow it."""
     first = file.read(8)
+    if size and first.isascii():  # a length has zeros, a text that stands for the file has none
+        check_content(first + file.read(56), name)
+        file.seek(8)
     length = int.from_bytes(first, "little")
     if size < 8 or length > size - 8:
         if first.startswith(_ARCHIVES):

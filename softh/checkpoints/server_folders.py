@@ -14,11 +14,15 @@ MAX_MODELS = 500
 
 
 def list_models() -> dict[str, Path]:
-    """Name, the path from the root on → folder of a model or file that is a checkpoint by itself, root after root."""
+    """Name, the path from the root on → folder of a model or file that is a checkpoint by itself, root after root.
+
+    Bytes of a name that are not UTF-8 are escaped.
+    """
     models: dict[str, Path] = {}
     for root in settings.roots():
         for path in _models_below(root.resolve(), MAX_DEPTH):
-            models[str(path.relative_to(root.resolve().parent))] = path
+            name = str(path.relative_to(root.resolve().parent))
+            models[name.encode(errors="backslashreplace").decode()] = path
             if len(models) == MAX_MODELS:
                 return models
     return models

@@ -3,6 +3,7 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from softh.checkpoints.config import Shape
@@ -67,6 +68,21 @@ class WeightsFormat(ABC):
     def load_arguments(self, names: Sequence[str]) -> dict[str, Any]:
         """Arguments of ``from_pretrained`` of config, model and tokenizer, besides the folder."""
         return {}
+
+    def model_arguments(self, files: CheckpointFiles, names: Sequence[str]) -> dict[str, Any]:
+        """Arguments of ``from_pretrained`` of the model alone."""
+        return {}
+
+    def adapt(self, config: Any, folder: Path, names: Sequence[str]) -> str:
+        """Set in a config of transformers what the files say and transformers leaves out.
+
+        Returns what was set, for the names of cached hidden states; empty when nothing was.
+        """
+        return ""
+
+    def check_loaded(self, parameters: int, files: CheckpointFiles, names: Sequence[str]) -> None:
+        """Check that transformers used every tensor. parameters: numbers of the model. Errors: InputError."""
+        return
 
 
 class WeightFiles(NamedTuple):

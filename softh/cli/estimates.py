@@ -1,5 +1,8 @@
 """The commands ``softh estimate``, ``list``, ``show`` and ``pack``."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +12,7 @@ from softh.cli import preference_tables, tables
 from softh.cli.options import AsJson, Data, Device, folder, with_options_of
 from softh.cli.output import say, show, show_json, show_stored
 from softh.cli.progress_bar import Bar
+from softh.errors import InputError
 from softh.format import format_size
 from softh.spec import EstimateSpec
 from softh.store import connection, read, write
@@ -24,20 +28,71 @@ def estimate(
 ) -> None:
     """Place MODEL on the information plane: estimate, print, and store.
 
+    The folder of a training run that holds no model itself stands for all its checkpoints, in the order of their steps.
     Hidden states are cached (SOFTH_CACHE, SOFTH_CACHE_GB), so another estimate of the same model and text runs no
     forward pass. An estimate that is stored already is computed again and replaces the old one. Ctrl-C stops at any
     time; nothing incomplete is ever stored.
     """
     place = folder(data)
     write.check_writable(place)
+    checkpoints = _checkpoints(spec)
+    if checkpoints:
+        _estimate_run(spec, checkpoints, place, device, loss=loss, as_json=as_json)
+        return
+    estimate_id = _estimate_one(spec, place, device, loss=loss)
+    for warning in read.warnings(place):
+        say(warning)
+    show_stored(place, estimate_id, as_json=as_json)
+
+
+def _checkpoints(spec: EstimateSpec) -> tuple[str, ...]:
+    """Paths of the checkpoints that a specification stands for; none for a single model."""
+    if spec.revision is not None or not Path(spec.model).expanduser().is_dir():
+        return ()
+    from softh.checkpoints import training_runs  # imports the hub client, which takes a second
+
+    path = Path(spec.model).expanduser()
+    run = training_runs.find_run(path)
+    if training_runs.holds_model(path):
+        if run.checkpoints:
+            say(f"{path} holds {len(run.checkpoints)} checkpoints, too: `softh sweep {path}` estimates them.")
+        return ()
+    for sentence in run.left_out if run.checkpoints else ():
+        say(sentence)
+    return tuple(str(each.path) for each in run.checkpoints)
+
+
+def _estimate_run(
+    spec: EstimateSpec, checkpoints: Sequence[str], place: Path, device: str, *, loss: bool, as_json: bool
+) -> None:
+    """Estimate the checkpoints of a training run one after another, and show them in one table."""
+    estimate_ids, failed = [], 0
+    for model in checkpoints:
+        try:
+            estimate_ids.append(_estimate_one(replace(spec, model=model), place, device, loss=loss))
+        except InputError as error:
+            say(f"{model}: {error}")
+            failed += 1
+    for warning in read.warnings(place):
+        say(warning)
+    rows = read.trajectory(place, correction="corrected", estimates=estimate_ids, order=spec.orders[0])
+    if as_json:
+        show_json(rows.to_dicts())
+    elif estimate_ids:
+        show(tables.several(rows.sort("step", "revision").to_dicts()))
+    if failed:
+        say(f"{len(estimate_ids)} of {len(checkpoints)} checkpoints were estimated.")
+        raise typer.Exit(2)
+
+
+def _estimate_one(spec: EstimateSpec, place: Path, device: str, *, loss: bool) -> str:
+    """Estimate and store one model; returns the id."""
     record = _compute(spec, device, loss=loss)
     estimate_id = record["estimate"]["estimate_id"]
     for old in read.estimates(place).filter(estimate_id=estimate_id)["created_at"]:
         say(f"This estimate was stored already, on {old:%Y-%m-%d}; the new one replaces it.")
     write.save(record, place)
-    for warning in read.warnings(place):
-        say(warning)
-    show_stored(place, estimate_id, as_json=as_json)
+    return estimate_id
 
 
 def list_(data: Data = None, as_json: AsJson = False) -> None:

@@ -1,6 +1,7 @@
 """The command line ``softh``, the same as ``python -m softh``: puts the commands together and reports errors."""
 
 import errno
+import io
 import sys
 from typing import Annotated, Any
 
@@ -70,6 +71,8 @@ app.command("doctor")(doctor.doctor)
 
 def main() -> None:
     """Run the command line; an error that its user can correct is one sentence on stderr and exit code 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path need not be UTF-8, or of the terminal's encoding
     try:
         app()
     except InputError as error:

@@ -23,7 +23,8 @@ def import_(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE", help="results_….json of lm-evaluation-harness, .csv, .parquet, or a data set of the hub."
+            metavar="FILE",
+            help="results_….json of lm-evaluation-harness, a folder of them, .csv, .parquet or a data set of the hub.",
         ),
     ],
     match: Annotated[
@@ -44,7 +45,7 @@ def import_(
             f"--match names {unknown[0]!r}, which is not a model of the tables; expected one of "
             f"{and_more(sorted(known), _SHOWN) or 'none'}: run `python -m softh list`."
         )
-    files_read = [_read(name) for name in files]
+    files_read = _read_all(files)
     here = {row["model"] for imported in files_read for row in imported.rows}
     if absent := sorted(set(named) - here):
         raise InputError(
@@ -52,9 +53,10 @@ def import_(
         )
     for imported in files_read:
         own = {theirs: ours for theirs, ours in named.items() if theirs in {row["model"] for row in imported.rows}}
-        write.save_scores(load.rename_models(imported.rows, own), place)
-        for note in imported.notes:
+        rows = load.rename_models(imported.rows, own)
+        for note in (*imported.notes, *read.replaced(rows, place)):
             say(note)
+        write.save_scores(rows, place)
     names = {named.get(row["model"], row["model"]) for imported in files_read for row in imported.rows}
     typer.echo(f"{sum(len(i.rows) for i in files_read):,} scores of {len(names):,} models are in {place / 'scores'}.")
     _name_unmatched(load.unmatched_models(names, known))
@@ -71,6 +73,26 @@ def list_(data: Data = None) -> None:
         typer.echo(f"{count:7,} scores of {len(scored):4,} models  {source}")
     if not rows:
         typer.echo(f"No score is stored in {place} yet: run `python -m softh scores import FILE`.")
+
+
+def _read_all(names: list[str]) -> list[ImportedScores]:
+    """The scores of every file, of the files of folders, and of data sets; files of single answers are left out."""
+    imported, samples = [], []
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            results, notes = load.result_files(path)
+            imported += [_read(str(result)) for result in results]
+            imported[-1].notes.extend(notes)
+        elif path.is_file() and load.is_samples(name):
+            samples.append(name)
+        else:
+            imported.append(_read(name))
+    if samples and not imported:
+        load.read_scores(samples[0], b"")
+    if samples:
+        imported[-1].notes.append(f"{len(samples)} files of single answers (samples_…): left out.")
+    return imported
 
 
 def _read(name: str) -> ImportedScores:

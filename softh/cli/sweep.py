@@ -14,7 +14,12 @@ from softh.sweeps.driver import SweepOptions, list_missing, run_sweep
 
 
 def sweep(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file such as recipes/pythia.toml.")],
+    recipe: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RECIPE", help="A TOML file such as recipes/pythia.toml, or the folder of a training run."
+        ),
+    ],
     engine: Annotated[str, typer.Option(help="local, ray or slurm.")] = "local",
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; without one, Ray starts here.")] = None,
     partition: Annotated[str | None, typer.Option(help="Slurm partition.")] = None,
@@ -26,7 +31,7 @@ def sweep(
     queue: Queue = False,
     data: Data = None,
 ) -> None:
-    """Estimate every checkpoint that RECIPE names and that is not stored yet.
+    """Estimate every checkpoint that RECIPE names, or that a training run holds, and that is not stored yet.
 
     Each result is stored as soon as it is computed, so a sweep that was stopped continues where it was. A checkpoint
     that fails is tried once more, then named with its reason, and the others continue; the exit code is then 2.

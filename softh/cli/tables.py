@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from softh.analysis.standard_errors import combined
+from softh.checkpoints import architectures
 from softh.quantities import BY_COLUMN, CORRECTIONS, NGRAMS, PLANE
 
 WIDTH = 120
@@ -134,9 +135,18 @@ def _sentences(e: Row, rows: Rows) -> Iterator[tuple[str, ...]]:
 
 def _loss(estimate: Row) -> tuple[str, ...]:
     if estimate["bits_per_byte"] is None:
-        return ("no language-model head",)
+        return (_without_loss(estimate["architecture"]),)
     error = number(estimate["bits_per_byte_se_documents"])
     return (f"{number(estimate['bits_per_byte'])} bits per byte ±t {error}",)
+
+
+def _without_loss(architecture: str) -> str:
+    """Why an estimate has no bits per byte, from the class of its model."""
+    if architecture in architectures.causal_classes():
+        return "bits per byte not measured"
+    if architecture in architectures.multimodal_classes():
+        return "bits per byte not measured: a model of text and images is read without its head"
+    return "no language-model head"
 
 
 def _labels(rows: Rows, order: int) -> str:

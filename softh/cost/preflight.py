@@ -6,7 +6,7 @@ from typing import Any
 
 from softh.checkpoints import hub, resolve
 from softh.checkpoints.config import Shape
-from softh.checkpoints.files import SETTINGS, UPLOAD, LocalFiles
+from softh.checkpoints.files import UPLOAD, LocalFiles, select_settings
 from softh.checkpoints.formats import choose, digest
 from softh.checkpoints.resolve import Checkpoint
 from softh.checkpoints.weights import WeightsHeader
@@ -71,7 +71,7 @@ def preflight(
         sha, header, download = _on_hub(spec.model, revision)
     else:
         located = resolve.locate(spec.model, spec.revision)
-        name, revision = located.name, "local"
+        name, revision = located.name, located.revision
         header = located.weights.format.read_header(LocalFiles(located.folder, spec.model), located.weights.names)
         sha = _digest(spec.model, located, header.bytes)
     shape = header.shape()
@@ -84,12 +84,13 @@ def preflight(
 
 
 def _on_hub(model: str, revision: str) -> tuple[str, WeightsHeader, int]:
-    """Commit, header of the weights and bytes to download."""
+    """Digest, header of the weights and bytes to download."""
     sha, sizes = hub.list_files(model, revision)
-    weights = choose(set(sizes), model)
-    needed = {*weights.names, *(() if weights.format.self_contained else SETTINGS & set(sizes))}
+    files = hub.HubFiles(model, sha, sizes)
+    weights = choose(set(sizes), model, lambda name: files.head(name, sizes[name]))
+    needed = {*weights.names, *(() if weights.format.self_contained else select_settings(sizes))}
     download = sum(sizes[name] for name in hub.not_downloaded(model, sha, needed))
-    return sha, weights.format.read_header(hub.HubFiles(model, sha, sizes), weights.names), download
+    return hub.digest_of(model, sha), weights.format.read_header(files, weights.names), download
 
 
 def _digest(model: str, located: resolve.Located, size: int) -> str | None:

@@ -55,6 +55,7 @@ class HiddenStates:
         self.key = identity(
             *(checkpoint_digest, tokenized.digest, model.dtype, model.attention, torch.device(model.device).type),
             *(torch.__version__, transformers.__version__, str([block.tolist() for block in self.blocks])),
+            *([model.adapted] if model.adapted else []),
         )
         tokens = sum(len(ids) for ids in tokenized.ids)
         self.bytes_needed = tokens * self.layers * model.width * getattr(torch, model.dtype).itemsize

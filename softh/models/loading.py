@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from softh.checkpoints.files import LEGACY_CHAT_TEMPLATE, PROCESSOR, LocalFiles, read_json
 from softh.checkpoints.resolve import Checkpoint
 from softh.checkpoints.revisions import family_from_name
 from softh.cost import predict, preflight
@@ -50,6 +52,8 @@ class LoadedModel:
     """Rows of the embedding."""
     longest_context: int | None
     """Tokens the model can read; None without a limit."""
+    adapted: str = ""
+    """What the weights format set in the config that transformers made; empty for most models."""
     streams: bool = False
     """Whether its hidden states can be read one after another while it runs."""
 
@@ -68,14 +72,15 @@ def load_model(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto"
     target = _device(device)
     torch_dtype = _dtype(dtype, target)
     device_map = "auto" if device == "auto" and _is_spread(checkpoint, torch_dtype) else target
-    module, tokenizer, causal = load_module(checkpoint, torch_dtype, device_map)
+    module, tokenizer, causal, adapted = load_module(checkpoint, torch_dtype, device_map)
     if {"cpu", "disk"} & set((getattr(module, "hf_device_map", None) or {}).values()):
         log.warning(
             "%s is larger than its GPUs: part of it stays outside of them and is moved in for every batch, which is "
             "slow. Use more GPUs.",
             checkpoint.name,
         )
-    return describe(module.eval().requires_grad_(requires_grad=False), tokenizer, checkpoint.name, causal=causal)
+    model = describe(module.eval().requires_grad_(requires_grad=False), tokenizer, checkpoint.name, causal=causal)
+    return replace(model, adapted=adapted)
 
 
 def describe(module: Any, tokenizer: Any, name: str, *, causal: bool = True) -> LoadedModel:
@@ -137,12 +142,14 @@ def _dtype(dtype: str, device: torch.device) -> torch.dtype:
     return getattr(torch, dtype)
 
 
-def load_module(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> tuple[Any, Any, bool]:
-    """Module, tokenizer, and whether the module predicts the next token."""
+def load_module(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> tuple[Any, Any, bool, str]:
+    """Module, tokenizer, whether the module predicts the next token, and what was set in its config."""
     weights = checkpoint.files
     assert weights is not None, "a model that exists in memory only is never loaded"
     options = weights.format.load_arguments(weights.names)
+    files = LocalFiles(checkpoint.path, checkpoint.name)
     config = _from_pretrained(AutoConfig, checkpoint, **options)
+    adapted = weights.format.adapt(config, checkpoint.path, weights.names)
     causal = _is_causal(config, checkpoint.name) or weights.format.always_causal
     memory = _gpu_memory(device_map)
     try:
@@ -155,18 +162,42 @@ def load_module(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> 
             use_safetensors=weights.format.use_safetensors,
             output_loading_info=True,
             **options,
+            **weights.format.model_arguments(files, weights.names),
         )
     except torch.OutOfMemoryError:
         raise InputError(_too_large(checkpoint, dtype, memory)) from None
     tokenizer = _from_pretrained(AutoTokenizer, checkpoint, **options)
+    if not tokenizer.chat_template and not weights.format.self_contained:
+        tokenizer.chat_template = _processor_template(checkpoint.path)
     # A pooler comes after the last hidden state and does not change it.
-    if missing := sorted(name for name in report["missing_keys"] if "pooler" not in name):
+    missing = sorted(name for name in report["missing_keys"] if "pooler" not in name)
+    if missing and weights.format.self_contained:
+        raise InputError(
+            f"{checkpoint.name} gives transformers {len(missing)} tensors less than its architecture has, {missing[0]} "
+            "among them; expected a whole model: name the safetensors it was converted from."
+        )
+    if missing:
         raise InputError(
             f"The weights of {checkpoint.name} lack {len(missing)} tensors of its config, {missing[0]} among them; "
             "expected all of them: use weights and config of one model."
         )
+    weights.format.check_loaded(_numbers(module), files, weights.names)
     module.config.get_text_config().use_cache = False
-    return module, tokenizer, causal
+    return module, tokenizer, causal, adapted
+
+
+def _numbers(module: Any) -> int:
+    """Numbers that files of the model hold: weights and stored buffers, tied ones once."""
+    stored = {value.data_ptr() or name: value.numel() for name, value in module.state_dict().items()}
+    return sum(stored.values())
+
+
+def _processor_template(folder: Path) -> str | None:
+    """The chat template in a file of the model's processor, where the tokenizer does not look for it."""
+    for name in (LEGACY_CHAT_TEMPLATE, PROCESSOR):
+        if (folder / name).is_file() and isinstance(template := read_json(folder / name).get("chat_template"), str):
+            return template
+    return None
 
 
 def _from_pretrained(factory: Any, checkpoint: Checkpoint, **options: Any) -> Any:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from softh.errors import InputError
-from softh.preference.pairs import Messages, Pair, Pairs
+from softh.preference.conversations import Messages
+from softh.preference.pairs import Pair, Pairs
 from softh.spec import identity
 from softh.text.corpus import TokenizedCorpus, special_ids
 
@@ -59,11 +60,12 @@ def completions(sample: Pairs, tokenizer: Any, max_length: int) -> Completions:
     Raises:
         InputError: when fewer than LEAST pairs are left.
     """
-    templated = bool(getattr(tokenizer, "chat_template", None))
+    template = chat_template(tokenizer)
+    templated = template is not None
     excluded: Counter[str] = Counter(sample.excluded)
     pairs, ids, first = [], [], []
     for pair in sample.pairs:
-        prompt = _prompt_ids(pair.prompt, tokenizer, max_length, templated=templated)
+        prompt = _prompt_ids(pair.prompt, tokenizer, max_length, template)
         if prompt is None:
             excluded[ROLES_REJECTED] += 1
             continue
@@ -97,8 +99,22 @@ def _enough(pairs: Sequence[Pair], excluded: Mapping[str, int], name: str, max_l
 
 
 def _groups(pairs: Sequence[Pair]) -> np.ndarray:
-    numbers: dict[Messages, int] = {}
-    return np.array([numbers.setdefault(pair.prompt, len(numbers)) for pair in pairs])
+    """[pairs] int64, a number that pairs of one prompt share; a pair whose prompt is not known has one of its own."""
+    numbers: dict[Messages | int, int] = {}
+    return np.array([numbers.setdefault(pair.prompt or pair.row, len(numbers)) for pair in pairs])
+
+
+def independent(group: np.ndarray, count: int) -> np.ndarray:
+    """[pairs] int64, the number of what is held out together: the prompt, or the pair where there are too few prompts.
+
+    Too few are fewer than `count` folds: then all pairs of a prompt in one fold would leave nothing to learn from, and
+    errors over prompts would vanish. Folds of pairs are sound: a prompt says nothing of which answer is preferred.
+
+    >>> independent(np.array([7, 7, 7, 7]), 3), independent(np.array([7, 8, 9, 9]), 3)
+    (array([0, 1, 2, 3]), array([0, 1, 2, 2]))
+    """
+    prompts, numbers = np.unique(group, return_inverse=True)
+    return numbers if len(prompts) >= count else np.arange(len(group))
 
 
 def folds(group: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -107,17 +123,25 @@ def folds(group: np.ndarray, count: int, seed: int) -> np.ndarray:
     return (order % count)[group]
 
 
-def _prompt_ids(prompt: Messages, tokenizer: Any, max_length: int, *, templated: bool) -> list[int] | None:
+def chat_template(tokenizer: Any) -> str | None:
+    """The template of ordinary conversations: of several the default or the only one; None where there is none."""
+    templates = getattr(tokenizer, "chat_template", None)
+    if isinstance(templates, Mapping):
+        return templates.get("default") or (next(iter(templates.values())) if len(templates) == 1 else None)
+    return templates or None
+
+
+def _prompt_ids(prompt: Messages, tokenizer: Any, max_length: int, template: str | None) -> list[int] | None:
     """Ids up to where the answer begins, special tokens included; None when the template refuses the roles."""
     before, _ = special_ids(tokenizer)
     if not prompt:
         return [*before]
-    if not templated:
+    if template is None:
         text = "".join(PLAIN.get(role, "{}\n\n").format(content) for role, content in prompt) + "Answer:"
         return [*before, *_ids(text, tokenizer, max_length)]
     try:
         turns = [{"role": role, "content": content} for role, content in prompt]
-        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        text = tokenizer.apply_chat_template(turns, chat_template=template, tokenize=False, add_generation_prompt=True)
     except Exception:  # noqa: BLE001  (a template is a program of its author's and may raise anything; counted above)
         return None
     return tokenizer(text[: max_length * _CHARACTERS], add_special_tokens=False, verbose=False)["input_ids"]

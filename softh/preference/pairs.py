@@ -1,6 +1,7 @@
 """Preference pairs: prompts with a chosen and a rejected answer, from a file or a data set of the hub."""
 
 import hashlib
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,17 +10,51 @@ from typing import Any, NamedTuple
 
 from softh.errors import InputError
 from softh.preference import sources
+from softh.preference.conversations import (
+    MALFORMED,
+    NOT_TEXT,
+    TOOL_CALL,
+    ExcludedError,
+    Messages,
+    decoded,
+    history,
+    turns,
+)  # fmt: skip
 
-Messages = tuple[tuple[str, str], ...]
-"""(role, text) of every turn; roles are system, user and assistant."""
+log = logging.getLogger(__name__)
 
 IDENTICAL, EMPTY, DUPLICATE = "identical answers", "an empty answer", "told before"
 MISSING_ANSWER, MISMATCHED_PROMPTS = "one answer alone", "answers to different prompts"
+OTHER_PROMPT = "a prompt that is not that of its answers"
 """Reasons for excluding a row; they are stored with an estimate, so their words never change."""
 
-_PROMPT = ("prompt", "instruction", "question")
-_ROLES = {"human": "user", "gpt": "assistant", "prompter": "user", "model": "assistant"}
-_TURN = re.compile(r"(?:^|\n\n)(Human|Assistant): ?")
+ANSWERS = (
+    ("chosen", "rejected"), ("chosen_response", "rejected_response"), ("response_chosen", "response_rejected"),
+    ("response_j", "response_k"),
+)  # fmt: skip
+"""Columns of the preferred answer and of the other one; the first two that a table has are read."""
+_PROMPT = ("prompt", "instruction", "question", "query", "input", "context")
+"""Columns of the prompt. Texts of several are joined, one below the other, unless one contains the other."""
+_CONVERSATION = ("conversations", "conversation", "messages")
+_SYSTEM = ("system", "system_prompt")
+_MEDIA = ("images", "image", "videos", "video", "audios", "audio")
+_KNOWN = {
+    *_PROMPT,
+    *_CONVERSATION,
+    *_SYSTEM,
+    *_MEDIA,
+    "history",
+    "tools",
+    "source",
+    *(n for two in ANSWERS for n in two),
+}
+_ABOUT = re.compile(
+    r"(?:.*_)?(?:ids?|uuid|index|hash|url|date|time|timestamp|split|lang|language|license|licence|tags?|topics?|domain"
+    r"|task|subset|type|kind|category|status|order|source|origin|dataset|name|title|author|annotator|worker|subreddit)"
+    r"|.*(?:score|rating|rank|margin|label|model|policy|reason|rationale|critique|feedback|comment|metadata|preference)s?"
+    r"|(?:chosen|rejected|original|raw|generation|completion|response|output|answer|candidate)s?(?:_.*)?"
+)
+"""Names of columns that tell about a pair and are never part of its prompt."""
 
 
 class Pair(NamedTuple):
@@ -51,9 +86,10 @@ class Pairs:
 def load(name: str, limit: int, seed: int) -> Pairs:
     """Sample rows of preference data and read pairs from them; the seed fixes which.
 
-    Columns are chosen and rejected, each a text or a list of messages, and optionally prompt (or instruction, or
-    question) and source. Texts that begin with ``Human:`` are read as conversations. Rows with identical, empty,
-    missing or duplicate answers are counted and excluded.
+    Columns are chosen and rejected, each a text, a message or a list of messages, with or without the turns before the
+    answer; for the prompt prompt, instruction, question, query, input, context, conversations, messages, history and
+    system; and source. docs/formats.md has the whole table. Texts that begin with ``Human:`` are read as
+    conversations. Rows with identical, empty, missing, duplicate or unreadable answers are counted and excluded.
 
     Args:
         name: a .jsonl (also .xz, .gz), .json or .parquet file, with or without ``file:`` before it, or the id of a
@@ -62,7 +98,8 @@ def load(name: str, limit: int, seed: int) -> Pairs:
         seed: of the sample.
 
     Raises:
-        InputError: for an unknown name, missing columns, malformed rows, and when no pair is left.
+        InputError: for an unknown name, missing columns, prompts in a column that is not known, and when no pair is
+            left.
 
     >>> import json, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -83,6 +120,9 @@ def load(name: str, limit: int, seed: int) -> Pairs:
         )
     sample = f"{len(rows):,} of {total:,} rows, a random sample" if total > len(rows) else f"all {total:,} rows"
     note = f"{sample.capitalize()} of {title}; its licence is its owner's."
+    if unused := _unused(rows, pairs, title):
+        note += f" Columns that were not read: {', '.join(unused)}."
+        log.warning("%s of %s: columns that are not read as part of the prompt.", ", ".join(unused), title)
     return Pairs(title, tuple(pairs), digest(pairs), note, dict(excluded))
 
 
@@ -98,77 +138,153 @@ def digest(pairs: Iterable[Pair]) -> str:
 
 def _pairs(rows: Sequence[tuple[int, Mapping[str, Any]]], title: str) -> tuple[list[Pair], Counter[str]]:
     """The pairs among the rows, and how many rows were excluded for which reason."""
-    columns = list(dict.fromkeys(name for _, row in rows for name in row))
-    if missing := [name for name in ("chosen", "rejected") if name not in columns]:
-        raise InputError(
-            f"{title} has columns {', '.join(columns[:12]) or 'none'}; expected chosen and rejected, and found no "
-            f"{' and no '.join(missing)}: rename the columns, or give both answers of each pair."
-        )
+    answers = _answer_columns(rows, title)
     pairs: list[Pair] = []
     excluded: Counter[str] = Counter()
     seen: set[tuple[Messages, str, str]] = set()
+    malformed = ""
     for number, row in rows:
-        pair = _pair(row, number, title)
-        if isinstance(pair, str):
-            excluded[pair] += 1
-        elif pair[:3] in seen:
+        try:
+            pair = _pair(row, answers, number)
+        except ExcludedError as error:
+            excluded[error.reason] += 1
+            if error.reason == MALFORMED:
+                malformed = malformed or f"Row {number + 1} of {title} holds a {error.kind}"
+            continue
+        if pair[:3] in seen:
             excluded[DUPLICATE] += 1
         else:
             seen.add(pair[:3])
             pairs.append(pair)
+    if not pairs and malformed and excluded.total() == excluded[MALFORMED]:
+        raise InputError(
+            f"{malformed} where an answer or a prompt should be; expected a text, or a list of messages with role and "
+            "content: convert it."
+        )
     return pairs, excluded
 
 
-def _pair(row: Mapping[str, Any], number: int, title: str) -> Pair | str:
-    """The pair of a row, or the reason for excluding it."""
-    answers = [row.get(name) for name in ("chosen", "rejected")]
-    if any(answer is None for answer in answers):
-        return MISSING_ANSWER
-    location = f"Row {number + 1} of {title}"
-    before, texts = zip(*(_answer(answer, location) for answer in answers), strict=True)
-    if before[0] != before[1]:
-        return MISMATCHED_PROMPTS
-    prompt = before[0] or _prompt(next((row[name] for name in _PROMPT if row.get(name)), ""), location)
+def _answer_columns(rows: Sequence[tuple[int, Mapping[str, Any]]], title: str) -> tuple[str, str]:
+    columns = list(dict.fromkeys(name for _, row in rows for name in row))
+    for answers in ANSWERS:
+        if set(answers) <= set(columns):
+            return answers
+    missing = [name for name in ANSWERS[0] if name not in columns]
+    raise InputError(
+        f"{title} has columns {', '.join(columns[:12]) or 'none'}; expected chosen and rejected, and found no "
+        f"{' and no '.join(missing)}: rename the columns, or give both answers of each pair."
+    )
+
+
+def _pair(row: Mapping[str, Any], answers: tuple[str, str], number: int) -> Pair:
+    """The pair of a row. Errors: ExcludedError."""
+    _check_content(row, answers)
+    before, texts = zip(*(_answer(row[name]) for name in answers), strict=True)
+    asked = _prompt(row, texts)
+    prompts = [_joined(asked, turns_before) for turns_before in before]
+    if prompts[0] != prompts[1]:
+        raise ExcludedError(MISMATCHED_PROMPTS)
     chosen, rejected = (text.strip() for text in texts)
     if not chosen or not rejected:
-        return EMPTY
+        raise ExcludedError(EMPTY)
     if chosen == rejected:
-        return IDENTICAL
+        raise ExcludedError(IDENTICAL)
     source = row.get("source")
-    return Pair(prompt, chosen, rejected, source if isinstance(source, str) else "", number)
+    return Pair(_with_system(prompts[0], row), chosen, rejected, source if isinstance(source, str) else "", number)
 
 
-def _answer(value: Any, location: str) -> tuple[Messages, str]:
-    """The turns before an answer, where the answer's own column has them, and the answer."""
-    turns = _turns(value, location)
-    if isinstance(value, str) and len(turns) == 1 and turns[0][0] == "user":
+def _check_content(row: Mapping[str, Any], answers: tuple[str, str]) -> None:
+    """Errors: ExcludedError for a row without both answers, and for one with more than text."""
+    if any(row.get(name) is None for name in answers):
+        raise ExcludedError(MISSING_ANSWER)
+    if any(row.get(name) not in (None, "", "[]", []) for name in _MEDIA):
+        raise ExcludedError(NOT_TEXT)
+    if row.get("tools") not in (None, "", "[]", []):
+        raise ExcludedError(TOOL_CALL)
+
+
+def _answer(value: Any) -> tuple[Messages, str]:
+    """The turns before an answer, where its own column has them, and the answer. Errors: ExcludedError."""
+    spoken = turns(value)
+    if isinstance(decoded(value), str) and len(spoken) == 1 and spoken[0][0] == "user":
         return (), value
-    return turns[:-1], turns[-1][1] if turns else ""
+    if not spoken:
+        return (), ""
+    if spoken[-1][0] != "assistant":
+        raise ExcludedError(MALFORMED, value)
+    return spoken[:-1], spoken[-1][1]
 
 
-def _prompt(value: Any, location: str) -> Messages:
-    return tuple(turn for turn in _turns(value, location) if turn[1].strip())
+def _prompt(row: Mapping[str, Any], answers: Sequence[str]) -> Messages:
+    """Turns of the columns of the prompt, in the order of history, conversation and prompt. Errors: ExcludedError."""
+    earlier = history(row.get("history"))
+    conversation = next((turns(row[name]) for name in _CONVERSATION if row.get(name)), ())
+    if (
+        conversation
+        and conversation[-1][0] == "assistant"
+        and conversation[-1][1] in [text.strip() for text in answers]
+    ):
+        conversation = conversation[:-1]  # the conversation with one of the answers at its end
+    asked: Messages = ()
+    for name in _PROMPT:
+        asked = _with_text(asked, tuple(turn for turn in turns(row.get(name)) if turn[1].strip()))
+    if asked and asked[-1] in conversation:
+        asked = ()
+    return tuple(turn for turn in (*earlier, *conversation, *asked) if turn[1].strip())
 
 
-def _turns(value: Any, location: str) -> Messages:
-    """A text, a transcript or a list of messages as turns; a plain text is one turn of the user."""
-    if isinstance(value, str):
-        if not value.lstrip().startswith("Human:"):
-            return (("user", value.strip()),) if value.strip() else ()
-        parts = _TURN.split(value.strip())
-        return tuple(
-            (_ROLES.get(role.lower(), role.lower()), text.strip())
-            for role, text in zip(parts[1::2], parts[2::2], strict=True)
+def _with_text(asked: Messages, more: Messages) -> Messages:
+    """A prompt with the turns of one more column: below its last turn, unless one of them contains the other."""
+    if not asked or not more:
+        return asked or more
+    (role, text), addition = asked[-1], "\n".join(turn[1] for turn in more)
+    if addition in "\n".join(turn[1] for turn in asked) or len(more) > 1:
+        return asked
+    if text in addition:
+        return (*asked[:-1], (role, addition))
+    return (*asked[:-1], (role, f"{text}\n{addition}"))
+
+
+def _joined(asked: Messages, before: Messages) -> Messages:
+    """The whole prompt: what the columns ask, then the turns before the answer.
+
+    Turns that begin with one of the assistant continue the prompt; others are the whole conversation, which must hold
+    the prompt. Errors: ExcludedError.
+    """
+    if not asked or before[: len(asked)] == asked:
+        return before or asked
+    if not before or before[0][0] == "assistant":
+        return asked + before
+    last, spoken = asked[-1][1], [text for _, text in before]
+    if not any(last in text or text in last for text in spoken if text):
+        raise ExcludedError(OTHER_PROMPT)
+    return before
+
+
+def _with_system(prompt: Messages, row: Mapping[str, Any]) -> Messages:
+    text = next((row[name] for name in _SYSTEM if isinstance(row.get(name), str) and row[name].strip()), "")
+    if not text or any(role == "system" for role, _ in prompt):
+        return prompt
+    return (("system", text.strip()), *prompt)
+
+
+def _unused(rows: Sequence[tuple[int, Mapping[str, Any]]], pairs: Sequence[Pair], title: str) -> list[str]:
+    """Columns with texts that are not read. Errors: InputError when no pair has a prompt, which must be in one."""
+    columns = dict.fromkeys(
+        name for _, row in rows for name in row if name not in _KNOWN and not _ABOUT.fullmatch(name)
+    )
+    texts = [name for name in columns if 2 * sum(_is_text(row.get(name)) for _, row in rows) > len(rows)]
+    if texts and not any(role != "system" for pair in pairs for role, _ in pair.prompt):
+        raise InputError(
+            f"{title} has no prompt in a column that is known, and texts in {', '.join(texts[:6])}; expected prompt, "
+            "instruction, question or conversations: rename the column of the prompt to prompt, or remove it if there "
+            "is none."
         )
-    turns = []
-    for message in value if isinstance(value, Sequence) else [value]:
-        role = message.get("role", message.get("from")) if isinstance(message, Mapping) else None
-        text = message.get("content", message.get("value")) if isinstance(message, Mapping) else None
-        if not isinstance(role, str) or not isinstance(text, str):
-            kind = type(message).__name__
-            raise InputError(
-                f"{location} holds a {kind} where an answer or a prompt should be; expected a text, or a list of "
-                "messages with role and content: convert it."
-            )
-        turns.append((_ROLES.get(role, role), text.strip()))
-    return tuple(turns)
+    return texts
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value may be part of a prompt: several words, or messages."""
+    if isinstance(value, str):
+        return len(value.split()) > 1
+    return isinstance(value, list) and bool(value) and all(isinstance(part, Mapping) for part in value)

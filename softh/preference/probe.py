@@ -21,7 +21,7 @@ from softh.models import hidden_states
 from softh.models.hidden_states import HiddenStates, LoadedModel
 from softh.preference import baselines, pairs
 from softh.preference import information as paired
-from softh.preference.completions import Completions, completions, folds
+from softh.preference.completions import Completions, completions, folds, independent
 from softh.preference.information import Design
 from softh.preference.linear import CrossValidation, cross_validate, mean_and_error
 from softh.preference.pairs import Pairs
@@ -31,6 +31,8 @@ from softh.text.corpus import Corpus
 POSITIONS = ("completion", "last", "mean")
 """Rows of Z: every token of an answer, its last token, or the mean hidden state of the answer."""
 ALL, MATCHED = "all", "matched"
+MIN_FOLDS = 3
+"""Least folds that a cross-validated model needs: to fit, to choose its penalty, to test."""
 FEWEST = 40
 """Least pairs of a subset that is measured by itself."""
 MOST_SOURCES = 8
@@ -98,8 +100,9 @@ def estimate_model(
     states = HiddenStates(dataclasses.replace(model, has_head=False), answers.tokenized, checkpoint.digest, cache=None)
     epsilon = temperature(spec.bins, model.width, spec.temperature_rule)
     directions = references(spec.bins, model.width, spec.draws, spec.seed, spec.directions)
-    fold = folds(answers.group, spec.folds, spec.seed)
-    pairing = paired.design(fold, spec.folds, spec.swaps, spec.seed)
+    count = min(spec.folds, len(answers.pairs))
+    fold = folds(independent(answers.group, count), count, spec.seed)
+    pairing = paired.design(fold, count, spec.swaps, spec.seed)
     with full_precision():
         layers = answer_sums(states, answers, directions.directions.to(model.device), epsilon, progress)
         rows = [*_counts(answers), *_measures(layers, answers, pairing, spec, progress)]
@@ -220,6 +223,18 @@ def subsets(answers: Completions, seed: int) -> dict[str, np.ndarray]:
     return {name: which for name, which in numbers.items() if name == ALL or len(which) >= FEWEST}
 
 
+def subset_design(pairing: Design, group: np.ndarray, pairs: np.ndarray, seed: int) -> tuple[Design, np.ndarray]:
+    """Design of some pairs, by number, and [pairs] what they are held out by.
+
+    Their folds are those of all pairs, unless the prompts of these few are in too few of them.
+    """
+    part, own = pairing.subset(pairs), independent(group[pairs], pairing.folds)
+    if len(np.unique(own)) > len(np.unique(group[pairs])) or len(np.unique(part.fold)) < MIN_FOLDS:
+        count = min(pairing.folds, len(pairs))
+        part = Design(part.keep, folds(own, count, seed), count)
+    return part, own
+
+
 def _measures(
     layers: Sequence[AnswerSums],
     answers: Completions,
@@ -228,8 +243,13 @@ def _measures(
     progress: ProgressCallback,
 ) -> list[Measure]:
     subset_pairs = subsets(answers, spec.seed)
+    designs = {
+        name: subset_design(pairing, answers.group, numbers, spec.seed) for name, numbers in subset_pairs.items()
+    }
     rows = [
-        row for name, numbers in subset_pairs.items() for row in _baseline_rows(answers, numbers, pairing, name, spec)
+        row
+        for name, numbers in subset_pairs.items()
+        for row in _baseline_rows(answers, numbers, *designs[name], name, spec.bins)
     ]
     informations: dict[tuple[str, str], list[paired.Information]] = {}
     regressions: dict[str, list[CrossValidation]] = {}
@@ -237,7 +257,7 @@ def _measures(
         progress("statistics", number, len(layers))
         mean = layer.mean.unflatten(0, (-1, 2))
         for name, numbers in subset_pairs.items():
-            part, index = pairing.subset(numbers), torch.from_numpy(numbers).to(mean.device)
+            part, index = designs[name][0], torch.from_numpy(numbers).to(mean.device)
             for position, table in layer.tables.items():
                 both = table.unflatten(0, (-1, 2))[index]
                 information = paired.information(both[:, 0], both[:, 1], part)
@@ -251,30 +271,33 @@ def _measures(
         count = tokens[subset_pairs[name]].sum() if position == "completion" else 2 * len(subset_pairs[name])
         rows += paired.rows(of_layers, variable(position, name), spec.bins, int(count))
     for name, of_layers in regressions.items():
-        group = answers.group[subset_pairs[name]]
+        group = designs[name][1]
         for number, regression in enumerate(of_layers):
             rows += _score_rows(regression, variable("linear", name), number, group, spec.bins)
     return rows
 
 
 def _baseline_rows(
-    answers: Completions, numbers: np.ndarray, pairing: Design, subset: str, spec: PreferenceSpec
+    answers: Completions, numbers: np.ndarray, pairing: Design, group: np.ndarray, subset: str, bins: int
 ) -> list[Measure]:
-    """Scores of the baselines, length only and bag of words, on some pairs."""
-    fold, group = pairing.fold[numbers], answers.group[numbers]
+    """Scores of the baselines, length only and bag of words, on some pairs, whose design and groups these are."""
+    fold = pairing.fold
     texts = [(answers.pairs[i].chosen, answers.pairs[i].rejected) for i in numbers]
     length = baselines.length(answers.lengths[numbers], fold, pairing.folds)
     words = baselines.words(texts, fold, pairing.folds)
     return [
-        *_score_rows(length, variable("length", subset), None, group, spec.bins),
-        *_score_rows(words, variable("words", subset), None, group, spec.bins),
+        *_score_rows(length, variable("length", subset), None, group, bins),
+        *_score_rows(words, variable("words", subset), None, group, bins),
     ]
 
 
 def _score_rows(
     predictions: CrossValidation, name: str, layer: int | None, group: np.ndarray, bins: int
 ) -> list[Measure]:
-    """Accuracy, area under the curve, and information in log n, each with its error over prompts."""
+    """Accuracy, area under the curve, and information in log n, each with its error over prompts.
+
+    Undefined where the model has learned nothing at all, such as the length of answers that are all of one length.
+    """
     scores = {
         "accuracy": (predictions.accuracy, 1.0),
         "auc": (predictions.auc, 2.0),  # a U-statistic of two pairs: twice the spread of its terms
@@ -282,8 +305,9 @@ def _score_rows(
     }
     rows = []
     for quantity, (values, factor) in scores.items():
-        value, error = mean_and_error(values, group)
-        rows.append(Measure(layer, quantity, name, None, "raw", value, None, factor * error, len(values), 2, None))
+        value, error = mean_and_error(values, group) if predictions.odds.any() else (None, None)
+        error = None if error is None else factor * error
+        rows.append(Measure(layer, quantity, name, None, "raw", value, None, error, len(values), 2, None))
     return rows
 
 

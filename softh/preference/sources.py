@@ -22,6 +22,8 @@ BUFFER = 10_000
 LONGEST = 1 << 24
 """Most characters of a line."""
 
+_ROW = "number of the row in the file"
+"""Column of a table while it is sampled; no table has one of this name."""
 _SPLITS = {"HuggingFaceH4/ultrafeedback_binarized": "train_prefs"}
 _FILES = (".jsonl", ".json", ".parquet")
 _OPEN: dict[str, Any] = {".xz": lzma.open, ".gz": gzip.open}
@@ -160,19 +162,13 @@ def _parquet(path: Path, limit: int, seed: int) -> tuple[Rows, int]:
         table = pl.scan_parquet(path, glob=False)
         total = int(table.select(pl.len()).collect().item())
         numbers = _sample(total, limit, seed)
-        columns = [name for name in table.collect_schema().names() if name in _COLUMNS] or None
-        if columns is None:
-            return [(0, dict.fromkeys(table.collect_schema().names()))], total
-        sample = table.with_row_index("row").filter(pl.col("row").is_in(numbers)).select("row", *columns)
-        return [(row.pop("row"), row) for row in sample.collect(engine="streaming").to_dicts()], total
+        sample = table.with_row_index(_ROW).filter(pl.col(_ROW).is_in(numbers))
+        return [(row.pop(_ROW), row) for row in sample.collect(engine="streaming").to_dicts()], total
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(
             f"{path.name} cannot be read ({reason}); expected a complete Parquet file: write it again."
         ) from None
-
-
-_COLUMNS = ("prompt", "instruction", "question", "chosen", "rejected", "source")
 
 
 def _hub(name: str, limit: int, seed: int) -> tuple[Rows, int]:

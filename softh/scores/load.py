@@ -1,8 +1,10 @@
 """The registry of readers of benchmark scores, and the match of their models with those of the tables."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 from polars.exceptions import PanicException, PolarsError
 
@@ -30,6 +32,11 @@ def read_scores(name: str, content: bytes | None = None) -> ImportedScores:
     0.6
     """
     source = ScoreSource(name, content)
+    if is_samples(name):
+        raise InputError(
+            f"{name} holds single answers of lm-evaluation-harness, not scores; expected the results_….json of the "
+            "same run: name that file, or the folder of both."
+        )
     try:
         for reader in READERS:
             if reader.handles(source):
@@ -45,6 +52,29 @@ def read_scores(name: str, content: bytes | None = None) -> ImportedScores:
         f"{name} {kind}; expected one of: {readable}. Write its scores to a CSV with columns model, task, metric and "
         "score."
     )
+
+
+def is_samples(name: str) -> bool:
+    """Whether a file has the name that lm-evaluation-harness gives to single answers, which hold no score.
+
+    >>> is_samples("samples_arc_easy_2024-10-05T09-00-00.jsonl"), is_samples("results_2024-10-05T09-00-00.json")
+    (True, False)
+    """
+    return re.fullmatch(r"samples_.*\.jsonl?", Path(name).name) is not None
+
+
+def result_files(folder: Path) -> tuple[list[Path], list[str]]:
+    """Result files of lm-evaluation-harness in a folder and below it, in the order of their names, and notes.
+
+    Errors: InputError for a folder without one.
+    """
+    files = sorted(path for path in folder.rglob("*.json*") if path.is_file())
+    results = [path for path in files if re.fullmatch(r"results(_.*)?\.json", path.name)]
+    if not results:
+        held = f"holds {and_more([path.name for path in files])}" if files else "holds no .json file"
+        raise InputError(f"{folder} {held}; expected results_….json of lm-evaluation-harness: name the file of scores.")
+    samples = sum(is_samples(path.name) for path in files)
+    return results, [f"{samples} files of single answers (samples_…) in {folder}: left out."] if samples else []
 
 
 def unmatched_models(names: Iterable[str], known: Mapping[str, str], most: int | None = None) -> dict[str, list[str]]:

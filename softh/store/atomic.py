@@ -15,7 +15,7 @@ def replacing(target: Path) -> Generator[Path]:
     What the block wrote is on disk before the name changes, so that nobody ever sees a part of it; after an error
     nothing is left behind.
     """
-    new = target.with_name(f"{target.stem}.{uuid4().hex}.tmp")
+    new = target.with_name(f"softh-{uuid4().hex}.tmp")  # plain and short, whatever the target is called
     try:
         yield new
         publish(new, target)

@@ -240,9 +240,9 @@ def _disk_errors(failure: str, folder: Path) -> Generator[None]:
 
 
 def _sweep(target: Path) -> None:
-    """Remove what killed backups of this name left beside it; one that is being written is younger."""
+    """Remove what killed backups left beside it; one that is being written is younger."""
     for path in target.parent.glob("*.tmp"):
-        left = re.fullmatch(rf"{re.escape(target.stem)}\.[0-9a-f]{{32}}\.tmp", path.name)
+        left = re.fullmatch(r"softh-[0-9a-f]{32}\.tmp", path.name)
         if left and time.time() - path.stat().st_mtime > 600:
             path.unlink(missing_ok=True)
 

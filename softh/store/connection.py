@@ -139,7 +139,7 @@ class _Store:
         intake.create_tables(self.connection)
         try:
             self.left_out = packed.attach(self.connection, self.database)
-            self.connection.execute(f"{VIEWS}; {plane.SQL}")
+            self.connection.execute(f"{packed.estimate_models(self.connection)}; {VIEWS}; {plane.SQL}")
             self.connection.execute(packed.means(self.connection))
         except InputError as error:
             self.failure = str(error)

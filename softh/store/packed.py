@@ -1,6 +1,11 @@
 """The packed database: attached read-only, and believed only as far as it is what a pack of softh writes."""
 
 import os
+import re
+import shutil
+import tempfile
+import weakref
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -9,7 +14,12 @@ import polars as pl
 from softh.errors import InputError
 from softh.store import migrations, plane, rules, schema
 
+ESTIMATE_MODELS = "estimate_models"
+"""Table of a packed database: the model of each estimate as its run described it. The table `models` has one row a
+name; where a database has no such table, or a column later than it, that row is read."""
 _OF_ESTIMATES = ("estimates", "measures")
+_PATTERN = re.compile(r"[*?\[\\]|[\ud800-\udfff]")
+"""Characters of a path that DuckDB takes for a pattern or a separator, and bytes that are not UTF-8."""
 
 
 def attach(connection: duckdb.DuckDBPyConnection, database: Path) -> list[str]:
@@ -49,12 +59,7 @@ def lock(connection: duckdb.DuckDBPyConnection) -> None:
 
 def means(connection: duckdb.DuckDBPyConnection) -> str:
     """SQL of the view `means`: computed from all measures, or taken from the packed means as far as they go."""
-    stored = dict(
-        connection.execute(
-            "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = 'stored' AND table_name = $name",
-            {"name": plane.MEANS},
-        ).fetchall()
-    )
+    stored = _columns(connection, plane.MEANS)
     wanted = {name: kind for name, kind, *_ in connection.execute("DESCRIBE plane").fetchall()}
     if not wanted.items() <= stored.items() or _means_broken(connection, wanted):
         return "CREATE VIEW means AS FROM on_plane('measures') WHERE layer IS NULL"
@@ -104,7 +109,7 @@ def _refuse_foreign(connection: duckdb.DuckDBPyConnection, version: int) -> None
     )
     if any("GENERATED ALWAYS" in sql.upper() for sql in tables.values()):
         raise ValueError("it has columns that are computed while they are read")
-    known = {"schema_version", *schema.names()}
+    known = {"schema_version", ESTIMATE_MODELS, *schema.names()}
     if foreign := sorted(name for name in tables.keys() - known if not name.startswith("means_")):
         raise ValueError(f"it has a table {foreign[0][:100]!r}")
     for table in schema.names():
@@ -113,6 +118,11 @@ def _refuse_foreign(connection: duckdb.DuckDBPyConnection, version: int) -> None
         found = connection.sql(f"FROM stored.{table} LIMIT 0").pl().schema
         if dict(found) != dict(schema.table(table, version).types):
             raise ValueError(f"its table {table} has other columns")
+    if ESTIMATE_MODELS in tables:
+        found = connection.sql(f"FROM stored.{ESTIMATE_MODELS} LIMIT 0").pl().schema
+        kinds = {"estimate_id": pl.String(), "step": pl.Int64(), "tokens": pl.Int64(), **schema.table("models").types}
+        if not dict(found).items() <= kinds.items() or "estimate_id" not in found:
+            raise ValueError(f"its table {ESTIMATE_MODELS} has other columns")
 
 
 def _leave_out(connection: duckdb.DuckDBPyConnection, database: Path, version: int) -> list[str]:
@@ -122,6 +132,10 @@ def _leave_out(connection: duckdb.DuckDBPyConnection, database: Path, version: i
         broken = _broken_rows(connection, table, f"SELECT *, {_key(table)} AS key FROM ({rows[table]})")
         if broken:
             connection.executemany("INSERT INTO packed_left_out VALUES (?, ?, ?)", [(table, *row) for row in broken])
+    sources = {table: f"({sql})" for table, sql in rows.items()}
+    models = f"SELECT *, estimate_id AS key FROM ({_models_of_estimates(connection, sources)})"
+    if broken := _broken_rows(connection, "models", models):
+        connection.executemany("INSERT INTO packed_left_out VALUES ('estimates', ?, ?)", broken)
     groups = connection.execute(
         'SELECT "table", reason, count(*), min(key) FROM packed_left_out GROUP BY ALL ORDER BY ALL'
     ).fetchall()
@@ -154,6 +168,53 @@ def _key(table: str) -> str:
     return "estimate_id" if table in _OF_ESTIMATES else "model"
 
 
+def estimate_models(connection: duckdb.DuckDBPyConnection) -> str:
+    """SQL of the view `packed_estimate_models`: of each packed estimate its model, in older packs that of its name."""
+    tables = {table: f"packed.{table}" for table in ("estimates", "models", "checkpoints")}
+    return f"CREATE VIEW packed_estimate_models AS {_models_of_estimates(connection, tables)}"
+
+
+def _models_of_estimates(connection: duckdb.DuckDBPyConnection, tables: dict[str, str]) -> str:
+    """SQL of the rows of that view over tables by name."""
+    own = _columns(connection, ESTIMATE_MODELS)
+    columns = [name for name in schema.table("models").types if name != "model"]
+    kept = [name for name in (*columns, "step", "tokens") if name in own]
+    replaced = f"REPLACE ({', '.join(f'own.{name} AS {name}' for name in kept)})" if kept else ""
+    joined = f"JOIN stored.{ESTIMATE_MODELS} AS own USING (estimate_id)" if kept else ""
+    return (
+        f"SELECT named.* {replaced} FROM ("
+        f"SELECT estimates.estimate_id, models.*, checkpoints.step, checkpoints.tokens "
+        f"FROM {tables['estimates']} AS estimates JOIN {tables['models']} AS models USING (model) "
+        f"JOIN {tables['checkpoints']} AS checkpoints USING (model, revision, digest)) AS named {joined}"
+    )
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    """Columns of a table of the packed database with their types; none where it has no such table."""
+    columns = connection.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = 'stored' AND table_name = $name",
+        {"name": table},
+    ).fetchall()
+    return dict(columns)
+
+
 def quoted(path: Path) -> str:
-    """The path as a literal of SQL."""
-    return "'" + os.fspath(path).replace("'", "''") + "'"
+    """The path as a literal of SQL, through a link where DuckDB would read another path than this."""
+    folder = path.absolute().parent
+    plain = _link_to(folder) / path.name if _PATTERN.search(str(folder)) else path
+    return "'" + os.fspath(plain).replace("'", "''") + "'"
+
+
+@cache
+def _link_to(folder: Path) -> Path:
+    """A link of a plain name to a folder; it is removed when this process ends."""
+    place = Path(tempfile.mkdtemp(prefix="softh-"))
+    link = place / "folder"
+    link.symlink_to(folder, target_is_directory=True)
+    weakref.finalize(_link_to, _remove_link, place, os.getpid())
+    return link
+
+
+def _remove_link(place: Path, process: int) -> None:
+    if os.getpid() == process:  # a forked process ends without taking the link from the one that made it
+        shutil.rmtree(place, ignore_errors=True)

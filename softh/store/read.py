@@ -1,6 +1,6 @@
 """Queries of the tables, one function each, on the store as it is when they are called."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +8,13 @@ import polars as pl
 
 from softh.errors import InputError
 from softh.quantities import BY_COLUMN, PLANE
-from softh.store import plane
+from softh.store import plane, schema
 from softh.store.connection import connect, invalid_files, list_runs, pending_uploads, query, refresh, version, warnings
 
 __all__ = [
     "benchmarks", "check", "connect", "depths", "estimates", "find_estimate", "further", "invalid_files",
     "layers", "list_runs", "measures", "models", "oldest", "pending_uploads", "preferences", "probes", "query",
-    "record", "refresh", "trajectory", "version", "warnings",
+    "record", "refresh", "replaced", "trajectory", "version", "warnings",
 ]  # fmt: skip
 
 
@@ -39,6 +39,21 @@ def models(data: Path) -> pl.DataFrame:
 def benchmarks(data: Path) -> pl.DataFrame:
     """One row a score."""
     return query(data, "FROM benchmarks ORDER BY model, revision, task, metric, source")
+
+
+def replaced(rows: Sequence[Mapping[str, Any]], data: Path) -> list[str]:
+    """One sentence for each kind of stored score that these rows take the place of with another value."""
+    key = ["model", "revision", "task", "metric", "source"]
+    stored = {tuple(row[part] for part in key): row["score"] for row in benchmarks(data).to_dicts()}
+    changed = [(row, old) for row in rows if (old := stored.get(tuple(row[part] for part in key), row["score"])) !=
+               row["score"]]  # fmt: skip
+    if not changed:
+        return []
+    row, old = changed[0]
+    return [
+        f"{len(changed)} stored scores of the same model, task, metric and source are replaced, {row['task']} of "
+        f"{row['model']} among them ({old:g} → {row['score']:g})."
+    ]
 
 
 def estimates(data: Path) -> pl.DataFrame:
@@ -95,10 +110,17 @@ def measures(data: Path, estimate_id: str) -> pl.DataFrame:
 
 def record(data: Path, estimate_id: str) -> dict[str, Any]:
     """One estimate as it was saved, for machines: model, checkpoint, estimate and measures; the id in full."""
+    model = ", ".join(f"'{name}': own.{name}" for name in schema.table("models").types)
+    own = {"step", "tokens"}
+    checkpoint = ", ".join(
+        f"'{name}': {'own' if name in own else 'checkpoints'}.{name}" for name in schema.table("checkpoints").types
+    )
     parts = query(
         data,
-        "SELECT models AS model, checkpoints AS checkpoint, estimates AS estimate FROM estimates "
-        "JOIN models USING (model) JOIN checkpoints USING (model, revision, digest) WHERE estimate_id = $id",
+        f"SELECT {{{model}}} AS model, {{{checkpoint}}} AS checkpoint, estimates AS estimate FROM estimates "
+        "JOIN estimate_models AS own USING (estimate_id) JOIN checkpoints ON checkpoints.model = estimates.model "
+        "AND checkpoints.revision = estimates.revision AND checkpoints.digest = estimates.digest "
+        "WHERE estimate_id = $id",
         id=estimate_id,
     )
     return {**parts.row(0, named=True), "measures": measures(data, estimate_id).drop("estimate_id").to_dicts()}

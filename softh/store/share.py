@@ -1,6 +1,7 @@
 """Runs on a share, any fsspec URL (SOFTH_RUNS): written there, and read from local copies, each fetched once."""
 
 import json
+import os
 import re
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -40,14 +41,14 @@ def configured_share() -> "Share | None":
 
 def local_path(url: str) -> Path | None:
     """The path that a URL or a path of this machine stands for; None for anything else."""
-    fs, root = url_to_fs(url)
+    fs, root = _filesystem(url)
     return Path(root) if isinstance(fs, LocalFileSystem) else None
 
 
 def upload(file: Path, url: str) -> None:
     """Write one file to a URL. Raises InputError, whatever the backend says."""
     with _backend_errors(url, "check the address and what you may write there"):
-        fs, root = url_to_fs(url)
+        fs, root = _filesystem(url)
         fs.put_file(str(file), root)
 
 
@@ -90,7 +91,7 @@ class Share:
         """Fetch the runs of the share, however long that takes. Raises InputError when it cannot be reached."""
         remedy = "what was fetched before is shown; check SOFTH_RUNS and the network"
         with self._syncing, _backend_errors(self.url, remedy):
-            fs, root = url_to_fs(self.url)
+            fs, root = _filesystem(self.url)
             self.folder.mkdir(parents=True, exist_ok=True)
             known = self._read_index()
             remote, self._left_out = _list(fs, root, known)
@@ -117,7 +118,7 @@ class Share:
         """Move run files to the share, however long that takes. Raises InputError when it refuses them."""
         remedy = "new estimates wait in data/runs; `python -m softh pack` tries again"
         with self._syncing, _backend_errors(self.url, remedy):
-            fs, root = url_to_fs(self.url)
+            fs, root = _filesystem(self.url)
             self.folder.mkdir(parents=True, exist_ok=True)
             for path in runs:
                 state, content = path.stat(), path.read_bytes()
@@ -129,7 +130,7 @@ class Share:
     def remove(self, name: str) -> None:
         """Delete a run from the share. Raises InputError when that cannot be done."""
         with self._syncing, _backend_errors(self.url, "nothing was deleted; check what you may do there"):
-            fs, root = url_to_fs(self.url)
+            fs, root = _filesystem(self.url)
             fs.rm_file(f"{root}/{name}")
             self._copy(name).unlink(missing_ok=True)
             self._write_index({other: state for other, state in self._read_index().items() if other != name})
@@ -155,7 +156,7 @@ class Share:
 
     def _download(self, fs: AbstractFileSystem, root: str, names: Sequence[str]) -> Iterator[str]:
         """Fetch some files; yields the names of those that were still there."""
-        for path, content in fs.cat([f"{root}/{name}" for name in names], on_error="return").items():
+        for path, content in _contents(fs, [f"{root}/{name}" for name in names]).items():
             if isinstance(content, FileNotFoundError):
                 continue
             if isinstance(content, Exception):
@@ -177,7 +178,26 @@ class Share:
 
 @cache
 def _share_of(url: str, folder: Path) -> Share:
-    return Share(url, folder.absolute() / "shared" / sha256(url.encode()).hexdigest()[:16] / "runs")
+    return Share(url, folder.absolute() / "shared" / sha256(os.fsencode(url)).hexdigest()[:16] / "runs")
+
+
+def _filesystem(url: str) -> tuple[AbstractFileSystem, str]:
+    """The file system of a URL, and the path in it. What is no URL is a path, whatever signs are in it."""
+    return url_to_fs(url) if "://" in url else (LocalFileSystem(), str(Path(url).expanduser().absolute()))
+
+
+def _contents(fs: AbstractFileSystem, paths: Sequence[str]) -> dict[str, Any]:
+    """Path → content of its file, or the exception that reading it raised."""
+    if isinstance(fs, LocalFileSystem):  # fsspec would take a path with * or ? for a pattern
+        return {path: _read(path) for path in paths}
+    return fs.cat(list(paths), on_error="return")
+
+
+def _read(path: str) -> bytes | OSError:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        return error
 
 
 def _list(fs: AbstractFileSystem, root: str, known: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -30,6 +30,15 @@ FROM newest
 UNION ALL BY NAME
 SELECT * FROM packed.checkpoints ANTI JOIN newest USING (model, revision, digest);
 
+-- What is known of the model of each estimate: what its own run says, not what a later one of the same name does.
+-- connection.py makes packed_estimate_models.
+CREATE VIEW estimate_models AS
+SELECT
+    estimate.estimate_id, unnest(model), checkpoint.step AS step, checkpoint.tokens AS tokens
+FROM run
+UNION ALL BY NAME
+SELECT * FROM packed_estimate_models ANTI JOIN (SELECT estimate.estimate_id FROM run) USING (estimate_id);
+
 -- Imported scores ("score") come before packed ones of the same key; between files, the newest wins.
 CREATE VIEW benchmarks AS
 WITH newest AS (
@@ -47,15 +56,15 @@ ANTI JOIN newest ON old.model = newest.model AND old.revision IS NOT DISTINCT FR
 -- the errors, not what is estimated. Only those are comparable.
 CREATE VIEW described AS
 SELECT
-    estimates.*, models.* EXCLUDE (model), checkpoints.step, checkpoints.tokens,
+    estimates.*, estimate_models.* EXCLUDE (estimate_id, model, step, tokens),
+    estimate_models.step, estimate_models.tokens,
     loss.value AS bits_per_byte, loss.se_documents AS bits_per_byte_se_documents,
     json_merge_patch(spec, json_object(
         'model', NULL, 'revision', NULL, 'corpus', corpus_digest, 'pairs', NULL, 'draws', NULL, 'folds', NULL
     ))::VARCHAR AS settings,
     estimate_id IN (SELECT estimate.estimate_id FROM run) AS own -- in data/runs and not packed yet
 FROM estimates
-JOIN models USING (model)
-JOIN checkpoints USING (model, revision, digest)
+JOIN estimate_models USING (estimate_id)
 LEFT JOIN (FROM measures WHERE quantity = 'bits_per_byte' AND layer IS NULL) AS loss USING (estimate_id);
 
 -- Estimates of the information plane, and probes of preferences, which are kept apart by what their labels are.

@@ -1,5 +1,6 @@
 """Writing the store: one immutable file for each run, and packing them into the database."""
 
+import shutil
 import tempfile
 import time
 from collections.abc import Generator, Mapping, Sequence
@@ -14,7 +15,7 @@ import polars as pl
 from softh import access
 from softh.errors import InputError
 from softh.locks import lock
-from softh.store import atomic, backup, connection, packed, plane, run_files, schema, score_files, share
+from softh.store import atomic, backup, connection, model_names, packed, plane, run_files, schema, score_files, share
 
 ORDER = {
     "models": "model",
@@ -44,9 +45,11 @@ def save(record: dict[str, Any], data: Path) -> Path:
 
     The record has the keys model, checkpoint, estimate (one row each of their tables; the estimate may leave out the
     digest, which is its checkpoint's) and measures (a list of rows without estimate_id). The file appears whole or not
-    at all, and replaces an older one of the same id. Raises InputError when the disk is full or the folder cannot be
+    at all, and replaces an older one of the same id. Where another model of this machine has the name of this one, this
+    one gets a longer name. Raises InputError when the disk is full or the folder cannot be
     written, ValueError for a record that breaks the rules of the tables.
     """
+    record = _with_own_name(record, data)
     digest = record["checkpoint"]["digest"]
     content = run_files.encode({**record, "estimate": {"digest": digest, **record["estimate"]}})
     target = data / schema.RUNS / f"{record['estimate']['estimate_id']}.parquet"
@@ -55,6 +58,16 @@ def save(record: dict[str, Any], data: Path) -> Path:
         atomic.write_bytes(target, content)
     put_on_share(data, target.stem)
     return connection.run_file(data, target.stem) or target
+
+
+def _with_own_name(record: dict[str, Any], data: Path) -> dict[str, Any]:
+    names = model_names.candidates(record)
+    if len(names) == 1:
+        return record
+    with suppress(InputError):  # tables that cannot be read keep no estimate from being stored
+        stored = connection.query(data, model_names.STORED, names=list(names))
+        return model_names.rename(record, model_names.choose(record, names, stored))
+    return record
 
 
 def put_on_share(data: Path, estimate_id: str) -> None:
@@ -168,9 +181,18 @@ def _replace_database(data: Path, target: Path, scores: Sequence[Mapping[str, An
     """Write all tables to a new database and put it in the place of the old one."""
     with atomic.replacing(target) as new:
         try:
-            _build(data, new, scores)
+            if "?" in str(new.absolute()):  # DuckDB takes the rest of such a path for options, and loses its log there
+                _build_elsewhere(data, new, scores)
+            else:
+                _build(data, new, scores)
         finally:
             new.with_name(f"{new.name}.wal").unlink(missing_ok=True)  # DuckDB's, where the build failed
+
+
+def _build_elsewhere(data: Path, new: Path, scores: Sequence[Mapping[str, Any]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        _build(data, Path(folder) / schema.DATABASE, scores)
+        shutil.copyfile(Path(folder) / schema.DATABASE, new)
 
 
 def _build(data: Path, new: Path, scores: Sequence[Mapping[str, Any]]) -> None:
@@ -182,6 +204,8 @@ def _build(data: Path, new: Path, scores: Sequence[Mapping[str, Any]]) -> None:
             _copy(tables, writer, f"{rows} ORDER BY {order}", f"INSERT INTO new.{table} BY NAME FROM arriving")
         means = "FROM means ORDER BY estimate_id, ngram, correction"
         _copy(tables, writer, means, f"CREATE TABLE new.{plane.MEANS} AS FROM arriving")
+        models = "FROM estimate_models ORDER BY estimate_id"
+        _copy(tables, writer, models, f"CREATE TABLE new.{packed.ESTIMATE_MODELS} AS FROM arriving")
         writer.execute("DETACH new")
 
 

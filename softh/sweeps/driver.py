@@ -138,6 +138,8 @@ def _missing(recipe: Path, folder: Path, summary: SweepSummary) -> Iterator[Esti
 
     read.refresh()
     stored: Collection[tuple[str, str]] = set(read.estimates(folder).select("spec", "digest").iter_rows())
+    for sentence in recipes.left_out(recipe):
+        typer.echo(sentence, err=True)
     for spec in recipes.load(recipe).specs():
         try:
             if recipes.is_missing(spec, stored):

@@ -3,15 +3,16 @@
 import dataclasses
 import fnmatch
 import tomllib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from softh.checkpoints import hub
+from softh.checkpoints import hub, training_runs
 from softh.checkpoints import resolve as checkpoints
-from softh.checkpoints.revisions import log_spaced_revisions
+from softh.checkpoints.revisions import log_spaced_revisions, log_spaced_steps
 from softh.errors import InputError
+from softh.format import and_more
 from softh.spec import EstimateSpec, stored_name
 
 _ESTIMATE = {name for field in dataclasses.fields(EstimateSpec) for name in (field.name, stored_name(field))} - {
@@ -26,9 +27,10 @@ class RecipeEntry:
     """One ``[[model]]`` of a recipe."""
 
     id: str
-    """Hub id, folder or GGUF file."""
+    """Hub id, folder of a model or of a training run, pattern of such folders, or GGUF file."""
     revisions: tuple[str, ...] = ()
-    """Names or patterns (``step*``) of revisions of the hub; none is the default branch."""
+    """Names or patterns (``step*``) of revisions of the hub or of checkpoints of the run; none is the default branch,
+    or all checkpoints of a run whose folder holds no model itself."""
     checkpoints: int | None = None
     """So many of them, log-spaced in their steps; None is all."""
 
@@ -48,12 +50,22 @@ class Recipe:
         for a pattern, or no revision matches it.
         """
         for entry in self.models:
-            for revision in _revisions(entry, list_revisions):
-                yield EstimateSpec.from_options({**self.settings, "model": entry.id, "revision": revision})
+            if checkpoints.is_local(entry.id):
+                chosen = [(model, None) for model in _local_models(entry)]
+            else:
+                chosen = [(entry.id, revision) for revision in _revisions(entry, list_revisions)]
+            for model, revision in chosen:
+                yield EstimateSpec.from_options({**self.settings, "model": model, "revision": revision})
 
 
 def load(path: Path) -> Recipe:
-    """The recipe in a file. Errors: InputError for a file that is not a recipe, and for unknown keys and values."""
+    """The recipe in a file, or the checkpoints of a training run in a folder, with the default settings.
+
+    Errors: InputError for a file that is not a recipe, for unknown keys and values, and for a folder without
+    checkpoints.
+    """
+    if path.is_dir():
+        return _of_run(path)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -74,11 +86,70 @@ def load(path: Path) -> Recipe:
     return Recipe(tuple(_entry(f"[[model]] {at} of {path}", row) for at, row in enumerate(entries, 1)), settings)
 
 
+def left_out(path: Path) -> tuple[str, ...]:
+    """A sentence for each checkpoint in the folder of a training run that cannot be read; none for a recipe."""
+    return training_runs.find_run(path).left_out if path.is_dir() else ()
+
+
+def _of_run(path: Path) -> Recipe:
+    if training_runs.find_run(path).checkpoints:
+        return Recipe((RecipeEntry(str(path), ("*",)),), {})
+    if training_runs.holds_model(path):
+        return Recipe((RecipeEntry(str(path)),), {})
+    raise InputError(
+        f"{path} holds no checkpoint of a training run that can be read; expected folders such as checkpoint-500 or "
+        "step1000 with model.safetensors in it, or a recipe: name one."
+    )
+
+
+def _local_models(entry: RecipeEntry) -> list[str]:
+    """Paths of the models of an entry that names folders of this machine. Errors: InputError."""
+    path = Path(entry.id).expanduser()
+    if path.exists() or not any(sign in entry.id for sign in "*?["):
+        return _models_in(path, entry)
+    places = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    if not places:
+        raise InputError(f"{entry.id} is a pattern that no path has; expected that of some folders: check it.")
+    several = [model for place in places for model in _models_in(place, RecipeEntry(str(place), entry.revisions))]
+    steps = {model: place.step for model in several if (place := training_runs.position(Path(model).resolve()))}
+    several.sort(key=lambda model: (training_runs.position(Path(model).resolve()) is None, steps.get(model) or 0))
+    return several if entry.checkpoints is None else _spaced(steps, entry.checkpoints)
+
+
+def _models_in(path: Path, entry: RecipeEntry) -> list[str]:
+    """The folder itself where it is a model and no checkpoints are asked for, else checkpoints of the run in it."""
+    if not path.is_dir() or (not entry.revisions and training_runs.holds_model(path)):
+        if entry.revisions:
+            checkpoints.locate(entry.id, entry.revisions[0])
+        return [entry.id]
+    run = training_runs.find_run(path).checkpoints
+    if not run and not entry.revisions:
+        return [entry.id]  # whoever reads it says why it is no model
+    names = [each.position.revision for each in run]
+    chosen: list[str] = []
+    shown = f" ({and_more(names, 3)})" if names else ""
+    for pattern in entry.revisions or ("*",):
+        if not (matching := fnmatch.filter(names, pattern)):
+            raise InputError(
+                f"{entry.id} has no checkpoint like {pattern!r} among its {len(names)}{shown}; "
+                "expected a pattern that matches some: check the folder."
+            )
+        chosen += matching
+    steps = {str(each.path): each.position.step for each in run if each.position.revision in chosen}
+    return [*steps] if entry.checkpoints is None else _spaced(steps, entry.checkpoints)
+
+
+def _spaced(steps: Mapping[str, int | None], count: int) -> list[str]:
+    """At most `count` models, log-spaced in their steps; steps: of each model."""
+    models = {step: model for model, step in steps.items() if step is not None}
+    return [models[step] for step in log_spaced_steps(models, count)]
+
+
 def digest(spec: EstimateSpec) -> str:
     """Digest of the checkpoint of a specification, without fetching its weights. Errors: InputError."""
     if checkpoints.is_local(spec.model):
         return checkpoints.resolve(spec.model, spec.revision).digest
-    return hub.list_files(spec.model, spec.revision or "main")[0]
+    return hub.digest_of(spec.model, hub.list_files(spec.model, spec.revision or "main")[0])
 
 
 def is_missing(spec: EstimateSpec, stored: Collection[tuple[str, str]]) -> bool:

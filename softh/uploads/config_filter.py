@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from softh.checkpoints import architectures
+from softh.checkpoints import architectures, quantisation
 from softh.checkpoints.safetensors_header import short
 from softh.errors import InputError
 
@@ -20,7 +20,8 @@ _IDLE = {
     "transformers_version",
 }  # fmt: skip
 """Settings of other tasks and of generation, which do not change hidden states."""
-_WORD = re.compile(r"[\w.+ -]{0,120}", re.ASCII)
+_WORD = re.compile(r"[\w.+* -]{0,200}", re.ASCII)
+"""Text that is a setting: a name, or a sign a layer as in the pattern of Nemotron-H."""
 _BOUNDS = (
     (re.compile(r"\w*(position|n_ctx|length|window)\w*"), 10**8),
     (re.compile(r"(num|n)_(?!embd|inner|embed|positions)\w*|\w+_(layers|heads|experts)"), 10**5),
@@ -54,9 +55,11 @@ def clean_config(config: Mapping[str, Any], source: str) -> tuple[dict[str, Any]
             f"{source} has architecture {short(kind)}, unknown to the installed transformers, {code}: "
             "choose another model."
         )
-    if config.get("quantization_config") is not None:
-        raise InputError(f"{source} has quantised weights; expected float32, float16 or bfloat16: upload the model "
-                         "before quantisation.")  # fmt: skip
+    if quantisation.method(config) is not None:
+        raise InputError(
+            f"{source} has quantised weights; expected float32, float16 or bfloat16 in an upload: upload the "
+            "model before quantisation, or put it in a folder of the server."
+        )
     removed: list[str] = []
     return {**_object(config, _words(kind), removed, source, 0), "model_type": kind}, sorted(set(removed))
 

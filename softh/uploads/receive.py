@@ -13,7 +13,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
 from softh import access, settings
-from softh.checkpoints.files import NAMED, UPLOAD, read_json, upload_folder
+from softh.checkpoints.files import (
+    CHAT_TEMPLATE,
+    LEGACY_CHAT_TEMPLATE,
+    NAMED,
+    UPLOAD,
+    read_json,
+    tells_layout,
+    upload_folder,
+)
 from softh.checkpoints.formats import FORMATS, PICKLES, choose
 from softh.checkpoints.safetensors_format import INDEX
 from softh.errors import InputError
@@ -85,10 +93,12 @@ def _accept(parts: Sequence[Part], source: str, limits: Limits) -> Accepted:
         files = folder / "files"
         files.mkdir()
         if len(parts) == 1 and not _wanted(parts[0].name):
-            _unpack(parts[0], files, source, limits)
+            names = _unpack(parts[0], files, source, limits)
         else:
-            _copy(parts, files, source, limits)
+            names = _copy(parts, files, source, limits)
         description = _examine(files, source)
+        if {CHAT_TEMPLATE, LEGACY_CHAT_TEMPLATE} & names:
+            description["left_out"] = sorted({*description["left_out"], "chat_template"})
         (files / NAMED).write_text(json.dumps({"name": source, **description}), encoding="utf-8")
         quota.mark(files)
         home = settings.uploads() / description["digest"]
@@ -132,21 +142,28 @@ def _is_weights(name: str) -> bool:
     return any(pattern.fullmatch(name) for each in FORMATS if (pattern := each.upload_names))
 
 
-def _unpack(part: Part, files: Path, source: str, limits: Limits) -> None:
-    """Unpack an archive; all of it is checked in a first pass, before anything is written."""
+def _unpack(part: Part, files: Path, source: str, limits: Limits) -> set[str]:
+    """Unpack an archive; all of it is checked in a first pass, before anything is written.
+
+    Returns the names of the files in the folder of the model, also of those that are not unpacked.
+    """
     listed = {entry.path: entry.size for entry in archive.entries(part.file, source, limits)}
     home = _home(set(listed), source)
-    _check_names({path.name for path in listed if path.parent == home}, source)
+    names = {path.name for path in listed if path.parent == home}
+    inside = {str(path.relative_to(home)) for path in listed if path.parent.parent == home and tells_layout(path.name)}
+    _check_names(names | inside, source)
     check_room(files, sum(size for path, size in listed.items() if path.parent == home and _wanted(path.name)))
     for entry in archive.entries(part.file, source, limits):
         if entry.path.parent == home and _wanted(entry.path.name):
             write_stream(entry.content, files / entry.path.name, _most(entry.path.name, limits), entry.path.name)
+    return names
 
 
 def _home(listed: set[PurePosixPath], source: str) -> PurePosixPath:
     """The folder of the archive that holds the model."""
     endings = (*(each.suffix for each in FORMATS if each.upload_names), *PICKLES)
-    weights = {path.parent for path in listed if path.suffix in endings}
+    shards = {path.parent.parent for path in listed if tells_layout(path.name)}
+    weights = {path.parent for path in listed if path.suffix in endings and not tells_layout(path.name)} | shards
     configs = {path.parent for path in listed if path.name == "config.json"}
     homes = sorted(weights & configs)
     if len(homes) > 1:
@@ -156,7 +173,8 @@ def _home(listed: set[PurePosixPath], source: str) -> PurePosixPath:
     return min(homes or sorted(configs) or sorted(weights) or [PurePosixPath()], key=lambda path: len(path.parts))
 
 
-def _copy(parts: Sequence[Part], files: Path, source: str, limits: Limits) -> None:
+def _copy(parts: Sequence[Part], files: Path, source: str, limits: Limits) -> set[str]:
+    """Copy the files of a model; returns the names of all files that were given."""
     left = limits.total
     names = [str(archive.check_name(part.name, source)) for part in parts]
     if len(set(names)) < len(names):
@@ -166,6 +184,7 @@ def _copy(parts: Sequence[Part], files: Path, source: str, limits: Limits) -> No
         part.file.seek(0)
         if _wanted(part.name):
             left -= write_stream(part.file, files / part.name, min(left, _most(part.name, limits)), part.name)
+    return set(names)
 
 
 def _check_names(names: set[str], source: str) -> None:
@@ -179,6 +198,11 @@ def _check_names(names: set[str], source: str) -> None:
                                  "the server and name the folder.")  # fmt: skip
             names = names - files
     choose(names, source)
+    if "tokenizer.json" not in names:
+        raise InputError(
+            f"{source} has no tokenizer.json, the only tokenizer that an upload may have; expected it beside "
+            "the config: load the tokenizer and save it with save_pretrained."
+        )
 
 
 def _most(name: str, limits: Limits) -> int:

@@ -23,6 +23,10 @@ PREDICTORS: dict[str, str] = {
     **{each.column: each.predictor or "" for each in _WHOLE},
 }
 """Column of points → name; preference is one number a model, of the probes."""
+LIMITED = r", limit [\d.]+(?:,|$)"
+"""A score on a part of a task, which never stands for the whole of it."""
+MARKED = r", (?:limit [\d.]+|\d-bit|GPTQ|GGUF|quantised by|chat template|system prompt)"
+"""A score under a condition of its own, which its name on a page says."""
 FACTS = ("count", "tokens", "FLOPs")
 """Units of rows of `benchmarks` that say what a model is, not what it can do."""
 
@@ -136,7 +140,7 @@ def matched(scores: pl.DataFrame, models: pl.DataFrame) -> pl.DataFrame:
     alone = named.filter(pl.col("source").is_unique()).select(pl.col("model").alias("ours"), model="source")
     names = pl.concat([named.select(pl.col("model").alias("ours"), "model"), alone]).unique("model", keep="first")
     own = scores.join(names, on="model").drop("model").rename({"ours": "model"})
-    several = pl.col("metric").n_unique().over("task") > 1
+    several = (pl.col("metric").n_unique().over("task") > 1) | pl.col("metric").str.contains(MARKED)
     return own.with_columns(label=pl.when(several).then(pl.format("{}, {}", "task", "metric")).otherwise("task"))
 
 

@@ -41,7 +41,15 @@ def read_scores(name: str, content: bytes | None = None) -> ImportedScores:
         for reader in READERS:
             if reader.handles(source):
                 return reader.read(source)
-    except (PolarsError, PanicException, RecursionError, OverflowError, TypeError, AttributeError) as error:
+    except (
+        PolarsError,
+        PanicException,
+        RecursionError,
+        OverflowError,
+        TypeError,
+        AttributeError,
+        UnicodeError,
+    ) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise InputError(f"{name} cannot be read ({reason}); expected one table of scores: check the file.") from None
     keys = list(source.json) if isinstance(source.json, dict) else []

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from softh import access, jobs, logs, settings
-from softh.checkpoints import server_folders
+from softh import access, jobs, logs
 from softh.errors import InputError
 from softh.jobs import processes, records
 from softh.jobs.supervisor import Supervisor
@@ -116,14 +115,3 @@ def test_a_title_is_one_printable_line_of_bounded_length(data: Path) -> None:
     job, _ = jobs.submit("steps", {}, title=HOSTILE + "\n\u202e" + "x" * 10_000)
     assert job.title.isprintable()
     assert len(job.title) <= 300
-
-
-def test_a_folder_whose_name_is_no_text_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (b"bad\xff", b"line\nbreak", b"good"):
-        folder = tmp_path / os.fsdecode(name)
-        folder.mkdir()
-        for file in ("config.json", "model.safetensors"):
-            (folder / file).write_text("{}")
-    monkeypatch.setenv("SOFTH_MODELS", str(tmp_path))
-    assert settings.roots() == [tmp_path]
-    assert [path.name for path in server_folders.list_models().values()] == ["good"]

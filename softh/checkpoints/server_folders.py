@@ -31,7 +31,7 @@ def list_models() -> dict[str, Path]:
 def _models_below(folder: Path, depth: int) -> Iterator[Path]:
     """Models in a folder and its subfolders; links are not followed, as they may lead outside."""
     try:
-        entries = sorted(filter(_has_a_name, os.scandir(folder)), key=lambda entry: entry.name)
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
         return  # a folder that may not be read offers nothing
     names = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
@@ -44,8 +44,3 @@ def _models_below(folder: Path, depth: int) -> Iterator[Path]:
     for entry in entries if depth else ():
         if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
             yield from _models_below(folder / entry.name, depth - 1)
-
-
-def _has_a_name(entry: os.DirEntry[str]) -> bool:
-    """Whether the name is text on one line: others could be neither shown nor stored."""
-    return entry.name.isprintable()

@@ -170,7 +170,7 @@ class _Store:
         self.defects = {path: self.defects[path] for path in files}
 
     def _remove(self, paths: Iterable[Path]) -> None:
-        names = [str(path) for path in paths if self.defects[path] is None]
+        names = [intake.key(path) for path in paths if self.defects[path] is None]
         for table in intake.KINDS if names else ():
             self.connection.execute(f"DELETE FROM {table} WHERE list_contains($names, file)", {"names": names})
         for path in paths:

@@ -25,6 +25,11 @@ def kind(path: Path) -> str:
     return _FOLDERS.get(path.parent.name, "run")
 
 
+def key(path: Path) -> str:
+    """What the column ``file`` says of a file: its path, bytes that are not UTF-8 escaped."""
+    return str(path).encode(errors="backslashreplace").decode()
+
+
 def find_defect(path: Path) -> str | None:
     """None for a file that is taken, else one sentence that says why not."""
     [(_, defects)] = judge([path])
@@ -67,7 +72,7 @@ def _read(path: Path) -> pa.Table | str:
         table = KINDS[kind(path)].read(path)
     except DamagedError as error:
         return str(error)
-    return table.append_column("file", pa.array([str(path)] * table.num_rows, pa.string()))
+    return table.append_column("file", pa.array([key(path)] * table.num_rows, pa.string()))
 
 
 def _taken(table: str, files: Mapping[Path, pa.Table]) -> tuple[pa.Table, dict[Path, str]]:
@@ -97,8 +102,9 @@ def _apply_rules(table: str, files: Mapping[Path, pa.Table]) -> tuple[pa.Table, 
         reasons = KINDS[table].reasons(scratch, table)
         scratch.register("refused", pa.table({"file": pa.array(list(reasons), pa.string())}))
         rows = scratch.sql(f"FROM {table} ANTI JOIN refused USING (file)").to_arrow_table()
-    return rows, {path: reasons[str(path)] for path in files if str(path) in reasons}
+    return rows, {path: reasons[key(path)] for path in files if key(path) in reasons}
 
 
 def _sentence(path: Path, reason: str) -> str:
-    return f"{path.name} is left out, because {reason}: remove it or restore it."
+    name = path.name.encode(errors="backslashreplace").decode()
+    return " ".join(f"{name} is left out, because {reason}: remove it or restore it.".split())

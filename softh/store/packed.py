@@ -82,8 +82,12 @@ def _means_broken(connection: duckdb.DuckDBPyConnection, columns: dict[str, str]
 
 def _open(connection: duckdb.DuckDBPyConnection, database: Path) -> int:
     """Attach the database, with no other file within reach; returns the version of its schema."""
-    paths = f"[{quoted(database)}, {quoted(Path(f'{database}.wal'))}]"
-    connection.execute(f"SET allowed_paths = {paths}; SET enable_external_access = false")
+    real = str(database.resolve())
+    head, question, tail = real.partition("?")  # where there is one, DuckDB looks for the log of changes of such a name
+    logs = [f"{real}.wal", f"{head}.wal{question}{tail}"]
+    paths = ", ".join([quoted(database), quoted(Path(f"{database}.wal")), *map(_literal, [real, *logs])])
+    if real.isascii() or real.encode(errors="replace").decode() == real:  # DuckDB takes no list of other names
+        connection.execute(f"SET allowed_paths = [{paths}]; SET enable_external_access = false")
     connection.execute(f"ATTACH {quoted(database)} AS stored (READ_ONLY)")
     tables = "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'stored' AND table_name = 'schema_version'"
     if not connection.execute(tables).fetchall()[0][0]:
@@ -198,11 +202,15 @@ def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str
     return dict(columns)
 
 
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
 def quoted(path: Path) -> str:
     """The path as a literal of SQL, through a link where DuckDB would read another path than this."""
     folder = path.absolute().parent
     plain = _link_to(folder) / path.name if _PATTERN.search(str(folder)) else path
-    return "'" + os.fspath(plain).replace("'", "''") + "'"
+    return _literal(os.fspath(plain))
 
 
 @cache

@@ -8,7 +8,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from streamlit.starlette import App
 
-from dashboard.server import guard, static_files, streamlit_internals
+from dashboard.server import guard, hosts, static_files, streamlit_internals
 from softh import logs
 
 
@@ -25,6 +25,6 @@ async def begin(served: App) -> AsyncGenerator[None]:
 app = App(
     "app.py",
     routes=[Route("/health", guard.health), Route("/metrics", guard.prometheus)],
-    middleware=[Middleware(static_files.StaticFiles), Middleware(guard.Guard)],
+    middleware=[Middleware(hosts.Hosts), Middleware(static_files.StaticFiles), Middleware(guard.Guard)],
     lifespan=begin,
 )

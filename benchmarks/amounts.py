@@ -44,7 +44,7 @@ def main(which: Annotated[str, typer.Argument()] = "demo", text: Path = TEXT) ->
     sample = corpus.load(f"file:{text / file}", documents, 0)
     found: dict[str, Any] = {"text": sample.name, "layers": layers, "rows": [], "labels": []}
     for kind in ("tokens", "words"):
-        spec = EstimateSpec(model="", context=256, draws=8, orders=(1, 2), labels=kind)  # ty: ignore[invalid-argument-type]
+        spec = EstimateSpec(model="", context=256, draws=8, orders=(1, 2), labels=kind)
         states = States.of(model, sample, spec, layers)
         if kind == "tokens":
             found["rows"] = [row for size in sizes for row in amount(states, spec, size)]

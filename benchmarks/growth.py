@@ -20,7 +20,7 @@ from benchmarks._clients import reader
 from benchmarks.pages import READERS, serving_process, spread
 from softh import settings
 from softh.store import connection as opening
-from softh.store import plane, read, schema, write
+from softh.store import packed, plane, read, schema, write
 from tests.harness import serving
 
 RESULTS = Path(__file__).with_name("results") / "growth.json"
@@ -52,7 +52,7 @@ def multiply(once: Path, more: Path) -> None:
     more.mkdir()
     with duckdb.connect(more / schema.DATABASE) as connection:
         connection.execute(schema.SQL)
-        connection.execute(f"ATTACH {opening.quoted(once / schema.DATABASE)} AS old (READ_ONLY)")
+        connection.execute(f"ATTACH {packed.quoted(once / schema.DATABASE)} AS old (READ_ONLY)")
         for table, order in write.ORDER.items():
             connection.execute(
                 f"INSERT INTO {table} BY NAME {_copies(table, schema.table(table).types)} ORDER BY {order}"

@@ -1,7 +1,6 @@
 """Numbers, names and hover texts as they are shown."""
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -109,8 +108,3 @@ def signed(value: float) -> str:
 def short_model(name: str) -> str:
     """A model's name without its owner and the notes that its neighbours share."""
     return name.replace(" (trained here)", "").replace("dequantised ", "").rsplit("/", 1)[-1]
-
-
-def escape_markdown(text: str) -> str:
-    """Text with the characters of Markdown escaped, so that names of models and people are shown as they are."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+!|~$:@])", r"\\\1", text)

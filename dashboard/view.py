@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import plotly.graph_objects as go
 import polars as pl
 
+from dashboard import escape
 from softh.errors import InputError
 
 
@@ -31,6 +32,10 @@ class View:
     """Key of a figure → the rows behind it, where these are neither `data` nor `rows`."""
     notes: tuple[str, ...] = ()
     """Findings, one sentence each (Markdown)."""
+
+    def __post_init__(self) -> None:
+        """Take markup out of what others named, wherever the figures are shown or exported."""
+        object.__setattr__(self, "figures", {key: escape.figure(figure) for key, figure in self.figures.items()})
 
 
 class Empty(InputError):

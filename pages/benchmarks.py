@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard import escape
 from dashboard.page import frame
 from dashboard.views import benchmarks
 from dashboard.workspace import score_upload
@@ -19,14 +20,14 @@ with bring:
     score_upload.draw()
 
 view = benchmarks.view()
-st.subheader(view.title)
+st.subheader(escape.markdown(view.title))
 left, right = st.columns([11, 9], gap="medium")
 with left:
     frame.chart(view.figures["scatter"], "scatter", view.data)
 with right:
     frame.chart(view.figures["forest"], "forest", view.behind["forest"])
-st.markdown(view.text)
-st.caption(view.caption)
+st.markdown(escape.prose(view.text))
+st.caption(escape.prose(view.caption))
 frame.chart(view.figures["matrix"], "matrix", view.rows)
 st.caption(
     "Stars: q < .05 *, < .01 **, < .001 ***, Benjamini–Hochberg over the matrix. p permutes models and asks how "

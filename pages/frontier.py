@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard import escape
 from dashboard.page import frame
 from dashboard.views import frontier
 from dashboard.views.frontier import Slots
@@ -20,5 +21,5 @@ with left:
 with right:
     frame.table(view.rows, view.data, f"{view.name}.csv", points=True, height=560)
 for note in view.notes:
-    st.markdown(f"- {note}")
-st.caption(view.caption)
+    st.markdown(escape.prose(f"- {note}"))
+st.caption(escape.prose(view.caption))

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard import escape
 from dashboard.page import frame
 from dashboard.views import layers
 
@@ -14,11 +15,11 @@ st.markdown(
 frame.need_estimates()
 
 view = layers.view()
-st.subheader(view.title)
+st.subheader(escape.markdown(view.title))
 left, right = st.columns([11, 9], gap="medium")
 with left:
     frame.chart(view.figures["plane"], "plane", view.data)
 with right:
     frame.chart(view.figures["profiles"], "profiles", view.data)
-st.caption(view.caption)
+st.caption(escape.prose(view.caption))
 frame.table(view.rows, view.data, f"{view.name}.csv")

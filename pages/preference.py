@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard import escape
 from dashboard.data import queries
 from dashboard.page import frame
 from dashboard.views import preference
@@ -19,7 +20,7 @@ if queries.probes().is_empty():
     st.code("python -m softh preference HuggingFaceTB/SmolLM2-135M-Instruct --pairs pairs.jsonl", language="bash")
 else:
     view = preference.view()
-    st.markdown(view.text)
+    st.markdown(escape.prose(view.text))
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("By depth")
@@ -34,7 +35,7 @@ else:
     if "changed" in view.figures:
         st.subheader("By post-training")
         frame.chart(view.figures["changed"], "changed", view.data)
-    st.caption(view.caption)
+    st.caption(escape.prose(view.caption))
     frame.table(view.rows, view.data, f"{view.name}.csv")
 
 st.subheader("Your own pairs")

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard import escape
 from dashboard.decks import controls, store
 from dashboard.page import frame
 from dashboard.server import auth
@@ -23,7 +24,7 @@ if name is None:
     st.stop()
 
 slides = store.load(name)
-st.markdown(f"**{name}**, {len(slides)} {'slide' if len(slides) == 1 else 'slides'}")
+st.markdown(f"**{escape.markdown(name)}**, {len(slides)} {'slide' if len(slides) == 1 else 'slides'}")
 if not slides:
     controls.deck_bar(name, slides, 0)
     st.info("This deck is empty: above a figure take **Export → Add this figure**.", icon=":material/flag:")
@@ -40,7 +41,7 @@ with right:
     slide = controls.rendered(slides[number])
     controls.edit_order(name, number, len(slides), slide.link)
     if slide.problem:
-        st.warning(slide.problem, icon=":material/link_off:")
+        st.warning(escape.prose(slide.problem), icon=":material/link_off:")
     for position, figure in enumerate(slide.figures):
         frame.picture(figure, f"slide-{position}")
-    st.caption(slide.caption)
+    st.caption(escape.prose(slide.caption))

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard import escape
 from dashboard.page import frame
 from dashboard.views import trajectory
 
@@ -20,6 +21,6 @@ with left:
 with right:
     frame.chart(view.figures["curves"], "curves", view.data, points=True)
 for note in view.notes:
-    st.markdown(f"- {note}")
-st.caption(view.caption)
+    st.markdown(f"- {escape.prose(note)}")
+st.caption(escape.prose(view.caption))
 frame.table(view.rows, view.data, f"{view.name}.csv")

@@ -6,6 +6,7 @@ Everything that changes jobs, uploads or tables asks here; by default nobody may
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -125,7 +126,7 @@ def _note(data: Path, facts: dict[str, object]) -> None:
         data.mkdir(parents=True, exist_ok=True)
         file = os.open(data / AUDIT, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
         try:
-            os.write(file, json.dumps(line, ensure_ascii=False).encode() + b"\n")
+            os.write(file, _one_line(json.dumps(line, ensure_ascii=False)).encode() + b"\n")
         finally:
             os.close(file)
     except OSError as error:
@@ -133,3 +134,9 @@ def _note(data: Path, facts: dict[str, object]) -> None:
             f"The audit line could not be written to {data / AUDIT} ({error.strerror}): free some space or make it "
             "writable."
         ) from error
+
+
+def _one_line(text: str) -> str:
+    """JSON on one line for every reader: what some take for the end of a line, or no file can hold, is written as JSON
+    escapes it."""
+    return re.sub("[\x7f-\x9f\u2028\u2029\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -27,9 +27,21 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+class LineFormatter(logging.Formatter):
+    """Formats a record as one line, whatever a name in it holds; a traceback follows on lines of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
+        """The message of a record on one line."""
+        return "".join(
+            letter if letter.isprintable() else repr(letter)[1:-1] for letter in super().formatMessage(record)
+        )
+
+
 def set_up(level: int = logging.INFO) -> None:
     """Log to standard error from now on; with SOFTH_LOG=json the records of other libraries as well."""
     logging.basicConfig(level=level, format=TEXT)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(LineFormatter(TEXT))
     try:
         as_json = settings.text("SOFTH_LOG") == "json"
     except InputError as error:  # no reason to stop a server

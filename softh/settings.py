@@ -66,6 +66,12 @@ SETTINGS = (
         "elsewhere.",
         600.0,
     ),
+    Setting(
+        "SOFTH_HOSTS",
+        SERVER,
+        "Names that browsers may use for this server, separated by commas, such as `plane.lab.example`. `*`: all.",
+        default_help="localhost, the addresses of Streamlit's options, and the host of the sign-in",
+    ),
     Setting("SOFTH_LOG", SERVER, "`json`: web process and worker log one JSON object a line.", choices=("json",)),
     Setting(
         "SOFTH_READ_ONLY",

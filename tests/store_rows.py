@@ -193,3 +193,26 @@ def _labelled(
 
 def _digest(*parts: str) -> str:
     return sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+HOSTILE = (
+    "=1+1 ![x](http://evil.example/b.png)[sign in](http://evil.example/l) http://evil.example/auto www.evil.example "
+    "a@evil.example <img src='http://evil.example/i' onerror='window.hostile=1'><script>window.hostile=1</script>"
+    "<a href='http://evil.example/p'>p</a> :red[r] $x^2$ :material/star: `c` | \x07"
+)
+"""A text that tries to be a link, an image, a script, a formula and a symbol."""
+
+
+def hostile_record(prefix: str = "m", **given: Any) -> dict[str, Any]:
+    """A record in which every text that is not part of an id or of a vocabulary is hostile, later columns included."""
+    made = build_record(
+        f"{prefix}{HOSTILE}", f"r{HOSTILE}", corpus=f"c{HOSTILE}", weights=HOSTILE, dtype=HOSTILE, **given
+    )
+    kept = {"estimate_id", "digest", "spec", "versions", "model", "revision"}
+    for part in ("model", "checkpoint", "estimate"):
+        made[part] |= {
+            name: HOSTILE for name, value in made[part].items() if isinstance(value, str) and name not in kept
+        }
+    made["model"] |= {"stage": HOSTILE, "family": f"{prefix}{HOSTILE}"}
+    made["estimate"]["versions"] = json.dumps({HOSTILE: HOSTILE})
+    return made

@@ -296,6 +296,21 @@ def test_a_damaged_entry_is_computed_again(folders: Path, cache: Cache, damage: 
     assert all(torch.equal(before[d][1], after[d][1]) for d in before)
 
 
+def test_a_changed_bit_of_a_stored_value_is_noticed_and_counted(tmp_path: Path) -> None:
+    values = torch.arange(24, dtype=torch.float32).reshape(4, 6)
+    with open_cache(tmp_path / "cache") as cache:
+        memo.set_tensor(cache, "key", values)
+        whole = cache.get("key")
+        for bit in range(0, 8 * len(whole), 7):
+            changed = bytearray(whole)
+            changed[bit // 8] ^= 1 << bit % 8
+            cache.set("key", bytes(changed))
+            assert memo.get_tensor(cache, "key") is None
+        memo.set_tensor(cache, "key", values)
+        assert torch.equal(memo.get_tensor(cache, "key"), values)
+    assert memo.count_damaged(tmp_path / "cache") == len(range(0, 8 * len(whole), 7))
+
+
 def test_a_run_larger_than_the_bound_streams(folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = _model(folders, "llama")
     data = _windows(model)

@@ -43,8 +43,8 @@ TABLE: dict[str, set[str]] = {
         "duckdb", "polars", "pyarrow", "fsspec", "softh.access", "softh.errors", "softh.quantities", "softh.settings",
     },
     "softh.uploads": {
-        "softh.access", "softh.checkpoints", "softh.errors", "softh.format", "softh.locks", "softh.settings",
-        "softh.store", *CORE,
+        "softh.access", "softh.checkpoints", "softh.errors", "softh.format", "softh.locks", "softh.preference",
+        "softh.scores", "softh.settings", "softh.store", *CORE,
     },
     "softh.cost": {"softh.checkpoints", "softh.format", "softh.settings", "softh.spec", "psutil", *CORE},
     "softh.models": {
@@ -79,7 +79,8 @@ TABLE: dict[str, set[str]] = {
     "softh.cli": {"softh", "typer", "rich", "torch"},
     "softh.__init__": {"softh.api", "softh.callback", "softh.errors", "softh.estimator", "softh.spec"},
     "softh.__main__": {"softh.cli"},
-    "dashboard.view": {"softh.errors", "plotly", "polars"},
+    "dashboard.escape": {"numpy", "plotly", "polars"},
+    "dashboard.view": {"dashboard.escape", "softh.errors", "plotly", "polars"},
     "dashboard.format": {"softh.analysis", "softh.quantities", "softh.text"},
     "dashboard.data": {
         "dashboard.format", "softh.analysis", "softh.quantities", "softh.settings", "softh.spec", "softh.store", *PAGES,
@@ -88,11 +89,13 @@ TABLE: dict[str, set[str]] = {
         "dashboard.data", "dashboard.format", "softh.analysis", "softh.format", "softh.quantities", *PAGES,
     },
     "dashboard.export": {
-        "dashboard.figures", "dashboard.server", "softh.errors", "choreographer", "fontTools", "pptx", "plotly",
+        "dashboard.escape", "dashboard.figures", "dashboard.server", "softh.errors", "choreographer", "fontTools",
+        "pptx", "plotly",
         "polars",
     },
     "dashboard.controls": {
-        "dashboard.data", "dashboard.export", "dashboard.server", "dashboard.view", "softh.format", "softh.quantities",
+        "dashboard.data", "dashboard.escape", "dashboard.export", "dashboard.server", "dashboard.view",
+        "softh.format", "softh.quantities",
         *PAGES,
     },
     "dashboard.views": {
@@ -100,22 +103,24 @@ TABLE: dict[str, set[str]] = {
         "softh.analysis", "softh.quantities", *PAGES,
     },
     "dashboard.decks": {
-        "dashboard.controls", "dashboard.export", "dashboard.figures", "dashboard.view", "dashboard.views",
+        "dashboard.controls", "dashboard.escape", "dashboard.export", "dashboard.figures", "dashboard.view",
+        "dashboard.views",
         "softh.access", "softh.errors", "softh.locks", "softh.settings", "softh.store", *PAGES,
     },
     "dashboard.server": {
-        "dashboard.format", "softh.access", "softh.errors", "softh.jobs", "softh.settings", "softh.store", "starlette",
+        "dashboard.escape", "softh.access", "softh.errors", "softh.jobs", "softh.settings", "softh.store", "starlette",
         "prometheus_client", *PAGES,
     },
     "dashboard.page": {
-        "dashboard.controls", "dashboard.data", "dashboard.decks", "dashboard.export", "dashboard.figures",
-        "dashboard.format", "dashboard.server", "dashboard.view", "dashboard.views", "softh.access", "softh.errors",
+        "dashboard.controls", "dashboard.data", "dashboard.decks", "dashboard.escape", "dashboard.export",
+        "dashboard.figures", "dashboard.server", "dashboard.view", "dashboard.views", "softh.access", "softh.errors",
         *PAGES,
     },
     "dashboard.workspace": {
-        "dashboard.controls", "dashboard.data", "dashboard.format", "dashboard.page", "dashboard.server",
+        "dashboard.controls", "dashboard.data", "dashboard.escape", "dashboard.format",
+        "dashboard.page", "dashboard.server",
         "dashboard.views", "softh.access", "softh.checkpoints", "softh.cost", "softh.errors", "softh.format",
-        "softh.jobs", "softh.preference", "softh.scores", "softh.settings", "softh.spec", "softh.store",
+        "softh.jobs", "softh.scores", "softh.settings", "softh.spec", "softh.store",
         "softh.text", "softh.uploads", *PAGES,
     },
     "dashboard.__init__": set(),

@@ -11,7 +11,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from softh.errors import InputError
-from softh.store import connection, read, run_files, write
+from softh.store import intake, packed, read, run_files, write
 from tests.store_rows import record
 
 QUESTIONS = {
@@ -52,8 +52,8 @@ def test_a_moved_branch_keeps_the_checkpoint_of_each_estimate(tmp_path: Path) ->
 
 def test_the_stores_of_two_folders_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
-    connect = connection.connect
-    monkeypatch.setattr(connection, "connect", lambda data: opened.append(data) or connect(data))
+    attach = packed.attach
+    monkeypatch.setattr(packed, "attach", lambda *given: opened.append(given[1].parent) or attach(*given))
     first, second = tmp_path / "first", tmp_path / "second"
     write.save(record("00aa"), first)
     write.save(record("00bb"), second)
@@ -164,7 +164,7 @@ def test_a_flipped_byte_is_noticed_or_changes_no_number(tmp_path: Path) -> None:
         damaged = bytearray(whole)
         damaged[place] ^= 0xFF
         path.write_bytes(damaged)
-        if run_files.find_defect(path) is None:
+        if intake.find_defect(path) is None:
             assert_frame_equal(pl.DataFrame(pq.read_table(path)), rows)
         else:
             noticed += 1
@@ -181,11 +181,13 @@ def test_a_repaired_file_is_seen_again(tmp_path: Path) -> None:
     assert read.estimates(tmp_path).height == 1
 
 
-def test_a_newer_run_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_a_newer_run_is_named_and_left_out_and_the_others_are_shown(tmp_path: Path) -> None:
+    write.save(record("00bb"), tmp_path)
     path = write.save(record(), tmp_path)
-    pl.read_parquet(path).with_columns(schema_version=pl.lit(3, pl.Int32), more=pl.lit("x")).write_parquet(path)
-    with pytest.raises(InputError, match=r"The run 00aa\.parquet is from schema 3, this softh reads up to 2: upgrade"):
-        read.estimates(tmp_path)
+    pl.read_parquet(path).with_columns(schema_version=pl.lit(30, pl.Int32), more=pl.lit("x")).write_parquet(path)
+    assert read.estimates(tmp_path)["estimate_id"].to_list() == ["00bb"]
+    [warning] = read.warnings(tmp_path)
+    assert warning.startswith("00aa.parquet is left out, because it is from schema 30, this softh reads up to ")
 
 
 def test_a_newer_database_is_refused_in_a_sentence(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
+from dashboard import escape
 from dashboard.controls import browser, session
 from softh.format import and_more
 
@@ -76,4 +77,4 @@ def note(key: str, unknown: Sequence[str], options: Sequence[str], shown: str) -
     if link := current():
         link.notes.append(sentence)
     else:
-        st.info(sentence, icon=":material/link_off:")
+        st.info(escape.prose(sentence), icon=":material/link_off:")

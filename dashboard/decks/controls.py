@@ -5,6 +5,7 @@ from functools import partial
 
 import streamlit as st
 
+from dashboard import escape
 from dashboard.controls import browser, controls, session
 from dashboard.decks import render, store
 from dashboard.decks.store import Slide
@@ -30,7 +31,7 @@ def choose_deck() -> str | None:
 def choose_slide(slides: Sequence[Slide]) -> int:
     """The slide that is chosen from the list of all, counted from 0."""
     numbers = [str(number + 1) for number in range(len(slides))]
-    captions = [slide.title or _label(slide) for slide in slides]
+    captions = [escape.markdown(slide.title or _label(slide)) for slide in slides]
     place = st.container()
     return int(controls.radio("Slides", numbers, session.DECK_SLIDE.key, captions=captions, where=place)) - 1
 
@@ -38,7 +39,8 @@ def choose_slide(slides: Sequence[Slide]) -> int:
 def edit_text(name: str, number: int, slide: Slide) -> None:
     """Title and note of a slide, saved as soon as they are written."""
     if access.current_user().refusal:
-        st.markdown("\n\n".join(filter(None, (f"**{slide.title}**" if slide.title else "", slide.note))))
+        head = f"**{escape.markdown(slide.title)}**\n\n" if slide.title else ""
+        st.markdown(head + escape.markdown(slide.note))
         return
     title, note = session.slide_title(name, number), session.slide_note(name, number)
 
@@ -78,7 +80,7 @@ def deck_bar(name: str, slides: Sequence[Slide], number: int) -> None:
         if not access.current_user().refusal:
             _delete(name, len(slides))
     for sentence in filter(None, (target.missing() for target in formats)):
-        st.caption(sentence)
+        st.caption(escape.prose(sentence))
     if session.PRESENTING.get():
         content = html.deck_content(_export(name, slides, browser.dark(), _site()))
         data = {"deck": content, "start": number, **browser.asset_urls()}
@@ -102,7 +104,7 @@ def _export(name: str, slides: Sequence[Slide], dark: bool, site: str) -> DeckEx
 
 def _delete(name: str, count: int) -> None:
     with st.popover("Delete", icon=":material/delete_forever:"):
-        st.markdown(f"Delete the deck **{name}** of {count} slides? The views stay.")
+        st.markdown(f"Delete the deck **{escape.markdown(name)}** of {count} slides? The views stay.")
         st.button("Delete it", type="primary", on_click=store.delete, args=(name,))
 
 

@@ -50,7 +50,7 @@ def load(name: str) -> list[Slide]:
         version, slides = content["version"], content["slides"]
     except FileNotFoundError:
         raise InputError(f"There is no deck {name!r}: add a figure to it by the menu under the figure.") from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise InputError(f"{file.name} is not a deck that can be read ({error}): repair or remove {file}.") from None
     if version != VERSION:
         raise InputError(f"{file.name} is a deck of version {version}, this is version {VERSION}: upgrade softh.")

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from html import unescape
 from itertools import pairwise
 from numbers import Real
 from typing import Any
@@ -290,4 +291,4 @@ def _band_errors(band: Any, size: int) -> tuple[float, ...]:
 def without_tags(text: str | None) -> str:
     """Text without Plotly's tags; a new line becomes a comma."""
     lines = re.split(r"<br ?/?>", text or "")
-    return ", ".join(re.sub(r"<[^>]+>", "", line).strip() for line in lines)
+    return ", ".join(unescape(re.sub(r"<[^>]+>", "", line)).strip() for line in lines)

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 from dashboard.export import html
@@ -20,6 +21,9 @@ _MISSING = (
 )
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _SECONDS = 60
+_AT_ONCE, _QUEUE = 2, 6
+"""Browsers that print at a time, each of which takes hundreds of megabytes; and files that print or wait."""
+_printing, _waiting = BoundedSemaphore(_AT_ONCE), BoundedSemaphore(_QUEUE)
 
 
 def figure(export: FigureExport) -> bytes:
@@ -58,6 +62,16 @@ def print_page(page: bytes, inches: tuple[float, float], scale: float = 1.0) -> 
     Raises InputError where there is no Chromium, or it does not answer within a minute.
     """
     path = _need_chromium()
+    if not _waiting.acquire(blocking=False):
+        raise InputError(f"{_QUEUE} files are being printed already; expected fewer at once: try again in a minute.")
+    try:
+        with _printing:
+            return _print_page(path, page, inches, scale)
+    finally:
+        _waiting.release()
+
+
+def _print_page(path: str, page: bytes, inches: tuple[float, float], scale: float) -> bytes:
     with tempfile.TemporaryDirectory(prefix="softh-print-") as folder:
         file = Path(folder) / "page.html"
         file.write_bytes(page)

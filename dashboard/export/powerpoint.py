@@ -9,6 +9,7 @@ from pptx.enum.text import PP_ALIGN
 from pptx.slide import Slide
 from pptx.util import Emu, Inches
 
+from dashboard import escape
 from dashboard.export.contents import DeckExport
 from dashboard.export.from_plotly import charts
 from dashboard.export.pptx_chart import add_chart, rgb, set_font
@@ -24,7 +25,7 @@ def deck(export: DeckExport) -> bytes:
     """The deck as bytes of a .pptx file, 16:9, with a chart or a table for every figure."""
     presentation, theme = Presentation(), export.theme
     presentation.slide_width, presentation.slide_height = _WIDTH, _HEIGHT
-    presentation.core_properties.title = export.name
+    presentation.core_properties.title = escape.printable(export.name)[:255]
     for rendered in export.slides:
         slide = presentation.slides.add_slide(presentation.slide_layouts[5])  # a title and nothing else
         slide.background.fill.solid()

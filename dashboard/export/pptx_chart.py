@@ -19,6 +19,7 @@ from pptx.oxml.ns import nsdecls
 from pptx.slide import Slide
 from pptx.util import Emu, Pt
 
+from dashboard import escape
 from dashboard.export.chart_model import Chart, ChartAxis, ChartLabel, ChartSeries
 from dashboard.figures.template import Theme
 
@@ -63,18 +64,18 @@ def add_chart(
     ordered = sorted([*chart.series, *named], key=lambda series: -len(series.x))
     data = XyChartData(number_format="General")
     for series in ordered:
-        added = data.add_series(series.name or "series")
+        added = data.add_series(escape.label(series.name or "series"))
         for x, y in zip(series.x, series.y, strict=True):
             added.add_data_point(x, y)
     shapes: Any = slide.shapes
     frame = shapes.add_chart(XL_CHART_TYPE.XY_SCATTER_LINES, *map(Emu, box), data)
-    frame._element.nvGraphicFramePr.cNvPr.set("descr", alt)
+    frame._element.nvGraphicFramePr.cNvPr.set("descr", escape.printable(alt))
     native: Any = frame.chart
     alone = first and last
     native.font.name, native.font.size, native.font.color.rgb = FONT, Pt(13 if alone else 11), rgb(theme.muted)
     native.has_title = bool(chart.title)
     if chart.title:
-        native.chart_title.text_frame.text = chart.title
+        native.chart_title.text_frame.text = escape.printable(chart.title)
         native.chart_title.include_in_layout = False
         set_font(native.chart_title.text_frame.paragraphs[0].font, 12, theme.ink, bold=True)
     _style_axis(native.category_axis, chart.x, x_limits, theme, title=last, texts=last)
@@ -185,7 +186,7 @@ def _fill(target: Any, colour: str, theme: Theme, *, hollow: bool = False) -> No
 
 
 def _label(target: Any, label: ChartLabel, theme: Theme) -> None:
-    target.text_frame.text = label.text
+    target.text_frame.text = escape.printable(label.text)
     target.position = _SIDES[label.side]
     set_font(target.text_frame.paragraphs[0].font, 12, label.colour or theme.ink)
 
@@ -227,7 +228,7 @@ def _style_axis(
     native.has_title = title and bool(axis.title)
     if native.has_title:
         zero = f" (0 stands at {axis.zero:,.0f})" if axis.zero is not None else ""
-        native.axis_title.text_frame.text = axis.title + zero
+        native.axis_title.text_frame.text = escape.printable(axis.title + zero)
         set_font(native.axis_title.text_frame.paragraphs[0].font, 12, theme.ink)
     native.has_major_gridlines = True
     native.major_gridlines.format.line.color.rgb = rgb(theme.grid)

@@ -9,6 +9,7 @@ from pptx.enum.text import MSO_ANCHOR, PP_ALIGN
 from pptx.slide import Slide
 from pptx.util import Emu, Pt
 
+from dashboard import escape
 from dashboard.export.from_plotly import without_tags
 from dashboard.export.pptx_chart import rgb, set_font
 from dashboard.figures.template import Theme, along
@@ -46,7 +47,7 @@ def add_table(slide: Slide, trace: Any, place: tuple[int, int, int, int], theme:
     heights, widths = [fit.heading] + [fit.row] * len(names), [fit.first] + [fit.column] * len(headings)
     box = (left, top, int(Pt(sum(widths))), int(Pt(sum(heights))))
     frame = slide.shapes.add_table(len(heights), len(widths), *map(Emu, box))
-    frame._element.nvGraphicFramePr.cNvPr.set("descr", alt)
+    frame._element.nvGraphicFramePr.cNvPr.set("descr", escape.printable(alt))
     native: Any = frame.table
     for row, points in zip(native.rows, heights, strict=True):
         row.height = Pt(points)

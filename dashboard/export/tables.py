@@ -5,6 +5,7 @@ import json
 
 import polars as pl
 
+from dashboard import escape
 from dashboard.export.contents import FigureExport
 from dashboard.export.from_plotly import charts
 
@@ -17,7 +18,7 @@ def csv(export: FigureExport) -> bytes:
         pl.Series(name, [None if cell is None else json.dumps(cell) for cell in rows[name].to_list()], pl.String)
         for name in nested
     )
-    return flat.write_csv().encode()
+    return escape.cells(flat).write_csv().encode()
 
 
 def parquet(export: FigureExport) -> bytes:

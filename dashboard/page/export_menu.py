@@ -9,12 +9,12 @@ import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
+from dashboard import escape
 from dashboard.controls import browser, session
 from dashboard.decks import store
 from dashboard.export.contents import PRESETS, FigureExport, Preset, Size, as_seen
 from dashboard.export.formats import FORMATS, file_stem
 from dashboard.figures.template import theme_for
-from dashboard.format import escape_markdown
 from softh import access
 from softh.errors import InputError
 
@@ -40,7 +40,7 @@ def draw(figure: go.Figure, key: str, rows: pl.DataFrame | None, parameters: Map
         with menu:
             _files(figure, key, rows, parameters)
             if refusal := access.current_user().refusal:
-                st.caption(escape_markdown(refusal))
+                st.caption(escape.prose(refusal))
             else:
                 _deck(key, parameters)
 
@@ -64,7 +64,7 @@ def _files(figure: go.Figure, key: str, rows: pl.DataFrame | None, parameters: M
                 key=f"{key}-{target.label}", on_click="ignore", disabled=bool(target.missing()), width="stretch",
             )  # fmt: skip
     for sentence in filter(None, (target.missing() for target, _ in formats)):
-        st.caption(sentence)
+        st.caption(escape.prose(sentence))
 
 
 def _in_browser(key: str, name: str, preset: Preset, parameters: Mapping[str, Sequence[str]]) -> dict[str, Any] | None:
@@ -94,6 +94,6 @@ def _deck(key: str, parameters: Mapping[str, Sequence[str]]) -> None:
     try:
         number = store.add_slide(deck or "", store.Slide(session.PAGE.get(), parameters, key if figure else None))
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(escape.prose(str(error)), icon=":material/error:")
     else:
-        st.success(f"Slide {number} of {deck}.", icon=":material/check:")
+        st.success(f"Slide {number} of {escape.markdown(deck)}.", icon=":material/check:")

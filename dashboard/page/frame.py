@@ -9,6 +9,7 @@ import polars as pl
 import streamlit as st
 from streamlit.navigation.page import Page
 
+from dashboard import escape
 from dashboard.controls import axis_ranges, browser, links, point_selection, session
 from dashboard.controls import controls as shared_controls
 from dashboard.data import queries
@@ -50,7 +51,7 @@ def run(page: Page, *, controls: bool) -> None:
     session.PARAMETERS.set({})
     try:
         for warning in queries.warnings():
-            st.warning(warning, icon=":material/warning:")
+            st.warning(escape.prose(warning), icon=":material/warning:")
         if controls and not queries.estimates().is_empty():
             # By the entry point: what a page draws itself leaves the URL with the page.
             shared_controls.draw()
@@ -61,9 +62,9 @@ def run(page: Page, *, controls: bool) -> None:
         browser.watch_theme()
         axis_ranges.watch()
     except Empty as nothing:
-        st.info(str(nothing), icon=":material/touch_app:")
+        st.info(escape.prose(str(nothing)), icon=":material/touch_app:")
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(escape.prose(str(error)), icon=":material/error:")
 
 
 def introduction(*, always: bool = False) -> None:
@@ -77,7 +78,7 @@ def errors_in_place() -> Generator[None]:
     try:
         yield
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(escape.prose(str(error)), icon=":material/error:")
 
 
 def chart(figure: go.Figure, key: str, rows: pl.DataFrame | None = None, *, points: bool = False) -> None:
@@ -107,7 +108,9 @@ def table(
     config = {"Model": model, "Parameters": _COMPACT, "Positions": _GROUPED}
     st.dataframe(rows, hide_index=True, column_config=config, height=height or "auto", **selection)
     # Written on the click, without a run of the page, which would replace the file while it is being sent.
-    st.download_button("Download as CSV", data.write_csv, name, "text/csv", icon=DOWNLOAD, on_click="ignore")
+    st.download_button(
+        "Download as CSV", escape.cells(data).write_csv, name, "text/csv", icon=DOWNLOAD, on_click="ignore"
+    )
 
 
 def need_estimates() -> None:

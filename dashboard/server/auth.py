@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from dashboard.format import escape_markdown
+from dashboard import escape
 from dashboard.server import streamlit_internals
 from softh import access, settings
 from softh.access import Person
@@ -72,7 +72,7 @@ def may_change() -> bool:
     """Whether the reader may start and change things; if not, draws the reason in place of the controls."""
     refusal = access.current_user().refusal
     if refusal:
-        st.info(escape_markdown(refusal), icon=":material/visibility:")
+        st.info(escape.prose(refusal), icon=":material/visibility:")
     return not refusal
 
 
@@ -87,7 +87,7 @@ def require_login() -> bool:
     st.title("softh")
     if name := _name(reader):
         st.error(
-            escape_markdown(f"{name} may not see this server: ask its administrator for a place in SOFTH_VIEWERS."),
+            escape.markdown(f"{name} may not see this server: ask its administrator for a place in SOFTH_VIEWERS."),
             icon=":material/block:",
         )
         _logout_button("secondary")
@@ -116,7 +116,7 @@ def _login_buttons() -> None:
 
 def _signed_in(name: str) -> None:
     with st.sidebar.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"Signed in as {escape_markdown(name)}")
+        st.caption(f"Signed in as {escape.markdown(name)}")
         _logout_button("tertiary")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 import streamlit as st
 
+from dashboard import escape
 from dashboard.data import neighbours, queries
 from dashboard.format import count
 from dashboard.page import frame
@@ -34,11 +35,11 @@ def form() -> None:
 def preview(specs: Sequence[EstimateSpec], name: str | None = None) -> None:
     """Show what the estimates of some checkpoints will cost, and queue them when the button is pressed."""
     first = _preflight(specs[-1].canonical())
-    st.markdown(_describe(first))
+    st.markdown(escape.prose(_describe(first)))
     if first.refusal:
-        st.error(first.refusal, icon=":material/block:")
+        st.error(escape.prose(first.refusal), icon=":material/block:")
         return
-    st.markdown(_cost_sentence(first, len(specs)))
+    st.markdown(escape.prose(_cost_sentence(first, len(specs))))
     stored = _stored(first)
     label = "Estimate"
     if len(specs) == 1 and stored:

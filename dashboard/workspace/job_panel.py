@@ -6,8 +6,8 @@ from functools import partial
 import polars as pl
 import streamlit as st
 
+from dashboard import escape
 from dashboard.controls import session
-from dashboard.format import escape_markdown
 from dashboard.server import auth
 from softh import access, jobs
 from softh.errors import InputError
@@ -25,7 +25,7 @@ def panel(show: Callable[[str], None]) -> None:
     ended, busy = jobs.listing(jobs.ENDED), bool(jobs.listing(jobs.OPEN))
     toast_finished()  # those that ended since the page began
     if error := session.JOB_ERROR.get():
-        st.error(error)
+        st.error(escape.prose(error))
     if not (ended or busy):
         st.caption("No job yet.")
     st.fragment(_open, run_every=POLL_SECONDS if busy else None)({job.id for job in ended}, busy)
@@ -49,7 +49,7 @@ def toast_finished() -> None:
         job = ended[number]
         outcome = job.state if not job.message else f"{job.state}: {job.message}"
         st.toast(
-            f"{job.title} {'is on the plane' if job.state == 'done' else outcome}",
+            f"{escape.markdown(job.title)} {'is on the plane' if job.state == 'done' else escape.prose(outcome)}",
             icon=f":material/{_ICONS[job.state]}:",
         )
     session.ENDED_JOBS.set(frozenset(ended))
@@ -76,7 +76,10 @@ def _open(ended: set[int], busy: bool) -> None:
 def _running(job: Job) -> None:
     with st.container(border=True, key=f"job-{job.id}"):
         left, right = st.columns([5, 1], vertical_alignment="center")
-        left.progress(job.share, text=f"**{job.title}**: {progress(job)}; {escape_markdown(ago(job))}")
+        left.progress(
+            job.share,
+            text=f"**{escape.markdown(job.title)}**: {escape.markdown(progress(job))}; {escape.markdown(ago(job))}",
+        )
         if _may_change() and right.button("Cancel", key=f"cancel-{job.id}", icon=":material/stop_circle:"):
             _act(partial(jobs.cancel, job.id))
         _log(job)
@@ -101,7 +104,9 @@ def _waiting(waiting: list[Job]) -> None:
 def _ended(job: Job, show: Callable[[str], None]) -> None:
     with st.container(border=True, key=f"job-{job.id}"):
         left, right = st.columns([5, 1], vertical_alignment="center")
-        left.markdown(f":material/{_ICONS[job.state]}: **{job.title}** {job.state}, {escape_markdown(ago(job))}")
+        left.markdown(
+            f":material/{_ICONS[job.state]}: **{escape.markdown(job.title)}** {job.state}, {escape.markdown(ago(job))}"
+        )
         if _may_change() and right.button(
             "Dismiss", key=f"dismiss-{job.id}", help="Forget the job; its estimate stays."
         ):
@@ -111,10 +116,10 @@ def _ended(job: Job, show: Callable[[str], None]) -> None:
             if kind is not None and kind.stores:
                 show(job.result)
             else:
-                st.caption(job.result)
+                st.caption(escape.markdown(job.result))
             return
         if job.message:
-            st.error(job.message)
+            st.error(escape.prose(job.message))
         if _may_change() and st.button("Retry", key=f"retry-{job.id}", icon=":material/replay:"):
             _act(partial(jobs.retry, job.id))
         _log(job)

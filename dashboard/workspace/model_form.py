@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import streamlit as st
 
+from dashboard import escape
 from dashboard.controls import controls, session
 from dashboard.server import streamlit_internals
 from softh.checkpoints import hub, server_folders
@@ -103,7 +104,7 @@ def _trajectory(training: list[str], where: Any) -> tuple[str, ...]:
     counts = [str(count) for count in range(2, most + 1)]
     count = controls.slider("How many, log-spaced", counts, "points", default=str(min(8, most)), where=where)
     revisions = log_spaced_revisions(training, int(count))
-    where.caption(f"{and_more(revisions)}, of {len(training)}; each is a job of its own.")
+    where.caption(f"{escape.markdown(and_more(revisions))}, of {len(training)}; each is a job of its own.")
     return tuple(revisions)
 
 
@@ -163,7 +164,8 @@ def _label(accepted: receive.Accepted) -> str:
 
 def _chosen(accepted: receive.Accepted) -> ChosenModel:
     if accepted.left_out:
-        st.caption(f"Left out of its settings, because they load or fetch something: {and_more(accepted.left_out)}.")
+        left_out = escape.markdown(and_more(accepted.left_out))
+        st.caption(f"Left out of its settings, because they load or fetch something: {left_out}.")
     return ChosenModel(accepted.model, title=accepted.name)
 
 
@@ -198,7 +200,7 @@ def text() -> str | None:
     path = session.UPLOADED_TEXT.get()
     if path is None or not path.exists():
         return None
-    st.caption(f"Chosen: {path.name}, {format_size(path.stat().st_size)}.")
+    st.caption(f"Chosen: {escape.markdown(path.name)}, {format_size(path.stat().st_size)}.")
     return f"file:{path}"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
+from dashboard import escape
 from dashboard.controls import controls
 from dashboard.data import neighbours as landing
 from dashboard.data import queries
@@ -31,7 +32,7 @@ def show(estimate_id: str, *, neighbours: bool = True) -> None:
         return
     place = landing.landed(rows[0])
     if neighbours:
-        st.markdown(place.sentence)
+        st.markdown(escape.prose(place.sentence))
     _pages(place)
 
 
@@ -43,7 +44,7 @@ def manage() -> None:
         return
     row = rows[controls.select("Estimate", list(rows), "estimate", where=st.container())]
     place = landing.landed(row)
-    st.markdown(place.sentence)
+    st.markdown(escape.prose(place.sentence))
     _pages(place)
     _actions(row)
 
@@ -83,6 +84,6 @@ def _delete(estimate_id: str) -> None:
     try:
         write.remove(settings.data(), estimate_id)
     except InputError as error:
-        st.error(str(error))
+        st.error(escape.prose(str(error)))
     else:
         st.rerun()

@@ -5,16 +5,18 @@ from pathlib import Path
 import polars as pl
 import streamlit as st
 
+from dashboard import escape
 from dashboard.data import queries
 from dashboard.page import frame
 from dashboard.server import auth
 from dashboard.workspace import job_panel, model_form
 from softh import jobs
+from softh.checkpoints import hub
+from softh.checkpoints.files import UPLOAD
 from softh.format import and_more
-from softh.preference import pairs
-from softh.preference.pairs import Pairs
 from softh.spec import PreferenceSpec
-from softh.uploads import texts
+from softh.uploads import tables, texts
+from softh.uploads.tables import PairsSummary
 
 LIMITS, CONTEXTS = (100, 300, 1000, 2000, 10_000), (128, 256, 512, 1024)
 
@@ -41,8 +43,10 @@ def _form() -> None:
         if not file:
             return
         path = texts.save(file.name, file.getvalue()).resolve()
-        st.markdown(_describe(_read(str(path), limit)))
+        st.markdown(escape.prose(_describe(_read(str(path), limit))))
         if model and st.button("Probe", type="primary", icon=":material/play_arrow:"):
+            if not Path(model.name).exists() and not model.name.startswith(UPLOAD):
+                hub.check_id(model.name)
             for revision in model.revisions:
                 spec = PreferenceSpec(
                     model=model.name, revision=revision, pairs=str(path), limit=limit, context=context
@@ -59,21 +63,20 @@ def show(estimate_id: str) -> None:
         st.caption("Its numbers are on the other pages.")
         return
     row = rows.row(0, named=True)
-    st.markdown(f"{row['documents'] // 2:,} pairs measured. Choose **{row['corpus']}** under Pairs to see them above.")
+    name = escape.markdown(row["corpus"])
+    st.markdown(f"{row['documents'] // 2:,} pairs measured. Choose **{name}** under Pairs to see them above.")
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the pairs …")
-def _read(path: str, limit: int) -> Pairs:
-    return pairs.load(path, limit, 0)
+def _read(path: str, limit: int) -> PairsSummary:
+    return tables.describe_pairs(Path(path), limit)
 
 
-def _describe(content: Pairs) -> str:
+def _describe(content: PairsSummary) -> str:
     """What a file holds, before anything is computed."""
     excluded = ", ".join(f"{reason} ({count:,})" for reason, count in content.excluded.items())
-    sources = [pair.source for pair in content.pairs if pair.source]
-    named = f" Sources: {and_more(sorted(set(sources)))}." if sources else ""
-    prompts = sum(bool(pair.prompt) for pair in content.pairs)
+    named = f" Sources: {and_more(content.sources)}." if content.sources else ""
     return (
-        f"**{len(content.pairs):,} pairs** of {Path(content.name).name}, {prompts:,} with a prompt; "
+        f"**{content.pairs:,} pairs** of {Path(content.name).name}, {content.prompts:,} with a prompt; "
         f"excluded: {excluded or 'none'}.{named} {content.note}"
     )

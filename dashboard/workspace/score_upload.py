@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
+from dashboard import escape
 from dashboard.data import queries
 from dashboard.server import auth
 from softh import settings
@@ -13,6 +14,7 @@ from softh.errors import InputError
 from softh.format import and_more
 from softh.scores import load
 from softh.store import read, write
+from softh.uploads import tables
 
 LEAVE = "none of these"
 _MAX_QUESTIONS = 12
@@ -30,21 +32,26 @@ def draw() -> None:
     if file is None:
         return
     try:
-        imported = load.read_scores(file.name, file.getvalue())
+        imported = _read(file.name, file.getvalue())
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(escape.prose(str(error)), icon=":material/error:")
         return
     known = dict(queries.estimates().select("model", "source").unique().iter_rows())
-    names = _names(load.unmatched_models({row["model"] for row in imported.rows}, known), sorted(known))
+    names = _names(load.unmatched_models({row["model"] for row in imported.rows}, known, _MAX_QUESTIONS), sorted(known))
     for note in imported.notes:
-        st.caption(note)
+        st.caption(escape.prose(note))
     st.dataframe(pl.DataFrame(imported.rows, infer_schema_length=None), hide_index=True, height=220)
     rows = load.rename_models(imported.rows, names)
     for note in read.replaced(rows, settings.data()):
-        st.caption(note)
+        st.caption(escape.prose(note))
     if st.button(f"Take in {len(rows):,} scores", icon=":material/add_chart:"):
         write.save_scores(rows, settings.data())
         st.rerun()
+
+
+@st.cache_data(max_entries=4, show_spinner="Reading the scores …")
+def _read(name: str, content: bytes) -> tables.Scores:
+    return tables.read_scores(name, content)
 
 
 def _names(missing: dict[str, list[str]], models: list[str]) -> dict[str, str]:
@@ -54,7 +61,7 @@ def _names(missing: dict[str, list[str]], models: list[str]) -> dict[str, str]:
         st.info(f"{len(missing):,} names are no model of these tables. Say which model is meant, or leave them.")
     for name, near in list(missing.items())[:_MAX_QUESTIONS]:
         options = [LEAVE, *near, *(model for model in models if model not in near)]
-        if (chosen := st.selectbox(name, options, key=f"means {name}")) != LEAVE:
+        if (chosen := st.selectbox(escape.markdown(name), options, key=f"means {name}")) != LEAVE:
             named[name] = chosen
     return named
 
@@ -64,12 +71,14 @@ BY_HAND = "entered by hand"
 
 def attach(row: Mapping[str, Any]) -> None:
     """Let the reader give scores to the checkpoint of an estimate; they are stored beside the runs."""
-    file = st.file_uploader("Results of lm-evaluation-harness (.json), or a table (.csv, .parquet)", key="score-file")
+    file = st.file_uploader(
+        "Results of lm-evaluation-harness (.json), or a table (.csv, .parquet)", max_upload_size=50, key="score-file"
+    )
     if file and st.button("Attach the file", key="attach-file"):
-        imported = load.read_scores(file.name, file.getvalue())
+        imported = _read(file.name, file.getvalue())
         _store(scores_of_checkpoint(row, imported.rows))
         for note in imported.notes:
-            st.caption(note)
+            st.caption(escape.prose(note))
     left, middle, right = st.columns(3)
     task = left.text_input("Task", placeholder="hellaswag", key="score-task").strip()
     metric = middle.text_input("Metric", "accuracy", key="score-metric").strip()

@@ -28,7 +28,7 @@ from huggingface_hub.errors import (
     RevisionResolutionError,
 )
 from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status, validate_repo_id
 
 from softh.errors import InputError
 from softh.format import and_more
@@ -54,6 +54,14 @@ _SENTENCES: tuple[tuple[type[Exception], str], ...] = (
     (ConnectionError, _UNREACHABLE),
     (OSError, "{model} could not be stored ({error}): make room, or set HF_HOME to a folder that can be written."),
 )
+
+
+def check_id(model: str) -> None:
+    """Raise InputError for a name that no model of the hub can have, without asking the hub."""
+    try:
+        validate_repo_id(split_name(model)[0])
+    except HFValidationError as error:
+        raise InputError(_sentence(error, model[:100], "main")) from None
 
 
 _FILE = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+)|/((?!.*\.\.).+\.gguf))")

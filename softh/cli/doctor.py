@@ -55,6 +55,7 @@ def examine(data: Path) -> Iterator[Finding]:
     yield from _tables(data)
     yield from _share(data)
     yield from _others(data)
+    yield _cache()
     yield from (_folder(name, place) for name, place in (("data", data), ("cache", settings.cache())))
     yield _browser()
 
@@ -179,6 +180,20 @@ def _damage(queue: Path) -> str | None:
     except sqlite3.DatabaseError as error:
         return str(error)
     return None if report == "ok" else report
+
+
+def _cache() -> Finding:
+    """How many remembered values were damaged, and were computed again."""
+    from softh.models import cache  # torch takes seconds; the other commands do without
+
+    try:
+        damaged = cache.count_damaged(settings.cache())
+    except InputError as error:
+        return Finding("cache", "cannot be used", str(error))
+    if damaged:
+        remedy = f"check the disk of {settings.cache()}; every value was computed again, and no number was changed."
+        return Finding("cache", f"{damaged} values were damaged", remedy)
+    return Finding("cache", "no value was damaged")
 
 
 def _folder(name: str, place: Path) -> Finding:

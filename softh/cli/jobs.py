@@ -55,6 +55,8 @@ def list_jobs(
     for job in listing:
         table.add_row(str(job.id), job.state, job.title, progress(job), ago(job))
     show(table)
+    if more := jobs.unlisted(data):
+        typer.echo(f"{more:,} older jobs that ended are not listed.")
 
 
 def cancel(number: Number, data: Data = None) -> None:

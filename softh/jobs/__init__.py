@@ -14,6 +14,7 @@ from softh.jobs.client import (
     retry,
     submit,
     submit_spec,
+    unlisted,
     worker_is_running,
 )
 from softh.jobs.records import ENDED, OPEN, Job
@@ -35,5 +36,6 @@ __all__ = [
     "retry",
     "submit",
     "submit_spec",
+    "unlisted",
     "worker_is_running",
 ]

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from softh import access, settings
+from softh.checkpoints import hub
+from softh.checkpoints.resolve import is_local
 from softh.errors import InputError
 from softh.jobs import launcher, processes, records, tasks
 from softh.jobs.records import Job
@@ -15,6 +17,11 @@ from softh.spec import EstimateSpec, PreferenceSpec
 
 _launched: dict[Path, subprocess.Popen[bytes]] = {}
 """Folder → the worker that this process started last: a child, whose end only its parent can observe."""
+
+
+MOST_ENDED = 500
+"""Ended jobs that are listed."""
+_LONGEST_TITLE = 300
 
 
 def folder(data: Path | None = None) -> Path:
@@ -46,6 +53,7 @@ def _submitted(
     place = folder(data)
     fields = json.loads(spec) if isinstance(spec, str) else dict(spec)
     canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    title = "".join(letter if letter.isprintable() else " " for letter in title)[:_LONGEST_TITLE]
     number, new = records.add(place, kind, canonical, title, options, person.name, person.jobs)
     return records.one(place, number), new
 
@@ -64,15 +72,33 @@ def submit_spec(
     name: of the model in the title.
     """
     kind = tasks.kind_of(spec)
+    if isinstance(model := getattr(spec, "model", None), str) and not (model and is_local(model)):
+        hub.check_id(model)
     title = tasks.KINDS[kind].title(spec, name)
     fields = json.loads(tasks.KINDS[kind].absolute(spec).canonical()) | ({"commit": commit} if commit else {})
     return submit(kind, fields, title=title, options=options, data=data)
 
 
 def listing(states: tuple[str, ...] = (*records.OPEN, *records.ENDED), data: Path | None = None) -> list[Job]:
-    """Jobs: the running, then the waiting in their order, then the ended, latest first."""
+    """Jobs: the running, then the waiting in their order, then the ended, latest first.
+
+    Every open one, and of the ended the last MOST_ENDED: :func:`unlisted` says how many more there are.
+    """
     place = folder(data)
-    return records.rows(place, states) if (place / records.FILE).exists() else []
+    if not (place / records.FILE).exists():
+        return []
+    open_states = tuple(state for state in states if state in records.OPEN)
+    ended = tuple(state for state in states if state in records.ENDED)
+    return [
+        *(records.rows(place, open_states) if open_states else []),
+        *(records.rows(place, ended, MOST_ENDED) if ended else []),
+    ]
+
+
+def unlisted(data: Path | None = None) -> int:
+    """How many ended jobs :func:`listing` leaves out."""
+    place = folder(data)
+    return max(0, records.count(place, records.ENDED) - MOST_ENDED) if (place / records.FILE).exists() else 0
 
 
 def find(number: int, data: Path | None = None) -> Job:

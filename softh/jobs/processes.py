@@ -73,26 +73,28 @@ def stop(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def orphans(folder: Path) -> list[psutil.Process]:
-    """Running processes of jobs of a folder."""
+def orphans(folder: Path, number: int | None = None) -> list[psutil.Process]:
+    """Running processes of jobs of a folder, or of one job."""
     mark = f"{folder.resolve()}#"
     running = []
     for process in psutil.process_iter():
         with suppress(psutil.AccessDenied, psutil.NoSuchProcess, OSError):  # of another user, or ended
-            if process.environ().get(MARK, "").startswith(mark) and process.status() != psutil.STATUS_ZOMBIE:
+            found = process.environ().get(MARK, "")
+            of_it = found.startswith(mark) if number is None else found == f"{mark}{number}"
+            if of_it and process.status() != psutil.STATUS_ZOMBIE:
                 running.append(process)
     return running
 
 
-def kill_orphans(folder: Path) -> int:
-    """Kill processes that a killed worker left running, and wait for their end; returns how many there were."""
-    running = orphans(folder)
+def kill_orphans(folder: Path, number: int | None = None) -> int:
+    """Kill processes that a killed worker, or one job, left running; waits for their end and returns how many."""
+    running = orphans(folder, number)
     for process in running:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     # Zombies are not counted: in a container, nothing may ever reap them.
     until = time.monotonic() + 10
-    while orphans(folder) and time.monotonic() < until:
+    while running and orphans(folder, number) and time.monotonic() < until:
         time.sleep(0.05)
     return len(running)
 

@@ -87,6 +87,7 @@ def connect(folder: Path) -> Generator[sqlite3.Connection]:
         folder.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(folder / FILE, timeout=30, isolation_level="IMMEDIATE")) as connection:
             connection.row_factory = sqlite3.Row
+            connection.text_factory = lambda content: content.decode(errors="replace")
             # A commit is on disk when it returns: no job is lost when the power fails.
             connection.execute("PRAGMA synchronous = FULL")
             if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
@@ -149,8 +150,11 @@ def _check_room(connection: sqlite3.Connection, person: str, most: int) -> None:
         )
 
 
-def rows(folder: Path, states: tuple[str, ...] = (*OPEN, *ENDED), limit: int = 500) -> list[Job]:
-    """Jobs in some states: running ones first, then waiting ones in their order, then ended ones, latest first."""
+def rows(folder: Path, states: tuple[str, ...] = (*OPEN, *ENDED), limit: int = -1) -> list[Job]:
+    """Jobs in some states: running ones first, then waiting ones in their order, then ended ones, latest first.
+
+    limit: most jobs; negative for all.
+    """
     marks = ", ".join("?" * len(states))
     with connect(folder) as connection:
         selected = connection.execute(
@@ -160,6 +164,13 @@ def rows(folder: Path, states: tuple[str, ...] = (*OPEN, *ENDED), limit: int = 5
             (*states, limit),
         ).fetchall()
     return [Job(**row) for row in selected]
+
+
+def count(folder: Path, states: tuple[str, ...]) -> int:
+    """How many jobs are in some states."""
+    marks = ", ".join("?" * len(states))
+    with connect(folder) as connection:
+        return connection.execute(f"SELECT count(*) FROM jobs WHERE state IN ({marks})", states).fetchone()[0]
 
 
 def one(folder: Path, number: int) -> Job:

@@ -6,6 +6,7 @@ import os
 import select
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -91,15 +92,22 @@ class Supervisor:
                 records.interrupt(self.folder, number, "Its end could not be recorded; it will run again.", died=False)
 
     def _run(self, job: records.Job, slot: Slot) -> None:
-        options = {**json.loads(job.options), "data": str(self.folder.parent.resolve()), "submitted": job.submitted}
-        order = {"kind": job.kind, "spec": job.spec, "options": options}
-        secrets = not tasks.untrusted(job.settings)
+        try:
+            options = {**json.loads(job.options), "data": str(self.folder.parent.resolve()), "submitted": job.submitted}
+            order = {"kind": job.kind, "spec": job.spec, "options": options}
+            secrets = not tasks.untrusted(job.settings)
+            json.dumps(order)
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            message = f"Its record cannot be read ({type(error).__name__}); expected JSON: submit the job again."
+            records.end(self.folder, job.id, "failed", message=message)
+            return
         child = processes.start(self.folder, job.id, order, slot, secrets=secrets)
         events = EventReader(self.folder, job.id)
         try:
             stopped = self._read_events(child, events)
         finally:
             processes.stop(child)  # nothing of the group outlives the job
+            processes.kill_orphans(self.folder, job.id)  # nor what left the group
             assert child.stdout is not None
             child.stdout.close()
         if stopped:
@@ -110,9 +118,13 @@ class Supervisor:
     def _read_events(self, child: subprocess.Popen[bytes], events: EventReader) -> bool:
         """Read the events of the process until it ends; True when it was asked to stop before."""
         assert child.stdout is not None
-        pipe = child.stdout.fileno()
+        pipe, ended = child.stdout.fileno(), 0.0
         while not (self.stopping() or records.asked_to_stop(self.folder, events.number)):
-            if not select.select([pipe], [], [], _POLL)[0]:
+            ready = select.select([pipe], [], [], _POLL)[0]
+            ended = ended or (time.monotonic() if child.poll() is not None else 0.0)
+            if ended and (not ready or time.monotonic() - ended > _CLOSING):
+                return False  # a process that left the group keeps the pipe open
+            if not ready:
                 continue
             chunk = os.read(pipe, 65536)
             if chunk:

@@ -73,7 +73,12 @@ def kind_of(spec: object) -> str:
 
 def untrusted(spec: Mapping[str, Any]) -> bool:
     """Whether a job opens an upload, so that its process gets no token and no network."""
-    return str(spec.get("model", "")).startswith(UPLOAD) or texts.is_uploaded(str(spec.get("corpus", "")))
+    pairs = str(spec.get("pairs") or "").removeprefix("file:")
+    return (
+        str(spec.get("model", "")).startswith(UPLOAD)
+        or texts.is_uploaded(str(spec.get("corpus", "")))
+        or (bool(pairs) and texts.is_uploaded(f"file:{pairs}"))
+    )
 
 
 def run_estimate(spec: str, options: Options, progress: Progress) -> str:
@@ -104,8 +109,6 @@ def run_estimate(spec: str, options: Options, progress: Progress) -> str:
 def run_preference(spec: str, options: Options, progress: Progress) -> str:
     """Probe a checkpoint with preference pairs and store the probe."""
     parsed_spec = PreferenceSpec.from_json(spec)
-    if untrusted({"model": parsed_spec.model}):
-        _confine()
     from softh.checkpoints import resolve
     from softh.models import hidden_states
     from softh.preference import pairs
@@ -114,10 +117,16 @@ def run_preference(spec: str, options: Options, progress: Progress) -> str:
     from softh.store import write
 
     data = Path(options.get("data") or settings.data())
+    progress("model", 0, 1)
+    if untrusted({"model": parsed_spec.model}):
+        _confine()
+        checkpoint = resolve.resolve(parsed_spec.model, parsed_spec.revision)
+    else:
+        checkpoint = resolve.resolve(parsed_spec.model, parsed_spec.revision)  # may need the network
+        if untrusted(json.loads(spec)):
+            _confine()
     progress("pairs", 0, 1)
     sample = pairs.load(parsed_spec.pairs, parsed_spec.limit, parsed_spec.seed)
-    progress("model", 0, 1)
-    checkpoint = resolve.resolve(parsed_spec.model, parsed_spec.revision)
     estimate_id = identity(parsed_spec.canonical(), checkpoint.digest, sample.digest)
     if not _stored_since(data, estimate_id, options.get("submitted")):
         progress("loading", 0, 1)

@@ -1,5 +1,6 @@
 """A bounded cache of tensors on disk, in safetensors format with a checksum; no pickle is written or read."""
 
+import logging
 import os
 import sqlite3
 import time
@@ -20,6 +21,8 @@ from softh.errors import InputError
 _PLAIN = (str, bytes, int)
 _CHECKSUM = 4
 """Bytes of the CRC-32 before every tensor."""
+_DAMAGED = "damaged"
+"""Entry that counts the values that were found damaged."""
 _ERRORS = (OSError, sqlite3.Error, diskcache.Timeout)
 """Disk full, folder not writable, database damaged, or locked for a minute."""
 
@@ -104,12 +107,39 @@ def set_tensor(cache: Cache, key: str, tensor: torch.Tensor) -> None:
 
 
 def get_tensor(cache: Cache, key: str) -> torch.Tensor | None:
-    """Return the tensor stored under `key`; None when it was evicted or damaged on disk."""
+    """Return the tensor stored under `key`; None when it was evicted, or damaged on disk, which is counted."""
     try:
         stored = cache.get(key)
+        if stored is None or (tensor := _decoded(stored)) is not None:
+            return None if stored is None else tensor
+        cache.delete(key)
+        count = cache.incr(_DAMAGED)
     except _ERRORS as error:
         raise _unusable(cache.directory, error) from error
-    if stored is None:
+    logging.getLogger(__name__).warning(
+        "A value of the cache in %s was damaged and is computed again; %d were so far.", cache.directory, count
+    )
+    return None
+
+
+def count_damaged(folder: Path) -> int:
+    """How many values of the cache in a folder were found damaged and computed again.
+
+    Raises:
+        InputError: when the cache cannot be used.
+    """
+    if not (folder / diskcache.core.DBNAME).exists():
+        return 0
+    with open_cache(folder) as cache:
+        try:
+            return int(cache.get(_DAMAGED) or 0)
+        except (*_ERRORS, TypeError, ValueError) as error:
+            raise _unusable(folder, error) from error
+
+
+def _decoded(stored: object) -> torch.Tensor | None:
+    """The tensor of a stored value; None where its checksum, or what it is, is another."""
+    if not isinstance(stored, bytes):
         return None
     checksum, content = stored[:_CHECKSUM], stored[_CHECKSUM:]
     return load(content)[""] if zlib.crc32(content).to_bytes(_CHECKSUM) == checksum else None

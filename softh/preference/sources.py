@@ -105,7 +105,7 @@ def _array(file: TextIO) -> list[Any] | None:
         return None
     try:
         return json.load(file)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"The file is not a complete JSON array ({error}): write it again, or one row a line."
         ) from None
@@ -138,7 +138,7 @@ def _reservoir(lines: Iterator[tuple[int, str]], limit: int, seed: int) -> tuple
 def _parsed(line: str, number: int, path: Path) -> Any:
     try:
         return json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"Line {number + 1} of {path.name} is not JSON ({error}); expected one row a line: correct it."
         ) from None
@@ -164,7 +164,7 @@ def _parquet(path: Path, limit: int, seed: int) -> tuple[Rows, int]:
         numbers = _sample(total, limit, seed)
         sample = table.with_row_index(_ROW).filter(pl.col(_ROW).is_in(numbers))
         return [(row.pop(_ROW), row) for row in sample.collect(engine="streaming").to_dicts()], total
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(
             f"{path.name} cannot be read ({reason}); expected a complete Parquet file: write it again."

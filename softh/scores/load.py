@@ -1,9 +1,12 @@
 """The registry of readers of benchmark scores, and the match of their models with those of the tables."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+
+from polars.exceptions import PanicException, PolarsError
 
 from softh.errors import InputError
 from softh.format import and_more
@@ -16,6 +19,8 @@ READERS: tuple[ScoreReader, ...] = (HarnessResults(), ParquetTable(), JsonTable(
 _OTHER_TOOLS = {"config_general": "lighteval", "instances": "HELM", "eval_results": "OpenCompass", "run_spec": "HELM"}
 """Key of a JSON object → the tool that writes such files, which no reader handles."""
 _CANDIDATES = 3
+_LONGEST = 200
+"""Letters of a name that others are compared with; the time grows with their square."""
 
 
 def read_scores(name: str, content: bytes | None = None) -> ImportedScores:
@@ -32,9 +37,21 @@ def read_scores(name: str, content: bytes | None = None) -> ImportedScores:
             f"{name} holds single answers of lm-evaluation-harness, not scores; expected the results_….json of the "
             "same run: name that file, or the folder of both."
         )
-    for reader in READERS:
-        if reader.handles(source):
-            return reader.read(source)
+    try:
+        for reader in READERS:
+            if reader.handles(source):
+                return reader.read(source)
+    except (
+        PolarsError,
+        PanicException,
+        RecursionError,
+        OverflowError,
+        TypeError,
+        AttributeError,
+        UnicodeError,
+    ) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise InputError(f"{name} cannot be read ({reason}); expected one table of scores: check the file.") from None
     keys = list(source.json) if isinstance(source.json, dict) else []
     tool = next((tool for key, tool in _OTHER_TOOLS.items() if key in keys), None)
     kind = f"is a result file of {tool}" if tool else f"has the keys {and_more(keys)}" if keys else "has no rows"
@@ -68,21 +85,25 @@ def result_files(folder: Path) -> tuple[list[Path], list[str]]:
     return results, [f"{samples} files of single answers (samples_…) in {folder}: left out."] if samples else []
 
 
-def unmatched_models(names: Iterable[str], known: Mapping[str, str]) -> dict[str, list[str]]:
+def unmatched_models(names: Iterable[str], known: Mapping[str, str], most: int | None = None) -> dict[str, list[str]]:
     """Names of scores that are not models of the tables (model → where it comes from), each with the nearest ones.
+
+    most: names whose nearest are sought, the first; the others have none.
 
     A name matches when it is the model's name or its hub id, letter by letter; nothing is guessed.
 
     >>> unmatched_models(["pythia-160m", "Pythia-160M"], {"pythia-160m": "EleutherAI/pythia-160m"})
     {'Pythia-160M': ['pythia-160m']}
     """
-    sources = {source for source in known.values() if list(known.values()).count(source) == 1}
+    sources = {source for source, count in Counter(known.values()).items() if count == 1}
     matching = {*known, *sources}
     lower: dict[str, str] = {}
     for model, source in known.items():
         for form in (model, source, source.rsplit("/", 1)[-1]):
             lower.setdefault(form.lower(), model)
-    return {name: _nearest(name, lower) for name in sorted(set(names) - matching)}
+    unmatched = sorted(set(names) - matching)
+    asked = unmatched[:most]
+    return {name: _nearest(name, lower) if number < len(asked) else [] for number, name in enumerate(unmatched)}
 
 
 def rename_models(rows: Sequence[Row], names: Mapping[str, str]) -> list[Row]:
@@ -95,6 +116,8 @@ def rename_models(rows: Sequence[Row], names: Mapping[str, str]) -> list[Row]:
 
 def _nearest(name: str, lower: Mapping[str, str]) -> list[str]:
     """Nearest models, by the whole name and by the part after the owner."""
+    if len(name) > _LONGEST:
+        return []
     forms = {name.lower(), name.rsplit("/", 1)[-1].lower()}
     near = [lower[match] for form in forms for match in get_close_matches(form, lower, _CANDIDATES, cutoff=0.5)]
     return list(dict.fromkeys(near))[:_CANDIDATES]

@@ -1,38 +1,24 @@
 """Opening the store: the packed database read-only and the valid run files beside it, open until a file changes."""
 
 import os
-import re
-import shutil
-import tempfile
-import weakref
-from contextlib import suppress
-from functools import cache
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 
 import duckdb
 import polars as pl
 
 from softh import settings
 from softh.errors import InputError
-from softh.store import migrations, plane, run_files, schema, score_files
+from softh.store import intake, packed, plane, schema
 from softh.store.share import configured_share
 
 VIEWS = Path(__file__).with_name("views.sql").read_text(encoding="utf-8")
-ESTIMATE_MODELS = "estimate_models"
-"""Table of a packed database: the model of each estimate as its run described it. The table `models` has one row a
-name; where a database has no such table, or a column later than it, that row is read."""
-ATTEMPTS = 5
-"""Attempts to open a store whose files change at the same time."""
-_PATTERN = re.compile(r"[*?\[\\]|[\ud800-\udfff]")
-"""Characters of a path that DuckDB takes for a pattern or a separator, and bytes that are not UTF-8."""
 _FOLDERS = 4
 """Data folders whose stores stay open in a process."""
-_open_stores: dict[Path, tuple[str, duckdb.DuckDBPyConnection]] = {}
-"""Folder → its version and its connection, the last used at the end. Opening costs as much as several queries, so a
-process keeps the stores of a few folders open; :func:`_cursor` alone reads and changes this."""
-_opening = Lock()
+State = tuple[int, int, int]
+"""Inode, time of change and size of a file."""
 
 
 def version(data: Path, *, runs: bool = True) -> str:
@@ -40,9 +26,9 @@ def version(data: Path, *, runs: bool = True) -> str:
 
     Without `runs` one that changes whenever a benchmark score does.
     """
-    files = [database(data), *(_files(data) if runs else _scores(data))]
-    states = [(path.name, *state) for path in files if (state := _state(path))]
-    return sha256(repr(states).encode()).hexdigest()[:16]
+    files = _states(data) if runs else _listing(data / schema.SCORES)
+    states = [(path.name, *state) for path, state in files.items()]
+    return sha256(repr([_state(database(data)), *states]).encode()).hexdigest()[:16]
 
 
 def database(data: Path) -> Path:
@@ -62,28 +48,29 @@ def warnings(data: Path) -> list[str]:
 
 
 def invalid_files(data: Path) -> list[str]:
-    """One sentence for each file of a run or of scores that is invalid and left out of the tables."""
-    return [defect for defect in _defects(data).values() if defect]
+    """One sentence for each file of a run or of scores that is left out of the tables, and for packed rows that are."""
+    store = _updated(data)
+    return [*filter(None, store.defects.values()), *store.left_out]
 
 
 def valid_runs(data: Path) -> list[Path]:
     """Run files that hold one complete estimate each."""
-    return _valid(data, schema.RUNS)
+    return _valid(data, "run")
 
 
 def valid_scores(data: Path) -> list[Path]:
     """Files of imported scores that can be read."""
-    return _valid(data, schema.SCORES)
+    return _valid(data, "score")
 
 
 def list_runs(data: Path) -> list[Path]:
     """Every run file, in data/runs or a copy of the share's, valid or not."""
-    return [path for path in _files(data) if path.parent.name == schema.RUNS]
+    return [*_runs(data)]
 
 
 def pending_uploads(data: Path) -> list[Path]:
     """The run files of data/runs: with a share, those that are not on it yet."""
-    return sorted((data / schema.RUNS).glob("*.parquet"))
+    return [*_listing(data / schema.RUNS)]
 
 
 def run_file(data: Path, estimate_id: str) -> Path | None:
@@ -104,16 +91,19 @@ def refresh() -> None:
 
 
 def connect(data: Path) -> duckdb.DuckDBPyConnection:
-    """A new connection in memory, with the views of views.sql over the database and the valid runs of data.
+    """A new database in memory, with the views of views.sql over the packed database and the valid runs of data.
 
-    Nothing is locked and nothing can be changed through it; later changes of the files are not seen. Raises
-    InputError when a file is of a newer schema or the database is damaged.
+    No file is locked, and none can be read or changed through it; later changes of the files are not seen. Raises
+    InputError when the database is of a newer schema or damaged.
     """
-    for _ in range(ATTEMPTS - 1):
-        # A pack may remove a run between listing and reading it: try again.
-        with suppress(duckdb.IOException):
-            return _connect(data)
-    return _connect(data)
+    store = _Store(data)
+    store.update(_states(data))
+    return store.usable()
+
+
+def cursor(data: Path) -> duckdb.DuckDBPyConnection:
+    """A cursor on the tables as the files are now, which all queries share. Raises InputError as :func:`connect`."""
+    return _updated(data).usable().cursor()
 
 
 def query(data: Path, sql: str, **parameters: object) -> pl.DataFrame:
@@ -121,142 +111,136 @@ def query(data: Path, sql: str, **parameters: object) -> pl.DataFrame:
 
     Raises InputError as :func:`connect` does, and when what it reads of the database is damaged.
     """
-    with _cursor(data) as cursor:
+    with cursor(data) as tables:
         try:
-            return cursor.sql(sql, params=parameters).pl()
+            return tables.sql(sql, params=parameters).pl()
+        except duckdb.ProgrammingError:
+            raise
+        except (duckdb.Error, pl.exceptions.PanicException) as error:
+            _forget(data)
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{database(data)} is damaged ({reason}): restore a backup.") from error
+
+
+class _Store:
+    """The tables of one folder in memory, brought up to date by the files that changed alone."""
+
+    def __init__(self, data: Path) -> None:
+        self.database = database(data)
+        self.database_state = _state(self.database)
+        self.files: dict[Path, State] = {}
+        self.defects: dict[Path, str | None] = {}
+        """File → None when it is valid, else one sentence that says why not."""
+        self.left_out: list[str] = []
+        """One sentence for each kind of packed rows that are not shown."""
+        self.failure = ""
+        """Why the database cannot be opened, in one sentence."""
+        self.connection = duckdb.connect()
+        intake.create_tables(self.connection)
+        try:
+            self.left_out = packed.attach(self.connection, self.database)
+            self.connection.execute(f"{packed.estimate_models(self.connection)}; {VIEWS}; {plane.SQL}")
+            self.connection.execute(packed.means(self.connection))
+        except InputError as error:
+            self.failure = str(error)
         except duckdb.Error as error:
-            if "Corrupt database" not in str(error):
-                raise
-            raise InputError(
-                f"{database(data)} is damaged ({str(error).splitlines()[0]}): restore a backup."
-            ) from error
+            self.failure = f"{self.database} is damaged ({str(error).splitlines()[0]}): restore a backup."
+        finally:
+            packed.lock(self.connection)
+
+    def usable(self) -> duckdb.DuckDBPyConnection:
+        """The connection. Raises InputError when the database cannot be opened."""
+        if self.failure:
+            raise InputError(self.failure)
+        return self.connection
+
+    def update(self, files: Mapping[Path, State]) -> None:
+        """Leave out files that are gone, and take in those that are new or changed."""
+        gone = [path for path, state in self.files.items() if files.get(path) != state]
+        self._remove(gone)
+        new = [path for path in files if path not in self.files]
+        for tables, defects in intake.judge(new):
+            for table, rows in tables.items():
+                if rows.num_rows:
+                    with self.connection.cursor() as cursor:
+                        cursor.register("arriving", rows)
+                        cursor.execute(f"INSERT INTO {table} BY NAME FROM arriving")
+            self.defects |= defects
+            self.files |= {path: files[path] for path in defects}
+        self.defects = {path: self.defects[path] for path in files}
+
+    def _remove(self, paths: Iterable[Path]) -> None:
+        names = [intake.key(path) for path in paths if self.defects[path] is None]
+        for table in intake.KINDS if names else ():
+            self.connection.execute(f"DELETE FROM {table} WHERE list_contains($names, file)", {"names": names})
+        for path in paths:
+            del self.files[path], self.defects[path]
+
+    def inherit(self, other: "_Store") -> None:
+        """Take over what another store of the folder has read of files."""
+        for table in intake.KINDS:
+            with self.connection.cursor() as cursor:
+                cursor.register("arriving", other.connection.cursor().sql(f"FROM {table}").to_arrow_table())
+                cursor.execute(f"INSERT INTO {table} BY NAME FROM arriving")
+        self.files, self.defects = other.files, other.defects
 
 
-def quoted(path: Path) -> str:
-    """The path as a literal of SQL, through a link where DuckDB would read another path than this."""
-    folder = path.absolute().parent
-    plain = _link_to(folder) / path.name if _PATTERN.search(str(folder)) else path
-    return "'" + str(plain).replace("'", "''") + "'"
+_open_stores: dict[Path, _Store] = {}
+"""Folder → its tables, the last used at the end. Opening costs as much as many queries, so a process keeps the stores
+of a few folders open; :func:`_updated` and :func:`_forget` alone read and change this."""
+_opening = RLock()
 
 
-@cache
-def _link_to(folder: Path) -> Path:
-    """A link of a plain name to a folder; it is removed when this process ends."""
-    place = Path(tempfile.mkdtemp(prefix="softh-"))
-    link = place / "folder"
-    link.symlink_to(folder, target_is_directory=True)
-    weakref.finalize(_link_to, _remove_link, place, os.getpid())
-    return link
-
-
-def _remove_link(place: Path, process: int) -> None:
-    if os.getpid() == process:  # a forked process ends without taking the link from the one that made it
-        shutil.rmtree(place, ignore_errors=True)
-
-
-def _cursor(data: Path) -> duckdb.DuckDBPyConnection:
-    """A cursor on the store as it is now."""
-    folder, now = data.absolute(), version(data)
+def _updated(data: Path) -> _Store:
+    """The tables of a folder as its files are now."""
+    folder = data.absolute()
     with _opening:
-        known, connection = _open_stores.pop(folder, ("", None))
-        if connection is None or known != now:
-            connection = connect(data)  # queries that still run have cursors of the one before
-        _open_stores[folder] = now, connection
+        # Files are listed before the database is opened. A pack swaps the database before it removes the runs, so in
+        # this order every estimate is seen at least once, and the views let no estimate be seen twice.
+        files = _states(data)
+        known = _open_stores.pop(folder, None)
+        now = (database(data), _state(database(data)))
+        store = known if known and (known.database, known.database_state) == now else _Store(data)
+        if known and store is not known:
+            store.inherit(known)
+        if files != store.files:
+            store.update(files)
+        _open_stores[folder] = store
         if len(_open_stores) > _FOLDERS:
             del _open_stores[next(iter(_open_stores))]
-        return connection.cursor()
+        return store
 
 
-def _connect(data: Path) -> duckdb.DuckDBPyConnection:
-    # Runs are listed before the database is opened. A pack swaps the database before it removes the runs, so in this
-    # order every estimate is seen at least once, and the views let no estimate be seen twice.
-    paths = {"run": valid_runs(data), "score": valid_scores(data)}
-    connection = duckdb.connect()
-    try:
-        _attach(connection, database(data))
-        connection.register("no_run", pl.DataFrame(schema=run_files.types()))
-        connection.register("no_score", pl.DataFrame(schema=score_files.types()))
-        connection.execute("SET enable_progress_bar = false")
-        for table, files in paths.items():
-            connection.execute(f"CREATE TABLE {table} AS FROM no_{table}")
-            if files:
-                listed = f"[{', '.join(map(quoted, files))}]"
-                # A folder called lr=3e-4 is no column of the tables.
-                options = "union_by_name = true, hive_partitioning = false"
-                connection.execute(f"INSERT INTO {table} BY NAME FROM read_parquet({listed}, {options})")
-        migrations.loaded(connection)
-        connection.execute(f"{_packed_models(connection)}; {VIEWS}; {plane.SQL}; {_means(connection)}")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+def _forget(data: Path) -> None:
+    """Open the tables of a folder anew when they are next asked for: an error may have ended them."""
+    with _opening:
+        _open_stores.pop(data.absolute(), None)
 
 
-def _packed_models(connection: duckdb.DuckDBPyConnection) -> str:
-    """The view `packed_estimate_models`: of each packed estimate its model, in an older pack the one of its name."""
-    own = _columns(connection, ESTIMATE_MODELS)
-    columns = [name for name in schema.table("models").types if name != "model"]
-    kept = [name for name in (*columns, "step", "tokens") if name in own]
-    replaced = f"REPLACE ({', '.join(f'own.{name} AS {name}' for name in kept)})" if kept else ""
-    joined = f"JOIN stored.{ESTIMATE_MODELS} AS own USING (estimate_id)" if kept else ""
-    return (
-        f"CREATE VIEW packed_estimate_models AS SELECT named.* {replaced} FROM ("
-        "SELECT estimates.estimate_id, models.*, checkpoints.step, checkpoints.tokens FROM packed.estimates "
-        "JOIN packed.models USING (model) JOIN packed.checkpoints USING (model, revision, digest)"
-        f") AS named {joined}"
-    )
+def _states(data: Path) -> dict[Path, State]:
+    """Files of runs and of scores with their states."""
+    return _runs(data) | _listing(data / schema.SCORES)
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> set[str]:
-    """Names of the columns of a table of the packed database; none where it has no such table."""
-    names = connection.execute(
-        "SELECT column_name FROM duckdb_columns() WHERE database_name = 'stored' AND table_name = $name",
-        {"name": table},
-    ).fetchall()
-    return {name for (name,) in names}
-
-
-def _means(connection: duckdb.DuckDBPyConnection) -> str:
-    """The view `means`: computed from all measures, or taken from the packed means as far as they go."""
-    missing = set(plane.COLUMNS) - _columns(connection, plane.MEANS)
-    [(stored_version,)] = connection.execute("FROM stored.schema_version").fetchall()
-    later = set(plane.FOLDS) if stored_version == 1 else set()  # the first schema kept none
-    if missing - later:
-        return "CREATE VIEW means AS FROM on_plane('measures') WHERE layer IS NULL"
-    columns = (f"NULL::FLOAT[] AS {name}" if name in missing else name for name in plane.COLUMNS)
-    return (
-        "CREATE VIEW means AS FROM on_plane('run_measures') WHERE layer IS NULL UNION ALL BY NAME "
-        f"SELECT {', '.join(columns)} FROM stored.{plane.MEANS} "
-        "ANTI JOIN (SELECT estimate.estimate_id FROM run) USING (estimate_id)"
-    )
-
-
-def _attach(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
-    """Open the packed database, and its tables as ``packed``; without rows where there is none."""
-    if not database.exists():
-        connection.execute(f"ATTACH ':memory:' AS stored; USE stored; {schema.SQL} USE memory")
-        connection.execute(migrations.packed(schema.version()))
-        return
-    try:
-        connection.execute(f"ATTACH {quoted(database)} AS stored (READ_ONLY)")
-        [(stored_version,)] = connection.execute("FROM stored.schema_version").fetchall()
-    except (duckdb.Error, ValueError) as error:
-        raise InputError(
-            f"{database} is not a database of softh ({str(error).splitlines()[0]}): restore it, or move it away."
-        ) from error
-    run_files.refuse_newer(stored_version, "The table")
-    connection.execute(migrations.packed(stored_version))
-
-
-def _files(data: Path) -> list[Path]:
-    """Files of runs and of scores; of a run that waits for the share and of its copy, the first, which is newer."""
+def _runs(data: Path) -> dict[Path, State]:
+    """Run files with their states; of a run that waits for the share and of its copy, the first, which is newer."""
     share = configured_share()
-    runs = {path.name: path for path in [*(share.copies() if share else []), *pending_uploads(data)]}
-    return [*(runs[name] for name in sorted(runs)), *_scores(data)]
+    copies = _listing(share.poll()) if share else {}
+    runs = {path.name: (path, state) for path, state in [*copies.items(), *_listing(data / schema.RUNS).items()]}
+    return dict(runs[name] for name in sorted(runs))
 
 
-def _scores(data: Path) -> list[Path]:
-    return sorted((data / schema.SCORES).glob("*.parquet"))
+def _listing(folder: Path) -> dict[Path, State]:
+    """The Parquet files of a folder by name, with their states; those that can be looked at."""
+    found = {}
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    for entry in entries:
+        if entry.name.endswith(".parquet") and (state := _state(folder / entry.name)):
+            found[folder / entry.name] = state
+    return found
 
 
 def _share_warnings(data: Path) -> list[str]:
@@ -264,32 +248,21 @@ def _share_warnings(data: Path) -> list[str]:
     share, pending = configured_share(), pending_uploads(data)
     if share is None:
         return []
-    sentences = [share.warning()]
+    sentences = share.warnings()
     if pending:
         folder = data / schema.RUNS
         sentences.append(f"Not on the share yet: {len(pending)} run files in {folder}; run `python -m softh pack`.")
-    return [*filter(None, sentences)]
+    return sentences
 
 
-def _valid(data: Path, folder: str) -> list[Path]:
-    return [path for path, defect in _defects(data).items() if defect is None and path.parent.name == folder]
+def _valid(data: Path, table: str) -> list[Path]:
+    return [path for path, defect in _updated(data).defects.items() if defect is None and intake.kind(path) == table]
 
 
-def _state(path: Path) -> tuple[int, int, int] | None:
+def _state(path: Path) -> State | None:
     """Inode, time of change and size of a file, or None when there is none."""
     try:
         status = path.stat()
-    except FileNotFoundError:
+    except OSError:  # gone, or a link to nothing
         return None
     return status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def _defects(data: Path) -> dict[Path, str | None]:
-    """File → None when it is valid, else one sentence that says why not."""
-    return {path: _defect(path, state) for path in _files(data) if (state := _state(path))}
-
-
-@cache
-def _defect(path: Path, state: tuple[int, int, int]) -> str | None:
-    """The defect of one state of one file; cached, since such a file never changes."""
-    return (score_files if path.parent.name == schema.SCORES else run_files).find_defect(path)

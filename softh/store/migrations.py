@@ -10,7 +10,7 @@ PARTS = {"models": "model", "checkpoints": "checkpoint", "estimates": "estimate"
 
 def packed(version: int) -> str:
     """SQL for views in the schema ``packed`` of the tables of a database of a version, attached as ``stored``."""
-    views = (f"CREATE VIEW packed.{table} AS {_rows(table, version)}" for table in schema.names())
+    views = (f"CREATE VIEW packed.{table} AS {rows(table, version)}" for table in schema.names())
     return f"CREATE SCHEMA packed; {'; '.join(views)}"
 
 
@@ -20,7 +20,7 @@ def loaded(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"{_update(added)} WHERE schema_version < {added.version}")
 
 
-def _rows(table: str, version: int) -> str:
+def rows(table: str, version: int) -> str:
     """SQL for the rows of a table, with one nested query for each column that its schema lacks."""
     rows = f"FROM stored.{table}"
     for added in schema.ADDED:

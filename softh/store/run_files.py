@@ -1,16 +1,16 @@
-"""Run files: one Parquet row with one complete estimate each, and a checksum on every page."""
+"""Run files: one Parquet row with one complete estimate each, and checksums."""
 
-import io
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from softh.errors import InputError
-from softh.store import migrations, schema
+from softh.store import migrations, parquet, rules, schema, seal
+from softh.store.parquet import DamagedError
 
 
 def parts(version: int | None = None) -> dict[str, schema.Table]:
@@ -35,72 +35,59 @@ def encode(record: dict[str, Any]) -> bytes:
         for row in record[part] if part == "measures" else [record[part]]:
             if wrong := set(row) ^ set(table.types):
                 raise ValueError(f"{part} of the record has missing or unknown columns: {', '.join(sorted(wrong))}.")
-    frame = pl.DataFrame([{"schema_version": schema.version(), **record}], schema=types())
-    if violation := _violation(frame, schema.version()):
-        raise ValueError(f"The record is not a run: {violation}.")
-    return _parquet(frame)
+    table = _arrow(pl.DataFrame([{"schema_version": schema.version(), **record}], schema=types()))
+    with duckdb.connect() as connection:
+        connection.register("record", table)
+        if broken := reasons(connection, "(SELECT 'record' AS file, * FROM record)"):
+            raise ValueError(f"The record is not a run: {broken['record']}.")
+    return seal.encode(table)
 
 
-def find_defect(path: Path) -> str | None:
-    """None for a valid run file, else one sentence that says what is wrong. Errors: InputError for a later schema."""
-    try:
-        table = pq.read_table(pa.BufferReader(path.read_bytes()), page_checksum_verification=True)
-        version = newest(table)
-        refuse_newer(version, f"The run {path.name}")
-        # Compared before polars sees it, which panics at damaged types.
-        # The name of the elements of a list is not compared, and may hold damaged characters.
-        expected = table.schema.equals(_arrow_schema(version)) and "\ufffd" not in str(table.schema)
-    except InputError:
-        raise
-    except (pa.ArrowException, OSError, ValueError) as error:
-        return defect_sentence(path, f"it cannot be read as Parquet ({str(error).splitlines()[0]})")
-    if not expected:
-        return defect_sentence(path, "its columns are not those of a run")
-    frame = pl.DataFrame(table)
-    if violation := _violation(frame, version):
-        return defect_sentence(path, violation)
-    if frame["estimate"].struct.field("estimate_id").item() != path.stem:
-        return defect_sentence(path, "it holds another estimate than its name says")
-    return None
+def read(path: Path) -> pa.Table:
+    """The one row of a run file, with the columns of its own schema. Errors: DamagedError."""
+    table = parquet.read(path, arrow_schema, "a run", rows=1)
+    if table.num_rows != 1:
+        raise DamagedError(f"it has {table.num_rows} rows where a run has one")
+    estimate = table["estimate"][0].as_py() or {}
+    if estimate.get("estimate_id") != path.stem:
+        raise DamagedError("it holds another estimate than its name says")
+    return table
 
 
-def refuse_newer(version: int, name: str) -> None:
-    """Raise InputError for a table that a later softh wrote."""
-    if version > schema.version():
-        raise InputError(f"{name} is from schema {version}, this softh reads up to {schema.version()}: upgrade softh.")
+def reasons(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[str, str]:
+    """Why runs are not taken: file → the first rule that it breaks, of rows of the newest schema with a column file."""
+    listed = [f"SELECT file, {_INCOHERENT} AS reason FROM {rows} AS run"]
+    for table, part in migrations.PARTS.items():
+        each = f"SELECT file, unnest({part}) FROM {rows} AS run"
+        if part == "measures":
+            each = (
+                f"SELECT file, estimate_id, unnest(row) FROM "
+                f"(SELECT file, estimate.estimate_id, unnest(measures) AS row FROM {rows} AS run)"
+            )
+        listed.append(f"SELECT file, {rules.broken(table)} AS reason FROM ({each})")
+    found = connection.execute(
+        f"SELECT DISTINCT file, reason FROM ({' UNION ALL '.join(listed)}) WHERE reason IS NOT NULL ORDER BY ALL"
+    ).fetchall()
+    estimates = f"SELECT file AS key, unnest(estimate) FROM {rows} AS run"
+    return dict(reversed([*found, *rules.rows_with_wrong_json(connection, "estimates", estimates)]))
 
 
-def _parquet(frame: pl.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    arrow = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-    pq.write_table(arrow, buffer, compression="zstd", write_page_checksum=True)
-    return buffer.getvalue()
+_INCOHERENT = """CASE
+    WHEN coalesce(len(measures), 0) = 0 THEN 'it has no measures'
+    WHEN NOT coalesce(regexp_full_match(estimate.estimate_id, '[0-9A-Za-z_-]{1,64}'), false) THEN 'its id is not one'
+    WHEN estimate.model IS DISTINCT FROM model.model
+        OR (estimate.model, estimate.revision, estimate.digest)
+        IS DISTINCT FROM (checkpoint.model, checkpoint.revision, checkpoint.digest)
+        THEN 'its parts are of different checkpoints'
+    END"""
+"""Why the parts of a run do not belong together."""
+
+
+def _arrow(frame: pl.DataFrame) -> pa.Table:
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 @cache
-def _arrow_schema(version: int) -> pa.Schema:
-    return pq.read_schema(pa.BufferReader(_parquet(pl.DataFrame(schema=types(version)))))
-
-
-def newest(table: pa.Table) -> int:
-    """The highest schema_version in a file, 0 where there is none."""
-    if "schema_version" not in table.column_names or table.schema.field("schema_version").type != pa.int32():
-        return 0
-    return max((value for value in table["schema_version"].to_pylist() if value is not None), default=0)
-
-
-def _violation(frame: pl.DataFrame, version: int) -> str | None:
-    """The first rule of the tables that a frame with the types of a run breaks, in words."""
-    if frame.height != 1:
-        return f"it has {frame.height} rows where a run has one"
-    for part, table in parts(version).items():
-        rows = frame.select(part).explode(part) if part == "measures" else frame.select(part)
-        counts = rows.drop_nulls().unnest(part).select(table.required).null_count().row(0, named=True)
-        if missing := [name for name, count in counts.items() if count]:
-            return f"{part} has no value for {', '.join(missing)}"
-    return None
-
-
-def defect_sentence(path: Path, reason: str) -> str:
-    """The sentence that names a file that is left out of the tables."""
-    return f"{path.name} is left out, because {reason}: remove it or restore it."
+def arrow_schema(version: int) -> pa.Schema:
+    """Columns of run files of a schema as Parquet gives them back."""
+    return pq.read_schema(pa.BufferReader(seal.encode(_arrow(pl.DataFrame(schema=types(version))))))

@@ -26,7 +26,7 @@ class Added:
 
 
 ADDED: tuple[Added, ...] = (
-    Added(2, "estimates", "labels", "coalesce(old.spec ->> 'labels', 'tokens')"),
+    Added(2, "estimates", "labels", "coalesce(TRY(old.spec ->> 'labels'), 'tokens')"),
     Added(2, "estimates", "estimator", "'plug-in'"),
     Added(2, "measures", "folds", "NULL::FLOAT[]"),
 )
@@ -63,6 +63,17 @@ def names() -> tuple[str, ...]:
         connection.execute(SQL)
         rows = connection.execute("SELECT table_name FROM duckdb_tables() ORDER BY table_oid").fetchall()
     return tuple(name for (name,) in rows if name != "schema_version")
+
+
+@cache
+def checks(name: str) -> tuple[str, ...]:
+    """The conditions that CHECK says of every row of a table, as DuckDB writes them."""
+    with duckdb.connect() as connection:
+        connection.execute(SQL)
+        rows = connection.execute(
+            "SELECT expression FROM duckdb_constraints() WHERE constraint_type = 'CHECK' AND table_name = ?", [name]
+        ).fetchall()
+    return tuple(expression for (expression,) in rows)
 
 
 def table(name: str, schema: int | None = None) -> Table:

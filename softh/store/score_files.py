@@ -1,6 +1,5 @@
-"""One file of imported scores: rows of the table `benchmarks`, with a checksum on every page."""
+"""One file of imported scores: rows of the table `benchmarks`, with checksums."""
 
-import io
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -8,12 +7,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from softh.errors import InputError
-from softh.store import run_files, schema
+from softh.store import parquet, rules, schema, seal
+from softh.store.parquet import DamagedError
+
+MOST_ROWS = 200_000
+"""Scores in one file."""
 
 
 @cache
@@ -37,48 +40,43 @@ def encode(rows: Sequence[Mapping[str, Any]], imported_at: datetime | None = Non
         "imported_at": (imported_at or datetime.now(UTC)).replace(tzinfo=None),
     }
     frame = pl.DataFrame([{**about, **row} for row in rows], schema=types())
-    if violation := _violation(frame, schema.version()):
-        raise ValueError(f"The rows are not scores: {violation}.")
-    buffer = io.BytesIO()
-    pq.write_table(
-        frame.to_arrow(compat_level=pl.CompatLevel.oldest()), buffer, compression="zstd", write_page_checksum=True
+    if frame.height > MOST_ROWS:
+        raise ValueError(f"A file of scores has {frame.height:,} rows; expected at most {MOST_ROWS:,}.")
+    content = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    with duckdb.connect() as connection:
+        connection.register("scores", content)
+        if broken := reasons(connection, "(SELECT 'scores' AS file, * FROM scores)") or frame.is_empty():
+            raise ValueError(
+                f"The rows are not scores: {broken['scores'] if broken is not True else 'there are none'}."
+            )
+    return _name(frame), seal.encode(content)
+
+
+def read(path: Path) -> pa.Table:
+    """The rows of a file of scores, with the columns of its own schema. Errors: DamagedError."""
+    table = parquet.read(path, arrow_schema, "scores", rows=MOST_ROWS)
+    if table.num_rows == 0:
+        raise DamagedError("it has no rows")
+    return table
+
+
+def reasons(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[str, str]:
+    """Why scores are not taken: file → the first rule that it breaks; rows: of the newest schema, with file."""
+    broken = (
+        f"CASE WHEN imported_at IS NULL THEN 'it has no value for imported_at' ELSE {rules.broken('benchmarks')} END"
     )
-    name = sha256(frame.drop("imported_at").write_json().encode()).hexdigest()[:16]
-    return name, buffer.getvalue()
+    found = connection.execute(
+        f"SELECT file, {broken} AS reason FROM {rows} AS score WHERE reason IS NOT NULL ORDER BY ALL DESC"
+    ).fetchall()
+    return dict(found)
 
 
-def find_defect(path: Path) -> str | None:
-    """None for a valid file, else one sentence that says what is wrong. Errors: InputError for a later schema."""
-    try:
-        table = pq.read_table(pa.BufferReader(path.read_bytes()), page_checksum_verification=True)
-        version = run_files.newest(table)
-        run_files.refuse_newer(version, f"The scores {path.name}")
-        expected = table.schema.equals(_arrow_schema(version))
-    except InputError:
-        raise
-    except (pa.ArrowException, OSError, ValueError) as error:
-        return run_files.defect_sentence(path, f"it cannot be read as Parquet ({str(error).splitlines()[0]})")
-    if not expected:
-        return run_files.defect_sentence(path, "its columns are not those of scores")
-    if violation := _violation(pl.DataFrame(table), version):
-        return run_files.defect_sentence(path, violation)
-    return None
+def _name(frame: pl.DataFrame) -> str:
+    return sha256(frame.drop("imported_at").write_json().encode()).hexdigest()[:16]
 
 
 @cache
-def _arrow_schema(version: int) -> pa.Schema:
-    buffer = io.BytesIO()
-    pq.write_table(pl.DataFrame(schema=types(version)).to_arrow(compat_level=pl.CompatLevel.oldest()), buffer)
-    return pq.read_schema(pa.BufferReader(buffer.getvalue()))
-
-
-def _violation(frame: pl.DataFrame, version: int) -> str | None:
-    """The first rule of the table that some rows break, in words."""
-    if frame.is_empty():
-        return "it has no rows"
-    required = ["imported_at", *schema.table("benchmarks", version).required]
-    if missing := [name for name in required if frame[name].null_count()]:
-        return f"a score has no value for {', '.join(missing)}"
-    if not frame["score"].is_finite().all():
-        return "a score is not a finite number"
-    return None
+def arrow_schema(version: int) -> pa.Schema:
+    """Columns of files of scores of a schema as Parquet gives them back."""
+    empty = pl.DataFrame(schema=types(version)).to_arrow(compat_level=pl.CompatLevel.oldest())
+    return pq.read_schema(pa.BufferReader(seal.encode(empty)))

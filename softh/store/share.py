@@ -19,6 +19,7 @@ from fsspec.implementations.local import LocalFileSystem
 from softh import settings
 from softh.errors import InputError
 from softh.store import atomic
+from softh.store.parquet import LARGEST_FILE
 
 POLL_INTERVAL = 5.0
 """Seconds between two polls of a share."""
@@ -58,12 +59,14 @@ class Share:
         self.url, self.folder = url, folder
         self.error: str | None = None
         """Why the share could not be used, in one sentence."""
+        self._left_out: dict[str, str] = {}
+        """Name of an entry that is no file of a run → why it is not fetched."""
         self._unreachable = False
         self._poll_started, self._poll = -POLL_INTERVAL, Thread()
         self._starting, self._syncing = Lock(), Lock()
 
-    def copies(self) -> list[Path]:
-        """Copies of its runs; starts a poll when the last one is a while ago, and waits for it for a short time."""
+    def poll(self) -> Path:
+        """The folder of copies of its runs; starts a poll when the last is a while ago, and waits a bit for it."""
         with self._starting:
             wait = 0.0 if self._unreachable else QUERY_WAIT
             if not self._poll.is_alive() and time.monotonic() >= self._poll_started + POLL_INTERVAL:
@@ -71,16 +74,18 @@ class Share:
                 self._poll.start()
         if self._poll.is_alive():
             self._poll.join(max(0.0, self._poll_started + wait - time.monotonic()))
-        return sorted(self.folder.glob("*.parquet"))
+        return self.folder
 
-    def warning(self) -> str | None:
-        """One sentence where the share cannot be used or is slow, for pages and commands, or None."""
+    def warnings(self) -> list[str]:
+        """One sentence where the share cannot be used or is slow, and one for each entry that is left out."""
+        left_out = [
+            f"{without_password(self.url)}/{name} is left out, because {reason}: remove it."
+            for name, reason in sorted(self._left_out.items())
+        ]
         if self.error is None and self._poll.is_alive():
-            return (
-                f"{without_password(self.url)} is slow to answer: what was fetched before is shown, the rest as it "
-                "comes."
-            )
-        return self.error
+            slow = "is slow to answer: what was fetched before is shown, the rest as it comes."
+            return [f"{without_password(self.url)} {slow}", *left_out]
+        return [*filter(None, [self.error]), *left_out]
 
     def fetch(self) -> None:
         """Fetch the runs of the share, however long that takes. Raises InputError when it cannot be reached."""
@@ -89,7 +94,7 @@ class Share:
             fs, root = _filesystem(self.url)
             self.folder.mkdir(parents=True, exist_ok=True)
             known = self._read_index()
-            remote = _list(fs, root, known)
+            remote, self._left_out = _list(fs, root, known)
             for name in known.keys() - remote.keys():
                 self._copy(name).unlink(missing_ok=True)
             index = {
@@ -195,8 +200,11 @@ def _read(path: str) -> bytes | OSError:
         return error
 
 
-def _list(fs: AbstractFileSystem, root: str, known: Mapping[str, str]) -> dict[str, str]:
-    """Run file on the share → its state. Errors: FileNotFoundError when all known ones are gone: it is not mounted."""
+def _list(fs: AbstractFileSystem, root: str, known: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Run file on the share → its state, and entry → why it is left out.
+
+    Errors: FileNotFoundError when all known ones are gone: it is not mounted.
+    """
     fs.invalidate_cache()
     try:
         entries: list[dict[str, Any]] = fs.ls(root, detail=True)
@@ -204,11 +212,21 @@ def _list(fs: AbstractFileSystem, root: str, known: Mapping[str, str]) -> dict[s
         if isinstance(fs, LocalFileSystem):
             raise
         entries = []  # a prefix of an object store exists from its first object on
-    states = {entry["name"].rpartition("/")[2]: repr([entry.get(key) for key in _STATE]) for entry in entries}
-    runs = {name: state for name, state in states.items() if name.endswith(".parquet")}
-    if known and not runs:
+    named = {entry["name"].rstrip("/").rpartition("/")[2]: entry for entry in entries}
+    runs = {name: entry for name, entry in named.items() if name.endswith(".parquet")}
+    left_out = {name: reason for name, entry in runs.items() if (reason := _no_run(entry))}
+    states = {name: repr([entry.get(key) for key in _STATE]) for name, entry in runs.items() if name not in left_out}
+    if known and not states:
         raise FileNotFoundError("no run is there any more; is it mounted?")
-    return runs
+    return states, left_out
+
+
+def _no_run(entry: Mapping[str, Any]) -> str | None:
+    """Why an entry of a folder cannot be a run, without a look into it."""
+    if entry.get("type", "file") != "file" or entry.get("islink"):
+        return "it is not a file"
+    size = entry.get("size") or 0
+    return f"it has {size:,} bytes where {LARGEST_FILE:,} are taken" if size > LARGEST_FILE else None
 
 
 def _write(fs: AbstractFileSystem, path: str, content: bytes) -> None:

@@ -42,7 +42,7 @@ SELECT * FROM packed_estimate_models ANTI JOIN (SELECT estimate.estimate_id FROM
 -- Imported scores ("score") come before packed ones of the same key; between files, the newest wins.
 CREATE VIEW benchmarks AS
 WITH newest AS (
-    SELECT * EXCLUDE (schema_version, imported_at) FROM score
+    SELECT * EXCLUDE (schema_version, imported_at, file) FROM score
     QUALIFY row_number() OVER (PARTITION BY model, revision, task, metric, source ORDER BY imported_at DESC) = 1
 )
 FROM newest

@@ -15,7 +15,7 @@ import polars as pl
 from softh import access
 from softh.errors import InputError
 from softh.locks import lock
-from softh.store import atomic, connection, model_names, plane, run_files, schema, score_files, share
+from softh.store import atomic, backup, connection, model_names, packed, plane, run_files, schema, score_files, share
 
 ORDER = {
     "models": "model",
@@ -122,7 +122,7 @@ def remove_orphans(data: Path, older: float = 60) -> int:
                 if time.time() - path.stat().st_mtime >= age:
                     path.unlink()
                     removed += 1
-    return removed
+    return removed + backup.remove_leftovers(data, max(older, 3600))
 
 
 def check_writable(data: Path) -> None:
@@ -196,15 +196,24 @@ def _build_elsewhere(data: Path, new: Path, scores: Sequence[Mapping[str, Any]])
 
 
 def _build(data: Path, new: Path, scores: Sequence[Mapping[str, Any]]) -> None:
-    with connection.connect(data) as database:
-        database.register("scores", pl.DataFrame(scores, schema=schema.table("benchmarks").types))
-        database.execute(f"ATTACH {connection.quoted(new)} AS new; USE new; {schema.SQL} USE memory")
+    with connection.cursor(data) as tables, duckdb.connect() as writer:
+        tables.register("scores", pl.DataFrame(scores, schema=schema.table("benchmarks").types))
+        writer.execute(f"ATTACH {packed.quoted(new)} AS new; USE new; {schema.SQL} USE memory")
         for table, order in ORDER.items():
             rows = f"FROM {table}" if table != "benchmarks" else NEWER_SCORES
-            database.execute(f"INSERT INTO new.{table} BY NAME {rows} ORDER BY {order}")
-        database.execute(f"CREATE TABLE new.{plane.MEANS} AS FROM means ORDER BY estimate_id, ngram, correction")
-        database.execute(f"CREATE TABLE new.{connection.ESTIMATE_MODELS} AS FROM estimate_models ORDER BY estimate_id")
-        database.execute("DETACH new")
+            _copy(tables, writer, f"{rows} ORDER BY {order}", f"INSERT INTO new.{table} BY NAME FROM arriving")
+        means = "FROM means ORDER BY estimate_id, ngram, correction"
+        _copy(tables, writer, means, f"CREATE TABLE new.{plane.MEANS} AS FROM arriving")
+        models = "FROM estimate_models ORDER BY estimate_id"
+        _copy(tables, writer, models, f"CREATE TABLE new.{packed.ESTIMATE_MODELS} AS FROM arriving")
+        writer.execute("DETACH new")
+
+
+def _copy(tables: duckdb.DuckDBPyConnection, writer: duckdb.DuckDBPyConnection, query: str, statement: str) -> None:
+    """Stream the rows of a query into a statement that reads them as ``arriving``."""
+    writer.register("arriving", tables.sql(query).to_arrow_reader(100_000))
+    writer.execute(statement)
+    writer.unregister("arriving")
 
 
 @contextmanager
@@ -222,7 +231,7 @@ def _disk_errors(failure: str, folder: Path) -> Generator[None]:
     access.require_write()
     try:
         yield
-    except (OSError, duckdb.IOException) as error:
+    except (OSError, duckdb.OperationalError, duckdb.FatalException, duckdb.InternalException) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise InputError(
             f"{failure} in {folder} ({reason}): free some space there or make it writable, "

@@ -1,0 +1,111 @@
+"""Text from elsewhere stays text: names, titles, notes and messages of others in Markdown, figures and tables.
+
+Each language has one function; a text that needs none of it comes back as it is.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import polars as pl
+
+_BREAK = "\u2060"
+"""A word joiner: invisible, of no width, and the end of what a program takes for a link, a symbol or a formula."""
+_SPECIAL = re.compile(
+    r"([\\`*\[\]<>~$&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=[A-Za-z])|^[#+=|-]|(?<=^\d)[.)]|(?<=^\d\d)[.)])"
+)
+_AUTOMATIC = re.compile(r"(?i)(https?:|ftp:|www|mailto:|xmpp:)(?=[/.\w])|(?<=[\w.+-])(?=@[\w-])")
+"""Where renderers of Markdown begin a link without being asked to, whatever is escaped."""
+_SHORTCODE = re.compile(r":(?=[\w+/-]+:)")
+""":smile:, :material/star: are symbols, whatever is escaped."""
+_CODE = re.compile(r"((?<!`)`[^`\n]+`(?!`)|\*\*)")
+_TAG = re.compile(r"</?(?:b|i|sub|sup|span)>|<br ?/?>|<span style='(?:font-size:\d+px;)?color:[#\w(),. ]+'>")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+
+
+def markdown(text: str) -> str:
+    """Markdown that shows a text as it is, on one line: no link, image, symbol, formula or colour comes of it."""
+    return _escaped(text).lstrip()
+
+
+def _escaped(text: str) -> str:
+    line = re.sub(r"\s+", " ", printable(text))
+    return _SPECIAL.sub(r"\\\1", _SHORTCODE.sub(f":{_BREAK}", _AUTOMATIC.sub(rf"\g<0>{_BREAK}", line)))
+
+
+def prose(text: str) -> str:
+    """Markdown of a sentence of ours that names things of others: `code` and **bold** stay, all else is text."""
+    paragraphs = printable(text).split("\n\n")
+    return "\n\n".join(
+        "".join(part if _CODE.fullmatch(part) else _escaped(part) for part in _CODE.split(paragraph)).strip()
+        for paragraph in paragraphs
+    )
+
+
+def figure(drawn: go.Figure) -> go.Figure:
+    """The figure whose texts hold no markup but that of our own figures: no link comes of a name.
+
+    It is the same object where nothing had to be changed.
+    """
+    content = drawn.to_dict()
+    return go.Figure(_tagless(content)) if _has_foreign_tag(content) else drawn
+
+
+def cell(text: str) -> str:
+    """The text as a cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def label(text: str) -> str:
+    """The text as a label that no spreadsheet behind a chart takes for a formula; it looks the same."""
+    clean = printable(text)
+    return f"{_BREAK}{clean}" if clean.startswith(_FORMULA) else clean
+
+
+def cells(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows whose texts, names of columns included, no spreadsheet takes for formulas."""
+    formulas = [
+        pl.when(pl.col(name).str.contains(r"^[=+\-@\t\r\n]")).then("'" + pl.col(name)).otherwise(name).alias(name)
+        for name, kind in rows.schema.items()
+        if kind == pl.String
+    ]
+    return rows.with_columns(formulas).rename({name: cell(name) for name in rows.columns})
+
+
+def printable(text: str) -> str:
+    """The text without characters that no XML may hold."""
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+def _tagless(value: Any) -> Any:
+    if isinstance(value, str):
+        return _neutral(value)
+    if isinstance(value, dict):
+        return {key: part if key == "meta" else _tagless(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_tagless(part) for part in value]
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OU":
+        return [_tagless(part) for part in value.tolist()]
+    return value
+
+
+def _has_foreign_tag(value: Any) -> bool:
+    if isinstance(value, str):
+        return "<" in value and _neutral(value) != value
+    if isinstance(value, dict):
+        return any(_has_foreign_tag(part) for part in value.values())
+    if isinstance(value, Sequence):
+        return any(map(_has_foreign_tag, value))
+    return isinstance(value, np.ndarray) and value.dtype.kind in "OU" and any(map(_has_foreign_tag, value.tolist()))
+
+
+def _neutral(text: str) -> str:
+    """The text with every tag that is not of our figures made visible."""
+    parts, end = [], 0
+    for found in _TAG.finditer(text):
+        parts += [text[end : found.start()].replace("<", "&lt;"), found[0]]
+        end = found.end()
+    return "".join([*parts, text[end:].replace("<", "&lt;")])

@@ -1,0 +1,110 @@
+"""Every stored text is hostile at once, in a real browser: no request to elsewhere, no script, no live link."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from dashboard.decks import store as decks
+from softh import access, jobs
+from softh.jobs import records
+from softh.store import write
+from tests.harness import PATHS, QUIET, browser, serving
+from tests.store_rows import HOSTILE, hostile_record
+
+pytestmark = pytest.mark.browser
+LIVE = """() => [...document.querySelectorAll("a, img, iframe, object, embed, form, area, link, image")]
+  .flatMap(each => ["href", "xlink:href", "src", "data", "action"].map(name => each.getAttribute(name)).filter(Boolean))
+  .filter(address => !["", location.host].includes(new URL(address, location.href).host))"""
+"""Addresses of elsewhere in the page, whatever element has them."""
+
+
+def fill(data: Path) -> None:
+    """Store hostile estimates, scores, jobs and a deck."""
+    access.set_identity_provider(access.Person)
+    for step in (0, 10, 100):
+        write.save(hostile_record(step=step, tokens=1_000 * step), data)
+    for number, name in enumerate("abcde"):
+        shape = lambda depth, order, by=number / 50: (0.9, 0.3 + by * by + depth / 9, 0.2 + by + depth / 9, 0.02)  # noqa: E731
+        write.save(hostile_record(name, shape=shape), data)
+    about = {"revision": None, "metric": HOSTILE, "stderr": 0.1, "source": HOSTILE}
+    scores = [(f"{name}{HOSTILE}", f"{task}{HOSTILE}") for name in "abcde" for task in (1, 2)]
+    write.save_scores(
+        [{"model": name, "task": task, "score": i / 9, **about} for i, (name, task) in enumerate(scores)], data
+    )
+    with records.connect(jobs.folder(data)) as connection:
+        for state in ("failed", "cancelled", "done"):
+            connection.execute(
+                "INSERT INTO jobs (kind, spec, title, submitted, ended, state, message, result) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                ("sweep", json.dumps(state), HOSTILE, 0.0, 1.0, state, HOSTILE, HOSTILE),
+            )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hostile")
+    fill(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOFTH_DATA", str(folder))
+        slides = [decks.Slide(page, {}, key, HOSTILE[:100], HOSTILE[:500])
+                  for page, key in (("trajectory", "plane"), ("frontier", "frontier"))]  # fmt: skip
+        decks.save("deck", slides)
+    (folder / "runs" / "![x](http:evil.example)<a href='http:evil'>.parquet").write_bytes(b"no run")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(data: Path) -> Iterator[str]:
+    with serving(data) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context(viewport={"width": 1440, "height": 2400})
+    opened = context.new_page()
+    yield opened
+    context.close()
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_no_page_asks_elsewhere_runs_a_script_or_holds_a_link(page: Page, address: str, name: str) -> None:
+    asked: list[str] = []
+    refused: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: refused.append(message.text) if "Content Security" in message.text else None)
+    page.goto(f"{address}{PATHS[name]}")
+    page.wait_for_function(QUIET, timeout=60_000)
+    page.wait_for_timeout(1_500)
+    for plot in page.locator(".js-plotly-plot .nsewdrag").all()[:4]:
+        plot.hover(timeout=5_000, force=True)
+        page.wait_for_timeout(200)
+    assert [url for url in asked if "evil" in url] == []
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
+    assert page.evaluate("window.hostile") is None
+    assert page.evaluate(LIVE) == []
+    assert refused == []  # nothing of our own is held back by the policy either
+    if name not in {"method", "preference"}:
+        assert "evil.example" in page.inner_text("body")
+
+
+def test_a_page_of_another_name_reaches_nothing(chromium: Browser, address: str) -> None:
+    port = address.rpartition(":")[2]
+    context = chromium.new_context()
+    opened = context.new_page()
+    sockets: list[str] = []
+    opened.on("websocket", lambda socket: sockets.append(socket.url))
+    answer = opened.request.get(f"{address}/analyze", headers={"Host": f"evil.example:{port}"})
+    assert answer.status == 400
+    assert "SOFTH_HOSTS" in answer.text()
+    assert sockets == []
+    context.close()

@@ -3,7 +3,8 @@
 `python -m benchmarks.debiasing` takes every channel of `benchmarks/_channels.py` at 2,500, 10,000 and 40,000 positions,
 with its labels as they are and split at random into two and four (which leaves the truth as it is), prints the relative
 errors of I(X;Z), I(Y;Z) and optimality, and writes benchmarks/results/debiasing.json. Truths that the file holds are
-used again. `python -m benchmarks.debiasing quick` takes one sample of 2,500 positions a channel and writes nothing.
+used again. With `quick` it takes one sample of 2,500 positions a channel and writes nothing; `tables` prints the tables
+of docs/debiasing.md from what was written; `independent` asks what labels drawn without regard to Z seem to carry.
 """
 
 import json
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import stats
 
 from benchmarks._channels import DEVELOPMENT, FRESH, Channel, Truth, assign, directions
 from softh.estimator.information import of_assignments
@@ -143,5 +145,71 @@ def write(rows: list[dict[str, Any]], truths: dict[str, dict[str, float]], secon
     TARGET.write_text(json.dumps(found, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def tables() -> None:
+    """The tables of docs/debiasing.md, from the results."""
+    found = json.loads(TARGET.read_text())
+    rows = {(row["channel"], row["positions"], row["split"], row["estimate"]): row for row in found["errors"]}
+
+    def cell(*key: Any, part: str = "mean") -> str:
+        sign = "+" if part == "mean" else ""
+        return " / ".join(f"{100 * value:{sign}.1f}" for value in rows[key][part])
+
+    print("| channel | raw | raw − null | debiased | sd | debiased, split 4 | n |\n|---|---|---|---|---|---|---|")
+    for channel in (*DEVELOPMENT, *FRESH):
+        at = (channel.name, 10_000)
+        cells = [cell(*at, 1, estimate) for estimate in SHOWN] + [cell(*at, 1, "debiased", part="sd")]
+        print(f"| {channel.name}, {channel.about} | {' | '.join(cells)} | {cell(*at, 4, 'debiased')} "
+              f"| {rows[(*at, 1, 'debiased')]['n']} |")  # fmt: skip
+    print("\n| channels | positions | I(X) | I(Y) | optimality | raw | raw − null |\n|---|---|---|---|---|---|---|")
+    for name, channels in (("development", DEVELOPMENT), ("fresh", FRESH)):
+        for positions in SAMPLES:
+            worst = [worst_of(rows, [channel.name for channel in channels], positions, at) for at in range(3)]
+            spans = [span_of(rows, [channel.name for channel in channels], positions, each) for each in SHOWN[:2]]
+            print(f"| {name} | {positions:,} | {' | '.join(worst)} | {' | '.join(spans)} |")
+
+
+def independent(samples: int = 100, positions: int = 5_000) -> None:
+    """Labels that Z does not depend on: mean, spread, share below .003 of log n, and coverage of zero."""
+    for channel in (channel for channel in DEVELOPMENT if channel.name in ("A", "docs")):
+        for draws in (1, 8):
+            directions_ = [directions(channel.width, seed) for seed in range(draws)]
+            values, errors = [], []
+            for number in range(samples):
+                sample, other = channel.sample(positions, number), channel.sample(positions, samples + number)
+                p = np.stack([assign(sample.states, each) for each in directions_], axis=1)
+                groups = sample.documents if channel.repetition else None
+                found = of_assignments(p, other.x, groups=groups, seed=number).debiased
+                values.append(found.value)
+                errors.append(np.hypot(found.se_draws or 0, found.se_documents))
+            value, stated = np.array(values), np.array(errors)
+            print(
+                f"{channel.name}, {draws} draws: {value.mean():+.5f} ± {value.std(ddof=1) / samples**0.5:.5f} "
+                f"of log n, sd {value.std(ddof=1):.5f}, "
+                f"below .003 in {(abs(value) < 0.003).mean():.0%}, zero within the 95 % "
+                f"interval in {(abs(value) < stats.t.ppf(0.975, 7) * stated).mean():.0%}, stated / true "
+                f"{np.sqrt((stated**2).mean()) / value.std(ddof=1):.2f}, n {samples}"
+            )
+
+
+def worst_of(rows: dict[Any, dict[str, Any]], channels: list[str], positions: int, at: int) -> str:
+    """The largest mean error of the debiased value with its standard error, channel and split."""
+    each = [rows[channel, positions, split, "debiased"] for channel in channels for split in SPLITS]
+    row = max(each, key=lambda row: abs(row["mean"][at]))
+    error = f" ± {100 * row['sd'][at] / row['n'] ** 0.5:.1f}" if row["sd"] else ""
+    return f"{100 * row['mean'][at]:+.1f}{error} ({row['channel']}, {row['split']})"
+
+
+def span_of(rows: dict[Any, dict[str, Any]], channels: list[str], positions: int, estimate: str) -> str:
+    """Range of the mean errors of I(X) and I(Y)."""
+    values = [
+        100 * value
+        for channel in channels
+        for split in SPLITS
+        for value in rows[channel, positions, split, estimate]["mean"][:2]
+    ]
+    return f"{min(values):+.0f} to {max(values):+.0f}"
+
+
 if __name__ == "__main__":
-    main("quick" in sys.argv[1:])
+    chosen = {"tables": tables, "independent": independent}.get(sys.argv[-1])
+    chosen() if chosen else main("quick" in sys.argv[1:])

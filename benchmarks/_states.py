@@ -13,7 +13,7 @@ from softh.checkpoints import resolve
 from softh.estimator.assignment import references
 from softh.estimator.buffers import AssignmentBuffer
 from softh.estimator.calibration import temperature
-from softh.estimator.entropies import Counting, assemble_entropies, label
+from softh.estimator.entropies import Counting, Labelling, assemble_entropies, label, label_positions
 from softh.estimator.labels import label_kind
 from softh.estimator.measures import Measure, measure
 from softh.models.hidden_states import HiddenStates, LoadedModel, load_model
@@ -56,10 +56,12 @@ class States:
                     found[layer][rows] = values[ends[place] : ends[place + 1]].float()
         return cls(tokenized, found, starts)
 
-    def measures(self, documents: Sequence[int] | np.ndarray, spec: EstimateSpec) -> list[Measure]:
-        """All measures of some documents, as an estimate of them would have."""
+    def measures(self, documents: Sequence[int] | np.ndarray, spec: EstimateSpec, split: int = 1) -> list[Measure]:
+        """All measures of some documents, as an estimate of them would have; every label split in so many at random."""
         some = select_documents(self.tokenized, np.asarray(documents))
         labelling = label(some, spec, "cpu")
+        if split > 1:
+            labelling = _split(labelling, some, spec, split)
         rows = self.starts[np.asarray(documents)][labelling.positions.document] + labelling.positions.offset
         width = next(iter(self.layers.values())).shape[1]
         directions = references(spec.bins, width, spec.draws, spec.seed, spec.directions).directions
@@ -73,6 +75,16 @@ class States:
         # The first row stands for the embedding, which no mean over layers has.
         found = np.concatenate([values[0], *values])
         return [row for row in measure(assemble_entropies(found, labelling, spec)) if row.layer is None]
+
+
+def _split(labelling: Labelling, text: TokenizedCorpus, spec: EstimateSpec, parts: int) -> Labelling:
+    random, sets = np.random.default_rng(0), []
+    for labels in label_kind(spec.labels).labels(text, spec.orders, torch.device("cpu")):
+        finer = labels.labels * parts + torch.from_numpy(random.integers(0, parts, len(labels.labels)))
+        distinct, dense = torch.unique(finer, return_inverse=True)
+        sets.append(replace(labels, labels=dense, distinct=len(distinct)))
+    own = labelling
+    return label_positions(sets, own.positions, own.lengths, own.starts, own.fold, own.folds, spec.seed)
 
 
 def perturbed(model: LoadedModel, bits: int) -> LoadedModel:

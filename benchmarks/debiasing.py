@@ -180,7 +180,7 @@ def independent(samples: int = 100, positions: int = 5_000) -> None:
                 groups = sample.documents if channel.repetition else None
                 found = of_assignments(p, other.x, groups=groups, seed=number).debiased
                 values.append(found.value)
-                errors.append(np.hypot(found.se_draws or 0, found.se_documents))
+                errors.append(np.hypot(found.se_draws or 0, found.se_documents or 0))
             value, stated = np.array(values), np.array(errors)
             print(
                 f"{channel.name}, {draws} draws: {value.mean():+.5f} ± {value.std(ddof=1) / samples**0.5:.5f} "

@@ -2,9 +2,10 @@
 
 import streamlit as st
 
+from dashboard import escape
 from dashboard.controls import browser
 from dashboard.data import queries, tables
-from dashboard.figures import sensitivity
+from dashboard.figures import amounts, sensitivity
 from dashboard.page import frame
 from softh.text import sources
 
@@ -17,6 +18,14 @@ st.markdown(browser.asset("method/definitions.md"))
 
 st.header("How sure a number is")
 st.markdown(browser.asset("method/sureness.md"))
+
+st.header("What the amount of text does")
+for model, found in amounts.results().items():
+    frame.picture(amounts.curves(found, dark=browser.dark()), f"amounts {model}")
+    st.caption(
+        f"{escape.prose(model)} on {found['text']}, mean of layers {', '.join(map(str, found['layers']))}. "
+        "Debiased values stay as text is added; raw ones fall and corrected ones rise, by more at higher orders."
+    )
 
 st.header("Phases of pretraining")
 st.markdown(browser.asset("method/phases.md"))

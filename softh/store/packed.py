@@ -161,7 +161,8 @@ def _broken_rows(connection: duckdb.DuckDBPyConnection, table: str, rows: str) -
     """Key and reason of the rows of a table, SQL with a column ``key``, that break a rule."""
     broken = f"SELECT DISTINCT key, reason FROM (SELECT key, {rules.broken(table)} AS reason FROM ({rows}))"
     found = connection.execute(f"{broken} WHERE reason IS NOT NULL").fetchall()
-    return [*found, *rules.rows_with_wrong_json(connection, table, rows)]
+    known = {key for key, _ in found}
+    return [*found, *(row for row in rules.rows_with_wrong_json(connection, table, rows) if row[0] not in known)]
 
 
 def _sound(table: str, rows: str) -> str:

@@ -86,7 +86,7 @@ def _one(
     ]  # fmt: skip
     fold = torch.from_numpy(random.integers(0, folds, positions))
     dense = [np.unique(values, return_inverse=True) for values in ids]
-    sets = [LabelSet("input", 1, False, torch.from_numpy(inverse), len(names)) for names, inverse in dense]
+    sets = [LabelSet("input", 1, torch.from_numpy(inverse), len(names)) for names, inverse in dense]
     p, entropy = reference(hidden[rows.long()], directions, epsilon)
     groupings = [*(group(labels, fold, folds) for labels in sets), single_group(fold, folds)]
     want = np.stack([conditional_entropy(Assignments(p, entropy), g, "positions") for g in groupings])
@@ -100,7 +100,7 @@ def _one(
 
 
 def _to(labels: LabelSet) -> LabelSet:
-    return LabelSet("input", 1, False, labels.labels.to(DEVICE), labels.distinct)
+    return LabelSet("input", 1, labels.labels.to(DEVICE), labels.distinct)
 
 
 def _fast(
@@ -230,7 +230,7 @@ def _without_folds(g: Any) -> Any:
     ids = torch.full((len(g.members) + len(g.single),), -1, device=size.device, dtype=torch.int64)
     ids[g.members.long()] = label_of
     ids[g.single.long()] = len(size) + torch.arange(len(g.single), device=size.device)
-    return group(LabelSet("input", 1, False, ids, g.distinct), torch.zeros_like(ids), 1)
+    return group(LabelSet("input", 1, ids, g.distinct), torch.zeros_like(ids), 1)
 
 
 def _plain(batch: Batch, forward: float) -> None:

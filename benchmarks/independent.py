@@ -47,7 +47,7 @@ def soft(hidden: torch.Tensor, labels: np.ndarray, directions: torch.Tensor, eps
     found = Assignments(*assign(unit, directions[None].double(), epsilon))
     fold = torch.zeros(len(labels), dtype=torch.int64)
     distinct, dense = torch.unique(torch.from_numpy(labels), return_inverse=True)
-    grouping = group(LabelSet("input", 1, False, dense, len(distinct)), fold, 1)
+    grouping = group(LabelSet("input", 1, dense, len(distinct)), fold, 1)
     h = float(conditional_entropy(found, single_group(fold, 1), "positions")[0, 0])
     return h, h - float(conditional_entropy(found, grouping, "positions")[0, 0])
 

@@ -21,7 +21,7 @@ from soft_entropy.accumulator import SoftEntropyAccumulator
 from softh.estimator.assignment import assign_into
 from softh.estimator.calibration import temperature
 from softh.estimator.conditional import Assignments, conditional_entropy, group, single_group
-from softh.estimator.labels import LabelSet, shuffle
+from softh.estimator.labels import LabelSet
 
 POSITIONS, WIDTH, BINS, ROUNDS = 65_536, 768, 100, 5
 
@@ -70,10 +70,11 @@ def ours(
     information = {}
     for name, values in labels.items():
         distinct, dense = torch.unique(torch.from_numpy(values), return_inverse=True)
-        true = LabelSet("input", 1, False, dense, len(distinct))
-        for some in (true, shuffle(true, 0)) if null else (true,):
-            left = conditional_entropy(found, group(some, fold, 1), "positions")[0, 0]
-            information[name + " null" * some.shuffled] = float(h - left) / np.log(bins)
+        shuffled = dense[torch.randperm(len(dense), generator=torch.Generator().manual_seed(0))]
+        for kind, ids in {"": dense, " null": shuffled}.items() if null else {"": dense}.items():
+            grouping = group(LabelSet("input", 1, ids, len(distinct)), fold, 1)
+            left = conditional_entropy(found, grouping, "positions")[0, 0]
+            information[name + kind] = float(h - left) / np.log(bins)
     return information
 
 

@@ -18,7 +18,7 @@ BINS, DRAWS, FOLDS = 7, 3, 4
 
 def label_set(labels: np.ndarray) -> LabelSet:
     distinct, dense = np.unique(labels, return_inverse=True)
-    return LabelSet("input", 1, False, torch.from_numpy(dense), len(distinct))
+    return LabelSet("input", 1, torch.from_numpy(dense), len(distinct))
 
 
 def assignments(positions: int, seed: int = 0) -> Assignments:

@@ -98,6 +98,16 @@ def test_the_error_over_documents_is_the_spread_over_fresh_samples() -> None:
     assert 0.6 < np.sqrt(np.mean(np.square(errors))) / np.std(values, ddof=1) < 1.6
 
 
+def test_the_null_is_what_labels_give_on_average_when_they_are_shuffled() -> None:
+    channel, rng = Channel(0.7), np.random.default_rng(6)
+    labels = rng.choice(TYPES, 3000, p=zipf(TYPES))
+    p = channel.assignments(labels, rng)
+    found = found_of(p, labels)
+    shuffled = [found_of(p, rng.permutation(labels)).raw.value for _ in range(12)]
+    assert found.null.value == pytest.approx(np.mean(shuffled), abs=0.003)
+    assert found.corrected.value == pytest.approx(found.raw.value - found.null.value)
+
+
 def test_occurrences_that_repeat_in_a_document_count_once() -> None:
     rng, channel = np.random.default_rng(3), Channel(0.8)
     labels = rng.choice(TYPES, 1500, p=zipf(TYPES))

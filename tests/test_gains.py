@@ -27,13 +27,13 @@ class Text:
         self.labels = np.unique(self.labels, return_inverse=True)[1]
         self.p = rng.dirichlet(np.full(BINS, 0.3), (positions, DRAWS))
         self.fold = self.document % FOLDS
-        kept = LabelSet("input", 1, False, torch.from_numpy(self.labels), self.labels.max() + 1)
+        kept = LabelSet("input", 1, torch.from_numpy(self.labels), self.labels.max() + 1)
         self.design: Design = design([kept], self.document, self.fold, FOLDS, seed)
 
     def sums(self, device: str = "cpu", dtype: torch.dtype = torch.float64) -> np.ndarray:
         p = torch.from_numpy(self.p).to(dtype)
         own = torch.from_numpy(entropy(self.p)).to(dtype)
-        kept = LabelSet("input", 1, False, torch.from_numpy(self.labels).to(device), int(self.labels.max()) + 1)
+        kept = LabelSet("input", 1, torch.from_numpy(self.labels).to(device), int(self.labels.max()) + 1)
         prepared = design([kept], self.document, self.fold, FOLDS, 0)
         return prepared.sums(Assignments(p.to(device), own.to(device))).cpu().numpy()
 

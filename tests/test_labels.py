@@ -1,10 +1,10 @@
-"""Labels: which positions count, that ids mean n-grams, and that a shuffle keeps the labels."""
+"""Labels: which positions count, and that ids mean n-grams."""
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softh.estimator.labels import LabelSet, ngram_ids, ngram_labels, shuffle, valid_positions
+from softh.estimator.labels import LabelSet, ngram_ids, ngram_labels, valid_positions
 
 
 def encoded(texts: list[np.ndarray], highest: int, variable: str, order: int) -> LabelSet:
@@ -42,13 +42,3 @@ def test_quadgrams_of_a_large_vocabulary_do_not_overflow() -> None:
     labels = encoded([tokens], 4, "input", 4)
     wanted = {tuple(tokens[i - 3 : i + 1]) for i in positions.flat}
     assert labels.distinct == len(wanted)
-
-
-def test_shuffle_permutes_differently_for_each_label_set_and_is_fixed_by_the_seed() -> None:
-    tokens = np.random.default_rng(0).integers(0, 50, 500)
-    inputs, outputs = (encoded([tokens], 1, variable, 1) for variable in ("input", "output"))
-    null = shuffle(inputs, 0)
-    assert sorted(null.labels.tolist()) == sorted(inputs.labels.tolist())
-    assert null.labels.tolist() == shuffle(inputs, 0).labels.tolist() != shuffle(inputs, 1).labels.tolist()
-    order_of = lambda labels: np.argsort(labels.labels, kind="stable").tolist()  # noqa: E731
-    assert order_of(null) != order_of(shuffle(outputs, 0))

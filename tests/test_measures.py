@@ -29,7 +29,7 @@ def entropies(hidden: np.ndarray, inputs: np.ndarray, outputs: np.ndarray, seed:
     sets = []
     for variable, values in names:
         distinct, dense = np.unique(values, return_inverse=True)
-        sets.append(LabelSet(variable, 1, False, torch.from_numpy(dense), len(distinct)))
+        sets.append(LabelSet(variable, 1, torch.from_numpy(dense), len(distinct)))
     prepared = design(sets, np.arange(positions), fold.numpy(), FOLDS, seed)
     sums = Sums(prepared.sums(found).numpy()[None], prepared)
     raw = [conditional_entropy(found, group(labels, fold, FOLDS), "positions")[None] for labels in sets]

@@ -52,7 +52,6 @@ def test_every_kind_labels_every_position_densely(kind: labels.LabelKind) -> Non
     for label_set in sets:
         assert len(label_set.labels) == len(positions) > 0
         assert set(label_set.labels.tolist()) == set(range(label_set.distinct))
-        assert not label_set.shuffled
     assert labels.label_kind(kind.name) is kind
 
 

@@ -82,7 +82,7 @@ def group(labels: LabelSet, fold: Tensor, folds: int) -> Grouping:
         folds: number of folds.
 
     >>> fold = torch.tensor([0, 0, 1, 1])
-    >>> grouping = group(LabelSet("input", 1, False, torch.tensor([0, 1, 0, 2]), 3), fold, 2)
+    >>> grouping = group(LabelSet("input", 1, torch.tensor([0, 1, 0, 2]), 3), fold, 2)
     >>> grouping.members.tolist(), grouping.single.tolist()
     ([0, 2], [1, 3])
     """
@@ -102,7 +102,7 @@ def group(labels: LabelSet, fold: Tensor, folds: int) -> Grouping:
 
 def single_group(fold: Tensor, folds: int) -> Grouping:
     """All positions under one label, so that H(Z | label) is H(Z)."""
-    return group(LabelSet("input", 0, False, torch.zeros_like(fold), 1), fold, folds)
+    return group(LabelSet("input", 0, torch.zeros_like(fold), 1), fold, folds)
 
 
 def weight(size: Tensor, weighting: Weighting) -> Tensor:
@@ -124,7 +124,7 @@ def conditional_entropy(assignments: Assignments, grouping: Grouping, weighting:
     >>> p = torch.eye(4)[:, None]  # four positions, one draw, each certain of its own bin
     >>> assignments = Assignments(p, torch.zeros(4, 1))
     >>> fold = torch.tensor([0, 0, 1, 1])
-    >>> pairs = group(LabelSet("input", 1, False, torch.tensor([0, 0, 1, 1]), 2), fold, 2)
+    >>> pairs = group(LabelSet("input", 1, torch.tensor([0, 0, 1, 1]), 2), fold, 2)
     >>> conditional_entropy(assignments, pairs, "positions").round(4)[0]  # log 2
     array([0.6931])
     >>> conditional_entropy(assignments, single_group(fold, 2), "positions").round(4)[0]  # H(Z) = log 4

@@ -211,7 +211,7 @@ def index_gains(labels: LabelSet, document: Tensor, fold_of: Tensor, folds: int,
         folds: number of folds.
         seed: of the choice of one occurrence a document.
 
-    >>> labels = LabelSet("input", 1, False, torch.tensor([0, 0, 1, 0, 1]), 2)
+    >>> labels = LabelSet("input", 1, torch.tensor([0, 0, 1, 0, 1]), 2)
     >>> gains = index_gains(labels, torch.tensor([0, 0, 0, 1, 2]), torch.tensor([0, 1, 0]), folds=2, seed=0)
     >>> gains.sizes.labels[:, :2].tolist()  # labels in one and in two documents: of all, without each fold
     [[0.0, 2.0], [1.0, 0.0], [1.0, 1.0]]

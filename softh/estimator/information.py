@@ -159,7 +159,7 @@ def of_assignments(p: np.ndarray, labels: Any, *, seed: int = 0, groups: Any = N
 def _by_document(labels: LabelSet, document: np.ndarray, device: torch.device) -> tuple[LabelSet, np.ndarray]:
     """Labels in the order of their documents, and that order."""
     order = np.argsort(document, kind="stable")
-    return LabelSet("input", 1, False, labels.labels[torch.from_numpy(order)].to(device), labels.distinct), order
+    return LabelSet("input", 1, labels.labels[torch.from_numpy(order)].to(device), labels.distinct), order
 
 
 def _measured(labels: LabelSet, document: np.ndarray, buffers: Iterator[Buffer], spec: EstimateSpec) -> Information:
@@ -231,7 +231,7 @@ def _label_set(labels: Any, positions: int) -> LabelSet:
     dense = _dense(labels, positions, "labels")
     if dense.distinct < 2:
         raise InputError("All labels are equal; expected at least two different ones: the information would be zero.")
-    return LabelSet("input", 1, False, torch.from_numpy(dense.values), dense.distinct)
+    return LabelSet("input", 1, torch.from_numpy(dense.values), dense.distinct)
 
 
 def _dense(values: Any, positions: int, name: str) -> _Array:

@@ -1,4 +1,4 @@
-"""Labels of positions: the kinds there are, n-grams of the input and of the output among them, and permutations.
+"""Labels of positions: the kinds there are, n-grams of the input and of the output among them.
 
 A new kind of label is a class with the members of :class:`LabelKind` and one entry of :data:`LABEL_KINDS`.
 """
@@ -36,8 +36,6 @@ class LabelSet:
 
     variable: Variable
     order: int
-    shuffled: bool
-    """Whether the labels were permuted over positions (the null)."""
     labels: Tensor  # [positions] int64, dense from 0
     distinct: int
 
@@ -100,20 +98,7 @@ def ngram_labels(codes: Sequence[Tensor], positions: Positions, variable: Variab
     """
     at = torch.from_numpy(positions.flat + (order if variable == "output" else 0)).to(codes[0].device)
     distinct, labels = torch.unique(codes[order - 1][at], return_inverse=True)
-    return LabelSet(variable, order, False, labels, len(distinct))
-
-
-def shuffle(labels: LabelSet, seed: int) -> LabelSet:
-    """Permute the labels over positions: the null, under which they are independent of Z.
-
-    >>> labels = LabelSet("input", 1, False, torch.arange(5), 5)
-    >>> sorted(shuffle(labels, seed=0).labels.tolist())
-    [0, 1, 2, 3, 4]
-    """
-    stream = (seed, labels.order, labels.variable == "output")
-    permutation = np.random.Generator(np.random.PCG64(np.random.SeedSequence(stream))).permutation(len(labels.labels))
-    permuted = labels.labels[torch.from_numpy(permutation).to(labels.labels.device)]
-    return LabelSet(labels.variable, labels.order, True, permuted, labels.distinct)
+    return LabelSet(variable, order, labels, len(distinct))
 
 
 class LabelKind(Protocol):
@@ -198,7 +183,7 @@ class ByteStrings(WordNgrams):
                 first = at - order if variable == "input" else at + 1
                 code = sum(characters[first + place] << (8 * place) for place in range(order))
                 distinct, labels = np.unique(code, return_inverse=True)
-                yield LabelSet(variable, order, False, torch.from_numpy(labels).to(device), len(distinct))
+                yield LabelSet(variable, order, torch.from_numpy(labels).to(device), len(distinct))
 
 
 def _ngram_label_sets(

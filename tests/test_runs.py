@@ -164,7 +164,7 @@ def test_phases_are_told_and_drawn(phased, correction):
 def test_the_null_has_no_phases_and_one_sentence_says_so(phased):
     view = trajectory(correction="null")
     [note] = view.notes
-    assert note.startswith("Phases are told for debiased, raw and corrected values")
+    assert note.startswith("Phases are shown for debiased, raw and corrected values")
     assert "Phases" not in view.caption
     assert "circle-open" not in {trace.marker.symbol for trace in view.figures["plane"].data}
     assert not view.figures["curves"].layout.shapes

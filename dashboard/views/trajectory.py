@@ -172,7 +172,7 @@ _PHASES = (
     "Phases: collapse ends at the least H(Z), fitting at the largest I(Y;Z); two segments fitted over log steps, "
     "interval from resampled draws and documents (see Method)."
 )
-_NO_PHASES = "Phases are told for debiased, raw and corrected values; what is shown is what shuffled labels give."
+_NO_PHASES = "Phases are shown for debiased, raw and corrected values; what is shown is what shuffled labels give."
 _NO_ORDER = "H(Z), bits per byte and scores have no n-gram order, hence no panel along it."
 _DIFFERENCE = (
     "Curves: each run less {minus}, at the checkpoints of both; the error is that of the difference, over draws by "

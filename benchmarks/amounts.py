@@ -38,7 +38,12 @@ def main(which: Annotated[str, typer.Argument()] = "demo", text: Path = TEXT) ->
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
     if which == "demo":
         model, layers = demo(), [2, 4, 6]
-        name, file, documents, sizes = "demo checkpoint", "books-heldout.jsonl.xz", 502, (10_000, 40_000, 125_000)
+        name, file, documents, sizes = (
+            "zoo-olmo2-3m-seed0 (trained here)",
+            "books-heldout.jsonl.xz",
+            502,
+            (10_000, 40_000, 125_000),
+        )
     else:
         model = load_model(resolve.resolve(smollm2()), "float32", "cpu")
         layers, name = [3, 11, 20, 30], "SmolLM2-135M-Instruct (dequantised Q4_1)"

@@ -24,7 +24,7 @@ for model, found in amounts.results().items():
     frame.picture(amounts.curves(found, dark=browser.dark()), f"amounts {model}")
     st.caption(
         f"{escape.prose(model)} on {found['text']}, mean of layers {', '.join(map(str, found['layers']))}. "
-        "Debiased values stay as text is added; raw ones fall and corrected ones rise, by more at higher orders."
+        "Debiased values hardly change as text is added; raw ones fall and corrected ones rise."
     )
 
 st.header("Phases of pretraining")

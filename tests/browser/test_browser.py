@@ -13,7 +13,7 @@ from tests.harness import DRAWN, browser, serving, settled
 
 pytestmark = pytest.mark.browser
 
-PATHS = {"/": 2, "/layers": 2, "/method": 5}
+PATHS = {"/": 2, "/layers": 2, "/method": 7}
 """Path → how many figures it has."""
 # A page opened by its own path first looks for a server below that path; the browser reports the two misses.
 PROBE = re.compile(r"/(layers|method)/_stcore/(health|host-config)$")
@@ -148,7 +148,7 @@ def test_figures_have_alt_text(page: Page, address: str) -> None:
     visit(page, address)
     settled(page)
     labels = page.evaluate("[...document.querySelectorAll('[aria-label]')].map(e => e.ariaLabel).join(' ')")
-    assert "Information plane, order 1 (token), null-corrected" in labels
+    assert "Information plane, order 1 (token), debiased" in labels
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -85,9 +85,10 @@ def _object(
     value: Mapping[str, Any], words: frozenset[str], removed: list[str], source: str, depth: int
 ) -> dict[str, Any]:
     kind = value.get("model_type")
+    cleaned: dict[str, Any] = {}
     if isinstance(kind, str) and kind in architectures.model_types():
         words |= _words(kind)
-    cleaned = {}
+        cleaned["model_type"] = kind
     for name, inner in value.items():
         if _LOADS_CODE.fullmatch(name.removeprefix("_")):
             removed.append(name)

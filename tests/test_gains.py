@@ -8,6 +8,7 @@ from softh.estimator import gains as module
 from softh.estimator.conditional import Assignments
 from softh.estimator.gains import CLASSES, LARGEST_SIZE, Design, design
 from softh.estimator.labels import LabelSet
+from softh.estimator.random_groups import random_gains
 
 BINS, DRAWS, FOLDS = 24, 3, 4
 
@@ -110,7 +111,7 @@ def test_random_groups_are_of_different_documents_and_their_gains_are_means() ->
     text = Text(4, documents=80)
     groups = text.design.groups
     p, own = torch.from_numpy(text.p), torch.from_numpy(entropy(text.p))
-    mean, variance = module.random_gains(Assignments(p, own), groups).numpy()
+    mean, variance = random_gains(Assignments(p, own), groups).numpy()
     members = groups.members.numpy()
     for at, size in enumerate(groups.sizes):
         blocks = members.reshape(-1, size)

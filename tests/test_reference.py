@@ -48,3 +48,16 @@ def test_every_parameter_of_a_command_is_under_its_heading_with_its_help(name: s
 def test_every_setting_is_under_the_heading_of_its_section() -> None:
     text = sections("settings.md")
     assert [setting.name for setting in SETTINGS if f"| `{setting.name}` |" not in text[setting.section]] == []
+
+
+def test_every_row_of_the_formats_names_tests_that_there_are() -> None:
+    tests = Path(__file__).parent
+    text = "".join(path.read_text(encoding="utf-8") for path in tests.rglob("test_*.py"))
+    for line in (DOCS / "formats.md").read_text(encoding="utf-8").splitlines():
+        last = line.strip("| ").rpartition("|")[2].strip()
+        if not line.startswith("|") or set(last) == {"-"} or last == "test":
+            continue
+        assert "`" in last or last == "the same", line
+        for file, name in re.findall(r"`(?:([\w/]+\.py)(?:::)?)?(\w+)?`", last):
+            assert not file or (tests / file).is_file(), line
+            assert not name or f"def {name}(" in text, line

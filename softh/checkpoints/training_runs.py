@@ -26,7 +26,7 @@ _NUMBERED = re.compile(r"ckpt[-_]?(?P<number>\d+)|(?P<digits>\d+)")
 
 
 class Position(NamedTuple):
-    """Where a checkpoint stands in its training run."""
+    """The step and tokens of a checkpoint in its training run."""
 
     run: Path
     revision: str

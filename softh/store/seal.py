@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 _KEY = "softh.sha256"
 _EMPTY = "0" * 64
 _MARK = _KEY.encode() + b"\x18\x40"
-"""The key as it stands in the footer, before a text of 64 letters (0x18 and 0x40 in Thrift's compact protocol)."""
+"""The bytes of the key in the footer, before a text of 64 letters (0x18 and 0x40 in Thrift's compact protocol)."""
 
 
 def encode(table: pa.Table) -> bytes:

@@ -124,7 +124,7 @@ def _models_in(path: Path, entry: RecipeEntry) -> list[str]:
         return [entry.id]
     run = training_runs.find_run(path).checkpoints
     if not run and not entry.revisions:
-        return [entry.id]  # whoever reads it says why it is no model
+        return [entry.id]  # reading it says why it is not a model
     names = [each.position.revision for each in run]
     chosen: list[str] = []
     shown = f" ({and_more(names, 3)})" if names else ""

@@ -17,7 +17,6 @@ from dashboard.export import tables
 from dashboard.export.contents import DeckExport, FigureExport, Size
 from dashboard.export.powerpoint import deck as powerpoint
 from dashboard.figures.template import LIGHT
-from dashboard.view import Empty
 from dashboard.views import registry
 from softh import jobs
 from softh.jobs import records
@@ -84,12 +83,9 @@ def test_no_text_of_a_page_is_live(data: Path, page: str) -> None:
     assert [(kind, found, text[:200]) for kind, text in texts if (found := live(text))] == []
 
 
-@pytest.mark.parametrize("slug", registry.VIEWS)
+@pytest.mark.parametrize("slug", [slug for slug in registry.VIEWS if slug != "preference"])  # it needs a probe
 def test_no_figure_has_a_link_and_no_cell_a_formula(data: Path, slug: str) -> None:
-    try:
-        view, _ = registry.build(slug, {})
-    except Empty:
-        pytest.skip("nothing to show")
+    view, _ = registry.build(slug, {})
     for key, figure in view.figures.items():
         drawn = go.Figure(figure).update_layout(meta=None)  # the alt text is an attribute, not markup
         assert not re.search(r"<(a|img|script)[ >]", str(drawn.to_json()).replace("\\u003c", "<"))

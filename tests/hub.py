@@ -10,6 +10,9 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import unquote, urlsplit
 
+import huggingface_hub.constants
+import pytest
+
 Files = dict[str, bytes]
 
 
@@ -191,3 +194,15 @@ def _entries(files: Files, folder: str) -> list[dict[str, object]]:
         *({"type": "file", "path": name, "size": len(files[name]), "oid": sha1(files[name]).hexdigest()}
           for name in inside),
     ]  # fmt: skip
+
+
+@contextmanager
+def reached(cache: Path, patch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """The same as the hub of this process, with a cache of its own."""
+    with serve() as server:
+        constants = huggingface_hub.constants
+        patch.setattr(constants, "ENDPOINT", server.url)
+        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+        patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        patch.setattr(constants, "HF_HUB_CACHE", str(cache))
+        yield server

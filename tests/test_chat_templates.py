@@ -7,7 +7,6 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import huggingface_hub.constants
 import pytest
 
 from softh.checkpoints.resolve import resolve
@@ -17,7 +16,7 @@ from softh.preference.completions import chat_template, completions
 from softh.preference.pairs import load
 from softh.spec import EstimateSpec
 from softh.uploads import receive
-from tests.hub import Hub, Repo, files_of, serve
+from tests.hub import Hub, Repo, files_of, reached
 from tests.tiny import save_model
 
 TEMPLATE = (
@@ -61,12 +60,7 @@ def folder(request: pytest.FixtureRequest, plain: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    with serve() as server:
-        constants = huggingface_hub.constants
-        monkeypatch.setattr(constants, "ENDPOINT", server.url)
-        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    with reached(tmp_path / "hub", monkeypatch) as server:
         yield server
 
 

@@ -21,7 +21,7 @@ from softh.checkpoints.resolve import Checkpoint, resolve
 from softh.checkpoints.revisions import family_from_name, parse_revision
 from softh.checkpoints.safetensors_header import read_safetensors
 from softh.errors import InputError
-from tests.hub import Hub, Repo, commit, files_of, serve
+from tests.hub import Hub, Repo, commit, files_of, reached
 from tests.tiny import save_model
 
 GGUF = next(each for each in FORMATS if each.name == "GGUF")
@@ -364,12 +364,7 @@ def test_a_family_is_what_precedes_the_size(name: str, expected: str | None) -> 
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    with serve() as server:
-        constants = huggingface_hub.constants
-        monkeypatch.setattr(constants, "ENDPOINT", server.url)
-        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    with reached(tmp_path / "hub", monkeypatch) as server:
         yield server
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import pytest
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
@@ -17,7 +16,7 @@ from softh.jobs import client, records
 from softh.scores import load
 from softh.store import read, write
 from softh.uploads import receive
-from tests.hub import Hub, Repo, commit, files_of, serve
+from tests.hub import Hub, Repo, commit, files_of, reached
 from tests.tiny import save_model
 
 APP = str(Path(__file__).parents[2] / "app.py")
@@ -43,12 +42,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    with serve() as server:
-        constants = huggingface_hub.constants
-        monkeypatch.setattr(constants, "ENDPOINT", server.url)
-        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    with reached(tmp_path / "hub", monkeypatch) as server:
         yield server
 
 

@@ -76,8 +76,8 @@ def test_the_default_text_is_whole_verses_of_one_book_each() -> None:
 
 
 def test_a_default_text_of_other_words_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = sources._modern_speech()
-    monkeypatch.setattr(sources, "_modern_speech", lambda: [(real[0][0] + ".", real[0][1]), *real[1:]])
+    real = sources.modern_speech()
+    monkeypatch.setattr(sources, "modern_speech", lambda: [(real[0][0] + ".", real[0][1]), *real[1:]])
     _refused(sources.DEFAULT, "another text", "pip install pythonbible-wmth==0.0.2")
 
 

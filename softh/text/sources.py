@@ -135,7 +135,7 @@ def _weymouth(corpus: str, documents: int, seed: int) -> Sample:
 
     Errors: InputError when the package is not installed or holds another text.
     """
-    passages = _modern_speech()
+    passages = modern_speech()
     found = hashlib.sha256("".join(f"{book}\n{text}\n" for text, book in passages).encode()).hexdigest()
     if found != _DIGEST:
         raise InputError(
@@ -147,8 +147,8 @@ def _weymouth(corpus: str, documents: int, seed: int) -> Sample:
     return Sample(corpus, [text for text, _ in sample], note, [book for _, book in sample])
 
 
-def _modern_speech() -> list[tuple[str, str]]:
-    """Passage and book, in the order of the text.
+def modern_speech() -> list[tuple[str, str]]:
+    """Every passage of the default text with its book, in the order of the text. Errors: as of the corpus.
 
     The package's module is read and not run: it is one call with the text, where each verse begins in it (numbered
     book, chapter and verse), and the names of the books.

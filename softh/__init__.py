@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from softh.accumulator import Accumulator
     from softh.api import estimate
     from softh.callback import InformationPlane, InformationPlaneCallback
     from softh.errors import InputError
@@ -13,11 +14,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Estimate", "EstimateSpec", "Information", "InformationPlane", "InformationPlaneCallback", "InputError",
-    "PreferenceSpec", "__version__", "entropy", "estimate", "information",
+    "Accumulator", "Estimate", "EstimateSpec", "Information", "InformationPlane", "InformationPlaneCallback",
+    "InputError", "PreferenceSpec", "__version__", "entropy", "estimate", "information",
 ]  # fmt: skip
 
 _MODULES = {
+    "Accumulator": "softh.accumulator",
     "Estimate": "softh.estimator.pipeline",
     "EstimateSpec": "softh.spec",
     "Information": "softh.estimator.information",

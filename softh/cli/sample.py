@@ -7,7 +7,6 @@ import typer
 
 from softh.cli.options import AsJson, numbers
 from softh.cli.output import show_json
-from softh.errors import InputError
 from softh.spec import EstimateSpec
 from softh.text import sources
 
@@ -33,17 +32,10 @@ def sample(
          "labels": labels, "seed": seed}
     )  # fmt: skip
     # transformers takes seconds to import; the other commands do without.
-    from transformers import AutoTokenizer
-
     from softh.estimator.frozen_sample import FrozenSample
+    from softh.models.loading import load_tokenizer
 
-    try:
-        found = AutoTokenizer.from_pretrained(tokenizer, trust_remote_code=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(
-            f"{tokenizer} holds no tokenizer that transformers reads ({' '.join(str(error).split())[:120]}); expected "
-            "a hub id or a folder: check the name."
-        ) from None
+    found = load_tokenizer(tokenizer)
     made = FrozenSample.write(
         output, found, spec.corpus, name=tokenizer, documents=spec.documents, context=spec.context, orders=spec.orders,
         labels=spec.labels, seed=spec.seed,

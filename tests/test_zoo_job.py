@@ -66,6 +66,10 @@ base = "blown"
 """
 
 
+def named(model: str) -> str:
+    return f"toy-{model.replace('good', 'GOOD')} (OLMo 2 architecture, trained here)"
+
+
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A recipe all of whose jobs have run, on the text that every Python carries."""
@@ -109,12 +113,12 @@ def test_packed_results_become_runs_of_the_store(zoo: Place, tmp_path: Path) -> 
     assert not read.warnings(tmp_path / "data")
     steps = {(row["model"], row["step"], row["tokens"], row["stage"]) for row in rows.iter_rows(named=True)}
     assert steps == {
-        ("toy-GOOD (OLMo 2 architecture, trained here)", 0, 0, "base"), ("toy-GOOD (OLMo 2 architecture, trained here)", 1, 256, "base"),
-        ("toy-GOOD (OLMo 2 architecture, trained here)", 6, 1536, "base"),
-        ("toy-GOOD-sft (OLMo 2 architecture, trained here)", None, None, "sft"), ("toy-GOOD-dpo (OLMo 2 architecture, trained here)", None, None, "dpo"),
-        ("toy-GOOD-rlvr (OLMo 2 architecture, trained here)", None, None, "rlvr"),
-        ("toy-GOOD-q8 (OLMo 2 architecture, trained here)", None, None, "base"),
-        ("toy-GOOD-q3 (OLMo 2 architecture, trained here)", None, None, "base"),
+        (named("good"), 0, 0, "base"), (named("good"), 1, 256, "base"),
+        (named("good"), 6, 1536, "base"),
+        (named("good-sft"), None, None, "sft"), (named("good-dpo"), None, None, "dpo"),
+        (named("good-rlvr"), None, None, "rlvr"),
+        (named("good-q8"), None, None, "base"),
+        (named("good-q3"), None, None, "base"),
     }  # fmt: skip
 
 
@@ -125,9 +129,9 @@ def test_folded_results_are_tables_with_scores(zoo: Place, tmp_path: Path) -> No
     assert read.estimates(tmp_path / "data").height == 8
     scores = read.benchmarks(tmp_path / "data")
     assert {
-        "toy-GOOD (OLMo 2 architecture, trained here)",
-        "toy-GOOD-sft (OLMo 2 architecture, trained here)",
-        "toy-GOOD-dpo (OLMo 2 architecture, trained here)",
+        named("good"),
+        named("good-sft"),
+        named("good-dpo"),
     } == set(scores["model"])
     assert scores["source"].unique().to_list() == [zoo.recipe.source]
 
@@ -138,16 +142,14 @@ def test_scores_belong_to_steps_and_the_last_also_to_the_model(zoo: Place, tmp_p
     rows = json.loads((tmp_path / "zoo" / "scores.json").read_text())
     assert set(rows[0]) == {"model", "revision", "task", "metric", "score", "stderr", "source"}
     cloze = {(row["model"], row["revision"]) for row in rows if row["task"] == "grammar"}
-    steps = {
-        ("toy-GOOD (OLMo 2 architecture, trained here)", revision) for revision in ("step0", "step1", "step6", None)
-    }
+    steps = {(named("good"), revision) for revision in ("step0", "step1", "step6", None)}
     assert cloze == steps | {
-        ("toy-GOOD-sft (OLMo 2 architecture, trained here)", None),
-        ("toy-GOOD-dpo (OLMo 2 architecture, trained here)", None),
+        (named("good-sft"), None),
+        (named("good-dpo"), None),
     }
     assert {row["model"] for row in rows if row["task"] == "preference"} == {
-        "toy-GOOD-sft (OLMo 2 architecture, trained here)",
-        "toy-GOOD-dpo (OLMo 2 architecture, trained here)",
+        named("good-sft"),
+        named("good-dpo"),
     }
 
 
@@ -291,8 +293,8 @@ def test_finished_models_are_probed_and_pairs_of_post_training_told_apart(zoo: P
     report.unpack([tmp_path / "out"], tmp_path / "data")
     probes = read.probes(tmp_path / "data")
     assert {(row["model"], row["step"], row["stage"]) for row in probes.iter_rows(named=True)} == {
-        ("toy-GOOD (OLMo 2 architecture, trained here)", 6, "base"), ("toy-GOOD-sft (OLMo 2 architecture, trained here)", None, "sft"),
-        ("toy-GOOD-dpo (OLMo 2 architecture, trained here)", None, "dpo"),
+        (named("good"), 6, "base"), (named("good-sft"), None, "sft"),
+        (named("good-dpo"), None, "dpo"),
     }  # fmt: skip
     assert probes["settings"].n_unique() == 1
     roles = posttrain.roles(zoo.pairs)

@@ -72,6 +72,7 @@ def unpack(sources: Sequence[Path], data: Path, *, fold: bool = False) -> int:
             measured = found(path)
             for record in measured["records"]:
                 created = datetime.fromisoformat(record["estimate"]["created_at"])
+                record["model"] |= measured.get("about", {})
                 write.save({**record, "estimate": record["estimate"] | {"created_at": created}}, data)
                 count += 1
             scores += measured["scores"]

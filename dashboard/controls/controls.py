@@ -223,7 +223,7 @@ def _one(key: str, options: Sequence[str], default: str, *, set_control: bool = 
 
     A note names what a link asks for and is not on offer. With set_control, the control has this value when drawn.
     """
-    wanted, link = requested(key), current()
+    wanted, link = _renamed(requested(key), options), current()
     current_value: Any = next(iter(wanted), None) if link else st.session_state.get(key)
     value: str = current_value if current_value in options else default
     if unknown := [name for name in wanted if name not in options]:
@@ -233,9 +233,18 @@ def _one(key: str, options: Sequence[str], default: str, *, set_control: bool = 
     return value
 
 
+def _renamed(wanted: Sequence[str], options: Sequence[str]) -> list[str]:
+    """What a link asks for, with today's name of what had another when the link was made."""
+    found = []
+    for name in wanted:
+        today = [name.replace(old, new) for old, new in queries.former_names().items() if old in name]
+        found.append(next((each for each in today if each in options), name) if name not in options else name)
+    return found
+
+
 def _many(key: str, options: Sequence[str], default: Sequence[str]) -> list[str]:
     """The same for a control of several options."""
-    wanted = requested(key)
+    wanted = _renamed(requested(key), options)
     link = current()
     chosen = [name for name in wanted if name] if wanted or link else st.session_state.get(key)
     valid = [name for name in chosen or [] if name in options]

@@ -108,6 +108,8 @@ def _filtered(rows: pl.DataFrame, where: Slots | None) -> pl.DataFrame:
     most = controls.number("Parameters at most, millions", "most", low=0, where=spot)
     if controls.toggle("Only your own", "own", help=_OWN_HELP, where=spot):
         rows = rows.filter(pl.col("own"))
+    if not controls.toggle("Models spoiled on purpose", "ablations", help=_ABLATIONS_HELP, where=spot):
+        rows = rows.filter(~pl.col("model").is_in(queries.ablations()))
     millions = pl.col("parameters") / 1e6
     rows = rows.filter(millions >= (least or 0), millions <= (most if most is not None else float("inf")))
     text = pl.concat_str("model", "family", "architecture", "source", "stage_word", separator=" ").str.to_lowercase()
@@ -203,4 +205,5 @@ _NULL = (
     "What is shown is what shuffled labels give, so no frontier is drawn; debiased, raw and corrected values have one."
 )
 _AXIS_HELP = "Any quantity of the plane, bits per byte, size, or a score that two models or more have."
+_ABLATIONS_HELP = "Ablations: shuffled or repeated text, a wrong learning rate, or training stopped early."
 _OWN_HELP = "Estimates in data/runs that were not packed yet."

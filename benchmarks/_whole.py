@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -116,9 +116,9 @@ def costs() -> None:
 
 
 @contextmanager
-def _timed() -> Iterator[Counter[str]]:
+def _timed() -> Iterator[dict[str, float]]:
     """Seconds of PARTS by name, each with the GPU's work done before and after it."""
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
 
     def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any, **kwargs: Any) -> Any:

@@ -22,7 +22,7 @@ from functools import cached_property
 
 import numpy as np
 
-from softh.estimator.gains import CLASSES, LARGEST_SIZE, ClassSizes, Design
+from softh.estimator.gains import CLASSES, LARGEST_SIZE, LOWER_DRAWS, ClassSizes, Design
 from softh.estimator.unseen_share import UnseenShare, unseen_share
 from softh.spec import Weighting
 
@@ -81,7 +81,8 @@ class Sums:
     def cross_entropy(self, number: int) -> np.ndarray:
         """Cross-entropy of a label set summed over positions, [layers, 1 + folds, some draws]."""
         rows = self.values[:, self._start(number) + 2 * len(CLASSES)]
-        return rows[..., ~np.isnan(rows).any((0, 1))]
+        # Every group of draws that was read together has some; how many groups there are is no matter of the result.
+        return rows[..., ~np.isnan(rows).any((0, 1))][..., :LOWER_DRAWS]
 
     def _start(self, number: int) -> int:
         return 2 + 2 * len(self.design.groups.sizes) + number * (2 * len(CLASSES) + 1)

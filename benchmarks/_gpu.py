@@ -1,9 +1,9 @@
 """The estimator on one GPU: correctness, then time and memory against the package, plain torch and the forward pass.
 
-`python -m benchmarks.gpu [correct] [statistics] [whole] [costs] [paper] [--short]` runs the parts named, by
-default the first three, prints a table and writes benchmarks/results/gpu.json (or $OUT/gpu.json). Models are of the shapes
-of OLMo2 with random weights; text is drawn from a Zipf distribution of words. `--short` tries everything small,
-on any machine; `--narrow` takes the size of the paper with narrow MLPs.
+`python -m benchmarks.gpu [correct] [statistics] [whole] [costs] [paper] [--short]` runs the parts named, by default the
+first three, prints a table and writes benchmarks/results/gpu.json (or $OUT/gpu.json). Models are of the shapes of OLMo2
+with random weights; text is drawn from a Zipf distribution of words. `--short` tries everything small, on any machine;
+`--narrow` takes the size of the paper with narrow MLPs.
 """
 
 import json

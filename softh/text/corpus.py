@@ -58,6 +58,11 @@ class TokenizedCorpus:
     """What every document is a part of, such as a book; none where that is not known."""
 
 
+def predicted_tokens(tokenized: TokenizedCorpus) -> list[np.ndarray]:
+    """Tokens of each document that a model predicts: without a prefix, all but the first."""
+    return [ids if tokenized.prefix else ids[1:] for ids in tokenized.ids]
+
+
 def load(name: str, documents: int, seed: int) -> Corpus:
     """Sample at most `documents` documents of a corpus; the seed fixes which, and in which order.
 

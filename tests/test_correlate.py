@@ -151,7 +151,7 @@ def test_an_association_that_rests_on_one_family_has_no_interval_and_says_so() -
     generator, names = np.random.default_rng(0), list("aaaabbbbcccc")
     score = np.where(np.arange(12) < 2, 1.0, 0.0)
     found = matrix(generator.standard_normal((12, 1)), score[:, None], names, ["x"], ["rare"])
-    assert np.isnan(found.low[0, 0]) and np.isnan(found.q[0, 0])
+    assert np.isnan([found.low[0, 0], found.q[0, 0]]).all()
     assert found.reasons[0, 0].startswith("Without a rare is the same for all models")
 
 

@@ -62,6 +62,11 @@ class TokenizedCorpus:
     """Number of every document in the corpus."""
 
 
+def predicted_tokens(tokenized: TokenizedCorpus) -> list[np.ndarray]:
+    """Tokens of each document that a model predicts: without a prefix, all but the first."""
+    return [ids if tokenized.prefix else ids[1:] for ids in tokenized.ids]
+
+
 def load(name: str, documents: int, seed: int) -> Corpus:
     """Sample at most `documents` documents of a corpus; the seed fixes which, and in which order.
 

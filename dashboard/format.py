@@ -73,6 +73,12 @@ def corpus_note(corpus: str) -> str:
     return f"{corpus} ({note})" if (note := sources.caption(corpus)) else corpus
 
 
+def source(shown: str, corpus: str, settings: str) -> str:
+    """One line below figures: what is shown, of which text, with which errors."""
+    what = f"{shown[0].upper()}{shown[1:]}"
+    return f"{what}. Text: {corpus_note(corpus)}; {settings}. Bars, bands and ±: one standard error."
+
+
 def hover_text(row: Mapping[str, Any], title: str) -> str:
     """Hover text of one point: title, quantities with their errors, provenance (HTML of Plotly)."""
     lines = [f"<b>{title}</b>"]

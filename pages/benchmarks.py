@@ -2,36 +2,29 @@
 
 import streamlit as st
 
-from dashboard import escape
 from dashboard.page import frame
 from dashboard.views import benchmarks
 from dashboard.workspace import score_upload
 
 frame.enter()
 st.title("Does the plane predict benchmark scores?")
-st.markdown(
-    "Each predictor against each score, with intervals over model families: siblings resemble one another and are not "
-    "so many observations. Stars are after correction for the whole matrix."
-)
 frame.need_estimates()
 
-bring = st.expander("Bring scores of your own", icon=":material/add_chart:")
-with bring:
-    score_upload.draw()
-
 view = benchmarks.view()
-st.subheader(escape.markdown(view.title))
+frame.finding(view, view.text)
 left, right = st.columns([11, 9], gap="medium")
 with left:
     frame.chart(view.figures["scatter"], "scatter", view.data)
 with right:
     frame.chart(view.figures["forest"], "forest", view.behind["forest"])
-st.markdown(escape.prose(view.text))
-st.caption(escape.prose(view.caption))
+frame.reading(view)
 frame.chart(view.figures["matrix"], "matrix", view.rows)
-st.caption(
-    "Stars: q < .05 *, < .01 **, < .001 ***, Benjamini–Hochberg over the matrix. p permutes models and asks how "
-    "far families agree: a large coefficient that few of them make may have none. Spearman and Kendall share p, from "
-    "ranks. A dash has its reason in its card."
+st.markdown(
+    ":small[Models of one family are not independent, so intervals resample families. Stars are corrected for multiple "
+    "testing over the matrix (Benjamini–Hochberg): q < .05 \\*, < .01 \\*\\*, < .001 \\*\\*\\*. p comes from permuting "
+    "models within the family structure; a large coefficient driven by few families may not be significant. "
+    "Spearman and Kendall share p, from ranks. Hover a dash for the reason.]"
 )
 frame.table(view.rows, view.data, f"{view.name}.csv")
+with st.expander("Add your own scores", icon=":material/add_chart:"):
+    score_upload.draw()

@@ -36,7 +36,7 @@ about = swept["about"]
 st.markdown(
     f"One setting at a time, from {about['documents']} documents × {about['context']} tokens of {about['corpus']}, "
     f"order 1, {about['bins']} directions, {about['draws']} draws, on two real models (dequantised) and ours. "
-    "Complexity less its null, which is dotted; bars are one standard error over draws."
+    "Complexity minus its null, which is dotted; bars are one standard error over draws."
 )
 for setting, meaning in sensitivity.SWEPT.items():
     frame.picture(sensitivity.curves(swept, setting, dark=browser.dark()), f"sweep {setting}")

@@ -100,7 +100,7 @@ TABLE: dict[str, set[str]] = {
     },
     "dashboard.views": {
         "dashboard.controls", "dashboard.data", "dashboard.figures", "dashboard.format", "dashboard.view",
-        "softh.analysis", "softh.quantities", *PAGES,
+        "softh.analysis", "softh.format", "softh.quantities", *PAGES,
     },
     "dashboard.decks": {
         "dashboard.controls", "dashboard.escape", "dashboard.export", "dashboard.figures", "dashboard.view",

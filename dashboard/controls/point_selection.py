@@ -9,7 +9,7 @@ from dashboard.controls import controls, session
 from dashboard.controls.links import current
 from dashboard.controls.session import POINT_NAMES, POINT_ROWS, POINTS
 
-_HELP = "Click a point in the figure to choose it, and again to let it go; the table then shows the chosen ones."
+_HELP = "Click a point in the figure to select it, and again to deselect it; the table then shows the selected ones."
 
 
 def chosen(names: Mapping[str, str], label: str = "Checkpoints", where: DeltaGenerator | None = None) -> set[str]:

@@ -9,17 +9,17 @@ import plotly.graph_objects as go
 import polars as pl
 
 from dashboard.data.axis_options import PLANE, AxisOption
-from dashboard.figures.label_placement import GAP, PointLabel, place_labels
+from dashboard.figures.label_placement import Name, add_names
 from dashboard.figures.plane import rays, span
 from dashboard.figures.runs import Display
-from dashboard.figures.template import Theme, mix, template, theme_for
-from dashboard.format import count, hover_text, plus_minus, standard_error
+from dashboard.figures.template import Theme, add_meta, mix, template, theme_for
+from dashboard.format import count, hover_text, plus_minus, short_model, standard_error
 from softh.analysis.finished_models import by_stage, stage_name
 from softh.format import and_more
 from softh.quantities import BY_COLUMN
 
 HEIGHT = 620
-_SHOWN = 560.0, 430.0
+_SHOWN = 400.0, 430.0
 """Least pixels of the axes on a desktop: labels placed for this size do not overlap on a larger one."""
 _LEGEND_WIDTH, _LEGEND_LINE = 380, 29
 """Pixels that the legend has in a window of usual width, and that a line of it is high."""
@@ -58,9 +58,10 @@ def frontier(models: Models, x: AxisOption, y: AxisOption, display: Display) -> 
     figure.add_traces(
         [*lines, *points, *_rings(rows, models.picked, size, theme), *legend(rows, models.families, theme)]
     )
-    _names(figure, rows, models, x, y, ranges, theme)
+    _names(figure, rows, models, theme)
+    add_meta(figure, alt=_alt(models, x, y, display))
     figure.update_layout(
-        meta={"alt": _alt(models, x, y, display)}, dragmode="zoom", clickmode="event+select",
+        dragmode="zoom", clickmode="event+select",
         margin={"t": 26, "r": 58, "l": 84, "b": 73 + _LEGEND_LINE * _legend_lines(figure)},
         legend={"yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "itemsizing": "trace"},
     )  # fmt: skip
@@ -85,7 +86,7 @@ def _axes(
             limits = low - 0.2, high + 0.2
         else:
             limits = span(ends) if (x, y) == PLANE else _tight(ends)
-        told = display.labels if axis.has_labels else "one number a model"
+        told = display.labels if axis.has_labels else "one number per model"
         title = f"{axis.title}<br><span style='font-size:12px;color:{theme.muted}'>{told}</span>"
         figure.layout[f"{letter}axis"].update(
             title_text=title, range=limits, nticks=7, type="log" if axis.log else "linear"
@@ -178,7 +179,7 @@ def _hover_text(row: Row, models: Models, x: AxisOption, y: AxisOption) -> str:
     origin = models.origins.get(row["model"])
     extra = [f"{head}{f'<br>made from {origin}' if origin else ''}"]
     if change := models.changes.get(row["estimate_id"]):
-        extra.append(f"less that one: {change.replace('), ', '),<br>')}")
+        extra.append(f"compared with it: {change.replace('), ', '),<br>')}")
     extra += [axis.describe(row, name) for name, axis in (("x", x), ("y", y)) if axis not in PLANE]
     if "distance" not in (x.column, y.column):
         extra.append(f"{BY_COLUMN['distance'].name} = {plus_minus(row['distance'], standard_error(row, 'distance'))}")
@@ -205,47 +206,23 @@ def _rings(
         )  # fmt: skip
 
 
-def _names(
-    figure: go.Figure, rows: Sequence[Row], models: Models, x: AxisOption, y: AxisOption,
-    ranges: Sequence[tuple[float, float]], theme: Theme,
-) -> None:  # fmt: skip
+def _names(figure: go.Figure, rows: Sequence[Row], models: Models, theme: Theme) -> None:
     """Names of models, while there is room, in the order chosen, own, on the frontier, largest."""
-    pixels = {row["estimate_id"]: _pixel(row, x, y, ranges) for row in rows}
-    picked, front, labels = set(models.picked), set(models.front), dict[str, PointLabel]()
+    picked, front = set(models.picked), set(models.front)
 
     def matters(row: Row) -> tuple[bool, bool, bool, int]:
         return row["estimate_id"] in picked, row["own"], row["estimate_id"] in front, row["parameters"]
 
+    names = []
     for row in sorted(rows, key=matters, reverse=True)[:_NAMED]:
         needed = row["estimate_id"] in picked or bool(row["own"])
-        name = row["model"].partition(" (")[0]
-        labels[row["estimate_id"]] = PointLabel(name, *pixels[row["estimate_id"]], needed=needed)
-    by_id = {row["estimate_id"]: row for row in rows}
-    placed = place_labels(list(labels.values()), list(pixels.values()), *_SHOWN)
-    sides = {id(place.label): place.side for place in placed}
-    named = [(by_id[key], label) for key, label in labels.items() if id(label) in sides]
-    # All at once: added one by one, each makes Plotly check all others again.
-    figure.layout.annotations = [
-        *figure.layout.annotations,
-        *(
-            {
-                "x": math.log10(row["x"]) if x.log else row["x"], "y": math.log10(row["y"]) if y.log else row["y"],
-                "text": f"<b>{label.name}</b>" if label.needed else label.name, "showarrow": False,
-                "font": {"size": 11.5, "color": theme.ink if any(matters(row)[:3]) else theme.muted},
-                "bgcolor": theme.veil, "borderpad": 0, **_BESIDE[sides[id(label)]],
-            }
-            for row, label in named
-        ),
-    ]  # fmt: skip
-
-
-def _pixel(row: Row, x: AxisOption, y: AxisOption, ranges: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Position of a point in pixels, on axes of the usual size."""
-    shares = [
-        ((math.log10(row[letter]) if axis.log else row[letter]) - low) / (high - low)
-        for letter, axis, (low, high) in (("x", x, ranges[0]), ("y", y, ranges[1]))
-    ]
-    return shares[0] * _SHOWN[0], shares[1] * _SHOWN[1]
+        names.append(
+            Name(
+                short_model(row["model"]).partition(" (")[0], row["x"], row["y"], needed=needed, strong=needed,
+                quiet=not any(matters(row)[:3]),
+            )
+        )  # fmt: skip
+    add_names(figure, names, [(row["x"], row["y"]) for row in rows], _SHOWN, theme)
 
 
 def _alt(models: Models, x: AxisOption, y: AxisOption, display: Display) -> str:
@@ -253,14 +230,6 @@ def _alt(models: Models, x: AxisOption, y: AxisOption, display: Display) -> str:
     told = [f"{row['model']} ({x.describe(row, 'x')}, {y.describe(row, 'y')})" for row in front]
     frontier = f" On the Pareto frontier: {and_more(told, separator='; ')}." if told else ""
     return f"{models.rows.height} finished models, {x.key} against {y.key}, {display.labels}.{frontier}"
-
-
-_BESIDE: Mapping[str, Mapping[str, Any]] = {
-    "right": {"xanchor": "left", "xshift": GAP},
-    "left": {"xanchor": "right", "xshift": -GAP},
-    "top": {"yanchor": "bottom", "yshift": GAP - 3},
-    "bottom": {"yanchor": "top", "yshift": 3 - GAP},
-}
 
 
 STAGES = {"base": "circle", "sft": "square", "instruct": "pentagon", "dpo": "diamond", "unknown": "triangle-up"}

@@ -13,17 +13,21 @@ from dashboard import escape
 from dashboard.controls import axis_ranges, browser, links, point_selection, session
 from dashboard.controls import controls as shared_controls
 from dashboard.data import queries
+from dashboard.figures.template import theme_for
 from dashboard.page import export_menu
 from dashboard.server import auth, metrics, streamlit_internals
-from dashboard.view import Empty
+from dashboard.view import Empty, View
 from dashboard.views import registry
 from softh.errors import InputError
 
 _CONFIG = {
     "displaylogo": False,
-    "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
-    "toImageButtonOptions": {"format": "svg", "filename": "softh"},
+    "doubleClick": "reset",
+    # Pictures are in the menu above, in sizes and with fonts of their own.
+    "modeBarButtonsToRemove": ["toImage", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
 }
+PAPER = "https://arxiv.org/abs/2604.07569"
+"""Conklin et al. (2026), whose measures these are."""
 DOWNLOAD = ":material/download:"
 _introduction = st.components.v2.component(
     "softh_intro",
@@ -42,6 +46,13 @@ def enter() -> None:
         st.stop()
 
 
+def dress() -> None:
+    """Name, purpose and paper at the head of the sidebar, and what the theme's settings do not reach."""
+    dark = browser.dark()
+    st.html(f"<style>{browser.asset('page.css', *(['page_dark.css'] if dark else []))}</style>")
+    st.logo(browser.asset("logo.svg").replace("INK", theme_for(dark).ink), size="large", link=PAPER)
+
+
 def run(page: Page, *, controls: bool) -> None:
     """Run a page, after the shared controls if it has any.
 
@@ -49,6 +60,7 @@ def run(page: Page, *, controls: bool) -> None:
     """
     session.PAGE.set(registry.page(page.url_path).slug)
     session.PARAMETERS.set({})
+    session.AT_DEFAULT.set(frozenset())
     try:
         for warning in queries.warnings():
             st.warning(escape.prose(warning), icon=":material/warning:")
@@ -72,6 +84,26 @@ def introduction(*, always: bool = False) -> None:
     _introduction(key="intro", data={"always": always})
 
 
+def finding(view: View, *sure: str) -> None:
+    """What the page found, in one sentence, whether others found the same, and, on demand, how sure that is."""
+    if view.finding:
+        st.markdown(f"##### {escape.prose(view.finding)}")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if view.published:
+            st.markdown(escape.prose(view.published), width="stretch")
+        with st.popover("How sure is this?", type="tertiary", icon=":material/help:"):
+            for paragraph in filter(None, sure):
+                st.markdown(escape.prose(paragraph))
+
+
+def reading(view: View) -> None:
+    """What is shown of which text, in a line, and, on demand, all that a reader may want to know of the figures."""
+    if view.source:
+        st.markdown(f":small[{escape.prose(view.source)}]")
+    with st.expander("How to read this", icon=":material/menu_book:"):
+        st.markdown(escape.prose(view.caption))
+
+
 @contextmanager
 def errors_in_place() -> Generator[None]:
     """Show an error that the reader can correct where it occurred, and go on with the rest of the page."""
@@ -85,7 +117,7 @@ def chart(figure: go.Figure, key: str, rows: pl.DataFrame | None = None, *, poin
     """A figure with its alt text and its menu; rows are the data behind it. With points a click in it chooses one."""
     with st.container(gap="xxsmall"):
         # Above: a menu below a figure would have no room to open in.
-        export_menu.draw(figure, key, rows, links.page_parameters())
+        export_menu.draw(figure, key, rows, links.page_parameters(), links.short_parameters())
         picture(figure, key, points=points)
 
 

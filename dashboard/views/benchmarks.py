@@ -11,9 +11,9 @@ from dashboard.data import comparison, correlation, queries
 from dashboard.data.correlation import CHOSEN, FINISHED, MEAN, TRAINING, Choice
 from dashboard.figures import benchmarks
 from dashboard.figures.template import theme_for
-from dashboard.format import corpus_note
+from dashboard.format import corpus_note, source
 from dashboard.view import Empty, View
-from dashboard.views.benchmarks_summary import paragraph
+from dashboard.views.benchmarks_summary import headline, paragraph, published
 from softh.analysis.correlation import METHODS, Detail, Matrix, Method, Study
 
 MOST_SCORES = 12
@@ -57,6 +57,9 @@ def view() -> View:
             labels=pl.lit(display.kind), ngram=pl.lit(display.order), correction=pl.lit(display.correction)
         ),
         caption=fallback + " ".join(notes),
+        finding=headline(choice, result, cell, detail),
+        published=published(choice, detail, predictor),
+        source=source(display.labels, chosen.setup.corpus, chosen.setup.label),
         text=paragraph(choice, result, cell, detail, depths),
         behind={"forest": effects(detail)},
         name="softh-benchmarks",
@@ -102,7 +105,7 @@ def _shown(cell: Study, choice: Choice, *, turned: bool) -> Study:
     if choice.among == TRAINING:
         predictor, score = f"change of {predictor}", f"change of {score}"
     if turned:
-        predictor = f"{predictor} at the chosen depth, in sd, turned"
+        predictor = f"{predictor} standardised, sign-aligned, at the selected layer"
     return replace(cell, predictors=(predictor,), scores=(score,))
 
 
@@ -162,8 +165,8 @@ _AMONG_HELP = (
 )
 _METHOD_HELP = "Spearman and Kendall use ranks, and outliers move them little; published numbers are Pearson's."
 _TURNED = (
-    "At a chosen depth a predictor is standardised and turned, for each family by what the others show, so that more "
-    "of it predicts more: a positive coefficient says that it predicts, not in which direction."
+    "At a selected layer a predictor is standardised and its sign aligned, for each family by what the others show, so "
+    "that more of it predicts more: a positive coefficient says that it predicts, not in which direction."
 )
 _LAYER_HELP = (
     "The mean over layers, or the layer at which the *other* families' scores are predicted best. Choosing the "

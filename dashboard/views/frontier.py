@@ -14,8 +14,9 @@ from dashboard.data.axis_options import PLANE, AxisOption
 from dashboard.data.neighbours import Landing, Parameters
 from dashboard.figures import frontier as frontier_figure
 from dashboard.figures.frontier import Models
-from dashboard.format import bracket, corpus_note, count, plus_minus, standard_error
+from dashboard.format import bracket, corpus_note, count, plus_minus, source, standard_error
 from dashboard.view import Empty, View
+from dashboard.views import frontier_summary
 from softh.analysis import finished_models
 from softh.analysis.finished_models import by_stage, stage_name
 from softh.quantities import BY_COLUMN
@@ -26,9 +27,8 @@ _NUMBERS = [BY_COLUMN[column] for column in ("input", "output", "optimality", "d
 
 @dataclass(frozen=True)
 class Slots:
-    """Places of a page for the introduction and for the controls."""
+    """Places of a page for the controls."""
 
-    introduction: DeltaGenerator
     axes: Sequence[DeltaGenerator]
     """Two: for the horizontal and the vertical one."""
     find: DeltaGenerator
@@ -45,15 +45,13 @@ def view(where: Slots | None = None) -> View:
     scores = queries.finished_scores(chosen.setup)
     x, y = _axes(axis_options.available(rows, scores), where)
     null = display.correction == "null" and (x.has_labels or y.has_labels)
-    if where:
-        where.introduction.markdown(_introduction(x, y, null=null))
     placed = axis_options.placed(_filtered(rows, where), x, y, scores)
     if placed.is_empty():
         raise Empty(
             f"No model that fits has both {x.key} and {y.key}: clear the search, a filter, or choose other axes."
         )
     names = dict(placed.select("estimate_id", "model").iter_rows())
-    picked = point_selection.chosen(names, "Models chosen", where.picked if where else None)
+    picked = point_selection.chosen(names, "Highlight models", where.picked if where else None)
     # Shuffled labels know nothing: none of what they give is better.
     front = [] if null or not (x.better and y.better) else finished_models.pareto(placed, x.better, y.better)
     origins = queries.origins()
@@ -65,8 +63,11 @@ def view(where: Slots | None = None) -> View:
         figures=axes.within({"plane": frontier_figure.frontier(models, x, y, display)}),
         rows=_table(ordered, front, x, y),
         data=_data(ordered, front, models, x, y),
-        caption=fallback + _caption(models, x, y, chosen.setup, null=null),
+        caption=fallback + _introduction(x, y, null=null) + " " + _caption(models, x, y, chosen.setup, null=null),
         name="softh-frontier",
+        finding=frontier_summary.finding(placed, display, x, y, front, null=null),
+        published=frontier_summary.published(placed, x, y, null=null),
+        source=source(display.labels, chosen.setup.corpus, chosen.setup.label),
         notes=comparison.sentences(sorted(picked), display),
     )
 
@@ -79,7 +80,7 @@ def link_to(landing: Landing) -> Parameters:
 def _introduction(x: AxisOption, y: AxisOption, *, null: bool) -> str:
     """How to read the figure; the caption says what the null is."""
     reading = "" if null or not (x.better and y.better) else _READING if (x, y) == PLANE else _NEUTRAL
-    return f"One point a model, at its last checkpoint. {reading}"
+    return f"One point per model, at its last checkpoint. {reading}"
 
 
 def _axes(options: dict[str, AxisOption], where: Slots | None) -> tuple[AxisOption, AxisOption]:
@@ -104,8 +105,8 @@ def _filtered(rows: pl.DataFrame, where: Slots | None) -> pl.DataFrame:
         options = by_stage(options) if key == "stage" else options
         if kept := controls.several(label, options, key, default=[], help="None chosen: all.", where=spot):
             rows = rows.filter(pl.col(column).is_in(kept))
-    least = controls.number("Parameters at least, millions", "least", low=0, where=spot)
-    most = controls.number("Parameters at most, millions", "most", low=0, where=spot)
+    least = controls.number("Min. parameters (M)", "least", low=0, where=spot)
+    most = controls.number("Max. parameters (M)", "most", low=0, where=spot)
     if controls.toggle("Only your own", "own", help=_OWN_HELP, where=spot):
         rows = rows.filter(pl.col("own"))
     millions = pl.col("parameters") / 1e6
@@ -173,8 +174,8 @@ def _frontier(x: AxisOption, y: AxisOption, *, null: bool) -> str:
     if not (x.better and y.better):
         return f"More {y.key if x.better else x.key} is neither better nor worse, so no frontier is drawn."
     return (
-        f"Dotted: the Pareto frontier of {ways[y.better]} {y.key} for {ways[x.better]} {x.key}; no model shown is "
-        "better in one and at least as good in the other, errors aside."
+        f"Dotted: the Pareto frontier of {ways[y.better]} {y.key} for {ways[x.better]} {x.key}; no other model is "
+        "at least as good on both axes and better on one (ignoring errors)."
     )
 
 
@@ -185,18 +186,17 @@ def _caption(models: Models, x: AxisOption, y: AxisOption, setup: queries.Setup,
     return (
         f"{models.rows.height} models at their last checkpoint, mean over layers, embedding excluded; the larger a "
         f"marker, the more parameters, {count(sizes[0])} to {count(sizes[-1])}. {_frontier(x, y, null=null)} "
-        "Distance to the bound: I(X;Z) − I(Y;Z), in log n, what is kept and says nothing of what comes next; a model "
-        "that keeps nothing has none. Crosses and ± are one standard error, of reference draws and of documents "
-        "combined. An arrow leads to a post-trained model from the one of the same name without the ending of its "
-        "stage, if architecture, depth and width are the same."
-        f" Choose two models to read their difference with its error. {labels}Text: {corpus_note(setup.corpus)}; "
+        "Distance to the bound: I(X;Z) − I(Y;Z), in log n, information kept that does "
+        "not predict what follows. Crosses and ± are one standard error, of reference draws and of documents "
+        "combined. Arrows go from a base model to its post-trained version (matched by name)."
+        f" Click two models to read their difference with its error. {labels}Text: {corpus_note(setup.corpus)}; "
         f"{setup.label}."
     )
 
 
 _READING = (
-    "To the right, its hidden states keep more of the words read; upwards, they say more about the words to come. A "
-    "model on the frontier says most for what it keeps."
+    "Further right, hidden states retain more of the text so far; further up, they predict more of what comes next. "
+    "Models on the frontier predict the most for what they retain."
 )
 _NEUTRAL = "A model is on the frontier where none is better in one quantity and at least as good in the other."
 _NULL = (

@@ -8,8 +8,9 @@ from dashboard.controls import axis_ranges, controls
 from dashboard.data import queries, tables
 from dashboard.data.neighbours import Landing, Parameters
 from dashboard.figures import runs
-from dashboard.format import checkpoint_name, corpus_note, count
+from dashboard.format import checkpoint_name, corpus_note, count, source
 from dashboard.view import Empty, View
+from dashboard.views import layers_summary
 from softh.quantities import BY_COLUMN, FURTHER, PLANE
 
 
@@ -35,6 +36,8 @@ def view() -> View:
         data=tables.data(shown),
         caption=fallback + _caption(row, shown.row(0, named=True), display.correction),
         name="softh-layers",
+        finding=layers_summary.finding(shown, null=display.correction == "null"),
+        source=source(display.labels, chosen.setup.corpus, chosen.setup.label),
     )
 
 

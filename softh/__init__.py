@@ -4,22 +4,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from softh.accumulator import Accumulator
     from softh.api import estimate
     from softh.callback import InformationPlane, InformationPlaneCallback
     from softh.errors import InputError
+    from softh.estimator.frozen_sample import FrozenSample
     from softh.estimator.information import Information, entropy, information
     from softh.estimator.pipeline import Estimate
     from softh.spec import EstimateSpec, PreferenceSpec
 
 __version__ = "0.1.0"
 __all__ = [
-    "Estimate", "EstimateSpec", "Information", "InformationPlane", "InformationPlaneCallback", "InputError",
-    "PreferenceSpec", "__version__", "entropy", "estimate", "information",
+    "Accumulator", "Estimate", "EstimateSpec", "FrozenSample", "Information", "InformationPlane",
+    "InformationPlaneCallback", "InputError", "PreferenceSpec", "__version__", "entropy", "estimate", "information",
 ]  # fmt: skip
 
 _MODULES = {
+    "Accumulator": "softh.accumulator",
     "Estimate": "softh.estimator.pipeline",
     "EstimateSpec": "softh.spec",
+    "FrozenSample": "softh.estimator.frozen_sample",
     "Information": "softh.estimator.information",
     "InformationPlane": "softh.callback",
     "InformationPlaneCallback": "softh.callback",

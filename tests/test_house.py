@@ -60,6 +60,7 @@ TABLE: dict[str, set[str]] = {
         "softh.text", *CORE,
     },
     "softh.api": {"softh.access", "softh.estimator", "softh.models", "softh.settings", "softh.spec", "softh.store"},
+    "softh.accumulator": {"softh.errors", "softh.estimator", "softh.format", "softh.spec", "softh.store", *CORE},
     "softh.callback": {
         "softh.access",
         "softh.checkpoints", "softh.estimator", "softh.models", "softh.settings", "softh.spec", "softh.store",
@@ -77,7 +78,9 @@ TABLE: dict[str, set[str]] = {
         "softh.text", "softh.uploads", "psutil",
     },
     "softh.cli": {"softh", "typer", "rich", "torch"},
-    "softh.__init__": {"softh.api", "softh.callback", "softh.errors", "softh.estimator", "softh.spec"},
+    "softh.__init__": {
+        "softh.accumulator", "softh.api", "softh.callback", "softh.errors", "softh.estimator", "softh.spec",
+    },
     "softh.__main__": {"softh.cli"},
     "dashboard.escape": {"numpy", "plotly", "polars"},
     "dashboard.view": {"dashboard.escape", "softh.errors", "plotly", "polars"},

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from softh import __version__, access
-from softh.cli import backup, doctor, estimates, jobs, preference, scores, sweep
+from softh.cli import backup, doctor, estimates, jobs, preference, sample, scores, sweep
 from softh.cli.app import serve
 from softh.cli.output import say
 from softh.errors import InputError
@@ -56,6 +56,7 @@ app.command("app")(serve)
 app.command("estimate")(estimates.estimate)
 app.command("preference")(preference.preference)
 app.command("sweep")(sweep.sweep)
+app.command("sample")(sample.sample)
 app.command("list")(estimates.list_)
 app.command("show")(estimates.show_one)
 app.command("pack")(estimates.pack)

@@ -90,11 +90,12 @@ def _spec(spec: type[Spec], given: dict[str, Any]) -> Spec:
                 )
             given[field.name] = value
     if isinstance(orders := given.get("orders"), str):
-        given["orders"] = _numbers(orders)
+        given["orders"] = numbers(orders)
     return spec.from_options(given)
 
 
-def _numbers(text: str) -> tuple[int, ...]:
+def numbers(text: str) -> tuple[int, ...]:
+    """Orders between commas. Errors: InputError."""
     try:
         return tuple(int(number) for number in text.split(","))
     except ValueError:

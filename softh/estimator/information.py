@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from softh.errors import InputError
+from softh.estimator.arrays import as_tensor, as_values
 from softh.estimator.assignment import references
 from softh.estimator.buffers import AssignmentBuffer, Buffer, GpuAssignmentBuffer, storage_device
 from softh.estimator.calibration import temperature
@@ -106,8 +107,8 @@ def information(
     An estimate of a model comes from the same functions.
 
     Args:
-        hidden: [positions, width] floats of NumPy or torch, on any device.
-        labels: [positions] integers or strings of NumPy, torch, or a sequence.
+        hidden: [positions, width] floats of NumPy, torch or JAX, on any device.
+        labels: [positions] integers or strings of the same, or a sequence.
         bins: reference directions a draw, n.
         draws: independent draws of them.
         seed: of directions and random groups.
@@ -132,7 +133,7 @@ def information(
     states, document = _checked_states(hidden, groups)
     label_set, order = _by_document(_label_set(labels, len(states)), document, storage_device(states.device))
     spec = EstimateSpec(model="", bins=bins, draws=draws, seed=seed, orders=(1,))
-    return _measured(label_set, document[order], _buffers(states[torch.from_numpy(order)], spec), spec)
+    return measured(label_set, document[order], _buffers(states[torch.from_numpy(order)], spec), spec)
 
 
 def of_assignments(p: np.ndarray, labels: Any, *, seed: int = 0, groups: Any = None) -> Information:
@@ -153,7 +154,7 @@ def of_assignments(p: np.ndarray, labels: Any, *, seed: int = 0, groups: Any = N
     buffer.p[0] = torch.from_numpy(p[order])
     buffer.entropy[0] = -torch.special.xlogy(buffer.p[0], buffer.p[0]).sum(-1)
     spec = EstimateSpec(model="", bins=bins, draws=draws, seed=seed, orders=(1,))
-    return _measured(label_set, document[order], iter([buffer]), spec)
+    return measured(label_set, document[order], iter([buffer]), spec)
 
 
 def _by_document(labels: LabelSet, document: np.ndarray, device: torch.device) -> tuple[LabelSet, np.ndarray]:
@@ -162,7 +163,8 @@ def _by_document(labels: LabelSet, document: np.ndarray, device: torch.device) -
     return LabelSet("input", 1, labels.labels[torch.from_numpy(order)].to(device), labels.distinct), order
 
 
-def _measured(labels: LabelSet, document: np.ndarray, buffers: Iterator[Buffer], spec: EstimateSpec) -> Information:
+def measured(labels: LabelSet, document: np.ndarray, buffers: Iterator[Buffer], spec: EstimateSpec) -> Information:
+    """Information from the assignments of positions that are sorted by document [positions], some draws a buffer."""
     labelling = _labelling(labels, document, spec.seed)
     place = torch.arange(len(document), dtype=torch.int32, device=labelling.fold.device)
     counting = Counting(labelling, place, spec)
@@ -208,7 +210,7 @@ class _Array(NamedTuple):
 
 def _checked_states(hidden: Any, groups: Any) -> tuple[Tensor, np.ndarray]:
     """Hidden states as a tensor, and the document of every position, numbered from 0."""
-    states = hidden if isinstance(hidden, Tensor) else torch.from_numpy(np.asarray(hidden))
+    states = as_tensor(hidden)
     if states.ndim != 2 or not states.is_floating_point():
         raise InputError(
             f"hidden was {str(states.dtype).removeprefix('torch.')} of shape {tuple(states.shape)}; expected floats "
@@ -216,15 +218,15 @@ def _checked_states(hidden: Any, groups: Any) -> tuple[Tensor, np.ndarray]:
         )
     if len(states) < 2:
         raise InputError(f"hidden has {len(states)} positions; expected at least two: pass more text.")
-    norm = torch.linalg.vector_norm(states.detach().float(), dim=1)
+    norm = torch.linalg.vector_norm(states.float(), dim=1)
     if len(wrong := (~norm.isfinite() | (norm == 0)).nonzero()):
         raise InputError(
             f"hidden has a row that is zero or not finite, row {int(wrong[0])}; expected finite rows that are not "
             "zero: leave such positions out."
         )
     if groups is None:
-        return states.detach(), np.arange(len(states))
-    return states.detach(), _dense(groups, len(states), "groups").values
+        return states, np.arange(len(states))
+    return states, _dense(groups, len(states), "groups").values
 
 
 def _label_set(labels: Any, positions: int) -> LabelSet:
@@ -236,14 +238,7 @@ def _label_set(labels: Any, positions: int) -> LabelSet:
 
 def _dense(values: Any, positions: int, name: str) -> _Array:
     """Values numbered from 0 in their order."""
-    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
-    if array.shape != (positions,):
-        raise InputError(
-            f"{name} has shape {array.shape} and hidden {positions:,} rows; expected one of {name} for each row: "
-            "pass arrays of one length."
-        )
-    if array.dtype.kind == "f" or (array.dtype.kind == "O" and not all(isinstance(x, str | int) for x in array)):
-        raise InputError(f"{name} are of type {array.dtype}; expected integers or strings: convert them first.")
+    array = as_values(values, positions, name)
     distinct, dense = np.unique(array, return_inverse=True)
     return _Array(dense.astype(np.int64).reshape(-1), len(distinct))
 

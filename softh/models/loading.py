@@ -186,6 +186,21 @@ def load_module(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> 
     return module, tokenizer, causal, adapted
 
 
+def load_tokenizer(name: str) -> Any:
+    """The tokenizer of a hub id or of a folder, without its model; none of its code runs.
+
+    Raises:
+        InputError: when there is none that transformers reads.
+    """
+    try:
+        return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    except Exception as error:  # a damaged tokenizer raises a bare Exception, and none of our code runs here
+        raise InputError(
+            f"{name} holds no tokenizer that transformers reads ({_one_line(error)}); expected a hub id or a folder: "
+            "check the name."
+        ) from error
+
+
 def _numbers(module: Any) -> int:
     """Numbers that files of the model hold: weights and stored buffers, tied ones once."""
     stored = {value.data_ptr() or name: value.numel() for name, value in module.state_dict().items()}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softh.errors import InputError
-from softh.text import sources
+from softh.text import frozen, sources
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Corpus:
     """Origin and licence, one sentence."""
     sources: tuple[str, ...] = ()
     """What each text is a part of, such as a book; none where that is not known."""
+    tokens: frozen.FrozenTokens | None = None
+    """Token ids that the texts must have, where they are of a frozen sample."""
 
 
 class Words(NamedTuple):
@@ -56,6 +58,8 @@ class TokenizedCorpus:
     """Of every document where words were asked for, else none."""
     sources: tuple[str, ...] = ()
     """What every document is a part of, such as a book; none where that is not known."""
+    kept: tuple[int, ...] = ()
+    """Number of every document in the corpus."""
 
 
 def load(name: str, documents: int, seed: int) -> Corpus:
@@ -64,12 +68,14 @@ def load(name: str, documents: int, seed: int) -> Corpus:
     Args:
         name: a corpus of :data:`softh.text.sources.SOURCES`: ``python-docs`` (CPython's own help topics), ``c4``
             (streamed from the hub) or ``file:PATH`` with PATH a .jsonl, .txt (documents separated by blank lines) or
-            .parquet file; the first two formats also as .xz or .gz.
+            .parquet file; the first two formats also as .xz or .gz; or the folder of a frozen sample.
         documents: most documents to sample; a smaller sample is a prefix of a larger one.
         seed: of the sample.
 
     Raises:
         InputError: for an unknown name, a missing or damaged file, no column of text, no document, or no network.
+
+    Documents of a frozen sample keep their order, and must be tokenized as it was.
 
     >>> corpus = load("python-docs", documents=3, seed=0)
     >>> len(corpus.texts), corpus.name
@@ -133,6 +139,8 @@ def tokenize_words(corpus: Corpus, tokenizer: Any, max_length: int, highest_orde
     ids, covered, words = zip(
         *(_word_ids(corpus.texts[at], found[at], tokenizer, first=not prefix) for at in kept), strict=True
     )
+    if corpus.tokens is not None:
+        frozen.check_same(ids, max_length, corpus.tokens, words=True)
     return TokenizedCorpus(
         ids=ids,
         prefix=prefix,
@@ -143,6 +151,7 @@ def tokenize_words(corpus: Corpus, tokenizer: Any, max_length: int, highest_orde
         max_length=max(len(part) for part in ids) + len(prefix) + len(suffix),
         words=words,
         sources=_sources(corpus, kept),
+        kept=tuple(kept),
     )
 
 
@@ -214,6 +223,8 @@ def tokenize(corpus: Corpus, tokenizer: Any, max_length: int, highest_order: int
             f"order {highest_order}: choose longer documents or lower orders."
         )
     ids = tuple(ids for ids, _ in long_enough)
+    if corpus.tokens is not None:
+        frozen.check_same(ids, max_length, corpus.tokens, words=False)
     return TokenizedCorpus(
         ids=ids,
         prefix=prefix,
@@ -223,6 +234,7 @@ def tokenize(corpus: Corpus, tokenizer: Any, max_length: int, highest_order: int
         skipped=len(documents) - len(long_enough),
         max_length=max_length,
         sources=_sources(corpus, kept),
+        kept=tuple(kept),
     )
 
 
@@ -235,7 +247,7 @@ def _corpus(sample: sources.Sample) -> Corpus:
     if not texts:
         raise InputError(f"{sample.name} holds no document with text; expected at least one: choose another corpus.")
     digest = _digest(text.encode(errors="surrogatepass") for text in texts)
-    return Corpus(sample.name, tuple(texts), digest, sample.note, tuple(sample.sources))
+    return Corpus(sample.name, tuple(texts), digest, sample.note, tuple(sample.sources), sample.tokens)
 
 
 def _digest(parts: Iterable[bytes]) -> str:

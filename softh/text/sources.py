@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from lzma import LZMAError
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from softh.errors import InputError
+
+if TYPE_CHECKING:
+    from softh.text.frozen import FrozenTokens
 
 PASSAGE = 1000
 """Least length of a passage of python-docs, in characters."""
@@ -35,6 +38,8 @@ class Sample(NamedTuple):
     """Origin and licence, one sentence."""
     sources: Sequence[str] = ()
     """What each text is a part of, such as a book; none where that is not known."""
+    tokens: "FrozenTokens | None" = None
+    """Token ids that the texts must have, where they are of a frozen sample."""
 
 
 @dataclass(frozen=True)
@@ -179,12 +184,24 @@ def _c4(corpus: str, documents: int, seed: int) -> Sample:
 
 
 def _file(corpus: str, documents: int, seed: int) -> Sample:
-    """Documents of a local .jsonl, .txt or .parquet file, called in the tables by the file's stem."""
+    """Documents of a .jsonl, .txt or .parquet file, called in the tables by the file's stem, or of a frozen sample."""
     path = Path(corpus.removeprefix("file:")).expanduser()
+    if (path / "sample.json").is_file():
+        return _frozen(path, documents)
     texts, column, sources = _read(path)
     sample, of = draw(texts, documents, seed), draw(sources, documents, seed)
     note = f"{len(sample):,} of {len(texts):,} documents of {path.name}, column {column}; its licence is its owner's."
     return Sample(_unpacked(path).stem, sample, note, of)
+
+
+def _frozen(folder: Path, documents: int) -> Sample:
+    """The first documents of a frozen sample, in its order whatever the seed."""
+    from softh.text import frozen
+
+    found = frozen.read(folder)
+    state = found.state
+    tokens = found.tokens._replace(ids=found.tokens.ids[:documents])
+    return Sample(state["corpus"], found.texts[:documents], state["note"], found.sources[:documents], tokens)
 
 
 def _read(path: Path) -> tuple[list[str], str, list[str]]:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard.controls import point_selection
 from dashboard.page import frame
 from dashboard.views import benchmarks
 from dashboard.workspace import score_upload
@@ -18,11 +19,12 @@ with left:
 with right:
     frame.chart(view.figures["forest"], "forest", view.behind["forest"])
 frame.reading(view)
-frame.chart(view.figures["matrix"], "matrix", view.rows)
+frame.chart(view.figures["matrix"], "matrix", view.rows, points=True, take=point_selection.take_cell)
 st.markdown(
-    ":small[Models of one family are not independent, so intervals resample families. Stars are corrected for multiple "
-    "testing over the matrix (Benjamini–Hochberg): q < .05 \\*, < .01 \\*\\*, < .001 \\*\\*\\*. p comes from permuting "
-    "models within the family structure; a large coefficient driven by few families may not be significant. "
+    ":small[Click a cell to see it above. Pale cells have an interval that holds 0; ↓ marks scores that are better "
+    "when low. Models of one family are not independent, so intervals resample families. Stars are corrected for "
+    "multiple testing over the matrix (Benjamini–Hochberg): q < .05 \\*, < .01 \\*\\*, < .001 \\*\\*\\*. p comes from "
+    "permuting models within the family structure; a large coefficient driven by few families may not be significant. "
     "Spearman and Kendall share p, from ranks. Hover a dash for the reason.]"
 )
 frame.table(view.rows, view.data, f"{view.name}.csv")

@@ -23,5 +23,11 @@ with left:
     frame.chart(view.figures["plane"], "plane", view.data)
 with right:
     frame.chart(view.figures["profiles"], "profiles", view.data)
+if "training" in view.figures:
+    st.subheader("Along training")
+    frame.chart(view.figures["training"], "training", view.data)
+if "compared" in view.figures:
+    st.subheader("Compared with another model")
+    frame.chart(view.figures["compared"], "compared", view.data)
 frame.reading(view)
 frame.table(view.rows, view.data, f"{view.name}.csv")

@@ -32,7 +32,7 @@ def test_the_scatter_shows_the_predictor_and_the_score_that_it_names() -> None:
 
 def test_a_predictor_at_a_chosen_depth_is_said_to_be_standardised_and_turned() -> None:
     view = opened(layers="chosen by other families")
-    assert axes(view.figures["scatter"])[0] == "optimality at the chosen depth, in sd, turned"
+    assert axes(view.figures["scatter"])[0] == "optimality standardised, sign-aligned, at the selected layer"
     assert "not in which direction" in view.caption
     assert "not in which direction" not in opened().caption
     whole = opened(layers="chosen by other families", predictor="loss, bits per byte")

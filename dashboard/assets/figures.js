@@ -63,8 +63,9 @@ export default function ({ setTriggerValue }) {
   const listen = plot => {
     if (plot.softh || !plot.on) return
     plot.softh = true
-    setHome(plot)
-    plot.on("plotly_afterplot", () => setHome(plot))
+    const drawn = () => { setHome(plot); placeNames(plot); offerPlay(plot) }
+    drawn()
+    plot.on("plotly_afterplot", drawn)
     plot.on("plotly_relayout", change => report(plot, change))
     plot.on("plotly_restyle", ([update, indices]) => hideEverywhere(plot, update, indices))
     plot.on("plotly_hover", ({ points }) => plots().forEach(each => each !== plot && ring(each, points[0].customdata?.[0])))

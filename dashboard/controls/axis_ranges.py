@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard.controls import browser, controls, links, session
 from dashboard.controls.session import Ranges
 
-_listener = st.components.v2.component("softh_figures", js=browser.asset("figures.js"))
+_listener = st.components.v2.component("softh_figures", js=browser.asset("names.js", "play.js", "figures.js"))
 
 _PART = re.compile(r"^([xy]\d*) ([-+.\deE]+):([-+.\deE]+)$")
 _HELP = "Zoom in the figure, or write ranges as the axes count: `x 0:0.2, y 0:0.1`. Empty shows all."

@@ -29,6 +29,14 @@ def toggle_clicked(figure: str) -> None:
     POINTS.set(selected)
 
 
+def take_cell(figure: str) -> None:
+    """Take a click on a cell of the matrix into the controls of predictor and score; customdata has their names."""
+    for point in session.figure(figure).get()["selection"]["points"]:
+        predictor, score = point["customdata"][:2]
+        session.PREDICTOR.set(predictor)
+        session.SCORE.set(score)
+
+
 def selectable_rows(names: Sequence[str]) -> dict[str, Any]:
     """Arguments of st.dataframe that make its rows, by the names of their points, the same choice."""
     selected = POINTS.get() or ()

@@ -55,6 +55,9 @@ POINT_NAMES = Value[Mapping[str, str]]("points-names", {})
 POINT_ROWS = Value[Any]("points-rows", None)
 """Control: the table whose rows are the points."""
 
+PREDICTOR, SCORE = Value[str]("predictor", ""), Value[str]("score", "")
+"""Controls: the cell of the matrix that is shown in detail."""
+
 AXES = Value[Any]("axes", None)
 """Component that listens to the axes of all figures."""
 

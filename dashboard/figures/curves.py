@@ -11,7 +11,7 @@ from dashboard.figures.marks import Mark, add_lines
 from dashboard.figures.panels import PanelLine, SharedAxis, dotted_name, panel_line, panels, rows_by_line
 from dashboard.figures.runs import described, style
 from dashboard.figures.scales import LogScale, linear_ticks
-from dashboard.figures.template import Theme, theme_for
+from dashboard.figures.template import Theme, add_meta, theme_for
 from dashboard.format import count, short_model
 from softh.analysis import differences
 from softh.quantities import NGRAMS, PLANE, has_labels, label_name
@@ -71,6 +71,8 @@ def trajectory_curves(
         add_lines(figure, [mark.moved(scale.position) for mark in marks], colours, theme)
     _ring(figure, selected, theme)
     what = f"{'Differences from ' + minus if minus else 'Quantities of the plane'} along {scale.axis.title}"
+    if along.column != "order" and not along.linear:
+        add_meta(figure, cursor=along.column)  # where the plane is while it plays
     return described(figure, f"{what}, {display.labels}; bands are one standard error.")
 
 

@@ -1,6 +1,7 @@
 """The figure of finished models: families by colour, stages by marker, parameters by size, the frontier as steps."""
 
 import math
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from dashboard.data.axis_options import PLANE, AxisOption
+from dashboard.data.rows import ABLATION
 from dashboard.figures.label_placement import Name, add_names
 from dashboard.figures.plane import rays, span
 from dashboard.figures.runs import Display
@@ -153,16 +155,20 @@ def _points(
     colour, variant = family_style(rows[0]["family"], models.families, theme)
     cross = {"color": mix(theme.muted, theme.background, 0.55), "thickness": 1, "width": 0}
     hollow = "open" in variant
+    marked = [(row, bool(re.search(ABLATION, row["model"]))) for row in rows]
     return go.Scatter(
         x=[row["x"] for row in rows], y=[row["y"] for row in rows], mode="markers", name=rows[0]["family"],
         legendgroup=rows[0]["family"], showlegend=False,
         marker={
-            "symbol": [stage_symbol(row["stage"]) + variant for row in rows],
+            "symbol": [_CROSSED if spoiled else stage_symbol(row["stage"]) + variant for row, spoiled in marked],
             "size": [size[row["parameters"]] + (5 if row["own"] else 0) for row in rows],
             "color": colour, "opacity": 1,
             "line": {
-                "width": [3.0 if row["own"] else 2.0 if hollow else 0.8 for row in rows],
-                "color": [theme.ink if row["own"] else colour if hollow else theme.background for row in rows],
+                "width": [3.0 if row["own"] else 2.0 if hollow else 1.4 if spoiled else 0.8 for row, spoiled in marked],
+                "color": [
+                    theme.ink if row["own"] else colour if hollow or spoiled else theme.background
+                    for row, spoiled in marked
+                ],
             },
         },
         unselected={"marker": {"opacity": 1}},
@@ -233,6 +239,8 @@ def _alt(models: Models, x: AxisOption, y: AxisOption, display: Display) -> str:
 
 
 STAGES = {"base": "circle", "sft": "square", "instruct": "pentagon", "dpo": "diamond", "unknown": "triangle-up"}
+_CROSSED = "circle-x-open"
+"""Of a run that was spoiled on purpose."""
 _OTHERS = ("star", "hexagon", "cross", "x")
 """Markers of stages that have none of their own."""
 _VARIANTS = ("", "-open", "-dot", "-open-dot")
@@ -269,6 +277,8 @@ def legend(rows: Sequence[Mapping[str, Any]], families: Sequence[str], theme: Th
         yield _key(family, f"circle{variant}", colour, 11, rank=100, group=family)
     for stage in by_stage(list({stage_name(row["stage"]) for row in rows})):
         yield _key(stage, stage_symbol(stage), theme.muted, 11, rank=500)
+    if any(re.search(ABLATION, row["model"]) for row in rows):
+        yield _key("ablation", _CROSSED, theme.muted, 11, rank=600)
     if any(row["own"] for row in rows):
         yield _key("yours", "circle-open", theme.ink, 13, rank=902)
 

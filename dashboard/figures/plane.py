@@ -61,13 +61,14 @@ def plane(
     spread: Spread = "crosses",
     *,
     notes: Sequence[Name] = (),
+    moments: Sequence[Name] = (),
     named: Collection[str] | None = None,
 ) -> go.Figure:
     """The plane with all paths, one standard error around each point as a cross or around each path as a band.
 
     labels: which labels and correction, below the names of the axes; notes: words beside points, placed before the
-    names of paths; named: the paths that are named where there are more than can be told apart, all where there is room
-    if None.
+    names of paths; moments: others, where these leave room; named: the paths that are named where there are more than
+    can be told apart, all where there is room if None.
     """
     x_range = span([end for path in paths for end in _ends(path.x, path.x_error)])
     y_range = span([end for path in paths for end in _ends(path.y, path.y_error)])
@@ -85,7 +86,7 @@ def plane(
     )
     figure.add_traces([*drawn, *([_colour_bar(scale, theme)] if scale else [])])
     points = [point for path in paths for point in zip(path.x, path.y, strict=True)]
-    add_names(figure, [*notes, *_names(paths, named)], points, _SHOWN, theme)
+    add_names(figure, [*notes, *_names(paths, named), *moments], points, _SHOWN, theme)
     return figure
 
 

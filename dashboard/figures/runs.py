@@ -46,11 +46,14 @@ def trajectory_plane(
     picked = {row["model"] for row in chosen.to_dicts() if row["estimate_id"] in selected}
     figure = plane(
         paths, None, display.labels, theme, spread,
-        notes=[*notes(placed), *_moments(every, column, log)] if len(every) <= MOST_NAMED else [],
+        notes=notes(placed) if len(every) <= MOST_NAMED else [],
+        moments=_moments(every, column, log) if len(every) <= MOST_NAMED else [],
         named=picked or None,
     )  # fmt: skip
     add_marks(figure, placed, theme)
     add_rings(figure, [row for row in chosen.to_dicts() if row["estimate_id"] in selected], theme)
+    if column and log:
+        add_meta(figure, play=_played(every, column, log, placed, names, theme))
     if play and column:
         _play(figure, every, column, names, theme)
     ends = [f"{rows[-1]['model']}, {checkpoint_name(rows[-1])}: {_at(rows[-1])}" for rows in runs(chosen)]
@@ -61,16 +64,48 @@ def _moments(paths: Sequence[list[dict[str, Any]]], column: str | None, log: Log
     """The checkpoints nearest to round values of the clock, where a path has room for their names."""
     if column is None or log is None:
         return []
-    found: dict[str, Name] = {}
-    for rows in paths:
+    found: dict[float, Name] = {}
+    for rows in paths[::-1]:
         timed = [row for row in rows[1:-1] if row[column]]
         for tick in [tick for tick in log.ticks() if tick > 0] if timed else []:
             row = min(timed, key=lambda row: abs(math.log(row[column] / tick)))
             if abs(math.log(row[column] / tick)) < 0.35:
                 unit = " tokens" if column == "tokens" else ""
                 text = f"{count(row[column])}{unit}" if unit else checkpoint_name(row)
-                found[row["estimate_id"]] = Name(text, row["input"], row["output"], quiet=True, run=row["model"])
+                found[tick] = Name(text, row["input"], row["output"], quiet=True, run=row["model"])
     return list(found.values())
+
+
+def _played(
+    paths: Sequence[list[dict[str, Any]]],
+    column: str,
+    log: LogScale,
+    placed: Sequence[tuple[Mark, float, float]],
+    names: Sequence[str],
+    theme: Theme,
+) -> dict[str, Any]:
+    """What the button on the figure plays (play.js): times are places on the logarithmic axis of the curves."""
+    timed = [[row for row in rows if row[column] is not None] for rows in paths if len(rows) > 1]
+    words = {log.place(row[column]): _moment(row) for rows in timed for row in rows}
+    walkers = [
+        {
+            "times": [log.place(row[column]) for row in rows],
+            "x": [row["input"] for row in rows],
+            "y": [row["output"] for row in rows],
+            "colour": style(rows[0]["model"], names, theme)[0],
+            "phases": [
+                {"time": log.place(mark.place), "x": x, "y": y, "text": mark.text.partition(" near")[0]}
+                for mark, x, y in placed
+                if mark.path == rows[0]["model"]
+            ],
+        }
+        for rows in timed
+    ]
+    return {"clock": column, "times": sorted(words), "words": [words[time] for time in sorted(words)], "runs": walkers}
+
+
+def _moment(row: Row) -> str:
+    return f"{checkpoint_name(row)} · {count(row['tokens'])} tokens" if row["tokens"] else checkpoint_name(row)
 
 
 def _play(
@@ -86,7 +121,7 @@ def _play(
         )
         for rows in timed
     ]
-    words = {row[column]: f"{checkpoint_name(row)} · {count(row['tokens'])} tokens" for rows in timed for row in rows}
+    words = {row[column]: _moment(row) for rows in timed for row in rows}
     animate(figure, walkers, [words[time] for time in sorted(words)], theme)
 
 

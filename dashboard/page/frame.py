@@ -1,6 +1,6 @@
 """The frame of every page: problems of the tables, what to do when there are none, figures and tables."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 
@@ -14,6 +14,7 @@ from dashboard.controls import axis_ranges, browser, links, point_selection, ses
 from dashboard.controls import controls as shared_controls
 from dashboard.data import queries
 from dashboard.figures.template import theme_for
+from dashboard.format import short_model
 from dashboard.page import export_menu
 from dashboard.server import auth, metrics, streamlit_internals
 from dashboard.view import Empty, View
@@ -113,22 +114,38 @@ def errors_in_place() -> Generator[None]:
         st.error(escape.prose(str(error)), icon=":material/error:")
 
 
-def chart(figure: go.Figure, key: str, rows: pl.DataFrame | None = None, *, points: bool = False) -> None:
-    """A figure with its alt text and its menu; rows are the data behind it. With points a click in it chooses one."""
+def chart(
+    figure: go.Figure,
+    key: str,
+    rows: pl.DataFrame | None = None,
+    *,
+    points: bool = False,
+    take: Callable[[str], None] = point_selection.toggle_clicked,
+) -> None:
+    """A figure with its alt text and its menu; rows are the data behind it. With points a click in it chooses one.
+
+    take: what is done with a click, given the key of the figure.
+    """
     with st.container(gap="xxsmall"):
         # Above: a menu below a figure would have no room to open in.
         export_menu.draw(figure, key, rows, links.page_parameters(), links.short_parameters())
-        picture(figure, key, points=points)
+        picture(figure, key, points=points, take=take)
 
 
-def picture(figure: go.Figure, key: str, *, points: bool = False) -> None:
+def picture(
+    figure: go.Figure,
+    key: str,
+    *,
+    points: bool = False,
+    take: Callable[[str], None] = point_selection.toggle_clicked,
+) -> None:
     """A figure with its alt text, without the menu."""
     alt = figure.layout.meta["alt"]
     if not points:
         st.plotly_chart(figure, theme=None, key=key, alt=alt, config=_CONFIG)
         return
-    take = partial(point_selection.toggle_clicked, key)
-    st.plotly_chart(figure, theme=None, key=key, alt=alt, config=_CONFIG, on_select=take, selection_mode="points")
+    clicked = partial(take, key)
+    st.plotly_chart(figure, theme=None, key=key, alt=alt, config=_CONFIG, on_select=clicked, selection_mode="points")
 
 
 def table(
@@ -136,8 +153,10 @@ def table(
 ) -> None:
     """A table to read, and its data as a file to take away; with points its rows are models, and choose them."""
     selection = point_selection.selectable_rows(rows["Model"].to_list()) if points else {}
-    model = st.column_config.TextColumn(width=215 if points else 275, pinned=points)
+    model = st.column_config.TextColumn(width=170 if points else 275, pinned=points)
     config = {"Model": model, "Parameters": _COMPACT, "Positions": _GROUPED}
+    if "Model" in rows.columns:
+        rows = rows.with_columns(Model=pl.Series([short_model(name) for name in rows["Model"]], dtype=pl.String))
     st.dataframe(rows, hide_index=True, column_config=config, height=height or "auto", **selection)
     # Written on the click, without a run of the page, which would replace the file while it is being sent.
     st.download_button(

@@ -6,7 +6,7 @@ from typing import cast
 
 import polars as pl
 
-from dashboard.controls import axis_ranges, controls
+from dashboard.controls import axis_ranges, controls, session
 from dashboard.data import comparison, correlation, queries
 from dashboard.data.correlation import CHOSEN, FINISHED, MEAN, TRAINING, Choice
 from dashboard.figures import benchmarks
@@ -32,9 +32,11 @@ def view() -> View:
     wanted = controls.several("Scores", list(study.scores), "scores", default=_usual(study), help=_SCORES_HELP)
     if not wanted:
         raise Empty("No score is chosen: choose one in the sidebar.")
-    predictor = controls.select("Predictor", list(study.predictors), "predictor", default=_first(study, "optimality"))
+    predictor = controls.select(
+        "Predictor", list(study.predictors), session.PREDICTOR.key, default=_first(study, "optimality")
+    )
     plain = [name for name in wanted if not name.startswith(_KNOWN_BY_LOSS)] or wanted
-    score = controls.select("Score", wanted, "score", default=plain[0])
+    score = controls.select("Score", wanted, session.SCORE.key, default=plain[0])
     result, _ = correlation.matrix(choice, tuple(wanted))
     detail, cell, depths = correlation.cell(choice, predictor, score)
     theme = theme_for(chosen.display.dark)

@@ -1,5 +1,6 @@
 """The view of finished models: which of them, on which axes, which one is looked at."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +9,11 @@ import polars as pl
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.controls import axis_ranges as axes
-from dashboard.controls import controls, point_selection
+from dashboard.controls import controls, links, point_selection
 from dashboard.data import axis_options, comparison, queries, tables
 from dashboard.data.axis_options import PLANE, AxisOption
 from dashboard.data.neighbours import Landing, Parameters
+from dashboard.data.rows import ABLATION
 from dashboard.figures import frontier as frontier_figure
 from dashboard.figures.frontier import Models
 from dashboard.format import bracket, corpus_note, count, plus_minus, source, standard_error
@@ -23,6 +25,8 @@ from softh.quantities import BY_COLUMN
 
 _NUMBERS = [BY_COLUMN[column] for column in ("input", "output", "optimality", "distance", "entropy")]
 """Columns of the table."""
+_HEADS = {"optimality": "Optimality", "distance": "To the bound"}
+"""What the page asks for stands first, in words."""
 
 
 @dataclass(frozen=True)
@@ -109,16 +113,29 @@ def _filtered(rows: pl.DataFrame, where: Slots | None) -> pl.DataFrame:
     most = controls.number("Max. parameters (M)", "most", low=0, where=spot)
     if controls.toggle("Only your own", "own", help=_OWN_HELP, where=spot):
         rows = rows.filter(pl.col("own"))
+    spoiled = pl.col("model").str.contains(ABLATION)
+    kept = rows.filter(~spoiled)
+    if kept.height < rows.height and not kept.is_empty():
+        shown = controls.toggle(
+            "Show ablations", "ablations", default=_shows_ablations(), help=_ABLATIONS_HELP, where=spot
+        )
+        rows = rows if shown else kept
     millions = pl.col("parameters") / 1e6
     rows = rows.filter(millions >= (least or 0), millions <= (most if most is not None else float("inf")))
     text = pl.concat_str("model", "family", "architecture", "source", "stage_word", separator=" ").str.to_lowercase()
     return rows.filter([text.str.contains(word, literal=True) for word in words.lower().split()] or [pl.lit(True)])
 
 
+def _shows_ablations() -> bool:
+    """Slides and links of a time when there was no such choice show all, and so does a link to one of them."""
+    named = links.requested("points")
+    return links.current() is not None or any(re.search(ABLATION, name) for name in named)
+
+
 def _ordered(rows: pl.DataFrame, front: Sequence[str]) -> pl.DataFrame:
-    """Those on the frontier first, then by optimality."""
+    """By optimality, those on the frontier first among equals."""
     on_front = pl.col("estimate_id").is_in(list(front))
-    return rows.sort(on_front, "optimality", "model", descending=[True, True, False], nulls_last=True)
+    return rows.sort("optimality", on_front, "model", descending=[True, True, False], nulls_last=True)
 
 
 def _table(rows: pl.DataFrame, front: Sequence[str], x: AxisOption, y: AxisOption) -> pl.DataFrame:
@@ -129,12 +146,13 @@ def _table(rows: pl.DataFrame, front: Sequence[str], x: AxisOption, y: AxisOptio
         [
             {
                 "Model": row["model"],
-                "Frontier": "●" if row["estimate_id"] in front else "",
+                **{name: told[name] for name in ("Optimality", "To the bound")},
                 **{axis.short: axis.value_text(row, name) for name, axis in extra},
-                **_numbers(row),
-                "bits / byte": plus_minus(row["bits_per_byte"], row["bits_per_byte_se_documents"]),
-                "Stage": stage_name(row["stage"]),
+                "Frontier": "●" if row["estimate_id"] in front else "",
                 "Parameters": row["parameters"],
+                "bits / byte": plus_minus(row["bits_per_byte"], row["bits_per_byte_se_documents"]),
+                **{name: text for name, text in told.items() if name not in ("Optimality", "To the bound")},
+                "Stage": stage_name(row["stage"]),
                 "Checkpoint": tables.checkpoint_name(row),
                 "Yours": "●" if row["own"] else "",
                 "Positions": row["positions"],
@@ -142,13 +160,17 @@ def _table(rows: pl.DataFrame, front: Sequence[str], x: AxisOption, y: AxisOptio
                 "Date": row["created_at"].date(),
             }
             for row in rows.to_dicts()
+            for told in [_numbers(row)]
         ]
     )
 
 
 def _numbers(row: dict[str, Any]) -> dict[str, str]:
     """Quantities with their errors, and the brackets of debiased ones."""
-    told = {each.symbol: plus_minus(row[each.column], standard_error(row, each.column)) for each in _NUMBERS}
+    told = {
+        _HEADS.get(each.column, each.symbol): plus_minus(row[each.column], standard_error(row, each.column))
+        for each in _NUMBERS
+    }
     ends = {f"{each.symbol} bracket": ends for each in _NUMBERS if (ends := bracket(row, each.column))}
     return told | ends
 
@@ -203,4 +225,8 @@ _NULL = (
     "What is shown is what shuffled labels give, so no frontier is drawn; debiased, raw and corrected values have one."
 )
 _AXIS_HELP = "Any quantity of the plane, bits per byte, size, or a score that two models or more have."
+_ABLATIONS_HELP = (
+    "Runs stopped early, or trained on shuffled or repeated text or with a learning rate far too small or large: many "
+    "are nearest to the bound, and none is good."
+)
 _OWN_HELP = "Estimates in data/runs that were not packed yet."

@@ -4,13 +4,10 @@ import polars as pl
 
 from dashboard.data import queries
 from dashboard.data.axis_options import PLANE, AxisOption
-from dashboard.data.rows import Display
+from dashboard.data.rows import ABLATION, Display
 from dashboard.format import plus_minus, short_model, standard_error
 from softh.analysis import differences
 from softh.format import and_more
-
-ABLATION = r"-(?:hot|slow|shuffled|repeated|\d+steps)(?: \(trained here\))?$"
-"""Names of runs that were stopped early, or trained on text or with a learning rate that was spoiled on purpose."""
 
 
 def finding(rows: pl.DataFrame, display: Display, x: AxisOption, y: AxisOption, front: list[str], *, null: bool) -> str:
@@ -59,9 +56,9 @@ def published(rows: pl.DataFrame, x: AxisOption, y: AxisOption, *, null: bool) -
         return ""
     spoiled = rows["model"].str.contains(ABLATION).sum()
     warning = (
-        f" {spoiled} of these runs were stopped early or spoiled on purpose (open markers): nearness to the bound "
-        "alone is not quality."
+        f" {spoiled} of these runs were stopped early or spoiled on purpose (crossed markers): nearness alone is not "
+        "quality."
         if spoiled
         else ""
     )
-    return f"No table by model is published to compare with.{warning}"
+    return f"Published values are not broken down by model.{warning}"

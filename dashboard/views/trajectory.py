@@ -62,7 +62,10 @@ def view() -> View:
         )
     ids = point_selection.chosen({row["estimate_id"]: title(row) for row in shown.to_dicts()})
     marks, names = phase_marks(phased, curves.along.column), runs.names()
-    plane = figures.trajectory_plane(plain, chosen.display, names, spread=spread, marks=marks, selected=ids, play=play)
+    on_plane = phase_marks(phased, clock(shown) or "step")
+    plane = figures.trajectory_plane(
+        plain, chosen.display, names, spread=spread, marks=on_plane, selected=ids, play=play
+    )
     further = [name for name in curves.quantities if name not in plain.columns]
     rows = load_runs(chosen, runs, further, draws=bool(curves.minus))
     beside = trajectory_curves(
@@ -114,6 +117,9 @@ def _runs(estimates: pl.DataFrame) -> Runs:
     if seeds.families(available):
         shown = controls.segments("Show seeds", [_SEPARATELY, _AVERAGED], "seeds", former=_SEEDS, help=_SEEDS_HELP)
         joined = shown == _AVERAGED
+        if joined:  # the mean of one seed alone would be that seed
+            together = [members for members in seeds.families(available).values() if set(members) & set(models)]
+            models = tuple(sorted({*models, *(name for members in together for name in members)}))
     depth = max(estimates.filter(pl.col("model").is_in(models))["layers"].to_list())
     layer = controls.select("Layer", [_MEAN, *map(str, range(depth + 1))], "layer", help=_LAYER_HELP)
     return Runs(models, joined, None if layer == _MEAN else int(layer))
@@ -150,9 +156,7 @@ def _curves(chosen: Selection, shown: pl.DataFrame, runs: Runs) -> Curves:
     several = shown.group_by("model", maintain_order=True).agg(pl.len()).filter(pl.col("len") > 1)["model"].to_list()
     less = _NOTHING
     if len(several) > 1:
-        less = controls.select(
-            "Subtract run", [_NOTHING, *several], "minus", former=_FORMER, help=_MINUS_HELP, where=where
-        )
+        less = controls.select("Subtract run", [_NOTHING, *several], "minus", former=_FORMER, help=_MINUS_HELP)
     minus = None if less == _NOTHING or along == "order" else less
     return Curves(quantities, Along(cast(Against, along), linear), minus)
 

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard.data.presets import presets
 from dashboard.page import frame
 from dashboard.views import trajectory
 
@@ -16,7 +17,7 @@ st.title("How does a model move through the plane while it trains?")
 frame.need_estimates()
 
 view = trajectory.view()
-frame.finding(view, *(f"- {note}" for note in view.notes), SURE)
+frame.finding(view, *(f"- {note}" for note in view.notes), SURE, presets=presets())
 left, right = st.columns([11, 9], gap="medium")
 with left:
     frame.chart(view.figures["plane"], "plane", view.data, points=True)

@@ -80,7 +80,8 @@ def short_parameters() -> dict[str, Sequence[str]]:
 
 def note(key: str, unknown: Sequence[str], options: Sequence[str], shown: str) -> None:
     """Say which part of a link does not fit: on the page, or in the notes of a view that is built from the link."""
-    sentence = f"The link asks for {key} {and_more(unknown)}, which is not among {and_more(options)}: showing {shown}."
+    known = f"not among {and_more(options)}" if options else "not in these tables"
+    sentence = f"The link asks for {key} {and_more(unknown)}, which is {known}: showing {shown or 'none'}."
     if link := current():
         link.notes.append(sentence)
     else:

@@ -145,7 +145,7 @@ def forest(detail: Detail, method: str, theme: Theme) -> go.Figure:
             "arrayminus": [row.value - row.low for row in some], "color": colour, "thickness": 2, "width": 0,
         }  # fmt: skip
         figure.add_scatter(
-            x=[row.value for row in some], y=[short_model(row.name) for row in some], mode="markers", error_x=error,
+            x=[row.value for row in some], y=[short_model(row.name.replace("as it is", "unadjusted")) for row in some], mode="markers", error_x=error,
             marker={"color": colour, "size": 9, "symbol": symbol},
             hovertext=[_effect_hover_text(row, detail) for row in some], hoverinfo="text",
         )  # fmt: skip

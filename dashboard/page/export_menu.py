@@ -105,4 +105,7 @@ def _deck(key: str, parameters: Mapping[str, Sequence[str]]) -> None:
     except InputError as error:
         st.error(escape.prose(str(error)), icon=":material/error:")
     else:
-        st.success(f"Slide {number} of {escape.markdown(deck)}.", icon=":material/check:")
+        st.success(f"Added to *{escape.markdown(deck)}*, slide {number}.", icon=":material/check:")
+        st.page_link(
+            "pages/present.py", label="Open deck", icon=":material/slideshow:", query_params={"deck": deck or ""}
+        )

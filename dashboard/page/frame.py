@@ -1,6 +1,6 @@
 """The frame of every page: problems of the tables, what to do when there are none, figures and tables."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -13,6 +13,7 @@ from dashboard import escape
 from dashboard.controls import axis_ranges, browser, links, point_selection, session
 from dashboard.controls import controls as shared_controls
 from dashboard.data import queries
+from dashboard.data.presets import Preset
 from dashboard.figures.template import theme_for
 from dashboard.format import short_model
 from dashboard.page import export_menu
@@ -85,8 +86,11 @@ def introduction(*, always: bool = False) -> None:
     _introduction(key="intro", data={"always": always})
 
 
-def finding(view: View, *sure: str) -> None:
-    """What the page found, in one sentence, whether others found the same, and, on demand, how sure that is."""
+def finding(view: View, *sure: str, presets: Sequence[Preset] = ()) -> None:
+    """What the page found, in one sentence, whether others found the same, and, on demand, how sure that is.
+
+    presets: views that one click opens.
+    """
     if view.finding:
         st.markdown(f"##### {escape.prose(view.finding)}")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -95,6 +99,11 @@ def finding(view: View, *sure: str) -> None:
         with st.popover("How sure is this?", type="tertiary", icon=":material/help:"):
             for paragraph in filter(None, sure):
                 st.markdown(escape.prose(paragraph))
+        if presets:
+            with st.popover("Views to start from", type="tertiary", icon=":material/auto_awesome_mosaic:"):
+                for each in presets:
+                    page = registry.page(each.page)
+                    st.page_link(page.script, label=each.label, icon=page.icon, query_params=dict(each.parameters))
 
 
 def reading(view: View) -> None:

@@ -156,10 +156,8 @@ def _layers(choice: Choice, depths: list[float]) -> str:
         return ""
     if not depths:
         return "This predictor has no layers to choose from."
-    return (
-        f"Each family is judged at the depth that the others chose ({min(depths):.0%} to {max(depths):.0%} of the "
-        "layers), never at the best-looking one."
-    )
+    where = f"{min(depths):.0%} to {max(depths):.0%} of the layers" if max(depths) else "the embedding"
+    return f"Each family is judged at the depth that the others chose ({where}), never at the best-looking one."
 
 
 def _p(value: float) -> str:

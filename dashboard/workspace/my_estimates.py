@@ -86,4 +86,5 @@ def _delete(estimate_id: str) -> None:
     except InputError as error:
         st.error(escape.prose(str(error)))
     else:
+        st.toast("Deleted.", icon=":material/delete:")
         st.rerun()

@@ -28,7 +28,7 @@ def tokenizer(vocabulary: int = 300) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=bpe._tokenizer)
 
 
-def llama(**settings: int) -> LlamaConfig:
+def llama(**settings: float) -> LlamaConfig:
     """A configuration of two layers and 16 dimensions."""
     defaults = {
         "vocab_size": 300, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2,

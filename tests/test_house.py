@@ -116,7 +116,8 @@ TABLE: dict[str, set[str]] = {
     },
     "dashboard.page": {
         "dashboard.controls", "dashboard.data", "dashboard.decks", "dashboard.escape", "dashboard.export",
-        "dashboard.figures", "dashboard.server", "dashboard.view", "dashboard.views", "softh.access", "softh.errors",
+        "dashboard.figures", "dashboard.format", "dashboard.server", "dashboard.view", "dashboard.views",
+        "softh.access", "softh.errors",
         *PAGES,
     },
     "dashboard.workspace": {

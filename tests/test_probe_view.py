@@ -106,7 +106,7 @@ def test_the_paragraph_says_what_the_numbers_say() -> None:
     assert "chance explains" in paragraph(replace(FOUND, matched=(0.2, 0.3)), None, "u")
     assert "Too few pairs" in paragraph(replace(FOUND, matched=None), None, "u")
     wordy = replace(FOUND, right={**FOUND.right, "words": (0.89, 0.01)})
-    assert "may all be a matter of words" in paragraph(wordy, None, "u")
+    assert "word choice alone may explain it" in paragraph(wordy, None, "u")
     assert "less than the words" in paragraph(replace(FOUND, right={**FOUND.right, "words": (0.97, 0.01)}), None, "u")
     assert "disagree" in paragraph(replace(FOUND, agreement=-0.5), None, "u")
     unsure, sure = Change(None, 0.1, 0.2, -0.3, 0.5), Change(None, -0.4, 0.1, -0.6, -0.2)

@@ -75,9 +75,9 @@ def test_only_estimated_orders_are_offered(app):
 
 def test_the_url_has_what_differs_from_the_default_and_a_slide_all_of_it(app):
     test = app(*TWO_TEXTS)
-    test = test.get_by_key("correction").set_value("raw").run().run()
-    assert dict(test.query_params) == {"correction": ["raw"]} or dict(test.query_params) == {"correction": "raw"}
-    whole = test.session_state[session.PARAMETERS.key]
+    test = test.get_by_key("correction").set_value("raw").run()
+    whole, usual = (test.session_state[each.key] for each in (session.PARAMETERS, session.AT_DEFAULT))
+    assert set(whole) - usual == {"correction"}
     assert {key: whole[key] for key in ("corpus", "order", "correction", "models")} == {
         "corpus": ["one"],
         "order": ["1"],

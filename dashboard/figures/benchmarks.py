@@ -112,6 +112,10 @@ def matrix(result: Matrix, words: str, theme: Theme) -> go.Figure:
     return figure.update_layout(clickmode="event+select")
 
 
+def _called(row: Effect) -> str:
+    return short_model(row.name.replace("as it is", "unadjusted"))
+
+
 def less_is_better(score: str) -> bool:
     """Whether a score is better where it is low."""
     return any(word in score.lower() for word in LESS_IS_BETTER)
@@ -145,7 +149,7 @@ def forest(detail: Detail, method: str, theme: Theme) -> go.Figure:
             "arrayminus": [row.value - row.low for row in some], "color": colour, "thickness": 2, "width": 0,
         }  # fmt: skip
         figure.add_scatter(
-            x=[row.value for row in some], y=[short_model(row.name.replace("as it is", "unadjusted")) for row in some], mode="markers", error_x=error,
+            x=[row.value for row in some], y=[_called(row) for row in some], mode="markers", error_x=error,
             marker={"color": colour, "size": 9, "symbol": symbol},
             hovertext=[_effect_hover_text(row, detail) for row in some], hoverinfo="text",
         )  # fmt: skip

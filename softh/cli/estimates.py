@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import polars as pl
 import typer
 
 from softh import settings
@@ -106,14 +105,14 @@ def list_(
 ) -> None:
     """Show the stored estimates, one a line, at their lowest n-gram order: debiased, or null-corrected without it."""
     place = folder(data)
-    wanted = (
-        pl.col("model").str.to_lowercase().str.contains(model.lower(), literal=True),
-        pl.col("corpus").str.to_lowercase().str.contains(corpus.lower(), literal=True),
-    )
-    rows = read.lowest(place).filter(*wanted)
+    every = read.lowest(place)
     if last:
-        rows = rows.unique(["model", "settings"], keep="last", maintain_order=True)
-    rows, probes = rows.to_dicts(), read.probes(place).filter(*wanted).to_dicts()
+        every = every.unique(["model", "settings"], keep="last", maintain_order=True)
+
+    def wanted(row: dict[str, Any]) -> bool:
+        return model.lower() in row["model"].lower() and corpus.lower() in row["corpus"].lower()
+
+    rows, probes = (list(filter(wanted, frame.to_dicts())) for frame in (every, read.probes(place)))
     for warning in read.warnings(place):
         say(warning)
     if as_json:

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import polars as pl
-
 from softh.analysis.neighbours import nearest
 from softh.analysis.standard_errors import combined
 from softh.quantities import BY_COLUMN, CORRECTION_NAMES
@@ -20,15 +18,15 @@ _TOLD = ("input", "output", "optimality")
 def of_estimate(data: Path, estimate_id: str) -> str:
     """Complexity, expressivity and optimality with their errors, the nearest models, and a link; a line each."""
     every = read.lowest(data)
-    mine = every.filter(pl.col("estimate_id") == estimate_id).to_dicts()
+    mine = every.filter(estimate_id=estimate_id).to_dicts()
     return "\n".join(_lines(mine[0], every)) if mine else ""
 
 
-def _lines(mine: dict[str, Any], every: pl.DataFrame) -> Iterator[str]:
+def _lines(mine: dict[str, Any], every: Any) -> Iterator[str]:
     told = [f"{BY_COLUMN[name].name} {_with_error(mine, name)}" for name in _TOLD]
     yield f"On the plane: {', '.join(told)} ({CORRECTION_NAMES[mine['correction']]}, mean over layers)."
-    same = pl.col("settings") == mine["settings"], pl.col("correction") == mine["correction"]
-    others = every.filter(*same, pl.col("model") != mine["model"]).drop_nulls(["input", "output"])
+    others = every.filter(every["model"] != mine["model"], settings=mine["settings"], correction=mine["correction"])
+    others = others.drop_nulls(["input", "output"])
     if mine["input"] is None or mine["output"] is None or others.is_empty():
         yield "Nearest: no other model was measured on this text with these settings."
     else:

@@ -132,7 +132,7 @@ def test_the_introduction_fits_the_axes(link: dict, reading: bool, frontier: boo
     said = [each.value for each in opened("pages/frontier.py", **link).markdown]
     [words] = [each.partition("Text:")[0] for each in said if "One point per model" in each]
     words = words.partition("models at their last checkpoint")[0]
-    assert ("To the right" in words) == reading
+    assert ("Further right" in words) == reading
     assert ("on the frontier" in words) == frontier
 
 

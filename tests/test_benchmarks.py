@@ -78,7 +78,8 @@ def test_a_row_that_is_no_tau_says_so() -> None:
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_numbers_of_the_matrix_can_be_read_on_every_colour(dark: bool) -> None:
-    [heatmap] = opened(dark=dark).figures["matrix"].data
+    heatmap, cells = opened(dark=dark).figures["matrix"].data
+    assert cells.marker.opacity == 0
     ends = [colour for _, colour in heatmap.colorscale]
     for low, high in pairwise(ends):
         for share in np.linspace(0, 1, 11):

@@ -146,7 +146,7 @@ def test_debiased_comes_first_between_its_bounds_and_what_has_none_says_so(
     row = read.trajectory(tmp_path / "data", estimates=[new], order=1).rows_by_key(
         "correction", named=True, unique=True
     )
-    assert "bracket" not in softh("show", new).out
+    assert "labels (order 1), by layer" not in softh("show", new).out
     assert f"{row['lower']['input']:.4f} to {row['raw']['input']:.4f}" in shown
     assert shown.index("debiased") < shown.index("raw, as published") < shown.index("permutation null")
     assert "bracket" in shown
@@ -253,7 +253,7 @@ def test_list_shows_one_line_an_estimate(softh: Callable[..., Answer], tmp_path:
     lines = softh("list").out.splitlines()
     [first] = [line for line in lines if "00aa00aa" in line]
     assert first.split() == [
-        "00aa00aa", "tiny", "step64", "python-docs", "0.9000", "0.3100", "0.1100", "–", "1.250", "2026-11-01",
+        "00aa00aa", "tiny", "step64", "python-docs", "8×128", "0.9000", "0.3100", "0.1100", "–", "1.250", "2026-11-01",
     ]  # fmt: skip
     assert sum("00bb00bb" in line for line in lines) == 1
     assert [row["estimate_id"][:4] for row in json.loads(softh("list", "--json").out)] == ["00aa", "00bb"]

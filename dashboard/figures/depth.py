@@ -34,6 +34,7 @@ def training_map(rows: pl.DataFrame, display: Display, quantity: str, clock: Aga
     figure.add_heatmap(
         x=list(range(len(moments))), y=layers,
         z=[[_value(by_place.get((row["estimate_id"], layer)), quantity) for row in moments] for layer in layers],
+        text=[[_text(by_place.get((row["estimate_id"], layer)), quantity) for row in moments] for layer in layers],
         colorscale=[[place / (len(theme.depth) - 1), colour] for place, colour in enumerate(theme.depth)],
         customdata=[[[name] for name in names] for _ in layers],
         hovertemplate=f"%{{customdata[0]}}, layer %{{y}}<br>{known.name} = %{{z:.4f}}<extra></extra>", name=known.name,
@@ -96,6 +97,11 @@ COMPARED = tuple(each.column for each in PLANE if each.column in ("input", "outp
 
 def _value(row: Row | None, quantity: str) -> float | None:
     return None if row is None else row[quantity]
+
+
+def _text(row: Row | None, quantity: str) -> str:
+    """For a table of the same; the figure has colours alone."""
+    return "–" if row is None or row[quantity] is None else f"{row[quantity]:.3f}"
 
 
 def _key(row: Row | None, column: str, best: Any) -> float:

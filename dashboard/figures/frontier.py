@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import plotly.graph_objects as go
@@ -116,9 +117,12 @@ def _frontier(
     edges = [10**end if axis.log else end for axis, limits in ((x, ranges[0]), (y, ranges[1])) for end in limits]
     worst_x = edges[1] if x.better < 0 else edges[0]
     worst_y = edges[2] if y.better > 0 else edges[3]
+    path = list(zip([xs[0], *xs, worst_x], [worst_y, *ys, ys[-1]], strict=True))
+    # With its corners as points: what draws no steps of its own, such as PowerPoint, would slant them.
+    corners = [corner for (x0, y0), (x1, y1) in pairwise(path) for corner in ((x0, y0), (x1, y0))] + path[-1:]
     yield go.Scatter(
-        x=[xs[0], *xs, worst_x], y=[worst_y, *ys, ys[-1]], mode="lines", name="Pareto frontier",
-        line={"shape": "hv", "color": theme.ink, "width": 1.3, "dash": "dot"}, hoverinfo="skip", legendrank=900,
+        x=[x for x, _ in corners], y=[y for _, y in corners], mode="lines", name="Pareto frontier",
+        line={"color": theme.ink, "width": 1.3, "dash": "dot"}, hoverinfo="skip", legendrank=900,
     )  # fmt: skip
 
 

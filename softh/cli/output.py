@@ -22,7 +22,7 @@ def show(*parts: RenderableType) -> None:
     """Print tables on stdout, as wide as the terminal but never so narrow that digits are lost."""
     console = Console(highlight=False)
     console.width = max(console.width, tables.WIDTH)
-    console.print(*parts, soft_wrap=False, sep="\n", markup=False)
+    console.print(*parts)
 
 
 def show_json(value: Any) -> None:
@@ -44,7 +44,9 @@ def show_stored(data: Path, estimate_id: str, *, as_json: bool, layers: bool = F
     else:
         # First, so that it is seen, and last, so that it is still seen after long tables.
         said = headline.of_estimate(data, estimate_id)
-        show(f"{said}\n", tables.whole(row, read.measures(data, estimate_id).to_dicts(), layers=layers), said)
+        typer.echo(f"{said}\n")
+        show(tables.whole(row, read.measures(data, estimate_id).to_dicts(), layers=layers))
+        typer.echo(said)
 
 
 def show_queued(job: Job, *, new: bool) -> None:

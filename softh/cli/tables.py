@@ -59,7 +59,7 @@ def several(estimates: list[Row]) -> Table:
     symbols = [quantity.symbol for quantity in (_ENTROPY, _INPUT, _OUTPUT)]
     table = _table("", "id", "model", "revision", "text", "size", *symbols, "optim.", "bits/B", "date")
     table.expand = True
-    for column, ratio in zip(table.columns[1:4], (22, 11, 14), strict=True):
+    for column, ratio in zip(table.columns[1:4], (20, 10, 18), strict=True):
         column.justify, column.no_wrap, column.overflow, column.ratio = "left", False, "fold", ratio
     marks = len({row["correction"] for row in estimates}) > 1
     for row in estimates:

@@ -22,10 +22,10 @@ frame.reading(view)
 frame.chart(view.figures["matrix"], "matrix", view.rows, points=True, take=point_selection.take_cell)
 st.markdown(
     ":small[Click a cell to see it above. Pale cells have an interval that holds 0; ↓ marks scores that are better "
-    "when low. Models of one family are not independent, so intervals resample families. Stars are corrected for "
-    "multiple testing over the matrix (Benjamini–Hochberg): q < .05 \\*, < .01 \\*\\*, < .001 \\*\\*\\*. p comes from "
-    "permuting models within the family structure; a large coefficient driven by few families may not be significant. "
-    "Spearman and Kendall share p, from ranks. Hover a dash for the reason.]"
+    "when low. Models of one family are not independent, so intervals leave each family out in turn, and p is that of "
+    "the interval: below .05 just where it leaves out 0. Stars are corrected for multiple testing over the matrix "
+    "(Benjamini–Hochberg): q < .05 \\*, < .01 \\*\\*, < .001 \\*\\*\\*. A large coefficient that few families make "
+    "has a wide interval. Hover a dash for its reason.]"
 )
 frame.table(view.rows, view.data, f"{view.name}.csv")
 with st.expander("Add your own scores", icon=":material/add_chart:"):

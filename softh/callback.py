@@ -19,7 +19,7 @@ from softh.checkpoints.resolve import Checkpoint
 from softh.estimator.pipeline import Prepared, estimate_model, prepare
 from softh.models import loading
 from softh.spec import EstimateSpec, Labels
-from softh.text import corpus
+from softh.text import corpus, sources
 from softh.text.corpus import Corpus
 
 log = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class InformationPlane:
         steps: int,
         *,
         points: int | Sequence[int] = 20,
-        corpora: Sequence[str | Corpus] = ("python-docs",),
+        corpora: Sequence[str | Corpus] = (sources.DEFAULT,),
         documents: int = 64,
         context: int = 256,
         draws: int = 8,

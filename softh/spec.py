@@ -142,7 +142,7 @@ class EstimateSpec(Spec):
 
     model: str = field(metadata=about("Hub id, folder with safetensors weights, or .gguf file."))
     revision: str | None = field(default=None, metadata=about("Branch, tag or commit of a hub model."))
-    corpus: str = field(default="python-docs", metadata=about(f"{sources.usage()}."))
+    corpus: str = field(default=sources.DEFAULT, metadata=about(f"{sources.usage()}."))
     documents: int = field(default=256, metadata=about("Documents sampled from the corpus at most.", least=1))
     context: int = field(
         default=256, metadata=about("Tokens a document is truncated to, a leading BOS included.", least=2)

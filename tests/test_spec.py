@@ -18,7 +18,7 @@ BEFORE = (
     '"weighting":"positions"}'
 )
 """The default specification of the first release."""
-TODAY = BEFORE.replace('"folds":8', '"estimator":"growth-3","folds":8')
+TODAY = BEFORE.replace('"folds":8', '"estimator":"growth-3","folds":8').replace("python-docs", "weymouth-nt")
 
 
 @dataclass(frozen=True, kw_only=True)

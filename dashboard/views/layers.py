@@ -1,5 +1,6 @@
 """The view of one checkpoint by depth: which model, which checkpoint."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -14,7 +15,7 @@ from dashboard.format import checkpoint_name, corpus_note, count, source
 from dashboard.view import Empty, View
 from dashboard.views import layers_summary
 from softh.analysis import differences, finished_models
-from softh.quantities import BY_COLUMN, FURTHER, PLANE
+from softh.quantities import BY_COLUMN, PLANE
 
 
 def view() -> View:
@@ -22,7 +23,7 @@ def view() -> View:
     chosen = controls.shared()
     estimates = queries.comparable(chosen.setup)
     row = _checkpoint(estimates)
-    columns = _columns()
+    columns = _columns(queries.further_columns((row["estimate_id"],)))
     layers = queries.layers(row["estimate_id"], tuple(name for name in columns if not BY_COLUMN[name].on_plane))
     display, fallback = chosen.display.known(layers)
     shown = display.select(layers)
@@ -89,9 +90,9 @@ def _against(estimates: pl.DataFrame, row: dict[str, Any], display: Display) -> 
     return {"compared": depth.layer_differences(found, row["model"], name, display)}
 
 
-def _columns() -> list[str]:
-    """The quantities that are drawn by depth."""
-    options = {each.symbol: each.column for each in (*PLANE, *FURTHER)}
+def _columns(further: Sequence[str]) -> list[str]:
+    """The quantities that are drawn by depth, of those on the plane and some others."""
+    options = {each.symbol: each.column for each in (*PLANE, *(BY_COLUMN[column] for column in further))}
     usual = [each.symbol for each in PLANE]
     where = controls.group("Profiles")
     return [

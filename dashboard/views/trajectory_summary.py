@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from dashboard.data.rows import Display, clock, runs
-from dashboard.format import decimals, plus_minus, short_model, standard_error
+from dashboard.format import plus_minus, short_model, standard_error
 from softh.analysis import differences
 from softh.analysis.phases import RunPhases
 from softh.format import and_more
@@ -24,7 +24,7 @@ def finding(shown: pl.DataFrame, phased: Sequence[RunPhases], display: Display) 
     known = [each for each in phased if each.fall is not None]
     if not known:
         return "These checkpoints are too few, or too far apart, to show where fitting ends."
-    falls = {each.name: _fall(each, shown) for each in known}
+    falls = {each.name: _fall(each, shown, interval=len(known) < 3) for each in known}
     compress = [each.name for each in known if _compresses(each)]
     told = and_more([f"{falls[name]} in {short_model(name)}" for name in compress or list(falls)], most=3)
     if len(compress) == len(known):
@@ -81,20 +81,20 @@ def _of_models(shown: pl.DataFrame) -> str:
     return f"Of these {len(best)} models, {short_model(first['model'])} has the highest optimality, {value}."
 
 
-def _fall(run: RunPhases, shown: pl.DataFrame) -> str:
-    """'12.1 ± 0.4 %' of the largest value."""
+def _fall(run: RunPhases, shown: pl.DataFrame, *, interval: bool) -> str:
+    """'12.1 % (95 % 11.0 to 13.1)' of the largest value, which was chosen by looking: the interval knows it."""
     assert run.fall
     at_peak = shown.filter(pl.col("step") == run.steps[run.fall.checkpoint])
     mine = at_peak.filter(pl.col("model") == run.name)
     peak = mine["input"].to_list() or at_peak["input"].to_list()
     if not peak or not peak[0]:
         return plus_minus(run.fall.amount, run.fall.error)
-    share, error = 100 * run.fall.amount / peak[0], 100 * run.fall.error / peak[0]
-    return f"{share:.{max(decimals(error) - 1, 0) if error else 0}f} ± {error:.1g} %"
+    share, low, high = (f"{100 * one / peak[0]:.1f}" for one in (run.fall.amount, run.fall.low, run.fall.high))
+    return f"{share} % (95 % {low} to {high})" if interval else f"{share} %"
 
 
 def _compresses(run: RunPhases) -> bool:
-    return run.fall is not None and run.fall.amount > run.fall.half_width
+    return run.fall is not None and run.fall.low > 0
 
 
 def _all(count: int) -> str:

@@ -35,3 +35,21 @@ st.caption(
     "families make has a wide interval. Hover a dash for its reason."
 )
 frame.table(view.rows, view.data, f"{view.name}.csv")
+
+if view.notes:
+    st.markdown(escape.prose(" ".join(view.notes)))
+if "selection" in view.figures:
+    st.subheader("Which of two is better?")
+    frame.chart(view.figures["selection"], "selection", view.behind["selection"])
+    st.caption(
+        "Pairs of the same run or of any two models. The direction of a measure, its layer and its weight beside the "
+        "loss are chosen on the other runs or families; intervals leave each of them out. Dotted: the loss."
+    )
+if "paper" in view.figures:
+    st.subheader("Beside the published table")
+    frame.chart(view.figures["paper"], "paper", view.behind["paper"])
+    st.caption(
+        "Crosses: Pearson's coefficient with the mean of six benchmarks over 47 open-weight models, raw values of "
+        "tokens with back-off (Conklin et al., ICLR 2026). Ours are these models and the mean of the scores chosen "
+        "here, in standard deviations: other models, other scores. Every score is in the file of the figure."
+    )

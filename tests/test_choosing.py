@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from softh.analysis import selection
+from softh.analysis import correlation, selection
 from softh.analysis.selection import Measure, choices
 from softh.cli.main import app
 from softh.errors import InputError
@@ -128,3 +128,26 @@ def test_checkpoints_of_the_store_meet_their_scores(tmp_path: Path, record: Call
     assert rows[selection.LOSS]["groups"] == 4
     with pytest.raises(InputError, match="is not a score of these models"):
         CliRunner().invoke(app, ["select", "--data", str(tmp_path), "--score", "x"], catch_exceptions=False)
+
+
+def test_the_published_table_has_ours_beside_it() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((30, 2))
+    y = np.column_stack([x[:, 0] + 0.3 * rng.standard_normal((30, 2)).T[k] for k in range(2)] + [np.full(30, np.nan)])
+    y[:5, 2] = 1.0
+    predictors = (correlation.PREDICTORS["optimality"], correlation.PREDICTORS["input"])
+    gap = np.full_like(x, np.nan)
+    study = correlation.Study(
+        tuple(f"m{i}" for i in range(30)), tuple(f"f{i % 5}" for i in range(30)), predictors, ("a", "b", "rare"), x, y,
+        gap, np.full_like(y, np.nan), {"log parameters": rng.standard_normal(30)},
+    )  # fmt: skip
+    table = correlation.beside_published({"raw": study}, ("a", "b", "rare"))
+    mean = table.filter(score=correlation.MEAN_SCORE)
+    assert mean["published"].to_list() == [-0.38, 0.52]
+    assert mean["n"].to_list() == [30, 30]  # a score that few have is not in the mean
+    best = mean.filter(predictor=predictors[0]).row(0, named=True)
+    scaled = (y[:, :2] - y[:, :2].mean(0)) / y[:, :2].std(0)
+    assert best["r"] == pytest.approx(np.corrcoef(x[:, 0], scaled.mean(1))[0, 1])
+    assert best["low"] > 0.7
+    assert best["r_given_size"] == pytest.approx(best["r"], abs=0.1)
+    assert table.filter(score="a")["published"].null_count() == 2

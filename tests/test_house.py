@@ -77,7 +77,7 @@ TABLE: dict[str, set[str]] = {
         "softh.preference", "softh.progress", "softh.settings", "softh.spec", "softh.store", "softh.sweeps",
         "softh.text", "softh.uploads", "psutil",
     },
-    "softh.cli": {"softh", "typer", "rich", "torch"},
+    "softh.cli": {"softh", "typer", "rich", "torch", "polars"},
     "softh.__init__": {
         "softh.accumulator", "softh.api", "softh.callback", "softh.errors", "softh.estimator", "softh.spec",
     },

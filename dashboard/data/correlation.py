@@ -1,6 +1,6 @@
 """Estimates beside scores: which sources there are, and the statistics of one choice, cached."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -115,6 +115,15 @@ def cell(choice: Choice, predictor: str, score: str) -> tuple[Detail, Study, lis
 def _by_layer(choice: Choice, score: str) -> tuple[Study, dict[str, Chosen]]:
     """See :func:`softh.analysis.correlation.by_layer`."""
     return correlation.by_layer(study(choice), _layers(choice), score, choice.method)
+
+
+@cached_by(choice_version, entries=8)
+def beside_published(choice: Choice, scores: tuple[str, ...]) -> pl.DataFrame:
+    """See :func:`softh.analysis.correlation.beside_published`; raw as published, and what removes most of the bias."""
+    known = set(measured(choice)["correction"])
+    wanted = [name for name in ("raw", "debiased" if "debiased" in known else "corrected") if name in known]
+    studies = {name: study(replace(choice, correction=name)) for name in wanted}
+    return correlation.beside_published(studies, scores)
 
 
 @cached_by(choice_version, entries=16)

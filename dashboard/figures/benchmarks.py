@@ -163,7 +163,7 @@ def forest(detail: Detail, method: str, theme: Theme) -> go.Figure:
 def published(table: pl.DataFrame, theme: Theme) -> go.Figure:
     """Coefficients with the mean score: published, and ours by correction and given size, with 95 % intervals.
 
-    table: rows of :func:`dashboard.data.paper.table` of the mean score.
+    table: rows of :func:`softh.analysis.correlation.beside_published` of the mean score.
     """
     predictors = table["predictor"].unique(maintain_order=True).to_list()
     figure = go.Figure(layout={"template": template(theme), "height": 150 + 62 * len(predictors)})

@@ -7,14 +7,14 @@ from typing import cast
 import polars as pl
 
 from dashboard.controls import axis_ranges, controls, session
-from dashboard.data import comparison, correlation, paper, queries
+from dashboard.data import comparison, correlation, queries
 from dashboard.data.correlation import CHOSEN, FINISHED, MEAN, TRAINING, Choice
 from dashboard.figures import benchmarks, selection
 from dashboard.figures.template import theme_for
 from dashboard.format import corpus_note, source
 from dashboard.view import Empty, View
 from dashboard.views.benchmarks_summary import headline, paragraph, published
-from softh.analysis.correlation import METHODS, Detail, Matrix, Method, Study
+from softh.analysis.correlation import MEAN_SCORE, METHODS, Detail, Matrix, Method, Study
 from softh.analysis.selection import AMONG, finding
 from softh.analysis.selection import LOSS as LOSS_NAME
 from softh.analysis.selection import Choice as Choosing
@@ -62,8 +62,8 @@ def view() -> View:
             figures["selection"] = selection.selection(chosen_by, score, what_of, theme)
             behind["selection"] = choices(chosen_by)
     if choice.among == FINISHED and controls.toggle("Beside the published table", "paper", help=_PAPER_HELP):
-        beside = paper.table(choice, tuple(plain))
-        of_mean = beside.filter(score=paper.MEAN_SCORE) if beside.height else beside
+        beside = correlation.beside_published(choice, tuple(plain))
+        of_mean = beside.filter(score=MEAN_SCORE) if beside.height else beside
         if of_mean.height:
             figures["paper"] = benchmarks.published(of_mean, theme)
             behind["paper"] = beside.fill_nan(None)

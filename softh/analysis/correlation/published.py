@@ -1,15 +1,16 @@
 """The published table of 47 models beside ours: the same predictors against the mean score and every benchmark."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
-from dashboard.data import correlation as page
-from dashboard.data.caching import cached_by
-from dashboard.data.correlation import Choice
-from softh.analysis import correlation
-from softh.analysis.correlation import PREDICTORS, Study
+from softh.analysis.correlation.adjustment import partial, plain
+from softh.analysis.correlation.matrix import LEAST_MODELS, numbered
+from softh.analysis.correlation.resampling import LEAST_FAMILIES
+from softh.analysis.correlation.study import PREDICTORS, Study
+from softh.blas import one_thread
 from softh.quantities import CORRECTION_NAMES
 
 MEAN_SCORE = "mean score"
@@ -24,20 +25,16 @@ PUBLISHED = {
 _SIZE = "log parameters"
 
 
-@cached_by(lambda choice, *_: page.choice_version(choice), entries=8)
-def table(choice: Choice, scores: tuple[str, ...]) -> pl.DataFrame:
+@one_thread()
+def beside_published(studies: Mapping[str, Study], scores: tuple[str, ...]) -> pl.DataFrame:
     """One row a correction, predictor and score: Pearson's coefficient, and the same given the log of parameters.
 
-    Columns: correction, predictor, score, published (None but for the mean score), r, low, high, p, n, families,
-    r_given_size, low_given_size, high_given_size. What cannot be correlated is left out.
+    studies: correction → study. Columns: correction, predictor, score, published (None but for the mean score), r, low,
+    high, p, n, families, r_given_size, low_given_size, high_given_size. What cannot be correlated is left out.
     """
-    scores = _common(page.study(choice), scores)
-    known = set(page.measured(choice)["correction"])
-    corrections = [name for name in ("raw", "debiased" if "debiased" in known else "corrected") if name in known]
     rows = []
-    for correction in corrections:
-        study = page.study(replace(choice, correction=correction))
-        with_mean = _with_mean(study, scores)
+    for correction, study in studies.items():
+        with_mean = _with_mean(study, _common(study, scores))
         for predictor in PUBLISHED:
             if predictor in study.predictors:
                 rows += [row for score in with_mean.scores if (row := _row(with_mean, predictor, score, correction))]
@@ -67,14 +64,14 @@ def _with_mean(study: Study, scores: tuple[str, ...]) -> Study:
 
 def _row(study: Study, predictor: str, score: str, correction: str) -> dict[str, object] | None:
     cell = study.cell(predictor, score)
-    x, y, family = cell.x[:, 0], cell.y[:, 0], correlation.numbered(cell.family)
-    if len(x) < correlation.LEAST_MODELS or len(set(family.tolist())) < correlation.LEAST_FAMILIES:
+    x, y, family = cell.x[:, 0], cell.y[:, 0], numbered(cell.family)
+    if len(x) < LEAST_MODELS or len(set(family.tolist())) < LEAST_FAMILIES:
         return None
-    whole = correlation.plain(x, y, family, "pearson")
+    whole = plain(x, y, family, "pearson")
     size = cell.given.get(_SIZE)
     given = None
     if size is not None and np.isfinite(size).all() and np.ptp(size) > 0:
-        given = correlation.partial(_SIZE, x, y, family, size[:, None], "pearson")
+        given = partial(_SIZE, x, y, family, size[:, None], "pearson")
     row: dict[str, object] = {
         "correction": CORRECTION_NAMES[correction], "predictor": predictor, "score": score,
         "published": PUBLISHED[predictor] if score == MEAN_SCORE else None,

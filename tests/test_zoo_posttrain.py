@@ -96,7 +96,7 @@ def test_post_training_is_decided_by_its_seed(model: PreTrainedModel, pairs: lis
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
-def test_the_reward_says_which_word_is_right_and_training_raises_it(model: PreTrainedModel) -> None:
+def test_the_rewarded_word_is_that_of_the_sentence_and_scored_sentences_are_not_trained_on() -> None:
     tokenizer, (first, *_) = tokens.load_tokenizer(), reinforce.prompts(0, 1)
     whole, _ = grammar.pairs("agreement", 1)[0]
     assert f"\n\n{whole}".startswith(tokenizer.decode(first.ids))
@@ -104,9 +104,6 @@ def test_the_reward_says_which_word_is_right_and_training_raises_it(model: PreTr
     texts = {text for name in reinforce.TRAINED for text, _ in grammar.pairs(name, 600)[reinforce.SCORED :]}
     assert texts.isdisjoint(text for name in reinforce.TRAINED for text, _ in grammar.pairs(name, reinforce.SCORED))
     assert scored
-    asked = PostTraining(base="a", rl_steps=12, rl_lr=2e-2, rl_batch=32, rl_samples=256, rl_kl=0.0)
-    rewards = reinforce.reinforce(model, asked)
-    assert max(rewards[-3:]) > 10 * max(rewards[0], 0.001)
 
 
 def test_the_gradient_of_the_objective_is_that_of_the_mean_reward() -> None:

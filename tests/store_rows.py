@@ -50,7 +50,7 @@ def build_record(
         "documents": documents, "draws": draws, "dtype": dtype, "folds": 8, "frame": "iid", "model": model,
         "orders": list(orders), "revision": revision, "seed": seed, "weighting": "positions",
     }  # fmt: skip
-    spec |= ({"labels": labels} if labels != "tokens" else {}) | ({"estimator": "growth-3"} if debiased else {})
+    spec |= ({"labels": labels} if labels != "tokens" else {}) | ({"estimator": "growth-4"} if debiased else {})
     canonical = json.dumps(spec, sort_keys=True, separators=(",", ":"))
     positions = documents * (context - 7)
     rows = list(_measures(layers, orders, positions, shape, debiased=debiased))
@@ -74,7 +74,7 @@ def build_record(
             "seed": seed, "reference_digest": _digest("directions", str(seed)), "dtype": "float32",
             "attention": "sdpa", "device": "cpu", "versions": '{"torch":"2.13.0"}', "seconds": 1.5,
             "created_at": datetime(2026, 11, 20, 12, 0), "spec": canonical, "labels": labels,
-            "estimator": "growth-3" if debiased else "plug-in",
+            "estimator": "growth-4" if debiased else "plug-in",
         },
         "measures": rows,
     }  # fmt: skip

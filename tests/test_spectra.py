@@ -48,7 +48,7 @@ def test_gaussians_of_known_spectrum_have_its_measures(decay: float) -> None:
     assert found["rankme"][0] == pytest.approx(math.exp(entropy(np.sqrt(known))), rel=0.02)
     assert found["matrix_entropy"][0] == pytest.approx(entropy(known) / math.log(WIDTH), rel=0.02)
     assert found["participation_ratio"][0] == pytest.approx(known.sum() ** 2 / (known**2).sum(), rel=0.02)
-    assert found["alpha_req"][0] == pytest.approx(decay, abs=0.04)
+    assert found["alpha_req"][0] == pytest.approx(decay, abs=0.05)
     assert found["anisotropy"][0] == pytest.approx(0, abs=0.002)
 
 
@@ -108,7 +108,7 @@ def test_values_without_a_fold_give_the_errors_of_measuring_the_others_anew() ->
     found = spectral_values(states, fold, 8)
     anew = np.stack([spectral_values(states[fold != k], np.zeros((fold != k).sum(), int), 1)[:, 0] for k in range(8)])
     for row, name in enumerate(SPECTRAL[:5]):
-        assert jackknife(found[row, 1:]) == pytest.approx(jackknife(anew[:, row]), rel=0.15), name
+        assert jackknife(found[row, 1:]) == pytest.approx(jackknife(anew[:, row]), rel=0.2), name
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -154,7 +154,9 @@ def spec(tmp_path: Path) -> EstimateSpec:
 
 def spectral(spec: EstimateSpec, cache: Cache | None = None) -> dict[tuple[str, int | None], tuple]:
     found = estimate(spec, cache=cache).measures
-    return {(row.quantity, row.layer): (row.value, row.folds, row.positions) for row in found if row.quantity in SPECTRAL}
+    return {
+        (row.quantity, row.layer): (row.value, row.folds, row.positions) for row in found if row.quantity in SPECTRAL
+    }
 
 
 def test_an_estimate_has_every_measure_of_every_layer_whatever_its_batches_and_cache(

@@ -9,6 +9,7 @@ from dashboard.controls import axis_ranges, controls
 from dashboard.data import queries, tables
 from dashboard.data.neighbours import Landing, Parameters
 from dashboard.figures import runs
+from dashboard.figures.context import context_shares
 from dashboard.format import checkpoint_name, corpus_note, count
 from dashboard.view import Empty, View
 from softh.quantities import BY_COLUMN, PLANE
@@ -24,14 +25,19 @@ def view() -> View:
     shown = display.select(layers)
     if shown.is_empty():
         raise Empty("This estimate has no such labels or values: choose another order or correction in the sidebar.")
+    parts = {} if display.correction == "null" else queries.context(row["estimate_id"], display.correction)
+    context = {"context": context_shares(parts, row["model"], dark=display.dark)} if parts else {}
     return View(
         title=f"{row['model']}, {checkpoint_name(row)}",
-        figures=axis_ranges.within(
-            {
-                "plane": runs.depth_plane(layers, display),
-                "profiles": runs.depth_profiles(layers, display, columns),
-            }
-        ),
+        figures={
+            **axis_ranges.within(
+                {
+                    "plane": runs.depth_plane(layers, display),
+                    "profiles": runs.depth_profiles(layers, display, columns),
+                }
+            ),
+            **context,
+        },
         rows=tables.layers(shown),
         data=tables.data(shown),
         caption=fallback + _caption(row, shown.row(0, named=True), display.correction),
@@ -46,7 +52,8 @@ def link_to(landing: Landing) -> Parameters:
 
 def _columns(further: Sequence[str]) -> list[str]:
     """The quantities that are drawn by depth, of those on the plane and some others."""
-    options = {each.symbol: each.column for each in (*PLANE, *(BY_COLUMN[column] for column in further))}
+    known = [BY_COLUMN[column] for column in further if BY_COLUMN[column].per_layer]
+    options = {each.symbol: each.column for each in (*PLANE, *known)}
     usual = [each.symbol for each in PLANE]
     where = controls.group("Profiles")
     return [
@@ -69,6 +76,8 @@ def _checkpoint(estimates: pl.DataFrame) -> dict[str, Any]:
 def _caption(row: dict[str, Any], labels: dict[str, Any], correction: str) -> str:
     bracket = _BRACKET if correction == "debiased" else ""
     return (
+        "Bars, where there are several orders: what the last token explains of H(Z), what each longer n-gram adds, "
+        "and the rest. "
         "Crosses, bands and ± are one standard error, of reference draws and of documents combined. Solid rays join "
         f"points of equal optimality. {bracket}{count(row['parameters'])} parameters, {row['weights']}. Text: "
         f"{corpus_note(row['corpus'])}; {row['documents']:,} documents, {row['positions']:,} positions, "

@@ -57,7 +57,10 @@ def of_context(
         for before, row in zip([nothing, *ordered], ordered, strict=False)
     ]
     last = ordered[-1]
-    return [*shares, Share("rest", None, last["ngram"], difference(_renamed(last, "entropy", variable), last, variable))]
+    return [
+        *shares,
+        Share("rest", None, last["ngram"], difference(_renamed(last, "entropy", variable), last, variable)),
+    ]
 
 
 def _nothing(row: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -103,7 +103,7 @@ TABLE: dict[str, set[str]] = {
     },
     "dashboard.views": {
         "dashboard.controls", "dashboard.data", "dashboard.figures", "dashboard.format", "dashboard.view",
-        "softh.analysis", "softh.quantities", *PAGES,
+        "softh.analysis", "softh.format", "softh.quantities", *PAGES,
     },
     "dashboard.decks": {
         "dashboard.controls", "dashboard.escape", "dashboard.export", "dashboard.figures", "dashboard.view",
@@ -116,7 +116,8 @@ TABLE: dict[str, set[str]] = {
     },
     "dashboard.page": {
         "dashboard.controls", "dashboard.data", "dashboard.decks", "dashboard.escape", "dashboard.export",
-        "dashboard.figures", "dashboard.server", "dashboard.view", "dashboard.views", "softh.access", "softh.errors",
+        "dashboard.figures", "dashboard.format", "dashboard.server", "dashboard.view", "dashboard.views",
+        "softh.access", "softh.errors",
         *PAGES,
     },
     "dashboard.workspace": {

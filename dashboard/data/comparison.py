@@ -23,7 +23,7 @@ def sentences(ids: Sequence[str], display: Display, layer: int | None = None) ->
         return ()
     rows = queries.replicates(tuple(sorted(ids)), display.order, display.correction, layer)
     first, *others = rows.sort("model", "tokens", "step").to_dicts() or [{}]
-    told = [f"**{title(row)}** less {title(first)}: {changes(row, first)}" for row in others[:MOST]]
+    told = [f"**{title(row)}** minus {title(first)}: {changes(row, first)}" for row in others[:MOST]]
     return (*told[:-1], f"{told[-1]}{_pairing(others[0], first)}") if told else ()
 
 
@@ -78,5 +78,5 @@ def _pairing(row: Mapping[str, Any], less: Mapping[str, Any]) -> str:
         ),
     ]
     if not shared:
-        return " Errors stand apart: these estimates share neither directions nor stored folds of documents."
+        return " Errors are not paired: these estimates share neither directions nor stored folds of documents."
     return f" Errors are of the differences, paired in {' and '.join(shared)}."

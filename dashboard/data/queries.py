@@ -199,6 +199,23 @@ def context(estimate_id: str, correction: str) -> dict[int | None, list[Share]]:
     return {layer: shares.of_context(rows, labels=kind) for layer, rows in places.items()}
 
 
+@cached_by(lambda ids, *_: _digest(estimates().filter(pl.col("estimate_id").is_in(ids))), entries=8)
+def depths(ids: tuple[str, ...], order: int, correction: str) -> pl.DataFrame:
+    """Every transformer layer of some estimates at one order, with what tells the checkpoints apart."""
+    about = estimates().select("estimate_id", "model", "revision", "step", "tokens")
+    return read.depths(settings.data(), ids, correction).filter(ngram=order).join(about, on="estimate_id")
+
+
+@cached_by(lambda ids, *_: _digest(estimates().filter(pl.col("estimate_id").is_in(ids))), entries=16)
+def layer_replicates(ids: tuple[str, str], order: int, correction: str) -> pl.DataFrame:
+    """Every layer of two estimates with what their differences are paired in."""
+    rows = [read.layers(settings.data(), each, order, correction).drop("positions") for each in ids]
+    about = estimates()
+    return pl.concat(rows).join(
+        about.select("estimate_id", *(set(about.columns) - set(rows[0].columns))), on="estimate_id"
+    )
+
+
 @cached_by(setup_version)
 def finished(setup: Setup) -> pl.DataFrame:
     """The last checkpoint of every model, one row an order and correction, with every quantity."""

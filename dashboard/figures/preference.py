@@ -75,7 +75,7 @@ def profile(probes: Sequence[Probe], scale: float, unit: str, theme: Theme) -> g
 
 def second_opinion(probes: Sequence[Probe], baselines: dict[str, float], theme: Theme) -> go.Figure:
     """Accuracy of the linear model by depth; baselines: accuracy of length alone and of words alone."""
-    figure = _empty(theme, "pairs ordered correctly, held out", _depth_title(probes))
+    figure = _empty(theme, "accuracy on held-out pairs", _depth_title(probes))
     for probe, colour, symbol in _styled(probes, theme):
         rows = probe.linear()
         x = _depth(probe, probes, [row["layer"] for row in rows])
@@ -88,7 +88,7 @@ def second_opinion(probes: Sequence[Probe], baselines: dict[str, float], theme: 
             ]
             figure.add_trace(_band(x, low, high, colour, 0.2, probe.name))
             figure.add_trace(_line(x, y, probe.name, colour, symbol, hover_texts))
-    for what, value in {**baselines, "a guess": 0.5}.items():
+    for what, value in {**baselines, "chance": 0.5}.items():
         figure.add_hline(value, line={"color": theme.muted, "width": 1, "dash": "dot"})
         figure.add_annotation(
             x=1, xref="paper", y=value, text=_BASELINE_NAMES.get(what, what), showarrow=False, xanchor="right",
@@ -98,7 +98,7 @@ def second_opinion(probes: Sequence[Probe], baselines: dict[str, float], theme: 
     _whole(figure, probes)
     figure.update_yaxes(tickformat=".0%")
     said = ", ".join(f"{_BASELINE_NAMES[what]} {value:.0%}" for what, value in baselines.items())
-    return _described(figure, f"Share of held-out pairs that a linear model of each layer orders correctly; {said}.")
+    return _described(figure, f"Share of held-out pairs that a linear probe of each layer ranks correctly; {said}.")
 
 
 def dots(

@@ -6,14 +6,14 @@ from typing import cast
 
 import polars as pl
 
-from dashboard.controls import axis_ranges, controls
+from dashboard.controls import axis_ranges, controls, session
 from dashboard.data import comparison, correlation, queries
 from dashboard.data.correlation import CHOSEN, FINISHED, MEAN, TRAINING, Choice
 from dashboard.figures import benchmarks
 from dashboard.figures.template import theme_for
-from dashboard.format import corpus_note
+from dashboard.format import corpus_note, source
 from dashboard.view import Empty, View
-from dashboard.views.benchmarks_summary import paragraph
+from dashboard.views.benchmarks_summary import headline, paragraph, published
 from softh.analysis.correlation import METHODS, Detail, Matrix, Method, Study
 
 MOST_SCORES = 12
@@ -32,9 +32,11 @@ def view() -> View:
     wanted = controls.several("Scores", list(study.scores), "scores", default=_usual(study), help=_SCORES_HELP)
     if not wanted:
         raise Empty("No score is chosen: choose one in the sidebar.")
-    predictor = controls.select("Predictor", list(study.predictors), "predictor", default=_first(study, "optimality"))
+    predictor = controls.select(
+        "Predictor", list(study.predictors), session.PREDICTOR.key, default=_first(study, "optimality")
+    )
     plain = [name for name in wanted if not name.startswith(_KNOWN_BY_LOSS)] or wanted
-    score = controls.select("Score", wanted, "score", default=plain[0])
+    score = controls.select("Score", wanted, session.SCORE.key, default=plain[0])
     result, _ = correlation.matrix(choice, tuple(wanted))
     detail, cell, depths = correlation.cell(choice, predictor, score)
     theme = theme_for(chosen.display.dark)
@@ -57,6 +59,9 @@ def view() -> View:
             labels=pl.lit(display.kind), ngram=pl.lit(display.order), correction=pl.lit(display.correction)
         ),
         caption=fallback + " ".join(notes),
+        finding=headline(choice, result, cell, detail),
+        published=published(choice, detail, predictor),
+        source=source(display.labels, chosen.setup.corpus, chosen.setup.label),
         text=paragraph(choice, result, cell, detail, depths),
         behind={"forest": effects(detail)},
         name="softh-benchmarks",
@@ -102,7 +107,7 @@ def _shown(cell: Study, choice: Choice, *, turned: bool) -> Study:
     if choice.among == TRAINING:
         predictor, score = f"change of {predictor}", f"change of {score}"
     if turned:
-        predictor = f"{predictor} at the chosen depth, in sd, turned"
+        predictor = f"{predictor} standardised, sign-aligned, at the selected layer"
     return replace(cell, predictors=(predictor,), scores=(score,))
 
 
@@ -162,8 +167,8 @@ _AMONG_HELP = (
 )
 _METHOD_HELP = "Spearman and Kendall use ranks, and outliers move them little; published numbers are Pearson's."
 _TURNED = (
-    "At a chosen depth a predictor is standardised and turned, for each family by what the others show, so that more "
-    "of it predicts more: a positive coefficient says that it predicts, not in which direction."
+    "At a selected layer a predictor is standardised and its sign aligned, for each family by what the others show, so "
+    "that more of it predicts more: a positive coefficient says that it predicts, not in which direction."
 )
 _LAYER_HELP = (
     "The mean over layers, or the layer at which the *other* families' scores are predicted best. Choosing the "

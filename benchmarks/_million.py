@@ -86,6 +86,7 @@ def record(model: str, family: str, stage: str, size: int, step: int | None, lay
             "weighting": "positions", "folds": 8, "seed": 0, "reference_digest": _digest("directions"),
             "dtype": "float32", "attention": "sdpa", "device": "cpu", "versions": '{"torch":"2.13.0"}',
             "seconds": 1.5, "created_at": CREATED + timedelta(seconds=step or 0), "spec": canonical,
+            "labels": "tokens", "estimator": "plug-in",
         },
         "measures": list(_measures(layers, step, chance)),
     }  # fmt: skip

@@ -228,7 +228,12 @@ def finished(setup: Setup) -> pl.DataFrame:
     return rows.join(more, on=["estimate_id", "ngram", "correction"], how="left", maintain_order="left")
 
 
-@cached_by(lambda ids, *_: _digest(estimates().filter(pl.col("estimate_id").is_in(ids))))
+def estimates_version(ids: tuple[str, ...], *_: object) -> str:
+    """A key that changes whenever one of some estimates does."""
+    return _digest(estimates().filter(pl.col("estimate_id").is_in(ids)))
+
+
+@cached_by(estimates_version)
 def replicates(ids: tuple[str, ...], order: int, correction: str, layer: int | None = None) -> pl.DataFrame:
     """Some estimates at one layer (None: the mean), with what differences are paired in."""
     return read.trajectory(settings.data(), order=order, correction=correction, layer=layer, estimates=ids)

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from dashboard.figures.template import SYMBOLS, Theme, template
-from dashboard.format import plus_minus
+from dashboard.format import plus_minus, short_model
 from softh.analysis import standard_errors
 from softh.analysis.probe_changes import Change
 
@@ -148,7 +148,7 @@ def interval(change: Change, scale: float) -> str:
 
 def _dots(mine: Sequence[Dot], y: Sequence[float], colour: str, symbol: str, *, legend: bool) -> go.Scatter:
     return go.Scatter(
-        x=[dot.value for dot in mine], y=y, mode="markers", name=mine[0].name, legendgroup=mine[0].name,
+        x=[dot.value for dot in mine], y=y, mode="markers", name=short_model(mine[0].name), legendgroup=mine[0].name,
         showlegend=legend, marker={"color": colour, "symbol": symbol, "size": 9},
         error_x={"array": [2 * dot.error for dot in mine], "thickness": 1.2, "width": 0, "color": colour},
         customdata=[f"<b>{dot.name}</b><br>{dot.row}<br>{plus_minus(dot.value, dot.error)}" for dot in mine],
@@ -195,7 +195,7 @@ def _peak(probe: Probe, scale: float) -> str:
 
 def _line(x: list, y: list, name: str, colour: str, symbol: str, hover_texts: list[str]) -> go.Scatter:
     return go.Scatter(
-        x=x, y=y, name=name, legendgroup=name, mode="lines+markers", line={"color": colour, "width": 2},
+        x=x, y=y, name=short_model(name), legendgroup=name, mode="lines+markers", line={"color": colour, "width": 2},
         marker={"symbol": symbol, "size": 6.5}, customdata=hover_texts, hovertemplate="%{customdata}<extra></extra>",
     )  # fmt: skip
 

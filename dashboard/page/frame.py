@@ -53,6 +53,7 @@ def dress() -> None:
     dark = browser.dark()
     st.html(f"<style>{browser.asset('page.css', *(['page_dark.css'] if dark else []))}</style>")
     st.logo(browser.asset("logo.svg").replace("INK", theme_for(dark).ink), size="large", link=PAPER)
+    st.sidebar.markdown(f":small[The measures of [Conklin et al., 2026]({PAPER})]")
 
 
 def run(page: Page, *, controls: bool) -> None:

@@ -41,7 +41,7 @@ def headline(findings: Findings) -> str:
     if findings.value <= _CLEAR * findings.error:
         head = f"{name} shows no more about which answer was preferred than chance gives"
     else:
-        head = f"{name} shows {share:.2%} of the one bit that tells the preferred answer from the other"
+        head = f"{name} shows {100 * share:.2f} % of the one bit that tells the preferred answer from the other"
     linear, words = findings.right.get("linear"), findings.right.get("words")
     if not linear or not words:
         return f"{head}."
@@ -106,8 +106,8 @@ def _first(findings: Findings, unit: str) -> str:
         )
     return (
         f"{head}its hidden states hold {plus_minus(findings.value, findings.error)} {unit} about which answer was "
-        f"preferred, most in layer {findings.peak}: clearly more than chance, and {findings.value / findings.most:.2%} "
-        "of the one bit there is to know."
+        f"preferred, most in layer {findings.peak}: clearly more than chance, and "
+        f"{100 * findings.value / findings.most:.2f} % of the one bit there is to know."
     )
 
 

@@ -1,9 +1,9 @@
 """The estimator on one GPU: correctness, then time and memory against the package, plain torch and the forward pass.
 
-`python -m benchmarks.gpu [correct] [statistics] [whole] [paper] [--short]` runs the parts named, by default the first
-three, prints a table and writes benchmarks/results/gpu.json (or $OUT/gpu.json). Models are of the shapes of OLMo2 with
-random weights; text is drawn from a Zipf distribution of words. `--short` tries everything small,
-on any machine; `--narrow` takes the size of the paper with narrow MLPs.
+`python -m benchmarks.gpu [correct] [statistics] [whole] [costs] [paper] [--short]` runs the parts named, by default the
+first three, prints a table and writes benchmarks/results/gpu.json (or $OUT/gpu.json). Models are of the shapes of OLMo2
+with random weights; text is drawn from a Zipf distribution of words. `--short` tries everything small, on any machine;
+`--narrow` takes the size of the paper with narrow MLPs.
 """
 
 import json
@@ -282,7 +282,8 @@ def _package(batch: Batch, forward: float) -> None:
 def main() -> None:
     from benchmarks import _whole
 
-    parts = {"correct": correct, "statistics": measured, "whole": _whole.whole, "paper": _whole.paper}
+    wholes = {"whole": _whole.whole, "costs": _whole.costs, "paper": _whole.paper}
+    parts = {"correct": correct, "statistics": measured, **wholes}
     asked = [name for name in sys.argv[1:] if name in parts] or ["correct", "statistics", "whole"]
     RESULTS["machine"] = machine(DEVICE)
     say(str(RESULTS["machine"]))

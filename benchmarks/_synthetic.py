@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, Olmo2Config
 from softh.text.corpus import TokenizedCorpus
 
 SHAPES: dict[str, dict[str, Any]] = {
+    "44m": {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 8, "num_attention_heads": 8},
     "1b": {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 16},
     "7b": {"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32},
     "7b-narrow": {"hidden_size": 4096, "intermediate_size": 1024, "num_hidden_layers": 32, "num_attention_heads": 32},

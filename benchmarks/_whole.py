@@ -3,7 +3,12 @@
 import resource
 import sys
 import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -11,7 +16,9 @@ import torch
 from benchmarks._report import DEVICE, RESULTS, SHORT, say
 from benchmarks._synthetic import olmo2, windows
 from softh.checkpoints.resolve import Checkpoint
-from softh.estimator.entropies import label
+from softh.estimator import entropies, pipeline
+from softh.estimator.buffers import GpuAssignmentBuffer
+from softh.estimator.entropies import HiddenStateReader, label
 from softh.estimator.pipeline import Prepared, estimate_model
 from softh.models import loading
 from softh.spec import EstimateSpec
@@ -79,6 +86,55 @@ def whole() -> None:
                 f"{tokens / spent:,.0f} tokens/s, {best / spent:.1%} of the loop. {said}"
             )
             RESULTS[f"whole {draws} {loss} {time.time()}"] = {"seconds": spent, "loops": loops, "labels": labels}
+
+
+PARTS = (
+    (HiddenStateReader, "fill"), (GpuAssignmentBuffer, "entropies"), (GpuAssignmentBuffer, "sums"),
+    (entropies, "assemble_entropies"), (pipeline, "measure"),
+)  # fmt: skip
+"""What an estimate consists of, besides the labels."""
+
+
+def costs() -> None:
+    """Seconds of every part of an estimate in the shape of OLMo2-1B, 2,000 × 512 tokens, with 16 and 32 draws."""
+    documents, context = (8, 64) if SHORT else (2000, 512)
+    model = loading.describe(olmo2("tiny" if SHORT else "1b", DEVICE), None, "olmo2-1b")
+    text = windows(documents, context)
+    _loop(model, windows(32, context), 16)
+    loop = min(_loop(model, text, 32) for _ in range(3))
+    with _timed() as seconds:
+        for draws in (16, 16, 32):  # the first compiles the kernels
+            seconds.clear()
+            torch.cuda.reset_peak_memory_stats()
+            spec = EstimateSpec(model="random", documents=documents, context=context, draws=draws)
+            labels, spent, said = _estimate(model, text, spec, loss=False)
+            peak = torch.cuda.max_memory_allocated() / 1e9
+            parts = {"labels": labels, **seconds, "peak GB": peak}
+            shown = ", ".join(f"{name} {value:.2f}" for name, value in parts.items())
+            say(f"{draws} draws: {spent:.2f} s, {loop / spent:.1%} of the loop's rate; {shown}. {said}")
+            RESULTS[f"costs {draws} {time.time()}"] = {"seconds": spent, "loop": loop, **parts}
+
+
+@contextmanager
+def _timed() -> Iterator[dict[str, float]]:
+    """Seconds of PARTS by name, each with the GPU's work done before and after it."""
+    seconds: defaultdict[str, float] = defaultdict(float)
+
+    def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            torch.cuda.synchronize()
+            began = time.perf_counter()
+            found = function(*args, **kwargs)
+            torch.cuda.synchronize()
+            seconds[name] += time.perf_counter() - began
+            return found
+
+        return run
+
+    with ExitStack() as stack:
+        for owner, name in PARTS:
+            stack.enter_context(mock.patch.object(owner, name, timed(name, getattr(owner, name))))
+        yield seconds
 
 
 def paper() -> None:

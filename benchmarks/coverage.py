@@ -1,118 +1,184 @@
-"""Do the intervals cover and do the p-values hold? Simulations with families whose truth is known.
+"""Do intervals cover, and are p-values as small as they say? Simulations of models in families whose truth is known.
 
-`python -m benchmarks.coverage [--simulations 2000]` draws 30 models in 6 families, with family effects in predictor and
-score, prints how often the 95 % interval holds the true coefficient (percentile cluster bootstrap beside it) and how
-often a whole matrix without any association shows a discovery at q < .05 (free permutation beside it), and writes
-benchmarks/results/coverage.json.
+`python -m benchmarks.coverage [--simulations 2000] [--part all]` prints, for families from three to thirty, alike,
+uneven and with one that dominates, how often the 95 % interval misses the true coefficient (without an association that
+is the size of the test), the power, heavy ties, a column against itself, a layer that other families chose, and the
+difference of two dependent coefficients; it writes benchmarks/results/coverage.json. Without an association, a sample
+of 15 predictors and 15 scores makes 225 tests; with one, a predictor meets 25 scores: cells of 2,000 tests are 9 and 80
+independent samples.
 """
 
 import json
+import os
+import platform
 from pathlib import Path
 
 import numpy as np
 import typer
 
-from softh.analysis.correlation import METHODS, Method, benjamini_hochberg, intervals, permutation_p, weighted
+from softh.analysis.correlation import METHODS, Method, compare, intervals, nested
 
-FAMILIES = {"6 × 5": [5] * 6, "10, 7, 5, 4, 2, 2": [10, 7, 5, 4, 2, 2]}
-# Correlation between families, within families, and the share of the variance that lies between families.
-TRUTHS = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.4), (0.5, 0.5, 0.0), (0.5, 0.5, 0.3), (0.8, 0.8, 0.3), (0.8, 0.2, 0.4))
-SHARES = (0.0, 0.3, 0.6)
-RESAMPLES, PERMUTATIONS, COLUMNS = 1000, 1000, 10
+RESULTS = Path(__file__).parent / "results" / "coverage.json"
+FAMILIES = {
+    "3 × 10": [10] * 3,
+    "20, 5, 5": [20, 5, 5],
+    "16, 8, 4, 2": [16, 8, 4, 2],
+    "6 × 5": [5] * 6,
+    "10, 7, 5, 4, 2, 2": [10, 7, 5, 4, 2, 2],
+    "20, 5 × 2": [20] + [2] * 5,
+    "8 × 1": [1] * 8,
+    "21, 9 × 1": [21] + [1] * 9,
+    "40, 19 × 2": [40] + [2] * 19,
+    "30 × 1": [1] * 30,
+}
+# Correlation, and the share of the variance of both variables that lies between families.
+TRUTHS = ((0.0, 0.0), (0.0, 0.3), (0.0, 0.6), (0.5, 0.3), (0.8, 0.3))
+NESTED = ("16, 8, 4, 2", "6 × 5", "20, 5 × 2")
+DEPTHS, PERMUTATIONS = 11, 200
 
 
-def main(simulations: int = 2000, seed: int = 0) -> None:
+def main(simulations: int = 2000, part: str = "all") -> None:
     """Simulate, print, write."""
-    generator = np.random.default_rng(seed)
-    coverage = [
-        row
-        for name, sizes in FAMILIES.items()
-        for truth in TRUTHS
-        for row in cover(generator, name, np.repeat(np.arange(len(sizes)), sizes), truth, simulations)
-    ]
-    discoveries = [
-        false(generator, name, np.repeat(np.arange(len(sizes)), sizes), share, simulations)
-        for name, sizes in FAMILIES.items()
-        for share in SHARES
-    ]
-    found = {
-        "simulations": simulations, "resamples": RESAMPLES, "permutations": PERMUTATIONS, "columns": COLUMNS,
-        "coverage": coverage, "discoveries": discoveries,
-    }  # fmt: skip
-    target = Path(__file__).parent / "results" / "coverage.json"
-    target.write_text(json.dumps(found, indent=1) + "\n")
+    parts = {"single": single, "ties": ties, "itself": itself, "chosen": chosen, "differences": two}
+    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    found = {name: rows for name, rows in found.items() if name in parts}
+    for name, run in parts.items():
+        if part in ("all", name):
+            found[name] = run(simulations)
+            machine = f"{os.cpu_count()} cores, {platform.machine()}, NumPy {np.__version__}"
+            about = {"machine": machine, "simulations": simulations}
+            RESULTS.write_text(json.dumps({**about, **found}, indent=1) + "\n")
 
 
-def cover(
-    generator: np.random.Generator, name: str, family: np.ndarray, truth: tuple[float, float, float], simulations: int
-) -> list[dict[str, object]]:
-    """Share of simulations in which the interval holds the truth, for each coefficient."""
-    between, inside, share = truth
-    rho = share * between + (1 - share) * inside
-    true = {"pearson": rho, "spearman": 6 / np.pi * np.arcsin(rho / 2), "kendall": 2 / np.pi * np.arcsin(rho)}
-    inside_of: dict[Method, list[tuple[bool, bool]]] = {method: [] for method in METHODS}
-    for number in range(simulations):
-        x, y = pair(generator, family, between, inside, share)
-        for method in METHODS:
-            (low,), (high,) = (end[0] for end in intervals(x, y, family, method, RESAMPLES, number))
-            counts = np.random.default_rng(number).multinomial(6, np.full(6, 1 / 6), RESAMPLES).astype(float)
-            ends = np.nanquantile(weighted(x, y, family, counts, method), (0.025, 0.975))
-            inside_of[method].append((low <= true[method] <= high, ends[0] <= true[method] <= ends[1]))
+def single(simulations: int) -> list[dict[str, object]]:
+    """Misses of the interval, and power, for each coefficient."""
     rows: list[dict[str, object]] = []
-    for method, held in inside_of.items():
-        ours, percentile = np.mean(held, axis=0)
-        print(f"{name:18} {truth} {method:9} covered {ours:.3f}, percentile {percentile:.3f}", flush=True)
-        rows.append({"families": name, "truth": truth, "method": method, "covered": ours, "percentile": percentile})
+    for name, sizes in FAMILIES.items():
+        family = np.repeat(np.arange(len(sizes)), sizes)
+        for rho, share in TRUTHS:
+            if share and max(sizes) == 1:
+                continue
+            generator = np.random.default_rng(0)
+            missed: dict[str, list[float]] = {method: [] for method in METHODS}
+            seen: dict[str, list[float]] = {method: [] for method in METHODS}
+            for _ in range(-(-simulations // (25 if rho else 225))):
+                x, y = samples(generator, family, rho, share)
+                for method in METHODS:
+                    one, true = intervals(x, y, family, method), truth(rho, method)
+                    missed[method].append(float(np.mean((one.low > true) | (one.high < true))))
+                    seen[method].append(float(np.mean(one.p < 0.05)))
+            row: dict[str, object] = {"families": name, "rho": rho, "share": share}
+            row |= {f"{method} missed": float(np.mean(missed[method])) for method in METHODS}
+            rows.append(told(row | {f"{method} seen": float(np.mean(seen[method])) for method in METHODS}))
     return rows
 
 
-def false(
-    generator: np.random.Generator, name: str, family: np.ndarray, share: float, simulations: int
-) -> dict[str, object]:
-    """Share of matrices without any association that show one at q < .05, and of single tests at p < .05."""
-    alone = np.arange(len(family))
-    seen = []
-    for number in range(simulations):
-        x, y = related(generator, family, share), related(generator, family, share)
-        for families in (family, alone):
-            p = permutation_p(x, y, families, "spearman", PERMUTATIONS, number)
-            seen.append(((benjamini_hochberg(p) < 0.05).any(), (p < 0.05).mean()))
-    ours, free = np.mean(seen[::2], axis=0), np.mean(seen[1::2], axis=0)
-    print(f"{name:18} share {share}: any discovery {ours[0]:.4f}, freely permuted {free[0]:.4f}", flush=True)
-    print(f"{'':18} p < .05 {ours[1]:.4f}, freely permuted {free[1]:.4f}", flush=True)
-    return {
-        "families": name,
-        "share": share,
-        "any": ours[0],
-        "single": ours[1],
-        "free": free[0],
-        "free_single": free[1],
-    }
+def ties(simulations: int) -> list[dict[str, object]]:
+    """Size where predictor and score take few values, among the samples that have an interval."""
+    rows: list[dict[str, object]] = []
+    for name, sizes in FAMILIES.items():
+        family = np.repeat(np.arange(len(sizes)), sizes)
+        generator = np.random.default_rng(1)
+        p: dict[str, list[np.ndarray]] = {method: [] for method in METHODS}
+        for _ in range(-(-simulations // 225)):
+            x, y = samples(generator, family, 0.0, 0.3 if max(sizes) > 1 else 0.0)
+            x, y = np.round(x), (y > 0.5).astype(float)
+            for method in METHODS:
+                p[method].append(intervals(x, y, family, method).p)
+        known = {method: np.array(values)[np.isfinite(values)] for method, values in p.items()}
+        row: dict[str, object] = {"families": name, "with an interval": float(np.isfinite(p["pearson"]).mean())}
+        rows.append(told(row | {f"{m} size": float((v < 0.05).mean()) for m, v in known.items() if v.size}))
+    return rows
 
 
-def pair(
-    generator: np.random.Generator, family: np.ndarray, between: float, inside: float, share: float
+def itself(simulations: int) -> list[dict[str, object]]:
+    """A column against itself and against weaker and weaker copies: how often p is in the order of strength."""
+    rows: list[dict[str, object]] = []
+    for name, sizes in FAMILIES.items():
+        family = np.repeat(np.arange(len(sizes)), sizes)
+        generator, least, ordered, p = np.random.default_rng(2), 0, 0, []
+        for _ in range(min(simulations, 500)):
+            x, other = generator.standard_normal((2, len(family), 1))
+            columns = np.hstack([r * x + np.sqrt(1 - r**2) * other for r in (1.0, 0.9, 0.6, 0.0)])
+            one = intervals(x, columns, family, "spearman")
+            p.append(one.p[0, 0])
+            least += one.p[0, 0] == one.p[0].min()
+            ordered += bool((np.diff(one.p[0]) > 0).all())
+        of = len(p)
+        rows.append(told({"families": name, "least": least / of, "in order": ordered / of, "median p": np.median(p)}))
+    return rows
+
+
+def chosen(simulations: int) -> list[dict[str, object]]:
+    """Size and power of a layer that the other families chose among eleven neighbours that resemble each other."""
+    rows: list[dict[str, object]] = []
+    for name in NESTED:
+        family = np.repeat(np.arange(len(FAMILIES[name])), FAMILIES[name])
+        for rho, share in ((0.0, 0.0), (0.0, 0.6), (0.7, 0.3)):
+            if share and max(FAMILIES[name]) == 1:
+                continue
+            generator, seen = np.random.default_rng(3), 0
+            for _ in range(simulations):
+                layers = mixed(generator, family, share, depths)
+                y = mixed(generator, family, share, lambda g, n: g.standard_normal((n, 1)))[:, 0]
+                y = rho * layers[:, 3] + np.sqrt(1 - rho**2) * y
+                seen += nested(layers, y, family, "spearman", PERMUTATIONS).p < 0.05
+            rows.append(told({"families": name, "rho": rho, "share": share, "seen": seen / simulations}))
+    return rows
+
+
+def two(simulations: int) -> list[dict[str, object]]:
+    """How often two predictors that are equally good are told to differ, and two that are not."""
+    rows: list[dict[str, object]] = []
+    for name in (*NESTED, "8 × 1", "30 × 1"):
+        family = np.repeat(np.arange(len(FAMILIES[name])), FAMILIES[name])
+        for first, second in ((0.6, 0.6), (0.9, 0.5)):
+            generator, seen, missed = np.random.default_rng(4), 0, 0
+            true = truth(first, "spearman") - truth(second, "spearman")
+            for _ in range(simulations):
+                y = mixed(generator, family, 0.3, lambda g, n: g.standard_normal((n, 1)))[:, 0]
+                noise = mixed(generator, family, 0.3, lambda g, n: g.standard_normal((n, 2)))
+                a, b = (r * y + np.sqrt(1 - r**2) * noise[:, k] for k, r in enumerate((first, second)))
+                one = compare(a, b, y, family, "spearman")
+                seen += one is not None and one.p < 0.05
+                missed += one is None or not one.low <= true <= one.high
+            row = {"families": name, "first": first, "second": second}
+            rows.append(told(row | {"missed": missed / simulations, "seen": seen / simulations}))
+    return rows
+
+
+def truth(rho: float, method: Method) -> float:
+    """The coefficient of two normal variables of correlation rho."""
+    return {"pearson": rho, "spearman": 6 / np.pi * np.arcsin(rho / 2), "kendall": 2 / np.pi * np.arcsin(rho)}[method]
+
+
+def samples(
+    generator: np.random.Generator, family: np.ndarray, rho: float, share: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Two variables [n, 1] of variance 1."""
-    of_family = correlated(generator, int(family.max()) + 1, between)[family]
-    of_model = correlated(generator, len(family), inside)
-    both = np.sqrt(share) * of_family + np.sqrt(1 - share) * of_model
-    return both[:, :1], both[:, 1:]
+    """Predictors and scores of variance 1 that correlate alike between and within families."""
+    x = mixed(generator, family, share, lambda g, n: g.standard_normal((n, 1 if rho else 15)))
+    y = mixed(generator, family, share, lambda g, n: g.standard_normal((n, 25 if rho else 15)))
+    return x, rho * x + np.sqrt(1 - rho**2) * y if rho else y
 
 
-def correlated(generator: np.random.Generator, n: int, rho: float) -> np.ndarray:
-    first, noise = generator.standard_normal((2, n))
-    return np.column_stack([first, rho * first + np.sqrt(1 - rho**2) * noise])
+def mixed(generator: np.random.Generator, family: np.ndarray, share: float, draw) -> np.ndarray:  # noqa: ANN001
+    """Columns of which a share of the variance lies between families."""
+    of_family = draw(generator, int(family.max()) + 1)[family]
+    return np.sqrt(share) * of_family + np.sqrt(1 - share) * draw(generator, len(family))
 
 
-def related(generator: np.random.Generator, family: np.ndarray, share: float) -> np.ndarray:
-    """Columns [n, COLUMNS] that correlate with one another, as benchmarks do, with family effects."""
-    common = generator.standard_normal((2, COLUMNS))
+def depths(generator: np.random.Generator, n: int) -> np.ndarray:
+    """Profiles [n, DEPTHS] whose neighbours correlate by .8."""
+    profile = generator.standard_normal((n, DEPTHS))
+    for depth in range(1, DEPTHS):
+        profile[:, depth] = 0.8 * profile[:, depth - 1] + 0.6 * profile[:, depth]
+    return profile
 
-    def draw(n: int) -> np.ndarray:
-        return generator.standard_normal((n, 2)) @ common + generator.standard_normal((n, COLUMNS))
 
-    return np.sqrt(share) * draw(int(family.max()) + 1)[family] + np.sqrt(1 - share) * draw(len(family))
+def told(row: dict[str, object]) -> dict[str, object]:
+    """The row, printed."""
+    print(" ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()), flush=True)
+    return row
 
 
 if __name__ == "__main__":

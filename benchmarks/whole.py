@@ -25,7 +25,7 @@ from softh.spec import EstimateSpec
 from softh.text import corpus
 
 RESULTS = Path(__file__).with_name("results") / "whole.json"
-ROUNDS, DRAWS = 3, (1, 32)
+ROUNDS, DRAWS = 3, (1, 16, 32)
 DOCUMENTS, CONTEXT = 48, 256
 
 
@@ -70,7 +70,7 @@ def report(tokens: int, bare: list[float], whole: dict[int, list[float]]) -> Non
     for draws, seconds in whole.items():
         parts = sorted(alone / spent for alone, spent in zip(bare, seconds, strict=True))
         middle = statistics.median(parts)
-        print(f"estimate, {draws} draws with null: {middle:.1%} of its rate ({parts[0]:.1%} to {parts[-1]:.1%})")
+        print(f"estimate, {draws} draws: {middle:.1%} of its rate ({parts[0]:.1%} to {parts[-1]:.1%})")
     about = {"python": platform.python_version(), "torch": torch.__version__, "cores": os.cpu_count()}
     RESULTS.write_text(json.dumps({"about": about, "tokens": tokens, "bare": bare, "whole": whole}, indent=1) + "\n")
 

@@ -30,8 +30,8 @@ st.markdown(escape.prose(view.text))
 st.caption(escape.prose(view.caption))
 frame.chart(view.figures["matrix"], "matrix", view.rows)
 st.caption(
-    "Stars: q < .05 *, < .01 **, < .001 ***, Benjamini–Hochberg over the matrix. p permutes models and asks how "
-    "far families agree: a large coefficient that few of them make may have none. Spearman and Kendall share p, from "
-    "ranks. A dash has its reason in its card."
+    "Stars: q < .05 *, < .01 **, < .001 ***, Benjamini–Hochberg over the matrix. p belongs to the interval, which "
+    "leaves each family out in turn: below .05 just where the interval leaves out 0. A large coefficient that few "
+    "families make has a wide interval. Hover a dash for its reason."
 )
 frame.table(view.rows, view.data, f"{view.name}.csv")

@@ -29,7 +29,7 @@ from softh.models import loading, sharded
 from softh.models.loading import LoadedModel
 from softh.quantities import BY_COLUMN, PLANE
 from softh.spec import EstimateSpec, Labels
-from softh.text import corpus
+from softh.text import corpus, sources
 from softh.text.corpus import Corpus
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class InformationPlane:
         steps: int,
         *,
         points: int | Sequence[int] = 20,
-        corpora: Sequence[str | Corpus] = ("python-docs",),
+        corpora: Sequence[str | Corpus] = (sources.DEFAULT,),
         documents: int = 64,
         context: int = 256,
         draws: int = 8,

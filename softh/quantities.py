@@ -105,6 +105,33 @@ QUANTITIES = (
         column="bits_per_byte", quantity="bits_per_byte", name="bits per byte", symbol="bits / byte",
         predictor="loss, bits per byte", better=-1, per_layer=False,
     ),
+    Quantity(
+        column="rankme", quantity="rankme", name="effective rank", symbol="RankMe", formula="exp H(√λ / Σ√λ)",
+    ),
+    Quantity(
+        column="alpha_req", quantity="alpha_req", name="decay of the spectrum", symbol="α-ReQ",
+        formula="α of λᵢ ∝ i^−α",
+    ),
+    Quantity(
+        column="matrix_entropy", quantity="matrix_entropy", name="matrix entropy", symbol="S(Z)",
+        formula="H(λ / Σλ) / log d",
+    ),
+    Quantity(
+        column="participation_ratio", quantity="participation_ratio", name="participation ratio",
+        symbol="participation", formula="(Σλ)² / Σλ²",
+    ),
+    Quantity(
+        column="intrinsic_dimension", quantity="intrinsic_dimension", name="intrinsic dimension", symbol="TwoNN",
+        formula="d of the ratios r₂ / r₁",
+    ),
+    Quantity(
+        column="anisotropy", quantity="anisotropy", name="anisotropy", symbol="mean cosine",
+        formula="mean of cos(zᵢ, zⱼ)",
+    ),
+    Quantity(
+        column="variational_bound", quantity="variational_bound", name="variational bound", symbol="H(Y) − CE",
+        formula="(H(Y) − cross-entropy) / log n", per_layer=False,
+    ),
 )  # fmt: skip
 """In the order of tables and panels."""
 PLANE = tuple(each for each in QUANTITIES if each.on_plane)

@@ -25,12 +25,19 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Labels = Literal["tokens", "words", "bytes"]
 
 HIGHEST_ORDER = 4
-PLUG_IN, DEBIASED = "plug-in", "growth-3"
+PLUG_IN, DEBIASED = "plug-in", "growth-4"
 """Estimators: of estimates that have raw and null-corrected values alone, and of those with debiased ones too."""
+_FORMER_DEBIASED = ("growth-3",)
+"""Estimators of stored estimates with debiased values."""
 
 
 def about(
-    text: str, *, least: int | None = None, former: str | None = None, as_before: Any = MISSING
+    text: str,
+    *,
+    least: int | None = None,
+    former: str | None = None,
+    as_before: Any = MISSING,
+    earlier: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Metadata of a field of a specification.
 
@@ -39,8 +46,9 @@ def about(
     former: the former name of a renamed field. It remains the name in stored JSON and in the tables, and is accepted
         wherever options are named.
     as_before: of every field that is added later: the value that means what was done before there was such a field.
+    earlier: values that stored specifications may have and that cannot be chosen any more.
     """
-    return {"help": text, "least": least, "former": former, "as_before": as_before}
+    return {"help": text, "least": least, "former": former, "as_before": as_before, "earlier": earlier}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +70,8 @@ class Spec:
                     f"try --{option_name(each.name)} {max(least, 1)}."
                 )
             choices = choices_of(types[each.name])
-            if choices and value not in choices and value != each.metadata["as_before"]:
+            stored = (each.metadata["as_before"], *each.metadata["earlier"])
+            if choices and value not in choices and value not in stored:
                 raise InputError(f"{each.name} was {value!r}; expected one of {', '.join(choices)}: choose one.")
 
     def stored(self) -> dict[str, Any]:
@@ -142,7 +151,7 @@ class EstimateSpec(Spec):
 
     model: str = field(metadata=about("Hub id, folder with safetensors weights, or .gguf file."))
     revision: str | None = field(default=None, metadata=about("Branch, tag or commit of a hub model."))
-    corpus: str = field(default="python-docs", metadata=about(f"{sources.usage()}."))
+    corpus: str = field(default=sources.DEFAULT, metadata=about(f"{sources.usage()}."))
     documents: int = field(default=256, metadata=about("Documents sampled from the corpus at most.", least=1))
     context: int = field(
         default=256, metadata=about("Tokens a document is truncated to, a leading BOS included.", least=2)
@@ -186,8 +195,9 @@ class EstimateSpec(Spec):
             as_before="tokens",
         ),
     )
-    estimator: Literal["growth-3"] = field(
-        default=DEBIASED, metadata=about("Version of the estimator of debiased values.", as_before=PLUG_IN)
+    estimator: Literal["growth-4"] = field(
+        default=DEBIASED,
+        metadata=about("Version of the estimator of debiased values.", as_before=PLUG_IN, earlier=_FORMER_DEBIASED),
     )
 
     def __post_init__(self) -> None:

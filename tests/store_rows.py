@@ -6,6 +6,11 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+SPECTRAL = {
+    "rankme": 40.0, "alpha_req": 1.1, "matrix_entropy": 0.4, "participation_ratio": 9.0, "anisotropy": 0.2,
+    "intrinsic_dimension": 11.0,
+}  # fmt: skip
+"""Measures without labels, at layer 0; twice as much at the last."""
 Shape = Callable[[float, int], tuple[float, float, float, float]]
 """(depth 0 to 1, order) → H, raw I(X;Z), raw I(Y;Z), null I, each over log n."""
 
@@ -45,11 +50,13 @@ def build_record(
         "documents": documents, "draws": draws, "dtype": dtype, "folds": 8, "frame": "iid", "model": model,
         "orders": list(orders), "revision": revision, "seed": seed, "weighting": "positions",
     }  # fmt: skip
-    spec |= ({"labels": labels} if labels != "tokens" else {}) | ({"estimator": "growth-3"} if debiased else {})
+    spec |= ({"labels": labels} if labels != "tokens" else {}) | ({"estimator": "growth-4"} if debiased else {})
     canonical = json.dumps(spec, sort_keys=True, separators=(",", ":"))
     positions = documents * (context - 7)
     rows = list(_measures(layers, orders, positions, shape, debiased=debiased))
     rows.append(measure(None, "bits_per_byte", None, None, "raw", 1.21, (None, 0.01), positions=4 * positions))
+    if debiased:
+        rows.append(measure(None, "variational_bound", None, None, "raw", 0.5, (None, 0.01), positions=positions))
     return {
         "model": {
             "model": model, "family": "Tiny", "architecture": "LlamaForCausalLM", "stage": None,
@@ -67,7 +74,7 @@ def build_record(
             "seed": seed, "reference_digest": _digest("directions", str(seed)), "dtype": "float32",
             "attention": "sdpa", "device": "cpu", "versions": '{"torch":"2.13.0"}', "seconds": 1.5,
             "created_at": datetime(2026, 11, 20, 12, 0), "spec": canonical, "labels": labels,
-            "estimator": "growth-3" if debiased else "plug-in",
+            "estimator": "growth-4" if debiased else "plug-in",
         },
         "measures": rows,
     }  # fmt: skip
@@ -159,6 +166,10 @@ def _measures(
         kept = {"folds": FOLDS if layer is None and debiased else ()}
         entropy = shape(depth, orders[0])[0]
         yield measure(layer, "entropy", None, None, "raw", entropy, (0.012, 0.002), **shared, **kept)
+        if debiased:
+            for quantity, value in SPECTRAL.items():
+                numbers = (value * (1 + depth), (None, value / 50))
+                yield measure(layer, quantity, None, None, "raw", *numbers, positions=4096, folds=FOLDS)
         for order in orders:
             _, x, y, null = shape(depth, order)
             values = {"raw": (x, y), "null": (null, null), "corrected": (x - null, y - null)}

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 from softh.errors import InputError
+from softh.spec import EstimateSpec
 from softh.text import sources
 from softh.text.corpus import Corpus, load, tokenize
 from tests.hub import Hub, Repo, serve
@@ -59,6 +60,33 @@ def test_python_docs_are_passages_of_one_topic_each() -> None:
     assert all(any(home.issuperset(passage) for home in homes) for passage in passages)
     paragraphs = [" ".join(paragraph.split()) for passage in passages for paragraph in passage]
     assert len(set(paragraphs)) == len(paragraphs)
+
+
+def test_the_default_text_is_whole_verses_of_one_book_each() -> None:
+    every = load(sources.DEFAULT, 10_000, 0)
+    assert (len(every.texts), sum(map(len, every.texts))) == (641, 1_031_467)
+    assert min(map(len, every.texts)) >= sources.MODERN_SPEECH
+    assert len(set(every.texts)) == len(every.texts)
+    assert len(set(every.sources)) == 27
+    sample = load(EstimateSpec(model="m").corpus, EstimateSpec(model="m").documents, 0)
+    assert sample.digest == load(sources.DEFAULT, 256, 0).digest
+    assert (
+        sample.digest == "5e462448db91cf45d0a6638b1c6e46353df7bda3c2ed643a2e8b9d43ee8be725"
+    )  # what every stored estimate on it says
+
+
+def test_a_default_text_of_other_words_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = sources.modern_speech()
+    monkeypatch.setattr(sources, "modern_speech", lambda: [(real[0][0] + ".", real[0][1]), *real[1:]])
+    _refused(sources.DEFAULT, "another text", "pip install pythonbible-wmth==0.0.2")
+
+
+def test_a_default_text_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(_: str) -> None:
+        raise sources.metadata.PackageNotFoundError
+
+    monkeypatch.setattr(sources.metadata, "files", absent)
+    _refused(sources.DEFAULT, "not installed", "pip install pythonbible-wmth==0.0.2", "python-docs")
 
 
 def test_the_seed_fixes_sample_and_order() -> None:
@@ -148,7 +176,7 @@ def test_empty_documents_are_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["python_docs", "", "wikitext", "books.jsonl"])
 def test_an_unknown_corpus_is_refused(name: str) -> None:
-    _refused(name, repr(name), "python-docs, c4 or file:PATH")
+    _refused(name, repr(name), "weymouth-nt, python-docs, c4 or file:PATH")
 
 
 def test_files_that_cannot_be_read_are_explained(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from sklearn import datasets
 from statsmodels.datasets import longley, stackloss
 
 from softh.analysis import correlation
-from softh.analysis.correlation import METHODS, intervals, matrix, numbered, permutation_p, weighted
+from softh.analysis.correlation import METHODS, degrees, intervals, matrix, numbered, weighted
 from softh.errors import InputError
 
 SCIPY = {"spearman": stats.spearmanr, "pearson": stats.pearsonr, "kendall": stats.kendalltau}
@@ -39,10 +39,9 @@ def test_coefficients_and_partials_agree_with_pingouin(name: str) -> None:
         assert ours == pytest.approx(theirs, abs=1e-6)
     for method in ("pearson", "spearman"):
         theirs = pingouin.partial_corr(table, x, y, controls, method=method)
-        ours = correlation.partial("given", columns[x], columns[y], alone, given, method, 2)
+        ours = correlation.partial("given", columns[x], columns[y], alone, given, method)
         assert ours.value == pytest.approx(theirs["r"].iloc[0], abs=1e-6)
-        p = correlation.partial_p(ours.value, len(table), len(controls))
-        assert p == pytest.approx(theirs.filter(regex="^p").iloc[0, 0], abs=1e-6)
+        assert (ours.p < 0.05) == (ours.low * ours.high > 0)
 
 
 @given(st.integers(0, 10**6))
@@ -71,25 +70,94 @@ def families(generator: np.random.Generator, columns: int, share: float = 0.5) -
 def test_intervals_cover_with_few_families() -> None:
     generator = np.random.default_rng(0)
     family, held = np.repeat(np.arange(6), 5), []
-    for number in range(300):
+    for _ in range(400):
         both = families(generator, 2)
         x, y = both[:, :1], 0.6 * both[:, :1] + 0.8 * both[:, 1:]
-        low, high = intervals(x, y, family, "pearson", 500, number)
-        held.append(low[0, 0] <= 0.6 <= high[0, 0])
+        found = intervals(x, y, family, "pearson")
+        held.append(found.low[0, 0] <= 0.6 <= found.high[0, 0])
     assert 0.92 <= np.mean(held) <= 0.98
 
 
-def test_siblings_alone_make_no_discovery() -> None:
-    generator = np.random.default_rng(0)
-    family = np.repeat(np.arange(6), 5)
-    p = [
-        permutation_p(families(generator, 5), families(generator, 5), family, "spearman", 200, number)
-        for number in range(100)
-    ]
-    assert np.mean(np.array(p) < 0.05) == pytest.approx(0.05, abs=0.02)
-    assert np.mean([(correlation.benjamini_hochberg(one) < 0.05).any() for one in p]) <= 0.05
-    free = permutation_p(families(generator, 30), families(generator, 30), np.arange(30), "spearman", 500)
-    assert np.mean(free < 0.05) > 0.1  # what permuting models freely would have called
+@pytest.mark.parametrize("sizes", [[10] * 3, [5] * 6, [10, 7, 5, 4, 2, 2], [20, 2, 2, 2, 2, 2], [1] * 30])
+def test_p_is_as_small_as_it_says_and_siblings_alone_make_no_discovery(sizes: list[int]) -> None:
+    generator, family = np.random.default_rng(0), np.repeat(np.arange(len(sizes)), sizes)
+    p = []
+    for _ in range(30):
+        x, y = (
+            np.sqrt(0.3) * generator.standard_normal((len(sizes), 8))[family]
+            + np.sqrt(0.7) * generator.standard_normal((30, 8))
+            for _ in range(2)
+        )
+        p.append(intervals(x, y, family, "spearman").p)
+    assert 0.015 < np.mean(np.array(p) < 0.05) < 0.07
+    assert np.mean([(correlation.benjamini_hochberg(one) < 0.05).any() for one in p]) <= 0.17  # 2 of 30 by chance
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_error_is_that_of_leaving_each_family_out(method: correlation.Method) -> None:
+    generator, family = np.random.default_rng(0), np.repeat(np.arange(4), [9, 3, 5, 4])
+    x, y = generator.standard_normal((2, 21))
+    without = [SCIPY[method](x[family != f], y[family != f]).statistic for f in range(4)]
+    z = np.arctanh(without)
+    error = np.sqrt(3 / 4 * ((z - z.mean()) ** 2).sum())
+    found = intervals(x[:, None], y[:, None], family, method)
+    assert found.error[0, 0] == pytest.approx(error, rel=1e-6)
+    r = SCIPY[method](x, y).statistic
+    half = stats.t.ppf(0.975, degrees(np.array([9, 3, 5, 4]))) * error
+    assert found.low[0, 0] == pytest.approx(np.tanh(np.arctanh(r) - half), rel=1e-6)
+    assert found.p[0, 0] == pytest.approx(
+        2 * stats.t.sf(abs(np.arctanh(r)) / error, degrees(np.array([9, 3, 5, 4]))), rel=1e-6
+    )
+
+
+def test_of_many_independent_models_p_is_that_of_other_implementations() -> None:
+    generator = np.random.default_rng(2)
+    ours, theirs = [], []
+    for _ in range(40):
+        x = generator.standard_normal(400)
+        y = 0.12 * x + generator.standard_normal(400)
+        ours.append(intervals(x[:, None], y[:, None], np.arange(400), "spearman").p[0, 0])
+        theirs.append(stats.spearmanr(x, y).pvalue)
+    assert np.corrcoef(np.log(ours), np.log(theirs))[0, 1] > 0.98
+    assert np.mean(np.array(ours) < 0.05) == pytest.approx(np.mean(np.array(theirs) < 0.05), abs=0.08)
+
+
+def test_degrees_are_those_of_alike_families_and_fewer_where_one_dominates() -> None:
+    assert degrees(np.full(6, 5)) == pytest.approx(5)
+    assert 2.5 < degrees(np.array([20, 2, 2, 2, 2, 2])) < 4
+    assert degrees(np.array([29, 1, 1])) < degrees(np.array([10, 10, 10]))
+
+
+@pytest.mark.parametrize("models", [4, 5, 8, 44])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_perfect_order_has_an_interval_with_a_width(models: int, method: correlation.Method) -> None:
+    x = np.arange(float(models))[:, None] ** 2
+    found = intervals(x, x, np.arange(models), method)
+    assert found.low[0, 0] < 0.9999
+    assert found.high[0, 0] == pytest.approx(1)
+    assert (found.p[0, 0] < 0.05) == (found.low[0, 0] > 0) == (models > 5)
+
+
+def test_p_follows_strength_and_a_column_against_itself_has_the_least() -> None:
+    generator, family = np.random.default_rng(3), np.repeat(np.arange(6), [12, 9, 8, 7, 4, 4])
+    x, other = generator.standard_normal((2, 44))
+    columns = np.column_stack([r * x + np.sqrt(1 - r**2) * other for r in (1, 0.9, 0.5)])
+    p = intervals(x[:, None], columns, family, "spearman").p[0]
+    assert p[0] < p[1] < p[2]
+    assert p[0] < 0.001
+
+
+def test_an_association_that_rests_on_one_family_has_no_interval_and_says_so() -> None:
+    generator, names = np.random.default_rng(0), list("aaaabbbbcccc")
+    score = np.where(np.arange(12) < 2, 1.0, 0.0)
+    found = matrix(generator.standard_normal((12, 1)), score[:, None], names, ["x"], ["rare"])
+    assert np.isnan([found.low[0, 0], found.q[0, 0]]).all()
+    assert found.reasons[0, 0].startswith("Without a rare is the same for all models")
+
+
+def test_families_spelled_differently_are_one_and_unknown_ones_are_one() -> None:
+    assert numbered(["Llama 3", "llama-3", " LLAMA_3", "b"]).tolist() == [1, 1, 1, 0]
+    assert len(set(numbered(["?", "", "unknown", "None", "x"]).tolist())) == 2
 
 
 def test_a_planted_effect_is_found() -> None:
@@ -97,7 +165,7 @@ def test_a_planted_effect_is_found() -> None:
     x = np.concatenate([families(generator, 3), families(generator, 3)])
     other = np.concatenate([families(generator, 1), families(generator, 1)])
     y = np.column_stack([x[:, 0] + 0.3 * generator.standard_normal(60), other])
-    found = matrix(x, y, [f"f{i // 5}" for i in range(60)], "abc", ("s", "t"), "pearson", 2000)
+    found = matrix(x, y, [f"f{i // 5}" for i in range(60)], "abc", ("s", "t"), "pearson")
     assert found.q[0, 0] < 0.05
     assert found.low[0, 0] > 0.5
     assert (found.q.ravel()[1:] > 0.05).all()
@@ -110,9 +178,9 @@ def test_partial_finds_the_planted_zero() -> None:
         size = families(generator, 1)[:, 0]
         x, y = (size + 0.5 * families(generator, 1)[:, 0] for _ in range(2))
         family = np.repeat(np.arange(6), 5)
-        part = correlation.partial("given size", x, y, family, size[:, None], "pearson", 500)
+        part = correlation.partial("given size", x, y, family, size[:, None], "pearson")
         held.append(part.low <= 0 <= part.high)
-        plain.append(correlation.plain(x, y, family, "pearson", 500).value)
+        plain.append(correlation.plain(x, y, family, "pearson").value)
     assert np.mean(plain) > 0.6
     assert np.mean(held) > 0.88
 
@@ -125,11 +193,35 @@ def test_benjamini_hochberg_agrees_with_scipy_and_keeps_gaps() -> None:
     assert q[known] == pytest.approx(stats.false_discovery_control(p[known]))
 
 
-def test_williams_agrees_with_a_worked_example() -> None:
+def williams(first: float, second: float, between: float, n: int) -> float:
+    """Two-sided p of Williams' test of two correlations that share a variable, for independent models."""
+    determinant = 1 - first**2 - second**2 - between**2 + 2 * first * second * between
+    scale = 2 * determinant * (n - 1) / (n - 3) + ((first + second) / 2) ** 2 * (1 - between) ** 3
+    return float(2 * stats.t.sf(abs(first - second) * np.sqrt((n - 1) * (1 + between) / scale), n - 3))
+
+
+def test_of_independent_models_two_predictors_differ_as_by_williams_test() -> None:
     # Steiger (1980): r12 = .4, r13 = .5, r23 = .1 of 103 cases, t = −.89 at 100 degrees of freedom.
-    t, p = correlation.williams(0.4, 0.5, 0.1, 103)
-    assert t == pytest.approx(-0.89, abs=0.01)
-    assert p == pytest.approx(2 * stats.t.sf(0.8933, 100), abs=0.01)
+    assert williams(0.4, 0.5, 0.1, 103) == pytest.approx(2 * stats.t.sf(0.8933, 100), abs=0.01)
+    generator, ours, theirs = np.random.default_rng(8), [], []
+    for _ in range(40):
+        y = generator.standard_normal(300)
+        a, b = (r * y + np.sqrt(1 - r**2) * generator.standard_normal(300) for r in (0.6, 0.5))
+        found = correlation.compare(a, b, y, np.arange(300), "pearson")
+        ours.append(found.p)
+        theirs.append(williams(found.first, found.second, found.between, 300))
+        assert (found.p < 0.05) == (found.low * found.high > 0)
+    assert np.corrcoef(np.log(ours), np.log(theirs))[0, 1] > 0.95
+    assert correlation.compare(a, a, y, np.arange(300), "pearson") is None
+
+
+def test_models_in_families_need_larger_coefficients_than_independent_ones() -> None:
+    generator, family = np.random.default_rng(9), np.repeat(np.arange(6), 5)
+    for _ in range(20):
+        x, y = families(generator, 2).T
+        effect = correlation.plain(x, y, family, "pearson")
+        here = correlation.smallest_here(effect, np.bincount(family), "pearson")
+        assert here > correlation.smallest(30)
 
 
 def test_the_smallest_effect_has_the_power_it_says() -> None:
@@ -152,16 +244,45 @@ def test_trends_correlate_in_levels_and_not_in_differences() -> None:
 
 def test_a_chosen_layer_is_judged_by_others() -> None:
     generator, family = np.random.default_rng(5), np.repeat(np.arange(6), 5)
-    noise, nested = [], []
-    for _ in range(40):
+    noise, judged, p = [], [], []
+    for _ in range(60):
         profiles, y = generator.standard_normal((30, 11)), generator.standard_normal(30)
         noise.append(abs(correlation.best_looking(profiles, y, "pearson")[1]))
-        chosen = correlation.nested(profiles, y, family, "pearson")
-        nested.append(np.corrcoef(chosen.values, y)[0, 1])
+        chosen = correlation.nested(profiles, y, family, "pearson", 100)
+        judged.append(chosen.value)
+        p.append(chosen.p)
+        assert (chosen.p < 0.05) == (chosen.low * chosen.high > 0)
     assert np.mean(noise) > 0.3  # the best of eleven looks like something
-    assert np.mean(nested) < 0.1
+    assert np.mean(judged) < 0.1
+    assert np.mean(np.array(p) < 0.05) < 0.13  # 7 of 60 happen by chance in 1 of 30 cases
     profiles[:, 7] = y + 0.2 * generator.standard_normal(30)
-    assert (correlation.nested(profiles, y, family, "pearson").depths == 0.7).all()
+    chosen = correlation.nested(profiles, y, family, "spearman", 100)
+    assert (chosen.depths == 0.7).all()
+    assert chosen.p < 0.001
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_choice_is_what_choosing_one_family_after_the_other_gives(method: correlation.Method) -> None:
+    generator, family = np.random.default_rng(6), np.array([0, 1, 2, 3] * 5)
+    profiles, y = generator.standard_normal((20, 4)), generator.standard_normal(20)
+    chosen = correlation.nested(profiles, y, family, method, 20)
+    if method != "pearson":
+        profiles, y = stats.rankdata(profiles, axis=0), stats.rankdata(y)
+
+    def by_hand(kept: np.ndarray) -> np.ndarray:
+        values = np.full(20, np.nan)
+        for f in set(family[kept].tolist()):
+            others = kept & (family != f)
+            r = [stats.pearsonr(column[others], y[others]).statistic for column in profiles.T]
+            best = int(np.argmax(np.abs(r)))
+            column, mine = profiles[:, best], kept & (family == f)
+            values[mine] = np.sign(r[best]) * (column[mine] - column[others].mean()) / column[others].std()
+        return values
+
+    assert chosen.values == pytest.approx(by_hand(np.ones(20, dtype=bool)))
+    assert chosen.value == pytest.approx(stats.pearsonr(chosen.values, y).statistic)
+    for g in range(4):
+        assert chosen.again[g] == pytest.approx(by_hand(family != g), nan_ok=True)
 
 
 def test_a_mixed_model_finds_slope_and_families() -> None:
@@ -175,7 +296,12 @@ def test_a_mixed_model_finds_slope_and_families() -> None:
 
 @pytest.mark.parametrize(
     ("models", "family", "words"),
-    [(3, "abc", "3 models have both"), (5, "aaaaa", "of one family, a"), (1, "a", "1 model has both")],
+    [
+        (3, "abc", "3 models have both"),
+        (5, "aaaaa", "of one family, a"),
+        (5, "aabbb", "of 2 families, a, b"),
+        (1, "a", "1 model has both"),
+    ],
 )
 def test_too_little_is_refused_in_a_sentence(models: int, family: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
@@ -188,8 +314,9 @@ def test_gaps_and_constants_give_reasons_and_no_number() -> None:
     y = generator.standard_normal((8, 3))
     y[3:, 1] = np.nan
     y[4:, 2] = np.nan
-    found = matrix(x, y, list("aabbcccc"), ("H", "flat"), ("s", "rare", "two families"), "spearman", 200)
-    assert np.isfinite(found.value[0]).tolist() == [True, False, True]
+    found = matrix(x, y, list("aabbcccc"), ("H", "flat"), ("s", "rare", "two families"), "spearman")
+    assert np.isfinite(found.value[0]).tolist() == [True, False, False]
+    assert found.reasons[0, 2] == "The 4 models that have two families are of 2 families; expected 3."
     assert found.reasons[1, 0] == "flat is 0.25 for all 8 models; a constant has no correlation."
     assert found.reasons[0, 1].startswith("3 models have both H and rare")
     for numbers in (found.low, found.high, found.p, found.q):
@@ -199,6 +326,5 @@ def test_gaps_and_constants_give_reasons_and_no_number() -> None:
 
 def test_ties_and_one_family_leave_no_interval() -> None:
     x = np.array([1.0, 1, 2, 2, 3])[:, None]
-    low, _ = intervals(x, x[::-1], numbered(list("aaaaa")), "kendall", 50)
-    assert np.isnan(low[0, 0])
+    assert np.isnan(intervals(x, x[::-1], numbered(list("aaaaa")), "kendall").low[0, 0])
     assert correlation.correlations(x, x, "kendall")[0, 0] == pytest.approx(1)

@@ -11,6 +11,7 @@ from dashboard.views import registry
 from softh.estimator.debiasing import Conditionals
 from softh.estimator.labels import VARIABLES
 from softh.estimator.measures import Entropies, Key, measure
+from softh.estimator.spectra import SPECTRAL, spectral_measures
 from softh.quantities import BY_COLUMN, FURTHER, PLANE, QUANTITIES
 from softh.store import plane, read, write
 
@@ -33,7 +34,8 @@ def test_every_stored_quantity_is_measured() -> None:
         bins=100,
         positions=1000,
     )
-    measured = {(row.quantity, row.variable) for row in measure(entropies)}
+    spectral = spectral_measures([np.ones((len(SPECTRAL), 3))] * 2, 1000)
+    measured = {(row.quantity, row.variable) for row in (*measure(entropies), *spectral)}
     assert {(each.quantity, each.variable) for each in QUANTITIES if each.quantity and each.per_layer} <= measured
 
 
@@ -67,7 +69,8 @@ def test_further_quantities_are_read_as_they_are_stored(data: Path, layers: bool
     assert rows["layer"].is_null().all() != layers
     for row in rows.to_dicts():
         for each in FURTHER:
-            measure = stored.get((row["layer"], each.quantity, each.variable, row["ngram"], row["correction"]), {})
+            labels = (row["ngram"], row["correction"]) if each.has_labels else (None, "raw")
+            measure = stored.get((row["layer"], each.quantity, each.variable, *labels), {})
             assert row[each.column] == measure.get("value")
             assert row[f"{each.column}_se_draws"] == measure.get("se_draws")
 

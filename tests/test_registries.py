@@ -32,7 +32,9 @@ def test_a_new_corpus_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(corpus.load("numbers", 2, 0).texts) == 2
     assert sources.find("numbers").needs_network
     assert sources.caption("numbers") == "numbers in words"
-    with pytest.raises(InputError, match="corpus was 'letters'; expected numbers, python-docs, c4 or file:PATH"):
+    with pytest.raises(
+        InputError, match="corpus was 'letters'; expected numbers, weymouth-nt, python-docs, c4 or file:PATH"
+    ):
         corpus.load("letters", 2, 0)
 
 

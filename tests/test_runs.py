@@ -187,7 +187,7 @@ def test_a_fall_has_the_decimals_that_its_error_asks_for():
     top, last = 0.00031, 0.00004
     fall = find_fall(Curve.of([[top / 2, top, last]], None, [[0.00003, 0.00003, 0.00004]]))
     said = phases.compression_sentence(RunPhases("Run", Phases(None, Boundary(2, 1, 3)), (1, 2, 4), None, fall))
-    assert said == "I(X;Z) then falls by 0.000270 ± 0.000050 from step 2 to step 4."
+    assert said == "I(X;Z) then falls by 0.000270 ± 0.000050 (95 % 0.000158 to 0.000382) from step 2 to step 4."
 
 
 def test_boundaries_of_a_stored_run_are_found_and_said(phased):
@@ -217,8 +217,7 @@ def test_boundaries_of_a_stored_run_are_found_and_said(phased):
 def test_what_the_checkpoints_do_not_hold_is_said():
     found = RunPhases("Run", Phases(None, Boundary(128.2, 95.6, 191.9)), (0.0, 64.0, 256.0), (0.0, 4e6, 1.6e7), None)
     assert phases.sentence(found) == (
-        "**Run**: fitting ends near step 128, 8.01M tokens (95 % interval 96–192), its checkpoints do not hold the end "
-        "of collapse."
+        "**Run**: fitting ends near step 128, 8.01M tokens (95 % interval 96–192), no end of collapse is sure."
     )
     assert found.at(128, "step") == 128
 

@@ -18,7 +18,7 @@ BEFORE = (
     '"weighting":"positions"}'
 )
 """The default specification of the first release."""
-TODAY = BEFORE.replace('"folds":8', '"estimator":"growth-3","folds":8')
+TODAY = BEFORE.replace('"folds":8', '"estimator":"growth-4","folds":8').replace("python-docs", "weymouth-nt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,13 @@ def test_json_from_before_a_later_field_means_as_before() -> None:
 def test_a_later_field_that_is_as_before_is_named_where_that_is_no_longer_usual() -> None:
     assert Later.unusual(json.loads(TODAY)) == {"debias": "none"}
     assert Later.unusual(json.loads(Later(model="m").canonical())) == {}
+
+
+def test_a_specification_of_an_earlier_estimator_opens_and_keeps_its_id() -> None:
+    earlier = TODAY.replace("growth-4", "growth-3")
+    spec = EstimateSpec.from_json(earlier)
+    assert spec.canonical() == earlier
+    assert spec.current().canonical() == TODAY
 
 
 def test_what_is_usual_is_the_defaults() -> None:

@@ -52,10 +52,10 @@ def moved(by: float) -> Callable:
 
 @pytest.fixture
 def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Callable) -> Path:
-    """Two runs of three checkpoints each, and a finished model."""
+    """Three runs of three checkpoints each, and a finished model."""
     monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
     scores = []
-    for number, model in enumerate(("Run-1M", "Run-4M")):
+    for number, model in enumerate(("Run-1M", "Run-4M", "Run-9M")):
         for place, step in enumerate((0, 10, 100)):
             shape = moved(number + place**2)
             write.save(record(model, f"step{step}", step=step, tokens=1_000 * step, shape=shape), tmp_path)

@@ -35,6 +35,9 @@ documents = 6
 context = 64
 draws = 2
 orders = [1, 2]
+common = ["good"]
+common_draws = 3
+probed = ["good"]
 score_documents = 6
 cloze = 5
 grammar = 4
@@ -52,9 +55,19 @@ base = "good"
 sft_epochs = 1
 dpo_epochs = 1
 batch = 4
+rl_steps = 2
+rl_batch = 8
+rl_samples = 4
+[[quantised]]
+base = "good"
+bits = [8, 3]
 [[posttraining]]
 base = "blown"
 """
+
+
+def named(model: str) -> str:
+    return f"toy-{model.replace('good', 'GOOD')} (OLMo 2 architecture, trained here)"
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +88,7 @@ def test_jobs_say_how_they_ended(zoo: Place) -> None:
     found = {row["name"]: row for row in zoo.summaries()}
     assert {name: row["status"] for name, row in found.items()} == {
         "good": "finished", "blown": "diverged", "good-post": "finished", "blown-post": "failed",
+        "good-quantised": "finished",
     }  # fmt: skip
     assert "The loss of blown was" in found["blown"]["why"]
     assert "needs the model blown, which has not finished" in found["blown-post"]["why"]
@@ -99,9 +113,12 @@ def test_packed_results_become_runs_of_the_store(zoo: Place, tmp_path: Path) -> 
     assert not read.warnings(tmp_path / "data")
     steps = {(row["model"], row["step"], row["tokens"], row["stage"]) for row in rows.iter_rows(named=True)}
     assert steps == {
-        ("zoo-good (trained here)", 0, 0, "base"), ("zoo-good (trained here)", 1, 256, "base"),
-        ("zoo-good (trained here)", 6, 1536, "base"),
-        ("zoo-good-sft (trained here)", None, None, "sft"), ("zoo-good-dpo (trained here)", None, None, "dpo"),
+        (named("good"), 0, 0, "base"), (named("good"), 1, 256, "base"),
+        (named("good"), 6, 1536, "base"),
+        (named("good-sft"), None, None, "sft"), (named("good-dpo"), None, None, "dpo"),
+        (named("good-rlvr"), None, None, "rlvr"),
+        (named("good-q8"), None, None, "base"),
+        (named("good-q3"), None, None, "base"),
     }  # fmt: skip
 
 
@@ -111,9 +128,11 @@ def test_folded_results_are_tables_with_scores(zoo: Place, tmp_path: Path) -> No
     assert not list((tmp_path / "data" / "runs").glob("*.parquet"))
     assert read.estimates(tmp_path / "data").height == 8
     scores = read.benchmarks(tmp_path / "data")
-    assert {"zoo-good (trained here)", "zoo-good-sft (trained here)", "zoo-good-dpo (trained here)"} == set(
-        scores["model"]
-    )
+    assert {
+        named("good"),
+        named("good-sft"),
+        named("good-dpo"),
+    } == set(scores["model"])
     assert scores["source"].unique().to_list() == [zoo.recipe.source]
 
 
@@ -123,11 +142,14 @@ def test_scores_belong_to_steps_and_the_last_also_to_the_model(zoo: Place, tmp_p
     rows = json.loads((tmp_path / "zoo" / "scores.json").read_text())
     assert set(rows[0]) == {"model", "revision", "task", "metric", "score", "stderr", "source"}
     cloze = {(row["model"], row["revision"]) for row in rows if row["task"] == "grammar"}
-    steps = {("zoo-good (trained here)", revision) for revision in ("step0", "step1", "step6", None)}
-    assert cloze == steps | {("zoo-good-sft (trained here)", None), ("zoo-good-dpo (trained here)", None)}
+    steps = {(named("good"), revision) for revision in ("step0", "step1", "step6", None)}
+    assert cloze == steps | {
+        (named("good-sft"), None),
+        (named("good-dpo"), None),
+    }
     assert {row["model"] for row in rows if row["task"] == "preference"} == {
-        "zoo-good-sft (trained here)",
-        "zoo-good-dpo (trained here)",
+        named("good-sft"),
+        named("good-dpo"),
     }
 
 
@@ -135,12 +157,12 @@ def test_the_demo_checkpoint_opens_as_any_other(zoo: Place, tmp_path: Path) -> N
     report.pack(zoo, tmp_path)
     with tarfile.open(tmp_path / "demo.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
-    model = AutoModelForCausalLM.from_pretrained(tmp_path / "zoo-good", dtype="auto")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "toy-good", dtype="auto")
     whole = AutoModelForCausalLM.from_pretrained(zoo.folder(zoo.recipe.run("good")) / "model")
     assert model.dtype == torch.bfloat16
     for name, weight in whole.state_dict().items():
         assert torch.equal(model.state_dict()[name], weight.to(torch.bfloat16))
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "zoo-good")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "toy-good")
     assert tokenizer is not None
     assert tokenizer.eos_token == tokens.END
 
@@ -271,8 +293,8 @@ def test_finished_models_are_probed_and_pairs_of_post_training_told_apart(zoo: P
     report.unpack([tmp_path / "out"], tmp_path / "data")
     probes = read.probes(tmp_path / "data")
     assert {(row["model"], row["step"], row["stage"]) for row in probes.iter_rows(named=True)} == {
-        ("zoo-good (trained here)", 6, "base"), ("zoo-good-sft (trained here)", None, "sft"),
-        ("zoo-good-dpo (trained here)", None, "dpo"),
+        (named("good"), 6, "base"), (named("good-sft"), None, "sft"),
+        (named("good-dpo"), None, "dpo"),
     }  # fmt: skip
     assert probes["settings"].n_unique() == 1
     roles = posttrain.roles(zoo.pairs)

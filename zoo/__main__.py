@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("--out", type=Path, default=Path("cache/zoo/out"), help="where results are packed")
             added.add_argument("--minutes", type=float, default=float("inf"), help="stop then; the next call goes on")
             added.add_argument(
-                "--slots", type=int, default=6 if torch.cuda.is_available() else 1, help="runs at a time"
+                "--slots", type=int, default=plan.SLOTS if torch.cuda.is_available() else 1, help="runs at a time"
             )
             added.add_argument("--restore", type=Path, metavar="OUT", help="go on from results packed before")
             added.add_argument("--anyway", action="store_true", help="run however long it takes")
@@ -63,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     findings = commands.add_parser("findings", help=_findings.__doc__)
     findings.set_defaults(command=_findings)
     findings.add_argument("--data", type=Path, default=Path("data"))
+    text = commands.add_parser("text", help=_text.__doc__)
+    text.set_defaults(command=_text)
+    text.add_argument("--text", type=Path, default=TEXT, help="folder of the books")
     train = commands.add_parser("tokenizer", help=_tokenizer.__doc__)
     train.set_defaults(command=_tokenizer)
     train.add_argument("--text", type=Path, default=TEXT)
@@ -87,7 +90,7 @@ def _all(asked: argparse.Namespace) -> None:
         _have_patience(sum(cost.seconds for cost in plan.costs(place.recipe) if cost.name in names), asked.recipe)
     if asked.restore:
         report.restore(asked.restore, asked.work)
-    Driver(place, asked.slots, asked.minutes, say).run(names)
+    Driver(place, asked.slots, asked.minutes, say, asked.out).run(names)
     report.pack(place, asked.out)
     say(report.table(place))
 
@@ -134,6 +137,11 @@ def _findings(asked: argparse.Namespace) -> None:
     say(findings.table(findings.trajectories(asked.data)))
     say("")
     say(findings.table(findings.frontier(asked.data)))
+
+
+def _text(asked: argparse.Namespace) -> None:
+    """Write the default text beside the books, for a machine without its package."""
+    say(f"{tokens.Library(asked.text).write_common()} holds the default text.")
 
 
 def _tokenizer(asked: argparse.Namespace) -> None:

@@ -23,19 +23,27 @@ from softh.text import corpus
 from softh.text.corpus import Corpus
 from zoo import cloze, posttrain, tokens
 from zoo.place import Job, Place
+from zoo.recipe import Run
 from zoo.scores import Score, Scorer
 from zoo.train import Journal
 
-PREFIX = "zoo-"
-"""In front of the names of all models of the zoo."""
 ATTEMPTS = 5
-LABELS: tuple[Labels, ...] = ("tokens", "words")
-"""Of finished models, on the text that everybody has."""
+ARCHITECTURES = {
+    "olmo2": "OLMo 2", "llama": "Llama", "gpt_neox": "GPT-NeoX", "gpt2": "GPT-2", "qwen3": "Qwen3", "mamba2": "Mamba 2",
+}  # fmt: skip
+"""Name of each architecture as its authors write it."""
 
 
-def named(model: str) -> str:
-    """Name on the screen: wherever it stands, it says that the model was not published but trained here."""
-    return f"{PREFIX}{model} (trained here)"
+def named(run: Run, model: str) -> str:
+    """Name on the screen of a model made from a run: wherever it stands, it says that it was not published.
+
+    >>> run = Run(name="olmo2-60m-seed0", architecture="olmo2", size="xl", steps=8, lr=1.0)
+    >>> named(run, "olmo2-60m-seed0-sft")
+    'toy-60M-seed0-sft (OLMo 2 architecture, trained here)'
+    """
+    rest = (run.name.partition("-")[2] or run.name) + model.removeprefix(run.name)
+    size, *more = rest.split("-")
+    return f"{'-'.join(['toy', size.upper(), *more])} ({ARCHITECTURES[run.architecture]} architecture, trained here)"
 
 
 @dataclass
@@ -51,6 +59,9 @@ class Bench:
     """Takes note of the time spent and of what failed."""
     steps: int | None = None
     """Of the whole training; None for a model whose steps are not counted."""
+    parent: str | None = None
+    """The model that it was made from, named as `model` is."""
+    weights: str = "float32, trained here"
 
     def at(self, model: PreTrainedModel, step: int | None, *known: Score) -> list[Score]:
         """Estimate and score a model at a step, or a finished one; a file holds what was found and what was known."""
@@ -58,13 +69,13 @@ class Bench:
         # A copy, so that nothing which measuring hangs on the model gets in the way of its compiled layers.
         model = deepcopy(model).eval()
         last = step == self.steps
-        for plane in (self.plane, *self.sized, *(self.finished if last else ())):
+        for plane in (self.plane, *self.along, *(self.finished if last else ())):
             self._measure("estimate", plane.estimate, model, step)
-        if last and self.place.recipe.measure.pairs:
+        if self.place.recipe.measure.pairs and (last or self.model in self.place.recipe.measure.probed):
             self._measure("preference probe", self._probe, model, step)
         with self._clock("scoring"):
             scores = [*self.scorer.score(model), *known]
-        found = {"records": self._records, "scores": self._rows(scores, step)}
+        found = {"records": self._records, "scores": self._rows(scores, step), "about": self.about}
         name = f"{self.model}-{'main' if step is None else f'{step:08d}'}.json.gz"
         rows = gzip.compress(json.dumps(found, default=str).encode(), mtime=0)
         tokens.write_atomically(self.place.folder(self.job) / f"at-{name}", lambda file: file.write(rows))
@@ -93,7 +104,7 @@ class Bench:
     def _probe(self, model: PreTrainedModel, step: int | None) -> None:
         """What a finished model says about preferences, also of pairs seen in post-training and of those held out."""
         asked, checkpoint = self.place.recipe.measure, self.plane.checkpoint(model, step)
-        described = loading.describe(model, tokens.load_tokenizer(), named(self.model))
+        described = loading.describe(model, tokens.load_tokenizer(), self.name)
         spec = PreferenceSpec(
             model=checkpoint.name, revision=checkpoint.revision, pairs=self.pairs.name, limit=asked.pairs,
             context=asked.context, draws=asked.draws, seed=asked.seed,
@@ -111,39 +122,62 @@ class Bench:
 
     def _rows(self, scores: list[Score], step: int | None) -> list[dict[str, Any]]:
         """Rows of the table `benchmarks`; those of the last step also stand for the finished model."""
-        model = {"model": named(self.model), "source": self.place.recipe.source}
+        model = {"model": self.name, "source": self.place.recipe.source}
         rows = [] if step is None else [{**model, "revision": f"step{step}", **asdict(score)} for score in scores]
         if step == self.steps:
             rows += [{**model, "revision": None, **asdict(score)} for score in scores]
         return rows
 
-    @cached_property
-    def plane(self) -> InformationPlane:
-        """The hook that estimates every checkpoint."""
-        return self._plane(self.corpora(self.place.recipe.measure.documents))
+    @property
+    def name(self) -> str:
+        """Name of the model in the tables."""
+        return named(self.place.run(self.job), self.model)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the tables say of the model beside its shape."""
+        run = self.place.run(self.job)
+        return {
+            "family": f"toy {ARCHITECTURES[run.architecture]}",
+            "size": self.name.removeprefix("toy-").partition(" ")[0].partition("-")[0],
+            "training_seed": run.seed,
+            "parent": named(run, self.parent) if self.parent else None,
+            "ablation": run.ablation or None,
+            "former": f"zoo-{self.model} (trained here)",
+        }
 
     @cached_property
-    def sized(self) -> list[InformationPlane]:
-        """Hooks for other amounts of text."""
+    def plane(self) -> InformationPlane:
+        """The hook that estimates every checkpoint, on the held-out books."""
+        return self._plane(self.corpora(self.place.recipe.measure.documents)[:1])
+
+    @cached_property
+    def along(self) -> list[InformationPlane]:
+        """Hooks for what some runs are measured on at every checkpoint: the default text, other amounts of text."""
         asked = self.place.recipe.measure
+        planes = [self._common("tokens")] if self.model in asked.common else []
         sizes = asked.sizes if self.model in asked.sized else ()
-        return [self._plane(self.corpora(size)[:1], documents=size) for size in sizes]
+        return planes + [self._plane(self.corpora(size)[:1], documents=size) for size in sizes]
 
     @cached_property
     def finished(self) -> list[InformationPlane]:
-        """Hooks for finished models: the labels that all tokenizers share, and the text that everybody has."""
+        """Hooks for finished models: web text, the labels that all tokenizers share, and the default text."""
         asked = self.place.recipe.measure
-        planes = [self._plane(self.corpora(asked.documents), labels="words")]
-        if not self.place.library.built_in:  # else it is the text of every checkpoint
-            common = [self.place.library.common(asked.documents, asked.seed)]
-            planes += [self._plane(common, labels=kind) for kind in LABELS]
-        return planes
+        texts = self.corpora(asked.documents)
+        planes = [self._plane(texts[1:])] if texts[1:] else []
+        planes += [self._plane(texts[:1], labels="words"), self._common("words")]
+        return planes if self.model in asked.common else [*planes, self._common("tokens")]
+
+    def _common(self, labels: Labels) -> InformationPlane:
+        asked = self.place.recipe.measure
+        text = self.place.library.common(asked.documents, asked.seed)
+        return self._plane([text], labels=labels, draws=asked.common_draws)
 
     def _plane(self, texts: list[Corpus], **changes: Any) -> InformationPlane:
         asked = asdict(self.place.recipe.measure)
         settings = {key: asked[key] for key in ("documents", "context", "draws", "orders", "seed")}
         return InformationPlane(
-            named(self.model),
+            self.name,
             tokens.load_tokenizer(),
             self.steps or 1,
             corpora=texts,
@@ -179,7 +213,8 @@ class Bench:
         ]
 
     def _keep(self, record: dict[str, Any]) -> None:
-        record["model"] |= {"stage": self.stage, "weights": "float32, trained here"}
+        record["model"] |= {"stage": self.stage, "weights": self.weights}
+        record["model"] |= {name: value for name, value in self.about.items() if name in record["model"]}
         self._records.append(record)
 
     @contextmanager

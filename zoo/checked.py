@@ -7,7 +7,7 @@ from softh.errors import InputError
 
 Row = TypeVar("Row")
 
-MAY_BE_ZERO = {"seed", "micro", "warmup", "cloze", "pairs", "books", "sft_epochs", "dpo_epochs"}
+MAY_BE_ZERO = {"seed", "micro", "warmup", "cloze", "pairs", "books", "sft_epochs", "dpo_epochs", "rl_steps"}
 
 
 def build(kind: type[Row], where: str, table: Any) -> Row:

@@ -5,14 +5,17 @@ import os
 import time
 from collections.abc import Callable, Collection
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 
-from zoo import cloze, plan, tokens
+from zoo import cloze, plan, report, tokens
 from zoo.job import execute
 from zoo.place import Job, Place
-from zoo.recipe import PostTraining
+from zoo.recipe import Run
 
 GRACE = 25.0
 """Seconds that running jobs get to save where they stand."""
+KEEP = 60.0
+"""Seconds between two times that everything measured so far is packed, for a machine that may be taken away."""
 EVERY = 30.0
 """Seconds between two lines that say where the running jobs are."""
 
@@ -20,8 +23,10 @@ EVERY = 30.0
 class Driver:
     """Runs jobs until all have ended or the time is up."""
 
-    def __init__(self, place: Place, slots: int, minutes: float, say: Callable[[str], object]) -> None:
-        self.place, self.slots, self.say = place, slots, say
+    def __init__(
+        self, place: Place, slots: int, minutes: float, say: Callable[[str], object], out: Path | None = None
+    ) -> None:
+        self.place, self.slots, self.say, self.out = place, slots, say, out
         self.began = time.monotonic()
         self.deadline = self.began + 60 * minutes - GRACE
         self.running: dict[Job, ForkServerProcess] = {}
@@ -36,28 +41,35 @@ class Driver:
         """Run the jobs (all if none are named), the longest first."""
         tokens.prepare(self.place.library, self.place.work)
         cloze.prepare(self.place.library, self.place.work, self.place.recipe.measure.cloze)
-        self._told = time.monotonic()
+        self._told = self._kept = time.monotonic()
         self.say(f"{self._elapsed()} the text is ready")
         waiting = self.order(names)
         while (waiting or self.running) and time.monotonic() < self.deadline:
             waiting += self._collect()
             self._start(waiting)
             self._tell()
+            self._keep()
             time.sleep(0.2)
         self._stop()
 
     def order(self, names: Collection[str] | None) -> list[Job]:
-        """What has not ended yet: pretraining by falling cost, then what builds on it."""
+        """What has not ended yet: what builds on a model (once that has ended), bases, the others by falling cost."""
         cost = {item.name: item.seconds for item in plan.costs(self.place.recipe)}
         jobs = [job for job in self.place.recipe.jobs() if names is None or job.name in names]
         left = [job for job in jobs if not self.place.ended(job)]
-        return sorted(left, key=lambda job: (isinstance(job, PostTraining), -cost[job.name]))
+        bases = {job.base for job in left if not isinstance(job, Run)}
+        last = {job.name for job in left if isinstance(job, Run) and job.ablation}
+
+        def place(job: Job) -> tuple[bool, bool, bool, float]:
+            return isinstance(job, Run), job.name not in bases, job.name in last, -cost[job.name]
+
+        return sorted(left, key=place)
 
     def _start(self, waiting: list[Job]) -> None:
         for job in [*waiting]:
             if len(self.running) >= self.slots:
                 return
-            if isinstance(job, PostTraining) and not self._may_follow(job, waiting):
+            if not isinstance(job, Run) and not self._may_follow(job.base, waiting):
                 continue
             waiting.remove(job)
             process = self.context.Process(target=execute, args=(self.place, job.name))
@@ -65,9 +77,9 @@ class Driver:
             self.running[job] = process
             self.say(f"{self._elapsed()} {job.name} starts")
 
-    def _may_follow(self, post: PostTraining, waiting: list[Job]) -> bool:
+    def _may_follow(self, base: str, waiting: list[Job]) -> bool:
         """Whether the base has ended, or will not be run at all (then the job says so itself)."""
-        return all(job.name != post.base for job in (*waiting, *self.running))
+        return all(job.name != base for job in (*waiting, *self.running))
 
     def _collect(self) -> list[Job]:
         """Say how jobs ended; those that found no memory beside the others, which are to be tried again."""
@@ -91,6 +103,11 @@ class Driver:
             log = self.place.folder(job) / "log"
             lines = log.read_text(errors="replace").splitlines() if log.exists() else []
             self.say(f"{self._elapsed()}   {job.name}: {lines[-1] if lines else 'starting'}")
+
+    def _keep(self) -> None:
+        if self.out and time.monotonic() - self._kept > KEEP:
+            report.pack(self.place, self.out)
+            self._kept = time.monotonic()
 
     def _stop(self) -> None:
         """Have the running jobs save and end; whoever does not in time is killed and resumes from its last save."""

@@ -5,6 +5,8 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import asdict
 from typing import Any
 
@@ -13,10 +15,11 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from softh.errors import InputError
-from zoo import models, posttrain, tokens
+from zoo import models, posttrain, quantise, reinforce, tokens
 from zoo.bench import Bench
 from zoo.place import Place
-from zoo.recipe import PostTraining, Run
+from zoo.posttrain import Preference
+from zoo.recipe import PostTraining, Quantised, Run
 from zoo.train import Diverged, Journal, Stopped, train
 
 
@@ -35,7 +38,7 @@ def execute(place: Place, name: str, *, quiet: bool = True) -> None:
         if isinstance(job, Run):
             _pretrain(place, job, summary)
         else:
-            _post_train(place, job, summary)
+            _build_on(place, job, summary)
         summary["status"] = "finished"
     except Stopped:
         summary["status"] = "stopped"
@@ -76,22 +79,50 @@ def _pretrain(place: Place, run: Run, summary: dict[str, Any]) -> None:
     (folder / "resume.pt").unlink()
 
 
-def _post_train(place: Place, post: PostTraining, summary: dict[str, Any]) -> None:
+def _build_on(place: Place, job: PostTraining | Quantised, summary: dict[str, Any]) -> None:
+    """Make and measure the models that one job makes of a finished one."""
     set_up()
-    run = place.run(post)
+    run = place.run(job)
     if place.summary(run)["status"] != "finished" or not (place.folder(run) / "model").exists():
-        raise InputError(f"{post.name} needs the model {post.base}, which has not finished here: run that first.")
+        raise InputError(f"{job.name} needs the model {job.base}, which has not finished here: run that first.")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    base = AutoModelForCausalLM.from_pretrained(place.folder(run) / "model", dtype=torch.float32).to(device)
+    base = AutoModelForCausalLM.from_pretrained(place.folder(run) / "model", dtype=torch.float32).to(device).eval()
     pairs, held_out = posttrain.load(place.pairs, tokens.load_tokenizer(), run.context)
     began, journal = time.monotonic(), Journal()
-    for stage, model in posttrain.post_train(base, pairs, post):
-        bench = Bench(place, post, f"{post.base}-{stage}", stage, journal)
-        scores = bench.at(model, None, *posttrain.score(model, base, held_out))
-        summary[stage] = {score.task: [score.score, score.stderr] for score in scores}
+    made = _stages(base, pairs, job, summary) if isinstance(job, PostTraining) else _copies(base, job)
+    parent = job.base
+    for ending, stage, weights, model in made:
+        name = f"{job.base}-{ending}"
+        bench = Bench(place, job, name, stage, journal, parent=parent, weights=weights)
+        scores = bench.at(model, None, *posttrain.score(model, base, held_out), reinforce.score(model))
+        summary[ending] = {score.task: [score.score, score.stderr] for score in scores}
+        parent = name if isinstance(job, PostTraining) else parent
     spent = sum(journal.seconds.values())
-    summary |= {**asdict(post), **journal.seconds, "failures": journal.failures}
+    summary |= {**asdict(job), **journal.seconds, "failures": journal.failures}
     summary["training"] = time.monotonic() - began - spent
+
+
+Made = Iterator[tuple[str, str, str, PreTrainedModel]]
+"""Ending of the name, stage, weights in words, model; the same object again and again, so each is used at once."""
+
+
+def _stages(base: PreTrainedModel, pairs: Sequence[Preference], job: PostTraining, summary: dict[str, Any]) -> Made:
+    """The model after instruction tuning, then after DPO, then after reinforcement learning."""
+    model, weights = deepcopy(base), "float32, trained here"
+    posttrain.sft(model, pairs, job)
+    yield "sft", "sft", weights, model
+    posttrain.dpo(model, pairs, job)
+    yield "dpo", "dpo", weights, model
+    if job.rl_steps:
+        summary["rewards"] = reinforce.reinforce(model, job)
+        yield "rlvr", "rlvr", weights, model
+
+
+def _copies(base: PreTrainedModel, job: Quantised) -> Made:
+    """The model with fewer bits a weight."""
+    for bits in job.bits:
+        weights = f"{bits} bits, rounded to nearest in groups of {job.group}"
+        yield f"q{bits}", "base", weights, quantise.quantised(base, bits, job.group)
 
 
 def set_up() -> None:

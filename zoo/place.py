@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from softh.spec import identity
-from zoo.recipe import PostTraining, Recipe, Run
+from zoo.recipe import PostTraining, Quantised, Recipe, Run
 from zoo.tokens import Library
 
-Job = Run | PostTraining
+Job = Run | PostTraining | Quantised
 ENDED = {"finished", "diverged"}
 
 

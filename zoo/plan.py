@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 import torch
 
-from softh.callback import log_spaced
 from zoo import models
+from zoo.place import Job
 from zoo.recipe import PostTraining, Recipe, Run
 
 POST_TOKENS = 500_000
 """Of answers, in an epoch or two of each kind of post-training."""
-POST_SECONDS = 15.0
-"""Expected of tuning and DPO together, on the GPU."""
+POST_SECONDS = 50.0
+"""Expected of tuning, DPO and reinforcement learning together, on the GPU with others beside it."""
+SLOTS = 4
+"""Runs at a time on one GPU; more hinder each other (docs/log.md). Speeds and seconds are those of so many at once."""
 CPU_SHARE = 0.3
 """Part of a CPU's rate for large matrix products that small models reach."""
 CPU_ESTIMATE = 1.1e-5
@@ -49,20 +51,34 @@ def cpu_rate(size: int = 1024) -> float:
     return 2 * size**3 / sorted(seconds)[2]
 
 
-def _cost(recipe: Recipe, job: Run | PostTraining, rate: float | None) -> JobCost:
+def _cost(recipe: Recipe, job: Job, rate: float | None) -> JobCost:
     run = job if isinstance(job, Run) else recipe.run(job.base)
     with torch.device("meta"):
         model = models.build(run, recipe.sizes[run.size])
     if isinstance(job, Run):
-        tokens, checkpoints = run.steps * run.tokens_per_step, len(log_spaced(run.steps, run.checkpoints))
+        tokens, checkpoints = run.steps * run.tokens_per_step, len(run.marks)
         training = tokens / recipe.speed.get(f"{run.architecture}-{run.size}", recipe.speed.get("other", 1e6))
+    elif isinstance(job, PostTraining):
+        tokens, checkpoints, training = POST_TOKENS, 2 + bool(job.rl_steps), POST_SECONDS
     else:
-        tokens, checkpoints, training = POST_TOKENS, 2, POST_SECONDS
+        tokens, checkpoints, training = 0, len(job.bits), 1.0
     each = recipe.speed.get("checkpoint_seconds", 2.0)
     if rate is not None:
         operations = models.operations(model) / (CPU_SHARE * rate)  # seconds a token
         training, each = tokens * operations, _cpu_checkpoint(recipe, run, operations / 3)
-    return JobCost(job.name, models.parameters(model), tokens, checkpoints, training + checkpoints * each)
+    seconds = training + checkpoints * each * _measures(recipe, job) + recipe.speed.get("job_seconds", 0.0)
+    return JobCost(job.name, models.parameters(model), tokens, checkpoints, seconds)
+
+
+def _measures(recipe: Recipe, job: Job) -> float:
+    """Estimates and probes of a checkpoint, in the mean; scores count as half of one."""
+    asked, name = recipe.measure, job.name
+    each, finished = 1.0, 6.0 if asked.pairs else 5.0
+    if not isinstance(job, Run):
+        return finished + 0.5
+    along = each + (name in asked.common) + (name in asked.probed) + len(asked.sizes) * (name in asked.sized)
+    points = len(job.marks)
+    return along + 0.5 + (finished - 1) / points
 
 
 def _cpu_checkpoint(recipe: Recipe, run: Run, forward: float) -> float:
@@ -84,4 +100,5 @@ def table(planned: Sequence[JobCost]) -> str:
     total = sum(cost.seconds for cost in planned)
     tokens = sum(cost.tokens for cost in planned)
     checkpoints = sum(cost.checkpoints for cost in planned)
-    return "\n".join([*lines, f"{'together':<{width}} {'':>11} {tokens:>12,} {checkpoints:>11} {total:>8.0f}"])
+    last = f"{'together':<{width}} {'':>11} {tokens:>12,} {checkpoints:>11} {total:>8.0f}"
+    return "\n".join([*lines, last, f"{SLOTS} at a time: about {total / SLOTS / 60:.0f} minutes."])

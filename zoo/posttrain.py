@@ -1,8 +1,7 @@
 """Instruction tuning on chosen answers, then DPO on pairs: a base model of the zoo becomes a post-trained one."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from copy import deepcopy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,17 +113,6 @@ def score(model: PreTrainedModel, reference: PreTrainedModel, pairs: Sequence[Pr
     """Share of held-out pairs whose chosen answer gained on the rejected one against the base model."""
     gained = margins(model.eval(), pairs) > margins(reference.eval(), pairs)
     return [Score("preference", "accuracy against the base model", *proportion(gained.cpu().numpy()))]
-
-
-def post_train(
-    model: PreTrainedModel, pairs: Sequence[Preference], asked: PostTraining
-) -> Iterator[tuple[str, PreTrainedModel]]:
-    """The tuned model, then the model after DPO; the same object, so each must be used before the next is asked for."""
-    tuned = deepcopy(model)
-    sft(tuned, pairs, asked)
-    yield "sft", tuned
-    dpo(tuned, pairs, asked)
-    yield "dpo", tuned
 
 
 def _margin(model: PreTrainedModel, pairs: Sequence[Preference]) -> Tensor:

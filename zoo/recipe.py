@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from softh.callback import log_spaced
 from softh.errors import InputError
 from zoo.checked import build, known, valid
 
 Architecture = Literal["olmo2", "llama", "gpt_neox", "gpt2", "qwen3", "mamba2"]
 Quality = Literal["clean", "shuffled", "repeated"]
-Kind = Literal["trajectory", "frontier", "posttraining"]
+Kind = Literal["trajectory", "frontier", "posttraining", "quantised"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,10 @@ class Run:
     data: Quality = "clean"
     checkpoints: int = 1
     """Log-spaced steps to measure at, from step 0; 1 is the end alone."""
+    at: tuple[int, ...] = ()
+    """Steps to measure at instead, beside step 0 and the end: close together where a curve turns."""
+    ablation: str = ""
+    """What was spoiled on purpose, as a name of one word; empty for a model that was trained as well as we could."""
     batch: int = 64
     """Sequences a step."""
     micro: int = 0
@@ -50,6 +55,11 @@ class Run:
     clip: float = 1.0
 
     @property
+    def marks(self) -> list[int]:
+        """Steps to measure at, in order."""
+        return sorted({0, self.steps, *self.at}) if self.at else log_spaced(self.steps, self.checkpoints)
+
+    @property
     def tokens_per_step(self) -> int:
         """Tokens that one optimiser step predicts."""
         return self.batch * self.context
@@ -57,7 +67,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class PostTraining:
-    """Instruction tuning of a finished run, then DPO; two models, ``NAME-sft`` and ``NAME-dpo``."""
+    """Instruction tuning of a finished run, DPO, reinforcement learning: ``NAME-sft``, ``NAME-dpo``, ``NAME-rlvr``."""
 
     base: str
     sft_epochs: int = 3
@@ -65,6 +75,15 @@ class PostTraining:
     dpo_epochs: int = 2
     dpo_lr: float = 5e-5
     beta: float = 0.1
+    rl_steps: int = 200
+    """Of reinforcement learning with a reward that is verified in the text (zoo/reinforce.py); 0 for no such stage."""
+    rl_lr: float = 2e-5
+    rl_batch: int = 64
+    """Sentences a step."""
+    rl_samples: int = 16
+    """Words drawn for each sentence, whose mean reward is the baseline of each."""
+    rl_kl: float = 0.1
+    """Weight of the divergence from the model that the stage began with."""
     batch: int = 32
     seed: int = 0
     kind: Kind = "posttraining"
@@ -73,6 +92,22 @@ class PostTraining:
     def name(self) -> str:
         """Name of the job; unlike those of the two models it never enters a table."""
         return f"{self.base}-post"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantised:
+    """Copies of a finished run with fewer bits a weight, one model each: ``NAME-q8`` has eight."""
+
+    base: str
+    bits: tuple[int, ...] = (8, 5, 4)
+    group: int = 64
+    """Weights that share a scale."""
+    kind: Kind = "quantised"
+
+    @property
+    def name(self) -> str:
+        """Name of the job; unlike those of its models it never enters a table."""
+        return f"{self.base}-quantised"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +121,12 @@ class Measure:
     """Preference pairs at most that a finished model is probed with; 0 for no probe."""
     orders: tuple[int, ...] = (1, 2, 3, 4)
     seed: int = 0
+    common: tuple[str, ...] = ()
+    """Runs of which every checkpoint is also measured on the default text; of the others the finished model is."""
+    common_draws: int = 32
+    """Draws on the default text, as by default."""
+    probed: tuple[str, ...] = ()
+    """Runs of which every checkpoint is also probed for preferences; of the others the finished model is."""
     sized: tuple[str, ...] = ()
     """Runs of which every checkpoint is also measured on other amounts of text, which shows what depends on it."""
     sizes: tuple[int, ...] = (64, 512)
@@ -104,6 +145,7 @@ class Recipe:
     """Where it stands, for the tables: folder and file."""
     runs: tuple[Run, ...]
     posttraining: tuple[PostTraining, ...] = ()
+    quantised: tuple[Quantised, ...] = ()
     sizes: dict[str, Size]
     measure: Measure = field(default_factory=Measure)
     speed: dict[str, float] = field(default_factory=dict)
@@ -113,9 +155,9 @@ class Recipe:
     demo: str | None = None
     """The run that is kept as demo checkpoint."""
 
-    def jobs(self) -> tuple[Run | PostTraining, ...]:
-        """All runs, then all post-training."""
-        return (*self.runs, *self.posttraining)
+    def jobs(self) -> tuple[Run | PostTraining | Quantised, ...]:
+        """All runs, then all that builds on one."""
+        return (*self.runs, *self.posttraining, *self.quantised)
 
     @property
     def context(self) -> int:
@@ -131,7 +173,7 @@ class Recipe:
         return found[0]
 
 
-_TOP = {"defaults", "sizes", "trajectory", "frontier", "posttraining", "measure", "speed", "books", "demo"}
+_TOP = {"defaults", "sizes", "trajectory", "frontier", "posttraining", "quantised", "measure", "speed", "books", "demo"}
 
 
 def load(path: Path) -> Recipe:
@@ -159,7 +201,7 @@ def load(path: Path) -> Recipe:
         valid("speed", name, value, float)
     sizes = {name: build(Size, f"sizes.{name}", row) for name, row in table.get("sizes", {}).items()}
     defaults = table.get("defaults", {})
-    for kind in ("trajectory", "frontier", "posttraining"):
+    for kind in ("trajectory", "frontier", "posttraining", "quantised"):
         if not isinstance(table.get(kind, []), list):
             raise InputError(f"{kind} was {table[kind]!r}; expected tables, each under [[{kind}]]: write them so.")
     runs = [
@@ -169,6 +211,7 @@ def load(path: Path) -> Recipe:
         source=f"{path.resolve().parent.name}/{path.name}",
         runs=tuple(runs),
         posttraining=tuple(build(PostTraining, "posttraining", row) for row in table.get("posttraining", [])),
+        quantised=tuple(build(Quantised, "quantised", row) for row in table.get("quantised", [])),
         sizes=sizes,
         measure=build(Measure, "measure", table.get("measure", {})),
         speed=table.get("speed", {}),
@@ -212,5 +255,7 @@ def _check(recipe: Recipe) -> None:
             f"context of measure was {recipe.measure.context}; expected at most {recipe.context}, the shortest context "
             "of a run: lower it."
         )
-    for name in [post.base for post in recipe.posttraining] + ([recipe.demo] if recipe.demo else []):
+    measured = (*recipe.measure.common, *recipe.measure.probed, *recipe.measure.sized)
+    bases = [job.base for job in (*recipe.posttraining, *recipe.quantised)]
+    for name in [*bases, *measured, *([recipe.demo] if recipe.demo else [])]:
         recipe.run(name)

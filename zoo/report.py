@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import load_file, save
 
 from softh.errors import InputError
-from zoo.bench import PREFIX
+from softh.store import atomic
 from zoo.place import ENDED, Place
 
-PART = 12 << 20
+PART = 13 << 20
 """Bytes of one archive at most, but for its last file."""
 KEPT = ("summary.json", "at-*.json.gz", "log")
 
@@ -29,13 +29,13 @@ def pack(place: Place, out: Path) -> None:
     folders = [place.folder(job) for job in place.recipe.jobs()]
     files = [path for folder in folders for kind in KEPT for path in sorted(folder.glob(kind))]
     for number, part in enumerate(parts(files)):
-        with tarfile.open(out / f"runs-{number}.tar", "w") as archive:
+        with atomic.replacing(out / f"runs-{number}.tar") as new, tarfile.open(new, "w") as archive:
             for path in part:
                 archive.add(path, path.relative_to(place.work))
     (out / "summary.json").write_text(json.dumps(place.summaries(), indent=1))
     name = place.recipe.demo
     if name and (model := place.folder(place.recipe.run(name)) / "model").exists():
-        demo(model, out / "demo.tar.gz", PREFIX + name)
+        demo(model, out / "demo.tar.gz", f"toy-{name}")
 
 
 def parts(files: list[Path]) -> list[list[Path]]:

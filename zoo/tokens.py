@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from softh.errors import InputError
 from softh.store import atomic
-from softh.text import corpus
+from softh.text import corpus, sources
 from softh.text.corpus import Corpus
 from zoo.recipe import Quality, Run
 
@@ -60,16 +60,22 @@ class Library:
         return _topics()[::10] if self.built_in else read_texts(self.folder / "books-heldout.jsonl.xz")
 
     def common(self, documents: int, seed: int) -> Corpus:
-        """A sample of Python's own documentation, the text that everybody has.
+        """A sample of the default text, on which every model compares.
 
-        It differs between versions of Python: a file of that name beside the books, with the columns text and source,
-        stands for the version that the tables are read with.
+        The file that :meth:`write_common` left beside the books is read where its package is not installed.
         """
-        path = self.folder / f"{BUILT_IN}.jsonl"
+        path = self.folder / f"{sources.DEFAULT}.jsonl"
         if self.built_in or not path.exists():
-            return corpus.load(str(BUILT_IN), documents, seed)
-        texts, topics = read_texts(path), read_texts(path, column="source")
-        return corpus.sample(str(BUILT_IN), texts, documents, seed, "Help topics of CPython, PSF licence.", topics)
+            return corpus.load(sources.DEFAULT, documents, seed)
+        texts, books = read_texts(path), read_texts(path, column="source")
+        return corpus.sample(sources.DEFAULT, texts, documents, seed, "Written by `python -m zoo text`.", books)
+
+    def write_common(self) -> Path:
+        """Write the whole default text beside the books, in the order that it is sampled from; the path."""
+        path = self.folder / f"{sources.DEFAULT}.jsonl"
+        rows = "".join(json.dumps({"text": text, "source": book}) + "\n" for text, book in sources.modern_speech())
+        write_atomically(path, lambda file: file.write(rows.encode()))
+        return path
 
     @property
     def built_in(self) -> bool:

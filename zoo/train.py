@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from softh.callback import log_spaced
 from zoo import models, tokens
 from zoo.recipe import Run, Size
 
@@ -77,7 +76,7 @@ def train(
     resume(folder, model, optimizer, journal)
     entropy = compiled(model) if fast else functional.cross_entropy
     stream = Stream(run, ids, journal.step, device)
-    marks = set(log_spaced(run.steps, run.checkpoints))
+    marks = set(run.marks)
     stop = _Stop()
     total, since, saved = torch.zeros((), device=device), 0, time.monotonic()
     began = time.monotonic()

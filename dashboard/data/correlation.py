@@ -9,7 +9,7 @@ from dashboard.data.caching import cached_by
 from dashboard.data.queries import Setup
 from softh import settings
 from softh.analysis import correlation, finished_models
-from softh.analysis.correlation import Detail, Matrix, Method, Study
+from softh.analysis.correlation import Chosen, Detail, Matrix, Method, Study
 from softh.store import read
 
 FINISHED, TRAINING = "finished models", "training steps"
@@ -17,8 +17,6 @@ MEAN, CHOSEN = "mean", "chosen by other families"
 LOSS = correlation.PREDICTORS["bits_per_byte"]
 WITHOUT_LAYERS = (LOSS, correlation.PREDICTORS["preference"])
 """Predictors that follow none of the page's order, correction and layers."""
-FORESTS = 2_000
-"""Resamples of one cell's adjusted coefficients; the matrix has five times as many."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +42,10 @@ def sources(setup: Setup, among: str) -> list[str]:
 
 
 def several_families(setup: Setup) -> bool:
-    """Whether scored models of a setup are of two families at least."""
+    """Whether scored models of a setup are of as many families as a correlation needs."""
     scored = _scored(setup)["model"].unique().to_list()
     models = queries.comparable(setup).filter(pl.col("model").is_in(scored))
-    return models["family"].n_unique() > 1
+    return models["family"].n_unique() >= correlation.LEAST_FAMILIES
 
 
 def measured(choice: Choice) -> pl.DataFrame:
@@ -88,23 +86,32 @@ def matrix(choice: Choice, scores: tuple[str, ...]) -> tuple[Matrix, Study]:
         return every, whole
     parts = []
     for name in scores:
-        one, _ = correlation.by_layer(whole, _layers(choice), name, choice.method)
-        parts.append(correlation.matrix(one.x, one.y, one.family, one.predictors, one.scores, choice.method))
+        one, chosen = _by_layer(choice, name)
+        plain = correlation.matrix(one.x, one.y, one.family, one.predictors, one.scores, choice.method)
+        parts.append(correlation.with_chosen(plain, chosen))
     return correlation.beside(parts), whole
 
 
 @cached_by(_choice_version, entries=256)
 def cell(choice: Choice, predictor: str, score: str) -> tuple[Detail, Study, list[float]]:
     """One predictor and one score from all sides, their models, and the depths that were chosen."""
-    whole, depths = study(choice), {}
+    whole, chosen = study(choice), None
     if choice.layer == CHOSEN:
-        whole, depths = correlation.by_layer(whole, _layers(choice), score, choice.method)
+        whole, choices = _by_layer(choice, score)
+        chosen = choices.get(predictor)
     one = whole.cell(predictor, score)
     loss = None
     if LOSS in whole.predictors and predictor != LOSS:
         row_of = {name: row for row, name in enumerate(whole.names)}
         loss = whole.x[[row_of[name] for name in one.names], whole.predictors.index(LOSS)]
-    return correlation.detail(one, loss, choice.method, FORESTS), one, [float(d) for d in depths.get(predictor, ())]
+    detail = correlation.detail(one, loss, choice.method, chosen)
+    return detail, one, [] if chosen is None else [float(depth) for depth in chosen.depths]
+
+
+@cached_by(_choice_version, entries=64)
+def _by_layer(choice: Choice, score: str) -> tuple[Study, dict[str, Chosen]]:
+    """See :func:`softh.analysis.correlation.by_layer`."""
+    return correlation.by_layer(study(choice), _layers(choice), score, choice.method)
 
 
 @cached_by(_choice_version, entries=8)

@@ -20,7 +20,9 @@ def sentence(run: RunPhases) -> str:
     """Both boundaries with their intervals, then compression."""
     parts = [f"{name} ends near {boundary_text(run, end)}" for name, end in run.ends.items()]
     missing = [name for name in ("collapse", "fitting") if name not in run.ends]
-    parts += [f"its checkpoints do not hold the end of {' or '.join(missing)}"] if missing else []
+    if len(missing) == 2:
+        return f"**{run.name}**: no phase is sure: neither H(Z) nor I(Y;Z) turns by more than noise would."
+    parts += [f"no end of {name} is sure" for name in missing]
     return f"**{run.name}**: {', '.join(parts)}. {compression_sentence(run)}".strip()
 
 
@@ -36,6 +38,7 @@ def compression_sentence(run: RunPhases) -> str:
         return ""
     if run.fall.checkpoint == len(run.steps) - 1:
         return "I(X;Z) does not fall."
-    verdict = "" if run.fall.amount > run.fall.half_width else ", which may be chance"
+    low, high = (plus_minus(end, run.fall.error).partition(" ")[0] for end in (run.fall.low, run.fall.high))
+    verdict = "" if run.fall.low > 0 else ", which may be chance"
     path = f"from step {run.steps[run.fall.checkpoint]:,.0f} to step {run.steps[-1]:,.0f}"
-    return f"I(X;Z) then falls by {plus_minus(run.fall.amount, run.fall.error)} {path}{verdict}."
+    return f"I(X;Z) then falls by {plus_minus(run.fall.amount, run.fall.error)} (95 % {low} to {high}) {path}{verdict}."

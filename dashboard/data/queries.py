@@ -161,6 +161,12 @@ def further(setup: Setup, models: tuple[str, ...], columns: tuple[str, ...], lay
     return read.further(settings.data(), columns, ids, layer).drop("layer")
 
 
+@cached_by(lambda ids: _digest(estimates().filter(pl.col("estimate_id").is_in(ids))))
+def further_columns(ids: tuple[str, ...]) -> list[str]:
+    """See :func:`read.further_columns`."""
+    return read.further_columns(settings.data(), ids)
+
+
 @cached_by(lambda estimate_id, *_: _digest(estimates().filter(pl.col("estimate_id") == estimate_id)))
 def layers(estimate_id: str, columns: tuple[str, ...] = ()) -> pl.DataFrame:
     """Every layer of one estimate, one row an order and correction, with the columns of the estimate.

@@ -175,7 +175,8 @@ def _entry(result: Matrix, i: int, j: int, few: bool) -> str:
 def _cell_hover_text(result: Matrix, i: int, j: int) -> str:
     title = f"<b>{result.predictors[i]}</b> with <b>{result.scores[j]}</b>"
     if (i, j) in result.reasons:
-        return f"{title}<br>{result.reasons[i, j]}"
+        number = "" if isnan(result.value[i, j]) else f"{result.method.capitalize()} {signed(result.value[i, j])}<br>"
+        return f"{title}<br>{number}{result.reasons[i, j]}"
     return (
         f"{title}<br>{result.method.capitalize()} {signed(result.value[i, j])}, 95 % {signed(result.low[i, j])} to "
         f"{signed(result.high[i, j])}<br>n = {result.n[i, j]} of {result.families[i, j]} families<br>"

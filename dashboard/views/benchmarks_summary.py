@@ -19,7 +19,7 @@ def paragraph(choice: Choice, result: Matrix, cell: Study, detail: Detail, depth
     cells = int((result.q >= 0).sum())
     sentences = [
         _what(choice, cell, detail),
-        f"{choice.method.capitalize()} {coefficient(detail.plain)}; permutation p = {_p(result.p[i, j])}, "
+        f"{choice.method.capitalize()} {coefficient(detail.plain)}; p = {_p(result.p[i, j])}, "
         f"q = {_p(result.q[i, j])} over the {cells} cells of the matrix: {_verdict(result.q[i, j])}.",
         _adjusted(detail, training=choice.among == TRAINING),
         _without(detail),
@@ -82,21 +82,24 @@ def _rival(cell: Study, detail: Detail) -> str:
     if rival is None:
         return ""
     loss = LOSS.split(",")[0]
-    if rival.p < 0.05 and rival.low * rival.high > 0:
+    if rival.p < 0.05:
         better = f"{cell.predictors[0]} predicts better" if rival.first > rival.second else f"{loss} predicts better"
     else:
         better = f"whether it predicts better than the {loss} cannot be told"
     return (
         f"The {loss} (bits per byte on the same text) reaches |r| = {rival.second:.2f} with the same score, this "
-        f"predictor {rival.first:.2f}; Williams' t = {signed(rival.t)}, p = {_p(rival.p)}, difference "
-        f"{signed(rival.low)} to {signed(rival.high)} over families: {better}."
+        f"predictor {rival.first:.2f}; difference {signed(rival.first - rival.second)} (95 % {signed(rival.low)} to "
+        f"{signed(rival.high)} over families, p = {_p(rival.p)}): {better}."
     )
 
 
 def _power(detail: Detail) -> str:
     least = detail.smallest_here
-    here = f", as these families are spread |r| ≥ {least:.2f}" if least < 0.995 else ""
-    return f"{detail.plain.n} independent models would show |r| ≥ {detail.smallest:.2f} in four of five cases{here}."
+    some = f"With {detail.plain.n} independent models, four of five tests find |r| ≥ {detail.smallest:.2f}"
+    if isnan(least):
+        return f"{some}."
+    here = f"|r| ≥ {least:.2f}" if least < 0.995 else "only a perfect order"
+    return f"{some}; with models of these {detail.plain.families} families, which are fewer observations, {here}."
 
 
 def _far(cell: Study, detail: Detail) -> str:

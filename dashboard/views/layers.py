@@ -1,5 +1,6 @@
 """The view of one checkpoint by depth: which model, which checkpoint."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -10,14 +11,14 @@ from dashboard.data.neighbours import Landing, Parameters
 from dashboard.figures import runs
 from dashboard.format import checkpoint_name, corpus_note, count
 from dashboard.view import Empty, View
-from softh.quantities import BY_COLUMN, FURTHER, PLANE
+from softh.quantities import BY_COLUMN, PLANE
 
 
 def view() -> View:
     """The path of one checkpoint through its layers, and the chosen quantities by depth."""
     chosen = controls.shared()
     row = _checkpoint(queries.comparable(chosen.setup))
-    columns = _columns()
+    columns = _columns(queries.further_columns((row["estimate_id"],)))
     layers = queries.layers(row["estimate_id"], tuple(name for name in columns if not BY_COLUMN[name].on_plane))
     display, fallback = chosen.display.known(layers)
     shown = display.select(layers)
@@ -43,9 +44,9 @@ def link_to(landing: Landing) -> Parameters:
     return {**landing.setup, "model": landing.model, "revision": landing.revision}
 
 
-def _columns() -> list[str]:
-    """The quantities that are drawn by depth."""
-    options = {each.symbol: each.column for each in (*PLANE, *FURTHER)}
+def _columns(further: Sequence[str]) -> list[str]:
+    """The quantities that are drawn by depth, of those on the plane and some others."""
+    options = {each.symbol: each.column for each in (*PLANE, *(BY_COLUMN[column] for column in further))}
     usual = [each.symbol for each in PLANE]
     where = controls.group("Profiles")
     return [

@@ -19,7 +19,7 @@ from dashboard.figures.plane import Spread
 from dashboard.format import corpus_note
 from dashboard.view import Empty, View
 from softh.analysis import seeds
-from softh.quantities import BY_COLUMN, FURTHER, PLANE
+from softh.quantities import BY_COLUMN, PLANE
 
 MOST_MODELS = 4
 """Models shown until the reader chooses: more paths than these cannot be told apart at a glance."""
@@ -120,8 +120,9 @@ def _curves(chosen: Selection, shown: pl.DataFrame, runs: Runs) -> Curves:
     """What the curves show; without several checkpoints of a model there is nothing to choose but what to draw."""
     where, ordered = controls.group("Curves"), clock(shown)
     order, orders = chosen.display.order, chosen.setup.orders
+    further = [BY_COLUMN[column] for column in queries.further_columns(tuple(shown["estimate_id"].unique().sort()))]
     offered = _PANELS | {
-        each.symbol: each.column for each in FURTHER if order == max(orders) or not each.highest_order_only
+        each.symbol: each.column for each in further if order == max(orders) or not each.highest_order_only
     }
     if shown["bits_per_byte"].count():
         offered[BY_COLUMN["bits_per_byte"].name] = "bits_per_byte"
@@ -169,8 +170,9 @@ def _caption(chosen: Selection, runs: Runs, curves: Curves, shown: pl.DataFrame)
 
 
 _PHASES = (
-    "Phases: collapse ends at the least H(Z), fitting at the largest I(Y;Z); two segments fitted over log steps, "
-    "interval from resampled draws and documents (see Method)."
+    "Phases: collapse ends at the least H(Z), fitting at the largest I(Y;Z), where the curve rises and falls by more "
+    "than noise does in nineteen of twenty cases; two segments fitted over log steps, interval from resampled draws "
+    "and documents (see Method)."
 )
 _NO_PHASES = "Phases are shown for debiased, raw and corrected values; what is shown is what shuffled labels give."
 _NO_ORDER = "H(Z), bits per byte and scores have no n-gram order, hence no panel along it."

@@ -8,6 +8,11 @@ checkpoints, since checkpoints share them; the error over documents is added as 
 alike at checkpoints that share their documents; runs that differ by their seed are drawn again too; the number of
 fitted checkpoints (5, 7 or 9) is drawn, and one checkpoint near the extreme is left out, so that neither the shape nor
 the spacing of the checkpoints passes for certainty.
+
+Noise has an extreme too, so a boundary is told only where the curve turns: where it rises and then falls (H(Z): falls
+and then rises) by more than noise alone does either in nineteen of twenty cases. Half of that is how far the curve lies
+from every monotone one, so flat, monotone and saturating curves have no phase. The fall of I(X;Z) has a band for all
+checkpoints at once, since its largest value was chosen by looking.
 """
 
 from bisect import bisect_left
@@ -21,12 +26,14 @@ from numpy.typing import NDArray
 
 from softh.analysis import seeds
 from softh.analysis.differences import jackknife
-from softh.analysis.standard_errors import combined, half_width
+from softh.analysis.standard_errors import combined
 from softh.blas import one_thread
 
 Array = NDArray[np.float64]
 
 RESAMPLES = 400
+NOISE = 1_000
+"""Samples of the noise of a curve."""
 POWERS = (1.0, 1.5, 2.0)
 """Shapes of the two sides of a change point: a kink, a round top, and between."""
 WIDTHS = (5, 7, 9)
@@ -64,14 +71,44 @@ class Curve:
         """Mean over runs in count resamples, [count, checkpoints]."""
         runs = len(self.values)
         of_runs = rng.multinomial(runs, [1 / runs] * runs, size=count) / runs  # [count, runs]
-        noise = self._noise(count, rng)
+        noise = self._of_documents(count, rng)
         if self.draws is None:
             return np.einsum("nr,nrc->nc", of_runs, self.values + noise)
         draws = self.draws.shape[2]
         of_draws = rng.multinomial(draws, [1 / draws] * draws, size=count) / draws  # [count, draws]
         return np.einsum("nr,rcd,nd->nc", of_runs, self.draws, of_draws) + np.einsum("nr,nrc->nc", of_runs, noise)
 
-    def _noise(self, count: int, rng: np.random.Generator) -> Array:
+    def noise(self, count: int, rng: np.random.Generator) -> Array:
+        """Errors of the mean over runs in count samples, [count, checkpoints], alike at checkpoints that share them.
+
+        Of draws, of documents and, of several runs, of seeds, whose spread has their own draws in it once more. A few
+        draws or seeds do not know their spread well, so theirs are of Student's t.
+        """
+        runs = len(self.values)
+        total = self._of_documents(count, rng).mean(axis=1)
+        if self.draws is not None and self.draws.shape[2] > 1:
+            total = total + _of_replicates(self.draws.mean(axis=0), count, rng)
+        return total + _of_replicates(self.values.T, count, rng) if runs > 1 else total
+
+    def errors_from_last(self) -> Array:
+        """Standard errors of the mean over runs less its last value, [checkpoints]; sources as in :meth:`noise`."""
+        runs = len(self.values)
+        parts = []
+        if self.folds is not None:
+            without = _from_last(self.folds.mean(axis=0))
+            parts.append(np.array([jackknife(each.tolist()) for each in without]))
+        else:
+            of_both = np.hypot(self.errors, self.errors[:, -1:])
+            of_both[:, -1] = 0
+            parts.append(np.sqrt((of_both**2).sum(axis=0)) / runs)
+        if self.draws is not None and self.draws.shape[2] > 1:
+            of_draws = _from_last(self.draws.mean(axis=0))
+            parts.append(of_draws.std(axis=1, ddof=1) / np.sqrt(of_draws.shape[1]))
+        if runs > 1:
+            parts.append(_from_last(self.values.T).std(axis=1, ddof=1) / np.sqrt(runs))
+        return np.sqrt(np.square(parts).sum(axis=0))
+
+    def _of_documents(self, count: int, rng: np.random.Generator) -> Array:
         """Errors over documents, [count, runs, checkpoints]; of folds with the covariance of the jackknife.
 
         A few folds do not know their spread well, so theirs are of Student's t.
@@ -90,6 +127,18 @@ class Curve:
         return Curve(self.values[:, first:], draws, self.errors[:, first:], folds)
 
 
+def _from_last(values: Array) -> Array:
+    return values - values[-1:]
+
+
+def _of_replicates(values: Array, count: int, rng: np.random.Generator) -> Array:
+    """Errors of the mean of replicates [checkpoints, replicates], with their covariance: [count, checkpoints]."""
+    number = values.shape[1]
+    apart = (values - values.mean(axis=1, keepdims=True)) / np.sqrt(number * (number - 1))
+    scale = np.sqrt(rng.chisquare(number - 1, (count, 1)) / (number - 1))
+    return (rng.standard_normal((count, number)) / scale) @ apart.T
+
+
 @dataclass(frozen=True)
 class Boundary:
     """The end of a phase, in training steps, with its 95 % interval."""
@@ -101,18 +150,21 @@ class Boundary:
 
 @dataclass(frozen=True)
 class Fall:
-    """From the largest value of a curve to its last, with a standard error and half of its 95 % interval."""
+    """From the largest value of a curve to its last, with a standard error and its 95 % interval."""
 
     checkpoint: int
     """Index of the largest value."""
     amount: float
     error: float
-    half_width: float
+    """Of these two checkpoints, as if they had been named before."""
+    low: float
+    high: float
+    """From a band of the falls from all checkpoints at once, so that choosing the largest is in it."""
 
 
 @dataclass(frozen=True)
 class Phases:
-    """Both boundaries of a run; None where its checkpoints do not hold the extreme."""
+    """Both boundaries of a run; None where no turn is sure, or the first or last checkpoint is the extreme."""
 
     collapse: Boundary | None
     fitting: Boundary | None
@@ -128,7 +180,7 @@ class RunPhases:
     tokens: tuple[float, ...] | None
     """Training tokens of the checkpoints; None where they are not known of all."""
     fall: Fall | None
-    """Of I(X;Z) after its largest value; None where the end of fitting is not known."""
+    """Of I(X;Z) after its largest value; None where the end of fitting is not sure."""
 
     def at(self, step: float, clock: str) -> float:
         """A step on the clock of the curves, tokens or steps."""
@@ -140,7 +192,7 @@ class RunPhases:
 
     @property
     def ends(self) -> dict[str, Boundary]:
-        """Phase → its end, of those that the checkpoints hold."""
+        """Phase → its end, of those that are sure."""
         both = {"collapse": self.phases.collapse, "fitting": self.phases.fitting}
         return {name: end for name, end in both.items() if end}
 
@@ -214,7 +266,7 @@ def log_steps(steps: Sequence[float]) -> Array:
 
 
 def extreme(place: Array, curve: Curve, which: Literal["least", "largest"], *, seed: int = 0) -> Boundary | None:
-    """The change point of a curve over log steps, or None where the first or the last checkpoint is the extreme.
+    """The change point of a curve over log steps, or None where no turn is sure or one of the ends is the extreme.
 
     Four checkpoints are the fewest that can hold one.
     """
@@ -222,31 +274,61 @@ def extreme(place: Array, curve: Curve, which: Literal["least", "largest"], *, s
     mean = sign * curve.values.mean(axis=0)
     if place.size < 4 or np.argmax(mean) in (0, place.size - 1):
         return None
+    if turns(curve, which, seed=seed) > 1 - LEVEL:
+        return None
     rng = np.random.default_rng(seed)
     resamples = _resampled(place, sign * curve.resampled(RESAMPLES, rng), rng)
     low, middle, high = np.quantile(resamples, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2])
     return Boundary(*(float(2.0**end) for end in (middle, low, high)))
 
 
-def fall(curve: Curve) -> Fall:
+def turns(curve: Curve, which: Literal["least", "largest"], *, seed: int = 0) -> float:
+    """p of no turn: how often noise alone falls as far, or rises as far, as the curve does both; 1 without an error.
+
+    About a curve that rises and then stays, noise need only fall, and about one that stays and then falls only rise:
+    both are asked, since either may be so.
+    """
+    sign = -1.0 if which == "least" else 1.0
+    noise = sign * curve.noise(NOISE, np.random.default_rng(seed))
+    if not noise.any():
+        return 1.0
+    seen = turn(sign * curve.values.mean(axis=0))
+    falls = (np.maximum.accumulate(noise, axis=1) - noise).max(axis=1)
+    rises = (noise - np.minimum.accumulate(noise, axis=1)).max(axis=1)
+    return float((1 + max((falls >= seen).sum(), (rises >= seen).sum())) / (1 + NOISE))
+
+
+def turn(values: Array) -> Array:
+    """How far values [..., checkpoints] rise to a checkpoint and fall after it: the smaller of both, at the best one.
+
+    Half of it is the largest deviation from the nearest monotone curve.
+
+    >>> turn(np.array([0.0, 1.0, 3.0, 2.0])), turn(np.array([0.0, 1.0, 1.0, 2.0]))
+    (1.0, 0.0)
+    """
+    before = np.minimum.accumulate(values, axis=-1)
+    after = np.minimum.accumulate(values[..., ::-1], axis=-1)[..., ::-1]
+    return (values - np.maximum(before, after)).max(axis=-1)
+
+
+def fall(curve: Curve, seed: int = 0) -> Fall:
     """How far a curve falls after its largest value.
 
-    The error is over draws and over folds of documents by pairs; without folds over documents as if apart, which
-    overstates it; over seeds where there are several. That the largest value was chosen is not in it.
+    Errors are over draws, over folds of documents by pairs, without folds as if apart, which overstates them, and over
+    seeds where there are several.
     """
-    top = int(np.argmax(curve.values.mean(axis=0)))
-    falls = curve.values[:, top] - curve.values[:, -1]
-    if len(falls) > 1:
-        parts = [(float(falls.std(ddof=1) / np.sqrt(len(falls))), len(falls) - 1)]
-    elif curve.folds is not None:
-        parts = [(jackknife(curve.folds[0, top] - curve.folds[0, -1]), curve.folds.shape[2] - 1)]
-    else:
-        parts = [(float(np.hypot(curve.errors[0, top], curve.errors[0, -1])), None)]
-    if len(falls) == 1 and curve.draws is not None:
-        of_draws = curve.draws[0, top] - curve.draws[0, -1]
-        parts.append((float(of_draws.std(ddof=1) / np.sqrt(of_draws.size)), of_draws.size - 1))
-    error = combined(*(one for one, _ in parts)) or 0.0
-    return Fall(top, float(falls.mean()), error, half_width(*parts) or 0.0)
+    mean = curve.values.mean(axis=0)
+    falls = mean - mean[-1]
+    noise = curve.noise(NOISE, np.random.default_rng(seed))
+    apart = noise - noise[:, -1:]
+    errors = curve.errors_from_last()
+    top = int(np.argmax(mean))
+    if top == len(mean) - 1:
+        return Fall(top, 0.0, 0.0, 0.0, 0.0)
+    known = errors > 0
+    wide = np.quantile((np.abs(apart[:, known]) / errors[known]).max(axis=1), LEVEL) if known.any() else 0.0
+    low, high = (float((falls + end * wide * errors).max()) for end in (-1, 1))
+    return Fall(top, float(falls[top]), float(errors[top]), low, high)
 
 
 def _resampled(place: Array, values: Array, rng: np.random.Generator) -> Array:

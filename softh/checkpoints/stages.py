@@ -2,10 +2,10 @@
 
 import re
 
-STAGES = ("base", "sft", "instruct", "dpo")
+STAGES = ("base", "sft", "instruct", "dpo", "rlvr")
 """Stages in the order of training; a stage of another name comes after them."""
 
-_WORDS = {"sft": "sft", "instruct": "instruct", "chat": "instruct", "it": "instruct", "dpo": "dpo"}
+_WORDS = {"sft": "sft", "instruct": "instruct", "chat": "instruct", "it": "instruct", "dpo": "dpo", "rlvr": "rlvr"}
 _WORD = re.compile(rf"(?<![^-_ ])(?:{'|'.join(_WORDS)})(?![^-_ (])", re.IGNORECASE)
 _ENDING = re.compile(rf"[-_ ](?:base|{'|'.join(_WORDS)})$", re.IGNORECASE)
 

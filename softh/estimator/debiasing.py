@@ -22,11 +22,11 @@ from functools import cached_property
 
 import numpy as np
 
-from softh.estimator.gains import CLASSES, LARGEST_SIZE, ClassSizes, Design
+from softh.estimator.gains import CLASSES, LARGEST_SIZE, LOWER_DRAWS, ClassSizes, Design
 from softh.estimator.unseen_share import UnseenShare, unseen_share
 from softh.spec import Weighting
 
-VERSION = "growth-3"
+VERSION = "growth-4"
 """Name of the estimator; it changes with every change that moves a number."""
 _STEPS, _FURTHER_STEPS = 5, 4
 _SLOPES, _WALKS, _DIFFERENCES = (0.002, 0.01, 0.04), (0.002, 0.01, 0.04), (0.01, 0.04, 0.12)
@@ -81,7 +81,8 @@ class Sums:
     def cross_entropy(self, number: int) -> np.ndarray:
         """Cross-entropy of a label set summed over positions, [layers, 1 + folds, some draws]."""
         rows = self.values[:, self._start(number) + 2 * len(CLASSES)]
-        return rows[..., ~np.isnan(rows).any((0, 1))]
+        # Every group of draws that was read together has some; how many groups there are is no matter of the result.
+        return rows[..., ~np.isnan(rows).any((0, 1))][..., :LOWER_DRAWS]
 
     def _start(self, number: int) -> int:
         return 2 + 2 * len(self.design.groups.sizes) + number * (2 * len(CLASSES) + 1)
@@ -163,10 +164,20 @@ class Curves:
         return cls(family, widest, np.log(size), bend, variance.mean(1))
 
     @cached_property
+    def whole(self) -> "Curves":
+        """The curves of all positions, in every draw."""
+        return Curves(self.family, self.widest[:, :1], self.log_group, self.log_bend, self.variance)
+
+    @cached_property
+    def mean_of_draws(self) -> "Curves":
+        """The curves of the mean over draws, of all positions and without each fold."""
+        widest, bend = self.widest.mean(2, keepdims=True), self.log_bend.mean(1, keepdims=True)
+        return Curves(self.family, widest, self.log_group, bend, self.variance)
+
+    @cached_property
     def mean(self) -> "Curves":
         """The curves of all positions, in the mean over draws."""
-        widest, bend = self.widest[:, :1].mean(2, keepdims=True), self.log_bend.mean(1, keepdims=True)
-        return Curves(self.family, widest, self.log_group, bend, self.variance)
+        return self.mean_of_draws.whole
 
     def gain(self, group: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """G(g, s) = s · (1 − φ(g, s)) of groups [1 + folds, classes], spreads [layers, 1 + folds, draws, classes].
@@ -235,18 +246,23 @@ def solve(curves: Curves, sizes: ClassSizes, sums: np.ndarray) -> np.ndarray:
     fit = Fit.of(curves.mean, sizes, group[0], gain[:, 0].mean(1), scatter)
     # A class that only the whole has is taken as the smoother predicts it.
     present = known & (sizes.positions > 0)[:, None]
-    widest = curves.widest[..., None]
-    scale = widest / np.maximum(curves.mean.widest[..., None], _LEAST_SPREAD)
-    spread = fit.spread[:, None, None] * scale
-    variance = fit.variance[:, None, None] * widest**2
-    smoother = fit.smoother.swapaxes(1, 2)[:, None]
-    for _ in range(_FURTHER_STEPS):
-        residual = gain - curves.mean_gain(group, spread, variance)
-        observed = spread + np.where(present, residual, 0) / fit.slope[:, None, None]
-        spread = np.clip(observed[..., known] @ smoother, 0, 1.15 * widest)
     share = sizes.positions / sizes.positions.sum(1, keepdims=True)
-    information = curves.widest - (spread * share[:, None]).sum(-1)
-    return np.where((curves.widest[:, :1] < _LEAST_SPREAD).any(2, keepdims=True), np.nan, information)
+
+    def information(some: Curves, parts: slice, gain: np.ndarray) -> np.ndarray:
+        widest = some.widest[..., None]
+        spread = fit.spread[:, None, None] * widest / np.maximum(curves.mean.widest[..., None], _LEAST_SPREAD)
+        variance = fit.variance[:, None, None] * widest**2
+        for _ in range(_FURTHER_STEPS):
+            residual = gain - some.mean_gain(group[parts], spread, variance)
+            observed = spread + np.where(present[parts], residual, 0) / fit.slope[:, None, None]
+            spread = np.clip(observed[..., known] @ fit.smoother.swapaxes(1, 2)[:, None], 0, 1.15 * widest)
+        return some.widest - (spread * share[parts, None]).sum(-1)
+
+    # What leaving a fold out moves is the same in every draw but for its noise: it is computed for the mean over draws.
+    of_draws = information(curves.whole, slice(1), gain[:, :1])
+    of_folds = information(curves.mean_of_draws, slice(None), gain.mean(2, keepdims=True))
+    found = of_draws + of_folds - of_folds[:, :1]
+    return np.where((curves.widest[:, :1] < _LEAST_SPREAD).any(2, keepdims=True), np.nan, found)
 
 
 @dataclass(frozen=True)

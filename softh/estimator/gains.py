@@ -22,16 +22,17 @@ CLASSES = np.array([1, 2, 3, 4, 5, 6, 8, 10, 13, 17, 23, 31, 42, 56, 80, 120, 20
 """First number of documents of every class of labels."""
 LARGEST_SIZE = 256
 """From so many positions on, what a label does not show falls as one over their number."""
-LOWER_DRAWS = 4
+LOWER_DRAWS = 2
 """Draws of the lower bound, which needs a logarithm for every occurrence."""
 FEW = 32
 """Labels in at most so many documents are summed by one program of a GPU each."""
 _WEIGHTED_FROM = 24
 """From so many documents on, documents of a label count by its occurrences in them; below, each counts once."""
-_CHOICES = 4
-"""Choices of one occurrence a document, over which a gain is averaged."""
-_CHUNK = {"cpu": 2**19, "cuda": 2**27}
-"""Numbers that are summed at once."""
+_CHOICES = 2
+"""Choices of one occurrence a document, over which the gain of a label in few documents is averaged. One choice leaves
+little to chance in a label of more documents: what it moves falls as one over their number."""
+_CHUNK = 2**19
+"""Numbers that a CPU sums at once."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,11 @@ class Gains:
     label_size: Tensor  # [labels] int32
 
     @cached_property
+    def labels(self) -> Segments:
+        """Positions of every label."""
+        return Segments(self.cell_members, self.cell_begin[self.label_begin.long()])
+
+    @cached_property
     def by_fold(self) -> "Totals":
         """Sums over cells by fold."""
         return Totals.by(self.cell_fold, int(self.cell_fold.max()) + 1)
@@ -218,10 +224,11 @@ def index_gains(labels: LabelSet, document: Tensor, fold_of: Tensor, folds: int,
     phase = torch.from_numpy(generator.random(len(cell))).to(ids.device)
     again = (cells.documents > 1) & (cells.positions > cells.documents)
     once = (cells.documents > 1) & ~again
+    few = cells.documents <= FEW
     blocks = [
-        cells.block(chosen & (few == (cells.documents <= FEW)), choices, phase, few=few)
-        for chosen, choices in ((once, 1), (again, _CHOICES))
-        for few in (True, False)
+        cells.block(once & few, 1, phase, few=True),
+        cells.block(again & few, _CHOICES, phase, few=True),
+        cells.block((once | again) & ~few, 1, phase, few=False),
     ]
     label_begin = torch.searchsorted(label, torch.arange(labels.distinct, device=label.device))
     tensors = (cells.order, cells.begin, cells.size)
@@ -377,7 +384,7 @@ def _add(target: Tensor, at: Tensor, values: Tensor) -> None:
 
 def _chunks(block: Block, width: int) -> Iterator[tuple[slice, slice]]:
     """Labels and their rows, so few that their sums are small."""
-    step = max(1, _CHUNK[block.members.device.type] // width)
+    step = max(1, _CHUNK // width)
     begin = block.label_begin.cpu().numpy()
     ends = np.append(begin[1:], len(block.row_begin))
     first = 0
@@ -435,8 +442,13 @@ def cross_entropy(p: Tensor, gains: Gains, mean: Tensor, folds: int) -> Tensor:
     is shrunk towards the mean of all positions [draws, bins] by one count, so that it is defined for labels of one
     document.
     """
-    pieces = gains.pieces(max(1, _CHUNK[p.device.type] // p[0].numel()))
-    by_cell = torch.cat([_cell_entropies(p, mean, piece) for piece in pieces])
+    if p.device.type == "cuda":
+        from softh.estimator.gpu.conditional import cross_entropies
+
+        by_cell = cross_entropies(p, mean, gains)
+    else:
+        pieces = gains.pieces(max(1, _CHUNK // p[0].numel()))
+        by_cell = torch.cat([_cell_entropies(p, mean, piece) for piece in pieces])
     out = gains.by_fold(by_cell)
     out = torch.cat([out, out.new_zeros(folds - len(out), out.shape[1])])
     total = out.sum(0, keepdim=True)

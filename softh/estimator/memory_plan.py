@@ -17,6 +17,8 @@ _COMPUTED = 4 << 30
 """Most bytes of assignments while hidden states are computed: every further reading is a forward pass."""
 _SHARE = 0.6
 """Share of the free memory that assignments may take; the rest is for the batches of the model."""
+_BATCHES = 16 << 30
+"""Bytes of a GPU that are left for the batches of the model and for sums, where that is less than the other share."""
 _HALF_FROM = 2**15
 """Positions from which rounding single assignments to half precision leaves their means alone (see docs/method.md)."""
 _TRANSFER = 3e9
@@ -105,7 +107,7 @@ def choose(need: Need, resources: Resources) -> Plan:
     """
     if not need.gpu:
         return _in_main_memory(need, resources)
-    room = int(_SHARE * resources.device)
+    room = max(int(_SHARE * resources.device), resources.device - _BATCHES)
     everything = need.layers * need.draws
     for half in (False, True) if need.positions >= _HALF_FROM else (False,):
         if everything * need.assignment_bytes(half=half) <= room:

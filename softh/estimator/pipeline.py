@@ -5,7 +5,7 @@ import json
 import logging
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,15 +18,16 @@ from softh.checkpoints.resolve import Checkpoint
 from softh.checkpoints.stages import stage_from_name
 from softh.estimator.assignment import references
 from softh.estimator.calibration import temperature
-from softh.estimator.entropies import Labelling, ProgressCallback, label, measure_entropies, plan
+from softh.estimator.entropies import Labelling, ProgressCallback, document_folds, label, measure_entropies, plan
 from softh.estimator.labels import label_kind
-from softh.estimator.measures import Entropies, Measure, bits_per_byte, measure
+from softh.estimator.measures import Entropies, Measure, bits_per_byte, measure, variational_bound
+from softh.estimator.spectra import SpectralSample
 from softh.format import format_size
 from softh.models import hidden_states
 from softh.models.hidden_states import Cache, HiddenStates, LoadedModel
 from softh.spec import EstimateSpec, PreferenceSpec, identity
 from softh.text import corpus
-from softh.text.corpus import Corpus, TokenizedCorpus
+from softh.text.corpus import Corpus, TokenizedCorpus, predicted_tokens
 
 log = logging.getLogger(__name__)
 
@@ -173,6 +174,7 @@ def estimate_model(
     spec = spec.current()
     tokenized, labelling = prepared or prepare(spec, model, text)
     states = states or HiddenStates(model, tokenized, checkpoint.digest, cache=cache, loss=loss)
+    sample = SpectralSample(states, spec)
     reading_plan = plan(states, labelling, spec)
     if on_plan is not None:
         on_plan(reading_plan.sentence())
@@ -188,7 +190,8 @@ def estimate_model(
             format_size(states.bytes_needed),
         )
     entropies = measure_entropies(states, labelling, directions, epsilon, spec, progress, reading_plan)
-    metadata = RunMetadata(model, tokenized, epsilon, directions.digest, states.nll, states.forward_passes)
+    further = sample.measures()
+    metadata = RunMetadata(model, tokenized, epsilon, directions.digest, states.nll, states.forward_passes, further)
     return assemble_estimate(spec, checkpoint, text, metadata, entropies, time.perf_counter() - began)
 
 
@@ -202,6 +205,8 @@ class RunMetadata(NamedTuple):
     nll: np.ndarray | None
     """[documents] negative log-likelihood of the text, in nats; None where no head ran."""
     forward_passes: int
+    further: Sequence[Measure] = ()
+    """Measures of the hidden states that no label or direction enters."""
 
 
 def assemble_estimate(
@@ -213,9 +218,11 @@ def assemble_estimate(
     seconds: float,
 ) -> Estimate:
     """Put together the estimate that these entropies belong to."""
-    rows = measure(entropies)
+    rows = [*measure(entropies), *metadata.further]
     if metadata.nll is not None:
         rows.append(bits_per_byte(metadata.nll, metadata.tokenized.predicted_bytes))
+        fold = document_folds(len(metadata.tokenized.ids), metadata.tokenized.sources, spec.folds)
+        rows.append(variational_bound(metadata.nll, predicted_tokens(metadata.tokenized), fold, spec.bins))
     return Estimate(
         identity(spec.canonical(), checkpoint.digest, text.digest),
         spec,

@@ -60,6 +60,8 @@ class HiddenStates:
         tokens = sum(len(ids) for ids in tokenized.ids)
         self.bytes_needed = tokens * self.layers * model.width * getattr(torch, model.dtype).itemsize
         self.loss = loss and model.has_head
+        self.observer: OnLayer | None = None
+        """Called with all that :meth:`each` passes on, before it is."""
         self._too_large = 2**62  # tokens of a batch that did not fit
         # A GPU computes hidden states faster than a disk reads them.
         on_cpu = torch.device(model.device).type == "cpu"
@@ -106,6 +108,7 @@ class HiddenStates:
         On a GPU a layer is passed on as soon as the model produces it; a batch that does not fit in memory is run in
         halves, and so is every later one of its size.
         """
+        on_layer = on_layer if self.observer is None else _in_turn(self.observer, on_layer)
         if self.cached or not (self.model.streams and torch.device(self.model.device).type == "cuda"):
             for documents, hidden in self.read(layers):
                 for layer, states in hidden.items():
@@ -200,6 +203,14 @@ class HiddenStates:
             return False
         missing = sum(not self._complete(block) for block in range(len(self.blocks))) / len(self.blocks)
         return missing * self.bytes_needed < _MARGIN * shutil.disk_usage(cache.directory).free
+
+
+def _in_turn(first: OnLayer, second: OnLayer) -> OnLayer:
+    def on_layer(documents: np.ndarray, layer: int, hidden: Tensor, text: Tensor | None) -> None:
+        first(documents, layer, hidden, text)
+        second(documents, layer, hidden, text)
+
+    return on_layer
 
 
 def _check_fit(model: LoadedModel, tokenized: TokenizedCorpus) -> None:

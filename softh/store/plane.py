@@ -47,6 +47,24 @@ def stored(quantities: Iterable[Quantity]) -> str:
     return " OR ".join(f"({_stored(quantity)})" for quantity in quantities)
 
 
+def joined(quantities: Iterable[Quantity], rows: str) -> str:
+    """SQL of a table with the columns of some quantities, one row an estimate, layer, order and correction.
+
+    rows: a table of measures, which has those of I(X;Z) too: what has no labels is repeated for each of its rows.
+    """
+    kinds = [[each for each in quantities if each.has_labels is labelled] for labelled in (True, False)]
+    tables = [f"(SELECT DISTINCT {', '.join(KEYS)} FROM {rows} WHERE ngram IS NOT NULL)"]
+    for keys, kind in zip((KEYS, KEYS[:2]), kinds, strict=True):
+        if kind:
+            values = f"SELECT {', '.join(keys)}, {pivot(kind)} FROM {rows} WHERE {stored(kind)} GROUP BY ALL"
+            same = " AND ".join(f"one.{key} IS NOT DISTINCT FROM more.{key}" for key in keys)
+            columns_only = f"more.* EXCLUDE ({', '.join(keys)})"
+            tables.append(
+                f"(SELECT one.*, {columns_only} FROM {tables[-1]} AS one LEFT JOIN ({values}) AS more ON {same})"
+            )
+    return tables[-1]
+
+
 def _stored(quantity: Quantity) -> str:
     variable = f"= '{quantity.variable}'" if quantity.variable else "IS NULL"
     return f"quantity = '{quantity.quantity}' AND variable {variable}"

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from softh.errors import InputError
-from softh.quantities import BY_COLUMN, CORRECTIONS, PLANE
+from softh.quantities import BY_COLUMN, CORRECTIONS, FURTHER, PLANE
 from softh.store import plane, schema
 from softh.store.connection import connect, invalid_files, list_runs, pending_uploads, query, refresh, version, warnings
 
@@ -177,22 +177,33 @@ def further(
     """Stored quantities that are not on the plane (:data:`softh.quantities.FURTHER`) of one layer (None: their mean).
 
     One row an estimate, layer, n-gram order and correction, with the value, both standard errors and the replicates of
-    each column. With layers, every layer but not the mean.
+    each column; what does not depend on labels is the same in every row. With layers, every layer but not the mean.
     """
     wanted = [BY_COLUMN[column] for column in columns]
     names = [f"{column}{end}" for column in columns for end in ("", "_se_draws", "_se_documents")]
     names += plane.replicates(wanted)
     return query(
         data,
-        f"SELECT {', '.join([*plane.KEYS, *names])} FROM ("
-        f"SELECT {', '.join(plane.KEYS)}, {plane.pivot(wanted)} FROM measures "
-        f"WHERE ({plane.stored(wanted)}) AND list_contains($ids, estimate_id) "
-        "AND CASE WHEN $layers THEN layer IS NOT NULL ELSE layer IS NOT DISTINCT FROM $layer END GROUP BY ALL"
-        f") ORDER BY {', '.join(plane.KEYS)}",
+        f"WITH chosen AS (FROM measures WHERE ({plane.stored([*wanted, BY_COLUMN['input']])}) "
+        "AND list_contains($ids, estimate_id) "
+        "AND CASE WHEN $layers THEN layer IS NOT NULL ELSE layer IS NOT DISTINCT FROM $layer END) "
+        f"SELECT {', '.join([*plane.KEYS, *names])} FROM {plane.joined(wanted, 'chosen')} "
+        f"ORDER BY {', '.join(plane.KEYS)}",
         ids=list(estimate_ids),
         layer=layer,
         layers=layers,
     )
+
+
+def further_columns(data: Path, estimate_ids: Sequence[str]) -> list[str]:
+    """Columns of :data:`softh.quantities.FURTHER` that some of these estimates have a value of.
+
+    Estimates of earlier versions lack those that came later.
+    """
+    ids = list(estimate_ids)
+    statement = "SELECT DISTINCT quantity FROM measures WHERE list_contains($ids, estimate_id) AND value IS NOT NULL"
+    known = set(query(data, statement, ids=ids)["quantity"])
+    return [each.column for each in FURTHER if each.quantity in known]
 
 
 def depths(data: Path, estimate_ids: Sequence[str], correction: str) -> pl.DataFrame:

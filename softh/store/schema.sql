@@ -61,7 +61,7 @@ CREATE TABLE estimates (
 CREATE TABLE measures (
     estimate_id  VARCHAR NOT NULL,
     layer        INTEGER CHECK (layer BETWEEN 0 AND 100000), -- index as transformers returns hidden states, 0 the embedding; NULL the mean over layers 1 …
-    quantity     VARCHAR NOT NULL,                           -- entropy, information, optimality, regularity, proportion, residual (efficiency or ratio); bits_per_byte (bits)
+    quantity     VARCHAR NOT NULL,                           -- entropy, information, optimality, regularity, proportion, residual (efficiency or ratio); bits_per_byte (bits); those of softh/quantities.py without labels (units there)
     variable     VARCHAR,                                    -- input (X), output (Y); NULL where it has no meaning
     ngram        INTEGER CHECK (ngram BETWEEN 1 AND 4),      -- order of the n-gram label, 1 to 4; NULL where it has no meaning
     correction   VARCHAR NOT NULL,                           -- raw, null (same labels, shuffled), corrected (raw − null), debiased, lower (bound of information)

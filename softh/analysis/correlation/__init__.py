@@ -1,4 +1,4 @@
-"""Correlation of quantities with scores: coefficients, intervals over families, permutation tests, adjustments."""
+"""Correlation of quantities with scores: coefficients, intervals and p-values over families, adjustments."""
 
 from softh.analysis.correlation.adjustment import (
     Comparison,
@@ -8,26 +8,39 @@ from softh.analysis.correlation.adjustment import (
     line,
     mixed,
     partial,
-    partial_p,
     plain,
     smallest,
     smallest_here,
-    williams,
     within,
     without_each_family,
     without_each_model,
 )
 from softh.analysis.correlation.coefficients import METHODS, Method, correlations, weighted
 from softh.analysis.correlation.detail import Detail, detail
-from softh.analysis.correlation.layer_choice import Chosen, at_depths, best_looking, differences, nested
-from softh.analysis.correlation.matrix import LEAST_MODELS, RESAMPLES, Matrix, beside, check, matrix, numbered
-from softh.analysis.correlation.resampling import around, benjamini_hochberg, intervals, permutation_p
+from softh.analysis.correlation.layer_choice import (
+    Chosen,
+    at_depths,
+    best_looking,
+    differences,
+    nested,
+    with_chosen,
+)
+from softh.analysis.correlation.matrix import LEAST_MODELS, Matrix, beside, check, matrix, numbered
+from softh.analysis.correlation.resampling import (
+    LEAST_FAMILIES,
+    Interval,
+    around,
+    benjamini_hochberg,
+    degrees,
+    interval,
+    intervals,
+)
 from softh.analysis.correlation.study import FACTS, PREDICTORS, Study, by_layer, finished, matched, training
 
 __all__ = [
-    "FACTS", "LEAST_MODELS", "METHODS", "PREDICTORS", "RESAMPLES", "Chosen", "Comparison", "Detail", "Effect", "Line",
-    "Matrix", "Method", "Study", "around", "at_depths", "benjamini_hochberg", "beside", "best_looking", "by_layer",
-    "check", "compare", "correlations", "detail", "differences", "finished", "intervals", "line", "matched", "matrix",
-    "mixed", "nested", "numbered", "partial", "partial_p", "permutation_p", "plain", "smallest", "smallest_here",
-    "training", "weighted", "williams", "within", "without_each_family", "without_each_model",
+    "FACTS", "LEAST_FAMILIES", "LEAST_MODELS", "METHODS", "PREDICTORS", "Chosen", "Comparison", "Detail", "Effect",
+    "Interval", "Line", "Matrix", "Method", "Study", "around", "at_depths", "benjamini_hochberg", "beside",
+    "best_looking", "by_layer", "check", "compare", "correlations", "degrees", "detail", "differences", "finished",
+    "interval", "intervals", "line", "matched", "matrix", "mixed", "nested", "numbered", "partial", "plain", "smallest",
+    "smallest_here", "training", "weighted", "with_chosen", "within", "without_each_family", "without_each_model",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
 from softh.analysis.correlation.coefficients import Method, correlations, midranks, standardised, weighted
-from softh.analysis.correlation.resampling import around, fisher
+from softh.analysis.correlation.resampling import LEAST_FAMILIES, LEVEL, alone, degrees, interval
 
 _COLLINEAR = 1e-8
 """Residual variance of a standardised column below which its controls determine it."""
@@ -15,7 +15,7 @@ _COLLINEAR = 1e-8
 
 @dataclass(frozen=True)
 class Effect:
-    """One coefficient with its 95 % interval; NaN where there is none."""
+    """One coefficient with its 95 % interval, two-sided p and error of Fisher's z; NaN where there is none."""
 
     name: str
     value: float
@@ -23,53 +23,75 @@ class Effect:
     high: float
     n: int
     families: int
+    p: float = float("nan")
+    error: float = float("nan")
 
 
-def plain(x: np.ndarray, y: np.ndarray, family: np.ndarray, method: Method, resamples: int) -> Effect:
+def plain(x: np.ndarray, y: np.ndarray, family: np.ndarray, method: Method) -> Effect:
     """The coefficient itself of x [n] with y [n]."""
-    return partial("as it is", x, y, family, np.empty((len(x), 0)), method, resamples)
+    return partial("as it is", x, y, family, np.empty((len(x), 0)), method)
 
 
 def partial(
-    name: str, x: np.ndarray, y: np.ndarray, family: np.ndarray, given: np.ndarray, method: Method, resamples: int
+    name: str,
+    x: np.ndarray,
+    y: np.ndarray,
+    family: np.ndarray,
+    given: np.ndarray,
+    method: Method,
+    again: np.ndarray | None = None,
 ) -> Effect:
-    """Partial coefficient of x with y given the columns of given [n, k]; Kendall's by the same formula on taus."""
-    columns = np.column_stack([x, y, given])
+    """Partial coefficient of x with y given the columns of given [n, k]; Kendall's by the same formula on taus.
 
-    def statistic(weights: np.ndarray) -> np.ndarray:
-        return _partial(weighted(columns, columns, family, weights, method))
-
+    again [families, n]: what x is without each family, where it was made of the data; see :class:`Chosen`.
+    """
     families = int(family.max()) + 1
-    value = float(_partial(correlations(columns, columns, method)[None])[0])
-    low, high = around(statistic, families, resamples, method)
+    value = _partial(correlations(*_twice(x, y, given), method)[None])[0]
+    if again is None:
+        without = _partial(weighted(*_twice(x, y, given), family, 1 - np.eye(families), method))
+    else:
+        parts = [family != f for f in range(families)]
+        without = np.array(
+            [
+                _partial(correlations(*_twice(again[f, rest], y[rest], given[rest]), method)[None])[0]
+                for f, rest in enumerate(parts)
+            ]
+        )
+    found = interval(value, without, np.bincount(family), method, given.shape[1])
     if not np.isfinite(value):
-        low = high = np.array(np.nan)
-    return Effect(name, value, float(low), float(high), len(x), families)
+        return Effect(name, np.nan, np.nan, np.nan, len(x), families)
+    low, high, p, error = (float(each) for each in (found.low, found.high, found.p, found.error))
+    return Effect(name, float(value), low, high, len(x), families, p, error)
 
 
-def partial_p(value: float, n: int, given: int) -> float:
-    """Two-sided p of a partial Pearson or Spearman coefficient of n independent models, t with n − 2 − given."""
-    freedom = n - 2 - given
-    if freedom < 1:
-        return float("nan")
-    return float(2 * stdtr(freedom, -abs(value) * np.sqrt(freedom / max(1 - value**2, 1e-300))))
+def _twice(x: np.ndarray, y: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    columns = np.column_stack([x, y, given])
+    return columns, columns
 
 
-def within(name: str, x: np.ndarray, y: np.ndarray, family: np.ndarray, method: Method, resamples: int) -> Effect:
+def within(
+    name: str, x: np.ndarray, y: np.ndarray, family: np.ndarray, method: Method, again: np.ndarray | None = None
+) -> Effect:
     """Coefficient of what sets a model apart from its own family: family means taken away, of ranks but for Pearson.
 
     Families of one model say nothing here and are left out.
     """
     kept = np.bincount(family)[family] > 1
+    if again is not None:
+        again = again[np.unique(family[kept])][:, kept]
     x, y, family = x[kept], y[kept], np.unique(family[kept], return_inverse=True)[1]
-    if len(x) < 4 or int(family.max(initial=-1)) < 1:
-        return Effect(name, np.nan, np.nan, np.nan, len(x), len(set(family.tolist())))
-    both = np.column_stack([x, y])
-    both = both if method == "pearson" else midranks(both)
+    families = int(family.max(initial=-1)) + 1
+    if len(x) < 4 or families < LEAST_FAMILIES:
+        return Effect(name, np.nan, np.nan, np.nan, len(x), families)
+    if method != "pearson":
+        x, y = midranks(np.column_stack([x, y])).T
+    columns = np.column_stack([x, y] if again is None else [x, y, *again])
     sizes = np.bincount(family)[:, None]
-    means = np.column_stack([np.bincount(family, column) for column in both.T]) / sizes
-    left = both - means[family]
-    return partial(name, left[:, 0], left[:, 1], family, np.empty((len(x), 0)), "pearson", resamples)
+    means = np.column_stack([np.bincount(family, column) for column in columns.T]) / sizes
+    x, y, *others = (columns - means[family]).T
+    return partial(
+        name, x, y, family, np.empty((len(x), 0)), "pearson", np.array(others) if again is not None else None
+    )
 
 
 def mixed(name: str, x: np.ndarray, y: np.ndarray, family: np.ndarray) -> tuple[Effect, float]:
@@ -121,7 +143,7 @@ def without_each_model(x: np.ndarray, y: np.ndarray, method: Method) -> np.ndarr
 
 @dataclass(frozen=True)
 class Line:
-    """A straight line through the points, with the 95 % interval of its height, families resampled."""
+    """A straight line through the points, with the 95 % interval of its height."""
 
     x: np.ndarray
     y: np.ndarray
@@ -130,11 +152,10 @@ class Line:
     residual: np.ndarray  # [n], in standard deviations of all
 
 
-def line(x: np.ndarray, y: np.ndarray, family: np.ndarray, resamples: int, points: int = 40) -> Line:
-    """Least squares of y [n] on x [n]."""
+def line(x: np.ndarray, y: np.ndarray, family: np.ndarray, points: int = 40) -> Line:
+    """Least squares of y [n] on x [n]; its interval by leaving each family out, as that of the coefficient."""
     families = int(family.max()) + 1
     sums = np.stack([np.bincount(family, v, families) for v in (np.ones_like(x), x, y, x * x, x * y)], axis=1)
-    counts = np.random.default_rng(0).multinomial(families, np.full(families, 1 / families), resamples)
     grid = np.linspace(x.min(), x.max(), points)
 
     def heights(weights: np.ndarray) -> np.ndarray:
@@ -143,8 +164,11 @@ def line(x: np.ndarray, y: np.ndarray, family: np.ndarray, resamples: int, point
         return ((of_y - slope * of_x) / n)[:, None] + slope[:, None] * grid
 
     fit = heights(np.ones((1, families)))[0]
-    spread = heights(counts.astype(float)).std(0) * np.sqrt(families / max(families - 1, 1))
-    half = stdtrit(families - 1, 0.975) * spread if families > 1 else np.full(points, np.nan)
+    half = np.full(points, np.nan)
+    if families >= LEAST_FAMILIES:
+        without = heights(1 - np.eye(families))
+        error = np.sqrt((families - 1) / families * ((without - without.mean(0)) ** 2).sum(0))
+        half = stdtrit(degrees(np.bincount(family)), (1 + LEVEL) / 2) * error
     left = y - np.interp(x, grid, fit)
     return Line(grid, fit, fit - half, fit + half, left / (left.std() or 1))
 
@@ -157,47 +181,41 @@ class Comparison:
     second: float
     between: float
     """Correlation of the two predictors."""
-    t: float
-    p: float
     n: int
     low: float
     high: float
-    """95 % interval of |first| − |second|, families resampled."""
-
-
-def williams(first: float, second: float, between: float, n: int) -> tuple[float, float]:
-    """Williams' t, and its two-sided p at n − 3 degrees of freedom, of two correlations that share a variable."""
-    if n < LEAST_WILLIAMS:
-        return float("nan"), float("nan")
-    determinant = 1 - first**2 - second**2 - between**2 + 2 * first * second * between
-    mean = (first + second) / 2
-    scale = 2 * determinant * (n - 1) / (n - 3) + mean**2 * (1 - between) ** 3
-    if scale <= 0 or 1 - between < _COLLINEAR:
-        return float("nan"), float("nan")
-    t = (first - second) * np.sqrt((n - 1) * (1 + between) / scale)
-    return float(t), float(2 * stdtr(n - 3, -abs(t)))
-
-
-LEAST_WILLIAMS = 5
+    """95 % interval of |first| − |second|, each family left out."""
+    p: float
+    """From that interval."""
 
 
 def compare(
-    first: np.ndarray, second: np.ndarray, y: np.ndarray, family: np.ndarray, method: Method, resamples: int
-) -> Comparison:
-    """Williams' test of two predictors [n] of y [n], each turned so that it correlates positively."""
+    first: np.ndarray,
+    second: np.ndarray,
+    y: np.ndarray,
+    family: np.ndarray,
+    method: Method,
+    again: np.ndarray | None = None,
+) -> Comparison | None:
+    """Two predictors [n] of y [n], each turned so that it correlates positively; None where they order models alike."""
     columns = np.column_stack([first, second, y])
     whole = correlations(columns, columns, method)
     turn = np.where(whole[:2, 2] < 0, -1.0, 1.0)
     a, b, between = abs(whole[0, 2]), abs(whole[1, 2]), whole[0, 1] * turn.prod()
-    t, p = williams(a, b, between, len(y))
-    predictors = np.column_stack([first, second]) * turn
-
-    def difference(weights: np.ndarray) -> np.ndarray:
-        coefficients = weighted(predictors, y[:, None], family, weights, method)[..., 0]
-        return (coefficients[:, 0] - coefficients[:, 1]) / 2  # within −1 to 1, as a coefficient is
-
-    low, high = around(difference, int(family.max()) + 1, resamples, method)
-    return Comparison(a, b, between, t, p, len(y), 2 * float(low), 2 * float(high))
+    families = int(family.max()) + 1
+    if not np.isfinite(whole).all() or 1 - between < _COLLINEAR or families < LEAST_FAMILIES:
+        return None
+    if again is None:
+        without = weighted(columns[:, :2] * turn, y[:, None], family, 1 - np.eye(families), method)[..., 0]
+    else:
+        parts = [(np.column_stack([again[f], second])[family != f] * turn, family != f) for f in range(families)]
+        without = np.array([correlations(x, y[rest, None], method)[:, 0] for x, rest in parts])
+    apart = without[:, 0] - without[:, 1]
+    error = np.sqrt((families - 1) / families * ((apart - apart.mean()) ** 2).sum())
+    freedom = degrees(np.bincount(family))
+    half = stdtrit(freedom, (1 + LEVEL) / 2) * error
+    p = float(2 * stdtr(freedom, -abs(a - b) / error)) if error > 0 else float("nan")
+    return Comparison(a, b, between, len(y), a - b - half, a - b + half, p)
 
 
 def smallest(n: int, power: float = 0.8, level: float = 0.05) -> float:
@@ -207,14 +225,17 @@ def smallest(n: int, power: float = 0.8, level: float = 0.05) -> float:
     return float(np.tanh((ndtri(1 - level / 2) + ndtri(power)) / np.sqrt(n - 3)))
 
 
-def smallest_here(effect: Effect, power: float = 0.8) -> float:
-    """The same for these families, from the width of the interval that resampling them gave."""
-    if effect.families < 2 or not np.isfinite(effect.low):
+def smallest_here(effect: Effect, sizes: np.ndarray, method: Method, power: float = 0.8) -> float:
+    """The same for families of these sizes, from the error that leaving each out gave, or of independent models.
+
+    The larger of both: models of few families say less than as many independent ones, and where their error looks
+    smaller, that is chance.
+    """
+    if not np.isfinite(effect.error):
         return float("nan")
-    freedom = effect.families - 1
-    critical = stdtrit(freedom, 0.975)
-    error = (fisher(np.array(effect.high)) - fisher(np.array(effect.low))) / 2 / critical
-    return float(np.tanh((critical + stdtrit(freedom, power)) * error))
+    freedom = degrees(sizes)
+    error = max(effect.error, alone(effect.n, method))
+    return float(np.tanh((stdtrit(freedom, (1 + LEVEL) / 2) + stdtrit(freedom, power)) * error))
 
 
 def _partial(r: np.ndarray) -> np.ndarray:

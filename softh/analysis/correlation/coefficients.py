@@ -16,16 +16,13 @@ _LEAST = 1e-12
 
 def correlations(x: np.ndarray, y: np.ndarray, method: Method) -> np.ndarray:
     """Coefficient [p, s] of every column of x [n, p] with every column of y [n, s]; no value missing."""
-    if method == "spearman":  # in full precision, which resamples do without
-        x, y, method = midranks(x), midranks(y), "pearson"
     return weighted(x, y, np.zeros(len(x), dtype=np.int64), np.ones((1, 1)), method)[0]
 
 
 def weighted(x: np.ndarray, y: np.ndarray, family: np.ndarray, weights: np.ndarray, method: Method) -> np.ndarray:
     """Coefficients [b, p, s] when family f counts weights[b, f] times; family [n] numbers families from 0.
 
-    A resample of families with replacement is a row of counts, leaving one out a row of ones with a zero. Ranks are
-    taken anew under every row. NaN where a column is constant.
+    Leaving one out is a row of ones with a zero. Ranks are taken anew under every row. NaN where a column is constant.
     """
     order = np.argsort(family, kind="stable")
     x, y, family = x[order], y[order], family[order]
@@ -61,16 +58,15 @@ def _pearson(x: np.ndarray, y: np.ndarray, begin: np.ndarray, weights: np.ndarra
 
 def _spearman(x: np.ndarray, y: np.ndarray, begin: np.ndarray, weights: np.ndarray) -> np.ndarray:
     p, (n, k) = x.shape[1], (len(x), x.shape[1] + y.shape[1])
-    below = _counts_below(np.hstack([x, y]), begin).transpose(0, 2, 1).reshape(len(begin), -1).astype(np.float32)
+    below = _counts_below(np.hstack([x, y]), begin).transpose(0, 2, 1).reshape(len(begin), -1)
     sizes = np.diff(np.append(begin, n))
     step = max(1, _CHUNK // (n * k))
-    room = np.empty((step, k * n), dtype=np.float32)  # one for all: fresh memory costs more than the product
     parts = []
     for start in range(0, len(weights), step):
         some = weights[start : start + step]
-        ranks = np.matmul(some.astype(np.float32), below, out=room[: len(some)]).reshape(-1, k, n)
-        ranks -= (some @ sizes / 2).astype(np.float32)[:, None, None]
-        ranks *= np.sqrt(np.repeat(some, sizes, axis=1)).astype(np.float32)[:, None]
+        ranks = (some @ below).reshape(-1, k, n)
+        ranks -= (some @ sizes / 2)[:, None, None]
+        ranks *= np.sqrt(np.repeat(some, sizes, axis=1))[:, None]
         gram = ranks @ ranks.transpose(0, 2, 1) / n**3  # one product gives covariances and variances
         squares = np.diagonal(gram, axis1=1, axis2=2)
         parts.append(_over(gram[:, :p, p:], squares[:, :p], squares[:, p:]))

@@ -1,80 +1,120 @@
-"""Intervals by resampling families, p-values by permuting models, and the correction for many tests."""
+"""Intervals and p-values of coefficients, each family left out in turn, and the correction for many tests.
+
+The unit is the family: siblings resemble one another. What a coefficient owes to each family is seen by leaving it out;
+interval and p come from one standard error, so that p < .05 just where the 95 % interval leaves out 0.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit  # scipy.stats is slow to import
+from scipy.special import stdtr, stdtrit  # scipy.stats is slow to import
 
-from softh.analysis.correlation.coefficients import Method, midranks, standardised, weighted
+from softh.analysis.correlation.coefficients import Method, weighted
 
 LEVEL = 0.95
-_CLIP = 1 - 1e-6
-"""Fisher's z of a perfect correlation is infinite; the coefficient is taken to be no nearer to 1 than this."""
-_LEAST_DEFINED = 0.5
-"""Part of the resamples in which a coefficient must exist for its spread to mean something."""
-_CHUNK = 2**20
+LEAST_FAMILIES = 3
+"""With two, any error has one degree of freedom, and nothing short of certainty is beyond chance."""
 
 
-def intervals(
-    x: np.ndarray, y: np.ndarray, family: np.ndarray, method: Method, resamples: int, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Ends [p, s] of the 95 % interval of every coefficient of x [n, p] with y [n, s], families resampled."""
-    families = int(family.max()) + 1
-    return around(lambda weights: weighted(x, y, family, weights, method), families, resamples, method, seed)
+@dataclass(frozen=True)
+class Interval:
+    """Ends of the 95 % interval, the standard error of Fisher's z, and two-sided p of no association; arrays alike."""
+
+    low: np.ndarray
+    high: np.ndarray
+    error: np.ndarray
+    p: np.ndarray
+
+
+def intervals(x: np.ndarray, y: np.ndarray, family: np.ndarray, method: Method) -> Interval:
+    """Interval [p, s] of every coefficient of x [n, p] with y [n, s]; family [n] numbers families from 0."""
+    return around(lambda weights: weighted(x, y, family, weights, method), family, method)
 
 
 def around(
-    statistic: Callable[[np.ndarray], np.ndarray], families: int, resamples: int, method: Method, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the 95 % interval of a coefficient, from its values [b, …] under weights [b, families].
+    statistic: Callable[[np.ndarray], np.ndarray], family: np.ndarray, method: Method, given: int = 0
+) -> Interval:
+    """Interval of a coefficient from its values [b, …] under weights [b, families], of all and without each family.
 
-    Fisher's z ± t(G − 1) times its standard deviation over resamples of the G families, for Pearson widened by
-    √(G / (G − 1)); in a rank coefficient a family drawn twice makes ties, which widen it as much. Quantiles of the
-    resamples themselves cover too little with few families (docs/log.md). NaN for one family, and where half of the
-    resamples leave the coefficient undefined.
+    given: how many variables are controlled for.
     """
-    centre = fisher(statistic(np.ones((1, families)))[0])
-    if families < 2:
-        return np.full(centre.shape, np.nan), np.full(centre.shape, np.nan)
-    counts = np.random.default_rng(seed).multinomial(families, np.full(families, 1 / families), resamples)
-    drawn = fisher(statistic(counts.astype(float)))
-    defined = np.isfinite(drawn)
-    n = np.maximum(defined.sum(0), 1)
-    mean = np.where(defined, drawn, 0).sum(0) / n
-    spread = np.sqrt((np.where(defined, drawn - mean, 0) ** 2).sum(0) / n)
-    spread = np.where(defined.mean(0) < _LEAST_DEFINED, np.nan, spread)
-    widened = np.sqrt(families / (families - 1)) if method == "pearson" else 1
-    half = stdtrit(families - 1, (1 + LEVEL) / 2) * spread * widened
-    return np.tanh(centre - half), np.tanh(centre + half)
+    families = int(family.max()) + 1
+    weights = np.concatenate([np.ones((1, families)), 1 - np.eye(families)])
+    values = statistic(weights)
+    return interval(values[0], values[1:], np.bincount(family), method, given)
 
 
-def permutation_p(
-    x: np.ndarray, y: np.ndarray, family: np.ndarray, method: Method, permutations: int, seed: int = 0
-) -> np.ndarray:
-    """Two-sided p [p, s] of no association: scores are permuted over models, all columns of a model together.
+def interval(
+    value: np.ndarray,
+    without: np.ndarray,
+    sizes: np.ndarray,
+    method: Method,
+    given: int = 0,
+    stretch: float = 1.0,
+) -> Interval:
+    """Interval of a coefficient [...] from its values without each family [families, ...]; sizes are their models.
 
-    The statistic is the covariance over its spread between families, Σ A_f / √Σ A_f² with A_f the sum of products
-    within family f: siblings resemble one another, and a covariance alone would take that for association. The spread
-    is that of the null, about 0; about r it would find more, and too much (docs/log.md). Spearman and Kendall use
-    ranks. NaN where a column is constant.
+    Fisher's z ± t times the jackknife's standard error, with the degrees of freedom of :func:`degrees`; stretch times
+    as much where the quantile of |z / error| is known otherwise. A perfect order says nothing of its own spread, so the
+    coefficient is taken to be half a swap of neighbours short of 1, and as it comes near, the error is that of
+    independent models at least. NaN for fewer than three families, and where the coefficient is undefined without one
+    of them: then it rests on that one.
     """
-    order = np.argsort(family, kind="stable")
-    x, y, family = x[order], y[order], family[order]
-    if method != "pearson":
-        x, y = midranks(x), midranks(y)
-    x, y = standardised(x).astype(np.float32), standardised(y).astype(np.float32)
-    blocks = _blocks(family)
-    generator = np.random.default_rng(seed)
-    observed = _studentised(x, y[None], blocks)[0] * (1 - 1e-5)  # equal statistics must not differ by rounding
-    exceeded = np.zeros(observed.shape, dtype=np.int64)
-    step = max(1, _CHUNK // y.size)
-    rows = np.arange(len(y))
-    for start in range(0, permutations, step):
-        shuffled = generator.permuted(np.tile(rows, (min(step, permutations - start), 1)), axis=1)
-        exceeded += (_studentised(x, y[shuffled], blocks) >= observed).sum(0)
-    p = (1 + exceeded) / (1 + permutations)
-    p[~x.any(0)], p[:, ~y.any(0)] = np.nan, np.nan
-    return p
+    models, families = int(sizes.sum()), len(sizes)
+    nothing = np.full(np.shape(value), np.nan)
+    if families < LEAST_FAMILIES:
+        return Interval(nothing, nothing, nothing, nothing)
+    nearest = nearest_to_one(models, method)
+    z = fisher(value, nearest)
+    apart = fisher(without, nearest)
+    apart = apart - apart.mean(0)
+    error = np.sqrt((families - 1) / families * (apart**2).sum(0))
+    error = np.maximum(error, alone(models - given, method) * np.abs(np.clip(value, -1, 1)) ** models)
+    freedom = degrees(sizes)
+    half = stdtrit(freedom, (1 + LEVEL) / 2) * error * stretch
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = 2 * stdtr(freedom, -np.abs(z) / (error * stretch))
+    # A coefficient of 1 lies within its interval although z was taken to be short of it.
+    low, high = np.minimum(np.tanh(z - half), value), np.maximum(np.tanh(z + half), value)
+    return Interval(low, high, error, np.where(error > 0, p, np.nan))
+
+
+def degrees(sizes: np.ndarray) -> float:
+    """Degrees of freedom of the jackknife's error over families of these sizes.
+
+    Of alike families G − 1. Where one dominates, the error is mostly its own; for independent models Bell and
+    McCaffrey's degrees say how much. These alone are too cautious (sizes of .000 to .02 where 21 of 30 models are of
+    one family) and G − 1 is too bold (.06 to .08), so the geometric mean is taken, three parts of G − 1 to one: .03 to
+    .06 (benchmarks.statistics_correlation).
+
+    >>> degrees(np.array([5, 5, 5, 5])), round(degrees(np.array([21, 1, 1, 1, 1, 1, 1, 1, 1, 1])), 2)
+    (3.0, 5.51)
+    """
+    families, models = len(sizes), sizes.sum()
+    # A mean of family means, each with the error of independent models: its values without each family are linear.
+    shares = np.where(np.eye(families, dtype=bool), 0, sizes[None].astype(float)) / (models - sizes)[:, None]
+    shares -= shares.mean(0)
+    scale = 1 / np.sqrt(sizes)
+    spread = scale[:, None] * (shares.T @ shares) * scale
+    of_independent = np.trace(spread) ** 2 / (spread**2).sum()
+    return float((families - 1) ** 0.75 * min(of_independent, families - 1) ** 0.25)
+
+
+def alone(models: int, method: Method) -> float:
+    """Standard error of Fisher's z of independent models (Fieller, Hartley and Pearson 1957 for ranks)."""
+    variance, lost = {"pearson": (1.0, 3), "spearman": (1.06, 3), "kendall": (0.437, 4)}[method]
+    return float(np.sqrt(variance / max(models - lost, 1)))
+
+
+def nearest_to_one(models: int, method: Method) -> float:
+    """Half way from 1 to what one swap of neighbours in a perfect order of models leaves; of Pearson as of Spearman."""
+    return 1 - (2 / (models * (models - 1)) if method == "kendall" else 6 / (models * (models**2 - 1)))
+
+
+def fisher(r: np.ndarray, nearest: float = 1 - 1e-6) -> np.ndarray:
+    """Fisher's z, finite at ±1."""
+    return np.arctanh(np.clip(r, -nearest, nearest))
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
@@ -86,34 +126,3 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     q = np.full(flat.shape, np.nan)
     q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1)
     return q.reshape(p.shape)
-
-
-def fisher(r: np.ndarray) -> np.ndarray:
-    """Fisher's z, finite at ±1."""
-    return np.arctanh(np.clip(r, -_CLIP, _CLIP))
-
-
-def _blocks(family: np.ndarray) -> list[slice]:
-    """Where each family lies, of models sorted by family."""
-    _, begin, size = np.unique(family, return_index=True, return_counts=True)
-    return [slice(b, b + k) for b, k in zip(begin.tolist(), size.tolist(), strict=True)]
-
-
-def _studentised(x: np.ndarray, y: np.ndarray, blocks: list[slice]) -> np.ndarray:
-    """|Σ A_f| / √Σ A_f² of x [n, p] with many y [b, n, s]: [b, p, s]."""
-    several = [block for block in blocks if block.stop - block.start > 1]
-    alone = np.array([block.start for block in blocks if block.stop - block.start == 1], dtype=np.int64)
-    total = _products(x[alone], y[:, alone])
-    if not several:
-        return np.abs(total)
-    squares = _products(x[alone] ** 2, y[:, alone] ** 2)
-    for block in several:
-        part = _products(x[block], y[:, block])
-        total += part
-        squares += part * part
-    return np.abs(total) / np.sqrt(squares + 1e-12)
-
-
-def _products(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Σ_i x[i, p] y[b, i, s]: [b, p, s]."""
-    return np.matmul(x.T, y)

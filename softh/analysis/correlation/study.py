@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from softh.analysis.correlation.coefficients import Method
-from softh.analysis.correlation.layer_choice import DEPTHS, at_depths, differences, nested
+from softh.analysis.correlation.layer_choice import DEPTHS, Chosen, at_depths, differences, nested
 from softh.analysis.correlation.matrix import numbered
 from softh.analysis.standard_errors import combined_columns
 from softh.blas import one_thread
@@ -108,8 +108,8 @@ def training(points: pl.DataFrame, scores: pl.DataFrame) -> Study:
 
 
 @one_thread()
-def by_layer(study: Study, layers: pl.DataFrame, score: str, method: Method) -> tuple[Study, dict[str, np.ndarray]]:
-    """The study of one score with every predictor read at the depth that the other families chose, and the depths.
+def by_layer(study: Study, layers: pl.DataFrame, score: str, method: Method) -> tuple[Study, dict[str, Chosen]]:
+    """The study of one score with every predictor read at the depth that the other families chose, and how.
 
     layers: one row a model (column `model`), transformer layer and quantity on the plane. Predictors without layers
     (loss, preference) stay as they are.
@@ -118,17 +118,18 @@ def by_layer(study: Study, layers: pl.DataFrame, score: str, method: Method) -> 
     rows = np.flatnonzero(np.isfinite(study.y[:, j]))
     profiles = _profiles(layers, [study.names[r] for r in rows])
     family = numbered([study.family[r] for r in rows])
-    x, depths = study.x.copy(), {}
+    x, choices = study.x.copy(), {}
     for quantity, profile in profiles.items():
         name = PREDICTORS[quantity]
         if name not in study.predictors or not np.isfinite(profile).all():
             continue
         i = study.predictors.index(name)
-        chosen = nested(profile, study.y[rows, j], family, method)
+        choices[name] = nested(profile, study.y[rows, j], family, method)
         x[:, i] = np.nan
-        x[rows, i], depths[name] = chosen.values, chosen.depths
+        x[rows, i] = choices[name].values
     gap = np.full_like(study.x, np.nan)
-    return replace(study, x=x, x_error=gap, scores=(score,), y=study.y[:, [j]], y_error=study.y_error[:, [j]]), depths
+    one = replace(study, x=x, x_error=gap, scores=(score,), y=study.y[:, [j]], y_error=study.y_error[:, [j]])
+    return one, choices
 
 
 def matched(scores: pl.DataFrame, models: pl.DataFrame) -> pl.DataFrame:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from softh.estimator.conditional import LEAST_SEEN, Assignments, Grouping
-from softh.estimator.gains import Block
+from softh.estimator.gains import Block, Gains
 from softh.estimator.gpu import entropy_kernels
 from softh.estimator.gpu.assignment_kernels import cover, power_of_two
 from softh.spec import Weighting
@@ -190,9 +190,10 @@ def _run_sums(values: Tensor, members: Tensor, begin: Tensor, size: Tensor, weig
     out = torch.empty(layers, len(begin), columns, device=values.device)
     if out.numel():
         wide = min(_WIDE, power_of_two(columns))
+        together = min(_TILE // wide, power_of_two(cover(len(members), len(begin))))  # most runs may be short
         entropy_kernels.run_sums[(len(begin), cover(columns, wide), layers)](
             values, members, members if weight is None else weight, begin, size, out, columns, values.stride(0),
-            out.stride(0), _TILE // wide, wide, weight is not None,
+            out.stride(0), together, wide, weight is not None, num_warps=min(4, max(1, together * wide // 256)),
         )  # fmt: skip
     return out
 
@@ -259,6 +260,21 @@ def _gains(
         num_warps=min(32, max(1, draws_each * pad // 256)),
     )  # fmt: skip
     return gain, without
+
+
+def cross_entropies(p: Tensor, mean: Tensor, gains: Gains) -> Tensor:
+    """Cross-entropy of every cell with the rest of its label, as softh/estimator/gains.py defines it.
+
+    p [positions, draws, stride] of any float type, mean [draws, stride] float32; [cells, draws] float64 in nats.
+    """
+    draws, stride = p.shape[1:]
+    whole = gains.labels.sums(p)
+    out = torch.empty(len(gains.cell_begin), draws, device=p.device)
+    entropy_kernels.cross[(len(out), draws)](
+        p, gains.cell_members, gains.cell_begin, gains.cell_size, gains.cell_label, gains.label_size, whole, mean, out,
+        draws, power_of_two(stride), stride, num_warps=1,
+    )  # fmt: skip
+    return out.double()
 
 
 def totals_of_runs(values: Tensor, order: Tensor, runs: tuple[Tensor, Tensor, Tensor]) -> Tensor:

@@ -106,6 +106,26 @@ def gains(
 
 
 @triton.jit
+def cross(
+    p: tl.tensor, members: tl.tensor, begin: tl.tensor, size: tl.tensor, label_of: tl.tensor, label_size: tl.tensor,
+    whole: tl.tensor, mean: tl.tensor, out: tl.tensor, draws: int, pad: tl.constexpr, stride: tl.constexpr,
+) -> None:  # fmt: skip
+    """Cross-entropy in nats of a cell with the rest of its label, a program for one cell and draw: [cells, draws]."""
+    cell, draw, column = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.arange(0, pad)
+    first, count, real = tl.load(begin + cell), tl.load(size + cell), column < stride
+    own = tl.zeros((pad,), dtype=tl.float32)
+    for number in range(count):
+        member = tl.load(members + first + number).to(tl.int64)
+        own += tl.load(p + (member * draws + draw) * stride + column, mask=real, other=0.0).to(tl.float32)
+    label = tl.load(label_of + cell)
+    others = tl.load(whole + (label * draws + draw) * stride + column, mask=real, other=0.0) - own
+    others += tl.load(mean + draw * stride + column, mask=real, other=0.0)
+    total = tl.load(label_size + label) - count + 1
+    h = tl.sum(own * _log2(tl.maximum(others, 1e-30) / total), axis=0)
+    tl.store(out + cell * draws + draw, -0.6931471805599453 * h)
+
+
+@triton.jit
 def run_sums(
     values: tl.tensor, members: tl.tensor, weights: tl.tensor, begin: tl.tensor, size: tl.tensor, out: tl.tensor,
     columns: int, layer_step: tl.int64, out_step: tl.int64, rows_each: tl.constexpr, columns_each: tl.constexpr,

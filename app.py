@@ -20,5 +20,7 @@ if not auth.require_login():
     st.navigation(pages, position="hidden")
     st.stop()
 page = st.navigation(pages, expanded=True)
+st.set_page_config(page_title=f"{page.title} · softh")
 job_panel.poll()
+frame.dress()
 frame.run(page, controls=registry.page(page.url_path).shared_controls)

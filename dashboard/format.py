@@ -73,18 +73,24 @@ def corpus_note(corpus: str) -> str:
     return f"{corpus} ({note})" if (note := sources.caption(corpus)) else corpus
 
 
+def source(shown: str, corpus: str, settings: str) -> str:
+    """One line below figures: what is shown, of which text, with which errors."""
+    what = f"{shown[0].upper()}{shown[1:]}"
+    return f"{what}. Text: {corpus_note(corpus)}; {settings}. Bars, bands and ±: one standard error."
+
+
 def hover_text(row: Mapping[str, Any], title: str) -> str:
     """Hover text of one point: title, quantities with their errors, provenance (HTML of Plotly)."""
     lines = [f"<b>{title}</b>"]
     if row["tokens"] is not None:
         lines.append(f"{count(row['tokens'])} training tokens")
-    lines += [f"{each.formula} = {_with_bracket(row, each.column)}" for each in PLANE]
+    lines += [f"{each.name} = {_with_bracket(row, each.column)}" for each in PLANE]
     if seeds := row.get("seeds"):
         lines.append(f"mean of {seeds} seeds, ± their standard deviation")
     else:
         kinds = {kind: error for kind in ("draws", "documents") if (error := row[f"input_se_{kind}"]) is not None}
         errors = " · ".join(f"{kind} {error:.2g}" for kind, error in kinds.items())
-        lines.append(f"error of I(X;Z): {errors}" if errors else "error unknown: one draw")
+        lines.append(f"error of complexity: {errors}" if errors else "error unknown: one draw")
     lines += [
         labels_name(row["ngram"], row["correction"], row["labels"]),
         f"{row['corpus']}: {row['documents']:,} documents, {row['positions']:,} positions",

@@ -24,6 +24,12 @@ class View:
     """The rows behind figures and table in full, flat columns only: the content of CSV and Parquet files."""
     caption: str
     """Corpus, n and errors, shown with the figures."""
+    finding: str = field(default="", kw_only=True)
+    """What the figures show, one sentence from the numbers, at the top of the page."""
+    published: str = field(default="", kw_only=True)
+    """Whether that agrees with what others have published; empty where nothing is."""
+    source: str = field(default="", kw_only=True)
+    """What is shown of which text, in one line below the figures; the caption says the rest."""
     text: str = field(default="", kw_only=True)
     """Summary of the numbers, one paragraph; empty where a page has none."""
     name: str

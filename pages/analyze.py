@@ -9,8 +9,8 @@ from dashboard.workspace import estimate_form, job_panel, my_estimates, my_uploa
 frame.enter()
 st.title("Where does your checkpoint land?")
 st.markdown(
-    "Name a model of the Hugging Face hub, choose a folder of this server, or upload one. Its hidden states are "
-    "measured on a text, in a process of its own; minutes later it is a point on every page, among its neighbours."
+    "Enter a Hugging Face model, pick a folder on this server, or upload a checkpoint. It is measured in the "
+    "background; a few minutes later it appears on every page."
 )
 
 with frame.errors_in_place():

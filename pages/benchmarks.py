@@ -3,35 +3,49 @@
 import streamlit as st
 
 from dashboard import escape
+from dashboard.controls import point_selection
 from dashboard.page import frame
 from dashboard.views import benchmarks
 from dashboard.workspace import score_upload
 
 frame.enter()
 st.title("Does the plane predict benchmark scores?")
-st.markdown(
-    "Each predictor against each score, with intervals over model families: siblings resemble one another and are not "
-    "so many observations. Stars are after correction for the whole matrix."
-)
 frame.need_estimates()
 
-bring = st.expander("Bring scores of your own", icon=":material/add_chart:")
-with bring:
-    score_upload.draw()
-
 view = benchmarks.view()
-st.subheader(escape.markdown(view.title))
+frame.finding(view, view.text)
 left, right = st.columns([11, 9], gap="medium")
 with left:
     frame.chart(view.figures["scatter"], "scatter", view.data)
 with right:
     frame.chart(view.figures["forest"], "forest", view.behind["forest"])
-st.markdown(escape.prose(view.text))
-st.caption(escape.prose(view.caption))
-frame.chart(view.figures["matrix"], "matrix", view.rows)
-st.caption(
-    "Stars: q < .05 *, < .01 **, < .001 ***, Benjamini–Hochberg over the matrix. p belongs to the interval, which "
-    "leaves each family out in turn: below .05 just where the interval leaves out 0. A large coefficient that few "
-    "families make has a wide interval. Hover a dash for its reason."
+frame.reading(view)
+frame.chart(view.figures["matrix"], "matrix", view.rows, points=True, take=point_selection.take_cell)
+st.markdown(
+    ":small[Click a cell to see it above. Pale cells have an interval that holds 0; ↓ marks scores that are better "
+    "when low. Models of one family are not independent, so intervals leave each family out in turn, and p is that of "
+    "the interval: below .05 just where it leaves out 0. Stars are corrected for multiple testing over the matrix "
+    "(Benjamini–Hochberg): q < .05 \\*, < .01 \\*\\*, < .001 \\*\\*\\*. A large coefficient that few families make "
+    "has a wide interval. Hover a dash for its reason.]"
 )
 frame.table(view.rows, view.data, f"{view.name}.csv")
+
+if view.notes:
+    st.subheader("Which of two is better?")
+    st.markdown(escape.prose(" ".join(view.notes)))
+if "selection" in view.figures:
+    frame.chart(view.figures["selection"], "selection", view.behind["selection"])
+    st.caption(
+        "Pairs of the same run or of any two models. The direction of a measure, its layer and its weight beside the "
+        "loss are chosen on the other runs or families; intervals leave each of them out. Dotted: the loss."
+    )
+if "paper" in view.figures:
+    st.subheader("Beside the published table")
+    frame.chart(view.figures["paper"], "paper", view.behind["paper"])
+    st.caption(
+        "Crosses: Pearson's coefficient with the mean of six benchmarks over 47 open-weight models, raw values of "
+        "tokens with back-off (Conklin et al., ICLR 2026). Ours are these models and the mean of the scores chosen "
+        "here, in standard deviations: other models, other scores. Every score is in the file of the figure."
+    )
+with st.expander("Add your own scores", icon=":material/add_chart:"):
+    score_upload.draw()

@@ -1,4 +1,4 @@
-"""What does each layer keep, and what does it predict?"""
+"""What does each layer retain, and what does it predict?"""
 
 import streamlit as st
 
@@ -6,20 +6,28 @@ from dashboard import escape
 from dashboard.page import frame
 from dashboard.views import layers
 
-frame.enter()
-st.title("What does each layer keep, and what does it predict?")
-st.markdown(
-    "One point a layer, from the embedding to the last. To the right, a layer keeps more of the words read so far; "
-    "upwards, it says more about the words to come."
+SURE = (
+    "±: one standard error, of reference directions and of documents together. Layers of one model share both, so that "
+    "differences between layers are surer than these errors say."
 )
+
+frame.enter()
+st.title("What does each layer retain, and what does it predict?")
 frame.need_estimates()
 
 view = layers.view()
-st.subheader(escape.markdown(view.title))
+frame.finding(view, SURE)
+st.markdown(f"**{escape.markdown(view.title)}**, one point per layer")
 left, right = st.columns([11, 9], gap="medium")
 with left:
     frame.chart(view.figures["plane"], "plane", view.data)
 with right:
     frame.chart(view.figures["profiles"], "profiles", view.data)
-st.caption(escape.prose(view.caption))
+if "training" in view.figures:
+    st.subheader("Along training")
+    frame.chart(view.figures["training"], "training", view.data)
+if "compared" in view.figures:
+    st.subheader("Compared with another model")
+    frame.chart(view.figures["compared"], "compared", view.data)
+frame.reading(view)
 frame.table(view.rows, view.data, f"{view.name}.csv")

@@ -1,5 +1,8 @@
 """What is measured, where the numbers come from, and what others have published."""
 
+import re
+from itertools import cycle
+
 import streamlit as st
 
 from dashboard import escape
@@ -9,17 +12,29 @@ from dashboard.figures import amounts, sensitivity
 from dashboard.page import frame
 from softh.text import sources
 
+
+def anchor(heading: str) -> str:
+    """The address of a heading within the page, the same in every link."""
+    return re.sub(r"[^a-z]+", "-", heading.lower()).strip("-")
+
+
 frame.enter()
 st.title("What is measured, and where do the numbers come from?")
+CONTENTS = (
+    "Definitions", "How sure a number is", "What the amount of text does", "Phases of pretraining",
+    "What the settings do", "Where these tables come from", "Published results, not ours", "How to cite",
+)  # fmt: skip
+with st.sidebar:
+    st.markdown("**Contents**\n\n" + "\n".join(f"- [{name}](#{anchor(name)})" for name in CONTENTS))
 frame.introduction(always=True)
 
-st.header("Definitions")
+st.header("Definitions", anchor=anchor("Definitions"))
 st.markdown(browser.asset("method/definitions.md"))
 
-st.header("How sure a number is")
+st.header("How sure a number is", anchor=anchor("How sure a number is"))
 st.markdown(browser.asset("method/sureness.md"))
 
-st.header("What the amount of text does")
+st.header("What the amount of text does", anchor=anchor("What the amount of text does"))
 for model, found in amounts.results().items():
     frame.picture(amounts.curves(found, dark=browser.dark()), f"amounts {model}")
     st.caption(
@@ -27,25 +42,26 @@ for model, found in amounts.results().items():
         "Debiased values hardly change as text is added; raw ones fall and corrected ones rise."
     )
 
-st.header("Phases of pretraining")
+st.header("Phases of pretraining", anchor=anchor("Phases of pretraining"))
 st.markdown(browser.asset("method/phases.md"))
 
-st.header("What the settings do")
+st.header("What the settings do", anchor=anchor("What the settings do"))
 swept = sensitivity.results()
 about = swept["about"]
 st.markdown(
     f"One setting at a time, from {about['documents']} documents × {about['context']} tokens of {about['corpus']}, "
     f"order 1, {about['bins']} directions, {about['draws']} draws, on two real models (dequantised) and ours. "
-    "Complexity less its null, which is dotted; bars are one standard error over draws."
+    "Complexity minus its null, which is dotted; bars are one standard error over draws."
 )
-for setting, meaning in sensitivity.SWEPT.items():
-    frame.picture(sensitivity.curves(swept, setting, dark=browser.dark()), f"sweep {setting}")
-    st.caption(meaning)
+for place, (setting, meaning) in zip(cycle(st.columns(2)), sensitivity.SWEPT.items(), strict=False):
+    with place:
+        frame.picture(sensitivity.curves(swept, setting, dark=browser.dark()), f"sweep {setting}")
+        st.markdown(f":small[{meaning}]")
 agreement = sensitivity.agreement(swept)
 st.markdown("Kendall's tau between the order at each setting and at the base one; three models are few.")
 frame.table(agreement, agreement, "softh-agreement.csv")
 
-st.header("Where these tables come from")
+st.header("Where these tables come from", anchor=anchor("Where these tables come from"))
 st.markdown("Texts: " + "; ".join(f"**{name}**, {note}" for name, note in sources.captions().items()) + ".")
 estimates = queries.estimates()
 if estimates.is_empty():
@@ -58,9 +74,9 @@ if not (scores := queries.benchmarks()).is_empty():
     st.subheader("Benchmark scores")
     frame.table(tables.sources(scores), scores, "softh-scores.csv")
 
-st.header("Published results, not ours")
+st.header("Published results, not ours", anchor=anchor("Published results, not ours"))
 st.markdown(browser.asset("method/published.md"))
 
-st.header("How to cite")
+st.header("How to cite", anchor=anchor("How to cite"))
 st.markdown(browser.asset("method/cite.md"))
 st.code(browser.asset("method/cite.bib"), language="bibtex")

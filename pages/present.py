@@ -1,4 +1,4 @@
-"""Which figures tell your story?"""
+"""Build a deck"""
 
 import streamlit as st
 
@@ -8,18 +8,18 @@ from dashboard.page import frame
 from dashboard.server import auth
 
 frame.enter()
-st.title("Which figures tell your story?")
+st.title("Build a deck")
 
 may_change = auth.may_change()
 name = controls.choose_deck()
 if name is None:
     frame.need_estimates()
-    st.info("There is no deck yet.", icon=":material/flag:")
+    st.info("No deck yet.", icon=":material/flag:")
     if not may_change:
         st.stop()
     st.markdown(
         "Open a page, choose what it shows, and above a figure take **Export → Add this figure**: it becomes a slide. "
-        "A deck holds links, so that its figures are always those of the tables as they are."
+        "Slides are live: they update with the data."
     )
     st.stop()
 

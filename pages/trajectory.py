@@ -2,25 +2,26 @@
 
 import streamlit as st
 
-from dashboard import escape
+from dashboard.data.presets import presets
 from dashboard.page import frame
 from dashboard.views import trajectory
 
+SURE = (
+    "±: one standard error, of reference directions and of documents together; differences of checkpoints and runs are "
+    "paired in both, so their errors are smaller than those of the two points. Intervals of phases come from "
+    "resampling directions and documents."
+)
+
 frame.enter()
 st.title("How does a model move through the plane while it trains?")
-st.markdown(
-    "To the right, hidden states keep more of the words read so far. Upwards, they say more about the words to come. "
-    "Nearer to the dashed line, more of what they keep helps to predict."
-)
 frame.need_estimates()
 
 view = trajectory.view()
+frame.finding(view, *(f"- {note}" for note in view.notes), SURE, presets=presets())
 left, right = st.columns([11, 9], gap="medium")
 with left:
     frame.chart(view.figures["plane"], "plane", view.data, points=True)
 with right:
     frame.chart(view.figures["curves"], "curves", view.data, points=True)
-for note in view.notes:
-    st.markdown(f"- {escape.prose(note)}")
-st.caption(escape.prose(view.caption))
+frame.reading(view)
 frame.table(view.rows, view.data, f"{view.name}.csv")

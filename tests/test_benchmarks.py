@@ -32,7 +32,7 @@ def test_the_scatter_shows_the_predictor_and_the_score_that_it_names() -> None:
 
 def test_a_predictor_at_a_chosen_depth_is_said_to_be_standardised_and_turned() -> None:
     view = opened(layers="chosen by other families")
-    assert axes(view.figures["scatter"])[0] == "optimality at the chosen depth, in sd, turned"
+    assert axes(view.figures["scatter"])[0] == "optimality standardised, sign-aligned, at the selected layer"
     assert "not in which direction" in view.caption
     assert "not in which direction" not in opened().caption
     whole = opened(layers="chosen by other families", predictor="loss, bits per byte")
@@ -78,7 +78,8 @@ def test_a_row_that_is_no_tau_says_so() -> None:
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_numbers_of_the_matrix_can_be_read_on_every_colour(dark: bool) -> None:
-    [heatmap] = opened(dark=dark).figures["matrix"].data
+    heatmap, cells = opened(dark=dark).figures["matrix"].data
+    assert cells.marker.opacity == 0
     ends = [colour for _, colour in heatmap.colorscale]
     for low, high in pairwise(ends):
         for share in np.linspace(0, 1, 11):

@@ -253,7 +253,7 @@ def test_progress_has_a_rate_and_the_time_left(data: Path, monkeypatch: pytest.M
     records.advance(jobs.folder(), number, "forward passes", 6, 16)
     job = jobs.find(number)
     assert (job.rate, job.seconds_left) == (8, 1.25)
-    assert progress(job) == "forward passes, 6 of 16, 8.0/s, 1 s left"
+    assert progress(job) == "running the text, 6 of 16, 8.0/s, 1 s left"
     records.advance(jobs.folder(), number, "statistics", 0, 4)
     assert jobs.find(number).rate is None
 

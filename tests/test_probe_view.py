@@ -99,18 +99,18 @@ def test_the_paragraph_says_what_the_numbers_say() -> None:
     assert "most in layer 5" in said
     assert "10.0 points more than the words" in said
     assert "Length does not explain it" in said
-    assert "agree about which layers" in said
+    assert "agree on which layers" in said
     nothing = paragraph(replace(FOUND, value=0.3), None, "u")
     assert "no more than chance" in nothing
     assert "most in layer" not in nothing
     assert "chance explains" in paragraph(replace(FOUND, matched=(0.2, 0.3)), None, "u")
     assert "Too few pairs" in paragraph(replace(FOUND, matched=None), None, "u")
     wordy = replace(FOUND, right={**FOUND.right, "words": (0.89, 0.01)})
-    assert "may all be a matter of words" in paragraph(wordy, None, "u")
+    assert "word choice alone may explain it" in paragraph(wordy, None, "u")
     assert "less than the words" in paragraph(replace(FOUND, right={**FOUND.right, "words": (0.97, 0.01)}), None, "u")
     assert "disagree" in paragraph(replace(FOUND, agreement=-0.5), None, "u")
     unsure, sure = Change(None, 0.1, 0.2, -0.3, 0.5), Change(None, -0.4, 0.1, -0.6, -0.2)
-    assert "may be none" in paragraph(FOUND, ("a → b", unsure, 1.0), "u")
+    assert "no detectable change" in paragraph(FOUND, ("a → b", unsure, 1.0), "u")
     assert "a → b: a loss of 0.40 ± 0.10 u" in paragraph(FOUND, ("a → b", sure, 1.0), "u")
 
 
@@ -125,7 +125,7 @@ def test_a_link_is_the_whole_view(family: Path) -> None:
     assert not notes
     assert list(view.figures) == ["profile", "linear", "parts", "others", "changed"]
     assert all(figure.layout.meta["alt"] for figure in view.figures.values())
-    assert "base → dpo: a gain of 1.75" in view.text
+    assert "base → dpo: a gain of 1.16" in view.text
     assert view.rows.height == 3
     assert not {pl.List, pl.Struct} & {dtype.base_type() for dtype in view.data.dtypes}
     chosen = {
@@ -178,9 +178,9 @@ def test_the_page_shows_figures_a_paragraph_and_a_table(family: Path) -> None:
     assert len(app.get("plotly_chart")) == 5
     assert any("clearly more than chance" in text.value for text in app.markdown)
     assert "±" in app.dataframe[0].value.to_string()
-    assert "an answer cut by the context" in " ".join(text.value for text in app.caption)
+    assert "an answer cut by the context" in " ".join(text.value for text in app.markdown)
     title = json.loads(app.get("plotly_chart")[0].proto.spec)["layout"]["yaxis"]["title"]["text"]
-    assert "log n" in title
+    assert "% of one bit" in title
 
 
 def test_without_probes_the_page_says_what_to_do(data: Path) -> None:

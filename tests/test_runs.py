@@ -119,7 +119,7 @@ def test_curves_of_differences_leave_out_the_run_that_is_taken_away(three):
     drawn = {trace.name: trace for trace in figure.data if trace.customdata is not None}
     assert set(drawn) == set(names) - {"Other"}
     assert list(drawn["Run-9M-seed1 (here)"].y) == pytest.approx([-0.1, -0.1])
-    assert "less Other" in figure.layout.annotations[0].text
+    assert figure.layout.title.text == "each run minus Other"
 
 
 def test_a_score_is_a_panel_with_its_error(three):
@@ -156,7 +156,7 @@ def trajectory(**link):
 def test_phases_are_told_and_drawn(phased, correction):
     view = trajectory(correction=correction)
     assert "collapse ends" in " ".join(view.notes)
-    assert "Phases: collapse ends at" in view.caption
+    assert "Collapse ends where entropy is lowest" in view.caption
     assert "circle-open" in {trace.marker.symbol for trace in view.figures["plane"].data}
     assert view.figures["curves"].layout.shapes
 
@@ -164,8 +164,9 @@ def test_phases_are_told_and_drawn(phased, correction):
 def test_the_null_has_no_phases_and_one_sentence_says_so(phased):
     view = trajectory(correction="null")
     [note] = view.notes
-    assert note.startswith("Phases are shown for debiased, raw and corrected values")
-    assert "Phases" not in view.caption
+    assert note.startswith("This is the null")
+    assert "Collapse ends" not in view.caption
+    assert "chance alone" in view.finding
     assert "circle-open" not in {trace.marker.symbol for trace in view.figures["plane"].data}
     assert not view.figures["curves"].layout.shapes
     assert trajectory(correction="null", phases="false").notes == ()
@@ -207,7 +208,9 @@ def test_boundaries_of_a_stored_run_are_found_and_said(phased):
     rows = read.trajectory(phased)
     figure = runs.trajectory_plane(rows, VIEW, ["Run"], marks=marks)
     rings = [trace for trace in figure.data if trace.marker.symbol == "circle-open"]
-    assert ["fitting ends" in ring.hovertemplate for ring in rings] == [False, True]
+    assert [ring.hoverinfo for ring in rings] == ["skip", "skip"]  # cards and clicks are those of the checkpoints
+    words = {note.text: note.hovertext for note in figure.layout.annotations}
+    assert "95 % interval" in words["fitting ends"]
     assert {"collapse ends", "fitting ends"} <= {note.text for note in figure.layout.annotations}
     curves = trajectory_curves(rows, VIEW, ["Run"], Along("tokens"), marks=marks)
     bars = [shape for shape in curves.layout.shapes if shape.type == "rect"]

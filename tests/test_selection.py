@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.controls import session
 from dashboard.data import queries
 from dashboard.views.trajectory import MOST_MODELS
 from softh.store import read, write
@@ -72,15 +73,38 @@ def test_only_estimated_orders_are_offered(app):
     assert test.get_by_key("order").options == ["1", "3"]
 
 
-def test_a_change_enters_the_url_with_all_the_rest(app):
+def test_the_url_has_what_differs_from_the_default_and_a_slide_all_of_it(app):
     test = app(*TWO_TEXTS)
     test = test.get_by_key("correction").set_value("raw").run()
-    assert {key: test.query_params[key] for key in ("corpus", "order", "correction", "models")} == {
-        "corpus": "one",
-        "order": "1",
-        "correction": "raw",
+    whole, usual = (test.session_state[each.key] for each in (session.PARAMETERS, session.AT_DEFAULT))
+    assert set(whole) - usual == {"correction"}
+    assert {key: whole[key] for key in ("corpus", "order", "correction", "models")} == {
+        "corpus": ["one"],
+        "order": ["1"],
+        "correction": ["raw"],
         "models": ["A", "B"],
     }
+
+
+def test_a_default_that_nobody_chose_follows_the_tables_and_a_choice_stays(app):
+    test = app(*TWO_TEXTS, {"model": "B", "corpus": "two"})
+    test = test.selectbox(key="corpus").set_value("two").run()
+    assert value(test, "models") == ["B", "C"]
+    test = test.multiselect(key="models").set_value(["B"]).run()
+    test = test.selectbox(key="corpus").set_value("one").run()
+    assert value(test, "models") == ["B"]
+
+
+def test_a_text_in_a_link_alone_means_tokens_and_the_first_visit_words(app):
+    rows = [
+        {"model": name, "labels": labels, "vocabulary": size}
+        for name, size in (("A", 10), ("B", 20))
+        for labels in ("tokens", "words")
+    ]
+    assert "words" in value(app(*rows), "settings")
+    named = app(corpus="python-docs")
+    assert "words" not in value(named, "settings")
+    assert "words" not in value(named.run(), "settings")
 
 
 def test_an_emptied_control_falls_back_to_its_default(app):

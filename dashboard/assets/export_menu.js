@@ -50,13 +50,13 @@ export default function ({ parentElement, data, setStateValue }) {
     button.ariaBusy = "false"
   }
 
-  // What nobody has touched is not in the address; a link names it all the same.
+  // What a control has just written into the address may be newer than what the server has said.
   function address() {
     const whole = new URLSearchParams(menu.softh.link)
     const shown = new URLSearchParams(window.location.search)
     for (const key of new Set(shown.keys())) whole.delete(key)
     for (const [key, value] of shown) whole.append(key, value)
-    return `${window.location.origin}${window.location.pathname}?${whole}`
+    return `${window.location.origin}${window.location.pathname}${whole.size ? "?" : ""}${whole}`
   }
 
   async function link() {

@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard.controls import browser, controls, links, session
 from dashboard.controls.session import Ranges
 
-_listener = st.components.v2.component("softh_axes", js=browser.asset("axis_ranges.js"))
+_listener = st.components.v2.component("softh_figures", js=browser.asset("names.js", "play.js", "figures.js"))
 
 _PART = re.compile(r"^([xy]\d*) ([-+.\deE]+):([-+.\deE]+)$")
 _HELP = "Zoom in the figure, or write ranges as the axes count: `x 0:0.2, y 0:0.1`. Empty shows all."
@@ -21,6 +21,8 @@ def within(figures: Mapping[str, go.Figure]) -> Mapping[str, go.Figure]:
     where = controls.group("Axes")
     for key, figure in figures.items():
         full = {name: tuple(figure.layout[name].range) for name in _axes(figure) if figure.layout[name].range}
+        # What a double click goes back to.
+        figure.update_layout(meta={**(figure.layout.meta or {}), "home": full})
         control = session.axis_ranges(key).key
         written = controls.text(f"Ranges of {key}", control, placeholder="all", help=_HELP, where=where)
         ranges = _parsed(written, figure, key)
@@ -32,7 +34,7 @@ def within(figures: Mapping[str, go.Figure]) -> Mapping[str, go.Figure]:
 
 
 def watch() -> None:
-    """Take what the reader does to the axes of any figure into the link."""
+    """Take what the reader does to the axes of any figure into the link, and let the figures of a page act together."""
     _listener(key=session.AXES.key, on_zoomed_change=_take_zoom)
 
 

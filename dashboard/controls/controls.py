@@ -1,7 +1,8 @@
 """Every control of the pages, and its name in the URL: a view is a link, and a link is a view."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -33,23 +34,26 @@ def _shared() -> Selection:
     if not (setups := queries.setups()):
         raise Empty("There are no estimates yet: make one with `python -m softh estimate`.")
     corpora = list(dict.fromkeys(setup.corpus for setup in setups))
-    corpus = select("Corpus", corpora, "corpus", help="The text that the hidden states were taken from.")
+    wanted = requested("corpus")
+    if wanted and not current():
+        session.LINKED_CORPUS.set(wanted[-1])
+    corpus = select("Corpus", corpora, "corpus", help="The text the models were run on.")
     of_corpus = {setup.label: setup for setup in setups if setup.corpus == corpus}
-    label = _usual_label(list(of_corpus.values()))
+    named = bool(wanted) if current() else session.LINKED_CORPUS.get() == corpus
+    # A link that names a text and no settings is of a time when the text had no others, of tokens: where the link has
+    # to name the text, tokens are the default, and words are named too.
+    label = _usual_label(list(of_corpus.values()), "tokens" if named or corpus != corpora[0] else "words")
     if len(of_corpus) > 1:
-        label = select("Settings", list(of_corpus), "settings", default=label, help="Only equal settings compare.")
+        start = _usual_label(list(of_corpus.values()), "words")
+        label = select("Settings", list(of_corpus), "settings", default=label, start=start, help=_SETTINGS_HELP)
     setup = of_corpus[label]
     order = segments("n-gram order", [str(order) for order in setup.orders], "order", help=_ORDERS_HELP)
     correction = segments("Correction", list(CORRECTION_NAMES), "correction", help=_CORRECTIONS_HELP)
     return Selection(setup, Display(int(order), correction, links.dark(), setup.labels))
 
 
-def _usual_label(setups: Sequence[queries.Setup]) -> str:
-    """The settings of most estimates; those with words, which all tokenizers share, where tokenizers are compared.
-
-    A link that names a text and no settings is of a time when the text had no others, of tokens.
-    """
-    wanted = "tokens" if requested("corpus") else "words"
+def _usual_label(setups: Sequence[queries.Setup], wanted: str) -> str:
+    """The settings of most estimates; those with words, which all tokenizers share, where tokenizers are compared."""
     preferred = [each for each in setups if each.labels == wanted and (wanted == "tokens" or each.vocabularies > 1)]
     return (preferred or setups)[0].label
 
@@ -60,15 +64,24 @@ def select(
     key: str,
     *,
     default: str | None = None,
+    start: str | None = None,
+    former: Mapping[str, str] = MappingProxyType({}),
     help: str | None = None,
     where: DeltaGenerator | None = None,
 ) -> str:
-    """One of many options, the first unless a default is named. key is the name in the URL, here and below."""
-    value = _one(key, options, default or options[0])
+    """One of many options, the first unless a default is named. key is the name in the URL, here and below.
+
+    Where the URL says nothing, every control stands at its default, and there it leaves the URL: going back and forth
+    opens what was seen, and a link is as short as what was chosen. start is what a control that nobody touched says
+    once its default has changed; the new default unless it is named. former: names of options in older links.
+    """
+    usual = default or options[0]
+    value = _one(key, options, usual, start, former)
     if current():
         return value
-    # Without an index of its own the control writes every value into the URL, so that a link outlives new tables.
-    return _drawn(key, _at(where).selectbox(label, options, None, key=key, bind="query-params", help=help) or value)
+    place = _at(where)
+    chosen = place.selectbox(label, options, options.index(usual), key=key, bind="query-params", help=help)
+    return _drawn(key, chosen or value, usual)
 
 
 def segments(
@@ -77,16 +90,19 @@ def segments(
     key: str,
     *,
     default: str | None = None,
+    former: Mapping[str, str] = MappingProxyType({}),
     help: str | None = None,
     where: DeltaGenerator | None = None,
 ) -> str:
-    """One of a few options that stand side by side."""
-    value = _one(key, options, default or options[0])
+    """One of a few options that stand side by side; former: names of options in older links."""
+    usual = default or options[0]
+    value = _one(key, options, usual, former=former)
     if current():
         return value
-    place = _at(where)
-    chosen = place.segmented_control(label, options, key=key, bind="query-params", required=True, help=help)
-    return _drawn(key, chosen or value)
+    chosen = _at(where).segmented_control(
+        label, options, default=usual, key=key, bind="query-params", required=True, help=help
+    )
+    return _drawn(key, chosen or value, usual)
 
 
 def radio(
@@ -97,7 +113,7 @@ def radio(
     if current():
         return value
     chosen = _at(where).radio(label, options, key=key, bind="query-params", captions=captions)
-    return _drawn(key, chosen or value)
+    return _drawn(key, chosen or value, options[0])
 
 
 def slider(
@@ -109,13 +125,13 @@ def slider(
     help: str | None = None,
     where: DeltaGenerator | None = None,
 ) -> str:
-    """One of several options in their order; its default stands for itself in a link."""
+    """One of several options in their order."""
     usual = default or options[0]
-    value = _one(key, options, usual, set_control=False)
+    value = _one(key, options, usual)
     if current():
         return value
-    # This control leaves the URL at its default, so that the default has to be its own.
-    return _drawn(key, _at(where).select_slider(label, options, usual, key=key, bind="query-params", help=help))
+    place = _at(where)
+    return _drawn(key, place.select_slider(label, options, usual, key=key, bind="query-params", help=help), usual)
 
 
 def several(
@@ -131,7 +147,11 @@ def several(
     value = _many(key, options, default)
     if current():
         return value
-    return _drawn(key, _at(where).multiselect(label, options, key=key, bind="query-params", help=help))
+    place = _at(where)
+    chosen = place.multiselect(
+        label, options, list(default), key=key, bind="query-params", help=help, select_all=False, filter_mode="contains"
+    )
+    return _drawn(key, chosen, list(default))
 
 
 def toggle(
@@ -152,7 +172,7 @@ def toggle(
         return value
     if not default:
         st.session_state[key] = st.session_state.get(key, value)  # as in `text`
-    return _drawn(key, _at(where).toggle(label, default, key=key, bind="query-params", help=help))
+    return _drawn(key, _at(where).toggle(label, default, key=key, bind="query-params", help=help), default)
 
 
 def number(
@@ -176,7 +196,7 @@ def number(
     # A number out of bounds never reaches the control, which would refuse it with a traceback.
     st.session_state[key] = value if wanted else _number(st.session_state.get(key), low, high)
     written = _at(where).number_input(label, least, most, None, step, key=key, bind="query-params", help=help)
-    return _drawn(key, written)
+    return _drawn(key, written, None)
 
 
 def text(
@@ -195,7 +215,7 @@ def text(
     st.session_state[key] = st.session_state.get(key, wanted)
     place = _at(where)
     written = place.text_input(label, key=key, bind="query-params", placeholder=placeholder, help=help)
-    return _drawn(key, written.strip())
+    return _drawn(key, written.strip(), "")
 
 
 def group(label: str) -> DeltaGenerator | None:
@@ -207,46 +227,67 @@ def _at(where: DeltaGenerator | None) -> DeltaGenerator:
     return st.sidebar if where is None else where
 
 
-def _drawn(key: str, value: T) -> T:
+def _drawn(key: str, value: T, default: T) -> T:
     """Register in the link of the page what a control says that was drawn on it; nothing is no parameter."""
     if isinstance(value, list):
-        links.register(key, value or [""])
+        said = value or [""]
     elif isinstance(value, bool):
-        links.register(key, [str(value).lower()])
-    elif value is not None and value != "":
-        links.register(key, [str(value)])
+        said = [str(value).lower()]
+    else:
+        said = [] if value is None or value == "" else [str(value)]
+    if said:
+        links.register(key, said, usual=value == default)
     return value
 
 
-def _one(key: str, options: Sequence[str], default: str, *, set_control: bool = True) -> str:
+def _one(
+    key: str,
+    options: Sequence[str],
+    default: str,
+    start: str | None = None,
+    former: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """The option to show: what a link asks for, else the control's own while that is on offer, else the default.
 
-    A note names what a link asks for and is not on offer. With set_control, the control has this value when drawn.
+    A note names what a link asks for and is not on offer. On a page the control has this value when it is drawn.
     """
-    wanted, link = requested(key), current()
-    current_value: Any = next(iter(wanted), None) if link else st.session_state.get(key)
-    value: str = current_value if current_value in options else default
+    wanted, link = [former.get(name, name) for name in requested(key)], current()
+    held: Any = next(iter(wanted), None) if link or wanted else _held(key, default, start or default)
+    value: str = held if held in options else default
     if unknown := [name for name in wanted if name not in options]:
         note(key, unknown, options, value)
-    if set_control and not link:
-        st.session_state[key] = value
+    if not link:
+        _hold(key, value)
     return value
 
 
 def _many(key: str, options: Sequence[str], default: Sequence[str]) -> list[str]:
     """The same for a control of several options."""
-    wanted = requested(key)
-    link = current()
-    chosen = [name for name in wanted if name] if wanted or link else st.session_state.get(key)
+    wanted, link, usual = requested(key), current(), list(default)
+    chosen = [name for name in wanted if name] if wanted or link else _held(key, usual, usual)
     valid = [name for name in chosen or [] if name in options]
     # `?models=` is a link to nothing chosen.
     empty = wanted == [""] or (not wanted and chosen == [] and not link)
-    value = valid if valid or empty else list(default)
+    value = valid if valid or empty else usual
     if unknown := [name for name in wanted if name and name not in options]:
         note(key, unknown, options, and_more(value))
     if not link:
-        st.session_state[key] = value
+        _hold(key, value)
     return value
+
+
+def _held(key: str, default: Any, start: Any) -> Any:
+    """What a control of the page says; start where it stood at a former default, which nobody chose."""
+    former, known = session.former_default(key), key in st.session_state
+    held, before = st.session_state.get(key, default), former.get()
+    former.set(default)
+    return start if known and before not in (None, default) and held == before else held
+
+
+def _hold(key: str, value: Any) -> None:
+    """Give the control its value where it has another; what is set unchanged would count as set by the page."""
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
 
 
 def _number(value: Any, low: float, high: float) -> float | None:
@@ -257,13 +298,14 @@ def _number(value: Any, low: float, high: float) -> float | None:
     return number if math.isfinite(number) and low <= number <= high else None
 
 
+_SETTINGS_HELP = "Estimates are comparable only with identical settings."
 _ORDERS_HELP = (
     "Labels are n-grams of tokens, words or bytes: "
     + ", ".join(f"{order} {name}" for order, name in NGRAMS.items())
     + "."
 )
 _CORRECTIONS_HELP = (
-    "**debiased**: the information itself, as far as this text can tell. **raw**: as defined, and as published; too "
-    "large where labels are sparse. **corrected**: raw − null; too small. **null**: what the same labels give on "
-    "average when they are shuffled over positions."
+    "**debiased**: the information itself, as far as this text can tell. **raw**: as published; too large where labels "
+    "are sparse. **corrected**: raw minus chance; too small. **null**: chance only, the same labels shuffled over "
+    "positions."
 )

@@ -57,23 +57,31 @@ def requested(key: str) -> list[str]:
     return [] if key in st.session_state else st.query_params.get_all(key)
 
 
-def register(key: str, values: Sequence[str]) -> None:
-    """Add to the link of the page what a control says that was drawn on it."""
+def register(key: str, values: Sequence[str], *, usual: bool) -> None:
+    """Add to the link of the page what a control says that was drawn on it, and whether it stands at its default."""
     session.PARAMETERS.set({**session.PARAMETERS.get(), key: values})
+    at_default = session.AT_DEFAULT.get() - {key}
+    session.AT_DEFAULT.set(at_default | {key} if usual else at_default)
 
 
 def page_parameters() -> dict[str, Sequence[str]]:
     """The link to the page as it is: what each of its controls says that was drawn in this run.
 
-    The address in the browser leaves out what nobody has touched, and defaults change with the tables.
+    A slide keeps all of it: the address in the browser leaves defaults out, and those may change with the tables.
     """
     address = {name: st.query_params.get_all(name) for name in st.query_params}
     return {**address, **session.PARAMETERS.get()}
 
 
+def short_parameters() -> dict[str, Sequence[str]]:
+    """The same without what stands at its default: the link that readers share."""
+    return {name: values for name, values in page_parameters().items() if name not in session.AT_DEFAULT.get()}
+
+
 def note(key: str, unknown: Sequence[str], options: Sequence[str], shown: str) -> None:
     """Say which part of a link does not fit: on the page, or in the notes of a view that is built from the link."""
-    sentence = f"The link asks for {key} {and_more(unknown)}, which is not among {and_more(options)}: showing {shown}."
+    known = f"not among {and_more(options)}" if options else "not in these tables"
+    sentence = f"The link asks for {key} {and_more(unknown)}, which is {known}: showing {shown or 'none'}."
     if link := current():
         link.notes.append(sentence)
     else:

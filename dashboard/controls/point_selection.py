@@ -9,7 +9,7 @@ from dashboard.controls import controls, session
 from dashboard.controls.links import current
 from dashboard.controls.session import POINT_NAMES, POINT_ROWS, POINTS
 
-_HELP = "Click a point in the figure to choose it, and again to let it go; the table then shows the chosen ones."
+_HELP = "Click a point in the figure to select it, and again to deselect it; the table then shows the selected ones."
 
 
 def chosen(names: Mapping[str, str], label: str = "Checkpoints", where: DeltaGenerator | None = None) -> set[str]:
@@ -27,6 +27,14 @@ def toggle_clicked(figure: str) -> None:
         if (name := names.get(_id(point))) is not None:
             selected = [other for other in selected if other != name] if name in selected else [*selected, name]
     POINTS.set(selected)
+
+
+def take_cell(figure: str) -> None:
+    """Take a click on a cell of the matrix into the controls of predictor and score; customdata has their names."""
+    for point in session.figure(figure).get()["selection"]["points"]:
+        predictor, score = point["customdata"][:2]
+        session.PREDICTOR.set(predictor)
+        session.SCORE.set(score)
 
 
 def selectable_rows(names: Sequence[str]) -> dict[str, Any]:

@@ -39,10 +39,14 @@ class Value(Generic[T]):
 
 PAGE = Value[str]("page", "")
 """Path of the page that runs."""
+LINKED_CORPUS = Value[str]("linked_corpus", "")
+"""The text that the link named which opened the session."""
 SELECTION = Value[Selection | None]("selection", None)
 """What the shared controls say."""
 PARAMETERS = Value[Mapping[str, Sequence[str]]]("parameters", {})
 """What every control of this run of the page says, as a link would."""
+AT_DEFAULT = Value[frozenset[str]]("at_default", frozenset())
+"""Those of them that stand at their default."""
 
 POINTS = Value[Sequence[str]]("points", ())
 """Control: names of the chosen points."""
@@ -50,6 +54,9 @@ POINT_NAMES = Value[Mapping[str, str]]("points-names", {})
 """Id → name of the points that can be chosen."""
 POINT_ROWS = Value[Any]("points-rows", None)
 """Control: the table whose rows are the points."""
+
+PREDICTOR, SCORE = Value[str]("predictor", ""), Value[str]("score", "")
+"""Controls: the cell of the matrix that is shown in detail."""
 
 AXES = Value[Any]("axes", None)
 """Component that listens to the axes of all figures."""
@@ -68,6 +75,11 @@ UPLOADED_TEXT = Value[Path | None]("own_text", None)
 ENDED_JOBS = Value[frozenset[int] | None]("ended_jobs", None)
 """Jobs whose end this session has announced."""
 JOB_ERROR = Value[str]("said", "")
+
+
+def former_default(control: str) -> Value[Any]:
+    """Default of a control in the last run."""
+    return Value(f"{control}-default", None)
 
 
 def figure(key: str) -> Value[Any]:

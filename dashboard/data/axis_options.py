@@ -14,7 +14,8 @@ FEWEST = 2
 """Models that must have a score before it is on offer."""
 PREFERENCE = "preference information"
 """What the probes of preferences give, one number a model."""
-_LESS_IS_BETTER = ("bits per byte", "perplexity", "loss")
+LESS_IS_BETTER = ("bits per byte", "perplexity", "loss")
+"""Parts of the names of scores that are better where they are low."""
 _NEITHER = ("count", "tokens", "flops")
 
 
@@ -73,7 +74,7 @@ def available(points: pl.DataFrame, scores: pl.DataFrame) -> dict[str, AxisOptio
         if models >= FEWEST and metric not in _NEITHER:
             key = task if task == metric or metric in task else f"{task}, {metric}"
             key = key if task == PREFERENCE else f"score: {key}"
-            better = -1 if any(word in metric.lower() for word in _LESS_IS_BETTER) else 1
+            better = -1 if any(word in metric.lower() for word in LESS_IS_BETTER) else 1
             options[key] = AxisOption(key, key.removeprefix("score: "), better, key, task=task, metric=metric)
     return options
 

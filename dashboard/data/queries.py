@@ -181,6 +181,23 @@ def layers(estimate_id: str, columns: tuple[str, ...] = ()) -> pl.DataFrame:
     return rows.join(estimates(), on="estimate_id")
 
 
+@cached_by(lambda ids, *_: _digest(estimates().filter(pl.col("estimate_id").is_in(ids))), entries=8)
+def depths(ids: tuple[str, ...], order: int, correction: str) -> pl.DataFrame:
+    """Every transformer layer of some estimates at one order, with what tells the checkpoints apart."""
+    about = estimates().select("estimate_id", "model", "revision", "step", "tokens")
+    return read.depths(settings.data(), ids, correction).filter(ngram=order).join(about, on="estimate_id")
+
+
+@cached_by(lambda ids, *_: _digest(estimates().filter(pl.col("estimate_id").is_in(ids))), entries=16)
+def layer_replicates(ids: tuple[str, str], order: int, correction: str) -> pl.DataFrame:
+    """Every layer of two estimates with what their differences are paired in."""
+    rows = [read.layers(settings.data(), each, order, correction).drop("positions") for each in ids]
+    about = estimates()
+    return pl.concat(rows).join(
+        about.select("estimate_id", *(set(about.columns) - set(rows[0].columns))), on="estimate_id"
+    )
+
+
 @cached_by(setup_version)
 def finished(setup: Setup) -> pl.DataFrame:
     """The last checkpoint of every model, one row an order and correction, with every quantity."""
@@ -192,7 +209,12 @@ def finished(setup: Setup) -> pl.DataFrame:
     return rows.join(more, on=["estimate_id", "ngram", "correction"], how="left", maintain_order="left")
 
 
-@cached_by(lambda ids, *_: _digest(estimates().filter(pl.col("estimate_id").is_in(ids))))
+def estimates_version(ids: tuple[str, ...], *_: object) -> str:
+    """A key that changes whenever one of some estimates does."""
+    return _digest(estimates().filter(pl.col("estimate_id").is_in(ids)))
+
+
+@cached_by(estimates_version)
 def replicates(ids: tuple[str, ...], order: int, correction: str, layer: int | None = None) -> pl.DataFrame:
     """Some estimates at one layer (None: the mean), with what differences are paired in."""
     return read.trajectory(settings.data(), order=order, correction=correction, layer=layer, estimates=ids)

@@ -10,6 +10,8 @@ from dashboard.format import checkpoint_name, labels_name
 
 Row = Mapping[str, Any]
 Against = Literal["tokens", "step", "order"]
+ABLATION = r"-(?:hot|slow|shuffled|repeated|\d+steps)(?: \(.*\))?$"
+"""Names of runs that were stopped early, or trained on text or with a learning rate that was spoiled on purpose."""
 CLOCKS = {"tokens": "training tokens", "step": "training step"}
 
 

@@ -9,12 +9,14 @@ const DECK_STYLE = `
   padding: calc(3.2 * var(--u)) calc(4 * var(--u)) calc(2.4 * var(--u)); }
 .softh-slide h1 { font-size: clamp(20px, calc(4.6 * var(--u)), 60px); line-height: 1.15; font-weight: 650; margin: 0 0 calc(1.6 * var(--u)); outline: none; }
 .softh-slide .figures { flex: 1; min-height: 0; display: flex; gap: calc(2 * var(--u)); }
+.softh-slide .figures.many { display: grid; grid-template-columns: repeat(3, 1fr); grid-auto-rows: 1fr; }
 .softh-slide .figure { flex: 1; min-width: 0; position: relative; overflow: hidden; }
 .softh-slide .figure > div { transform-origin: 0 0; position: absolute; }
 .softh-slide .problem { font-size: clamp(16px, calc(3 * var(--u)), 36px); margin: auto; max-width: 40em; }
 .softh-slide .note { font-size: clamp(14px, calc(2.6 * var(--u)), 34px); line-height: 1.35; margin: calc(1.4 * var(--u)) 0 0; white-space: pre-line; }
 .softh-bar { position: absolute; right: calc(1.6 * var(--u)); bottom: calc(1.2 * var(--u)); display: flex; gap: 6px; align-items: center;
-  opacity: 0.35; transition: opacity 0.15s; font-size: 15px; }
+  opacity: 0.6; transition: opacity 0.3s; font-size: 15px; }
+.softh-deck.still .softh-bar:not(:hover, :focus-within) { opacity: 0; }
 .softh-bar:hover, .softh-bar:focus-within { opacity: 1; }
 .softh-bar button { font: inherit; color: inherit; background: none; border: 1px solid currentColor; border-radius: 6px;
   min-width: 32px; height: 32px; cursor: pointer; }
@@ -31,7 +33,9 @@ function deckElement(parent, name, className, text) {
 
 // Draws a figure small and scales it up, so that text grows with the window.
 async function deckFigure(box, figure, scale, Plotly, still) {
-  const { width, height: room } = box.getBoundingClientRect()
+  const { width: whole, height: room } = box.getBoundingClientRect()
+  // On a wide sheet a plane would be stretched until its diagonal is none.
+  const width = figure.layout.meta?.names ? Math.min(whole, 1.4 * room) : whole
   const height = Math.min(room, 1.2 * width) // on a tall screen the plane would be a narrow strip
   const inner = deckElement(box, "div")
   inner.style.width = width / scale + "px"
@@ -48,7 +52,7 @@ function deckSlide(parent, slide, inks) {
   const sheet = deckElement(parent, "section", "softh-slide")
   Object.assign(sheet.style, { background: inks.ground, color: inks.ink })
   deckElement(sheet, "h1", "", slide.title).tabIndex = -1
-  const figures = deckElement(sheet, "div", "figures")
+  const figures = deckElement(sheet, "div", slide.figures.length > 3 ? "figures many" : "figures")
   if (slide.problem) deckElement(figures, "p", "problem", slide.problem)
   const boxes = slide.figures.map(() => deckElement(figures, "div", "figure"))
   if (slide.note) deckElement(sheet, "p", "note", slide.note).style.color = inks.muted
@@ -126,7 +130,17 @@ function presentDeck(parent, deck, Plotly, { start = 0, closed } = {}) {
   button("‹", "Previous slide", () => show(at - 1))
   bar.append(place)
   button("›", "Next slide", () => show(at + 1))
-  button("⛶", "Full screen (F)", fullScreen)
+  button("", "Full screen (F)", fullScreen)
+  // Drawn, because the sign for it is missing from many fonts.
+  bar.lastChild.innerHTML = "<svg width='14' height='14' viewBox='0 0 14 14' fill='none' stroke='currentColor' stroke-width='1.6'><path d='M1 5V1h4M9 1h4v4M13 9v4H9M5 13H1V9'/></svg>"
+  let quiet
+  const moved = () => {
+    root.classList.remove("still")
+    clearTimeout(quiet)
+    quiet = setTimeout(() => root.classList.add("still"), 2000)
+  }
+  root.addEventListener("mousemove", moved)
+  moved()
   if (closed) button("×", "Close (Escape)", () => close())
   window.addEventListener("keydown", key, true)
   window.addEventListener("resize", resized)

@@ -22,7 +22,9 @@ def charts(figure: go.Figure) -> list[Chart]:
     """One chart for every pair of axes that has points, from the top down."""
     pairs: dict[tuple[str, str], list[Any]] = {}
     figure = _words_as_numbers(figure)
-    for trace in figure.data:
+    # A heat map becomes a table; what lies on it are targets of clicks and signs on its cells.
+    on_cells = any(trace.type == "heatmap" for trace in figure.data)
+    for trace in () if on_cells else figure.data:
         if trace.type in {"scatter", "scattergl"} and trace.visible not in {False, "legendonly"}:
             pairs.setdefault((trace.xaxis or "x", trace.yaxis or "y"), []).append(trace)
     all_charts = [_chart(figure, names, traces) for names, traces in pairs.items()]

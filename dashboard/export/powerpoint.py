@@ -34,8 +34,7 @@ def deck(export: DeckExport) -> bytes:
         if rendered.problem:
             _add_text(slide, rendered.problem, (_EDGE, Inches(3), _WIDTH - 2 * _EDGE, Inches(1.5)), 20, theme.ink)
         for number, figure in enumerate(rendered.figures):
-            width = (_WIDTH - 2 * _EDGE) // len(rendered.figures)
-            _add_figure(slide, figure, (_EDGE + number * width, _TOP, width, _BOTTOM - _TOP), theme)
+            _add_figure(slide, figure, _place(number, len(rendered.figures)), theme)
         _add_text(slide, rendered.note, (_EDGE, _BOTTOM, _WIDTH - 2 * _EDGE, _HEIGHT - _BOTTOM), 14, theme.muted)
         alts = [str(figure.layout.meta["alt"]) for figure in rendered.figures]
         notes = [rendered.note, rendered.caption, rendered.link, *alts]
@@ -43,6 +42,15 @@ def deck(export: DeckExport) -> bytes:
     buffer = io.BytesIO()
     presentation.save(buffer)
     return buffer.getvalue()
+
+
+def _place(number: int, count: int) -> tuple[int, int, int, int]:
+    """Where a figure of several stands: beside each other, from four on in rows of three."""
+    columns = count if count <= 3 else 3
+    rows = -(-count // columns)
+    width, height = (_WIDTH - 2 * _EDGE) // columns, (_BOTTOM - _TOP) // rows
+    row, column = divmod(number, columns)
+    return _EDGE + column * width, _TOP + row * height, width, height
 
 
 def _add_title(slide: Slide, text: str, theme: Theme) -> None:

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import isnan
 
 import plotly.graph_objects as go
+import polars as pl
 
+from dashboard.data.axis_options import LESS_IS_BETTER
 from dashboard.figures.label_placement import PointLabel, place_labels
 from dashboard.figures.plane import HEIGHT
-from dashboard.figures.template import SYMBOLS, Theme, mix, template
+from dashboard.figures.template import SYMBOLS, Theme, add_meta, mix, template
 from dashboard.format import coefficient, short_model, signed
 from softh.analysis.correlation import Detail, Effect, Matrix, Study
 from softh.format import and_more
@@ -73,9 +75,10 @@ def matrix(result: Matrix, words: str, theme: Theme) -> go.Figure:
     low, high = (mix(theme.colours[place], theme.background, 0.5) for place in (1, 0))
     scale = [[0, low], [0.5, theme.background], [1, high]]
     figure = go.Figure(layout={"template": template(theme), "height": 180 + 40 * len(result.predictors)})
-    shown = [[None if isnan(v) else float(v) for v in row] for row in result.value]
+    shown = [[_strength(result, i, j) for j in range(len(result.scores))] for i in range(len(result.predictors))]
+    heads = [f"{score} ↓" if less_is_better(score) else score for score in result.scores]
     figure.add_heatmap(
-        z=shown, x=list(result.scores), y=list(result.predictors), zmin=-1, zmax=1, colorscale=scale, xgap=2, ygap=2,
+        z=shown, x=heads, y=list(result.predictors), zmin=-1, zmax=1, colorscale=scale, xgap=2, ygap=2,
         text=[[_entry(result, i, j, few) for j in range(len(result.scores))] for i in range(len(result.predictors))],
         texttemplate="%{text}", textfont={"size": 11, "color": theme.ink}, hoverinfo="text",
         hovertext=[
@@ -88,6 +91,15 @@ def matrix(result: Matrix, words: str, theme: Theme) -> go.Figure:
             "thickness": 10, "outlinewidth": 0, "len": 0.9, "orientation": "h", "yanchor": "top", "y": -0.02,
         },
     )  # fmt: skip
+    # A click needs points: one lies, unseen, on every cell.
+    cells = [(i, j) for i in range(len(result.predictors)) for j in range(len(result.scores))]
+    figure.add_scatter(
+        x=[heads[j] for _, j in cells], y=[result.predictors[i] for i, _ in cells], mode="markers", showlegend=False,
+        marker={"symbol": "square", "size": 30, "opacity": 0}, unselected={"marker": {"opacity": 0}},
+        selected={"marker": {"opacity": 0}},
+        customdata=[(result.predictors[i], result.scores[j]) for i, j in cells],
+        hovertext=[_cell_hover_text(result, i, j) for i, j in cells], hoverinfo="text",
+    )  # fmt: skip
     figure.update_xaxes(side="top", tickangle=-35, showgrid=False, ticks="", fixedrange=True)
     figure.update_yaxes(autorange="reversed", showgrid=False, ticks="", fixedrange=True)
     called = [
@@ -97,7 +109,26 @@ def matrix(result: Matrix, words: str, theme: Theme) -> go.Figure:
     said = and_more(called, 8, "; ")
     what = f"{result.method.capitalize()} of {len(result.predictors)} predictors with {len(result.scores)} scores."
     left = f"After correction: {said}." if called else "None is left after correction."
-    return figure.update_layout(meta={"alt": f"{what} {left}", "title": f"Measures against scores, {words}"})
+    add_meta(figure, alt=f"{what} {left}", title=f"Measures against scores, {words}")
+    return figure.update_layout(clickmode="event+select")
+
+
+def _called(row: Effect) -> str:
+    return short_model(row.name.replace("as it is", "unadjusted"))
+
+
+def less_is_better(score: str) -> bool:
+    """Whether a score is better where it is low."""
+    return any(word in score.lower() for word in LESS_IS_BETTER)
+
+
+def _strength(result: Matrix, i: int, j: int) -> float | None:
+    """The coefficient as a colour: a third of it where its interval holds zero, none where a quantity meets itself."""
+    value = result.value[i, j]
+    if isnan(value) or (result.predictors[i].startswith("loss") and result.scores[j].startswith("bits per byte")):
+        return None
+    unsure = isnan(result.low[i, j]) or result.low[i, j] <= 0 <= result.high[i, j]
+    return float(value) / 3 if unsure else float(value)
 
 
 def forest(detail: Detail, method: str, theme: Theme) -> go.Figure:
@@ -119,7 +150,7 @@ def forest(detail: Detail, method: str, theme: Theme) -> go.Figure:
             "arrayminus": [row.value - row.low for row in some], "color": colour, "thickness": 2, "width": 0,
         }  # fmt: skip
         figure.add_scatter(
-            x=[row.value for row in some], y=[short_model(row.name) for row in some], mode="markers", error_x=error,
+            x=[row.value for row in some], y=[_called(row) for row in some], mode="markers", error_x=error,
             marker={"color": colour, "size": 9, "symbol": symbol},
             hovertext=[_effect_hover_text(row, detail) for row in some], hoverinfo="text",
         )  # fmt: skip
@@ -127,6 +158,67 @@ def forest(detail: Detail, method: str, theme: Theme) -> go.Figure:
     figure.update_xaxes(title_text=f"{method.capitalize()}, 95 % interval", range=_limits(rows), nticks=7)
     said = "; ".join(f"{row.name} {coefficient(row)}" for row in rows)
     return figure.update_layout(meta={"alt": f"Forest plot. {said}."}, margin={**_ROOM, "l": 156})
+
+
+def published(table: pl.DataFrame, theme: Theme) -> go.Figure:
+    """Coefficients with the mean score: published, and ours by correction and given size, with 95 % intervals.
+
+    table: rows of :func:`softh.analysis.correlation.beside_published` of the mean score.
+    """
+    predictors = table["predictor"].unique(maintain_order=True).to_list()
+    figure = go.Figure(layout={"template": template(theme), "height": 150 + 62 * len(predictors)})
+    series = [
+        (f"ours, {correction}{words}", table.filter(pl.col("correction") == correction), end)
+        for correction in table["correction"].unique(maintain_order=True)
+        for words, end in (("", ""), (", given size", "_given_size"))
+    ]
+    figure.add_vline(x=0, line={"color": theme.muted, "width": 1})
+    for place, (name, rows, end) in enumerate(series):
+        value, low, high = (rows[f"{column}{end}"].cast(pl.Float64).to_list() for column in ("r", "low", "high"))
+        colour = theme.colours[place // 2]
+        offset = [predictors.index(p) + 0.16 * (place - (len(series) - 1) / 2) for p in rows["predictor"]]
+        figure.add_scatter(
+            x=value, y=offset, name=name, mode="markers", hoverinfo="text",
+            marker={"color": colour, "size": 9, "symbol": "circle-open" if end else "circle"},
+            error_x={
+                "type": "data", "symmetric": False, "color": colour, "thickness": 1.5, "width": 0,
+                "array": [_less(b, a) for a, b in zip(value, high, strict=True)],
+                "arrayminus": [_less(a, b) for a, b in zip(value, low, strict=True)],
+            },
+            hovertext=[
+                f"<b>{p}</b>, {name}<br>{_signed(r)}, 95 % {_signed(a)} to {_signed(b)}<br>n = {n} of {g} families"
+                for p, r, a, b, n, g in zip(
+                    rows["predictor"], value, low, high, rows["n"], rows["families"], strict=True
+                )
+            ],
+        )  # fmt: skip
+    first = table.unique("predictor", maintain_order=True)
+    figure.add_scatter(
+        x=first["published"].to_list(), y=[predictors.index(p) for p in first["predictor"]], mode="markers",
+        name="published, 47 models", marker={"symbol": "x", "size": 10, "color": theme.ink}, hoverinfo="text",
+        hovertext=[
+            f"<b>{p}</b>, published: {_signed(r)}" for p, r in first.select("predictor", "published").iter_rows()
+        ],
+    )  # fmt: skip
+    figure.update_yaxes(
+        tickvals=list(range(len(predictors))), ticktext=predictors, showgrid=False, ticks="",
+        range=[len(predictors) - 0.5, -0.5],
+    )  # fmt: skip
+    figure.update_xaxes(title_text="Pearson with the mean score, 95 % interval", range=[-1.05, 1.05], nticks=9)
+    said = "; ".join(f"{p} {_signed(r)}, published {_signed(q)}" for p, r, q in first.select(
+        "predictor", "r", "published").iter_rows())  # fmt: skip
+    alt = f"Published coefficients beside ours: {said}."
+    return figure.update_layout(
+        meta={"alt": alt}, margin={**_ROOM, "l": 170}, legend={"y": 1.02, "yanchor": "bottom", "x": 0}
+    )
+
+
+def _less(a: float | None, b: float | None) -> float:
+    return 0.0 if a is None or b is None or isnan(a - b) else a - b
+
+
+def _signed(value: float | None) -> str:
+    return "unknown" if value is None or isnan(value) else signed(value)
 
 
 def outliers(cell: Study, detail: Detail, most: int = 6) -> list[int]:

@@ -11,8 +11,8 @@ from dashboard.figures.marks import Mark, add_lines
 from dashboard.figures.panels import PanelLine, SharedAxis, dotted_name, panel_line, panels, rows_by_line
 from dashboard.figures.runs import described, style
 from dashboard.figures.scales import LogScale, linear_ticks
-from dashboard.figures.template import Theme, theme_for
-from dashboard.format import count
+from dashboard.figures.template import Theme, add_meta, theme_for
+from dashboard.format import count, short_model
 from softh.analysis import differences
 from softh.quantities import NGRAMS, PLANE, has_labels, label_name
 
@@ -65,12 +65,14 @@ def trajectory_curves(
         chosen = _less(chosen, display, minus, column, quantities)
     scale = _scale(chosen, along, display.kind)
     drawn = {name: _drawn(chosen, display, name, column, scale, names, theme) for name in quantities}
-    figure = panels(drawn, scale.axis, theme, headings=dict.fromkeys(quantities, f"less {minus}") if minus else {})
+    figure = panels(drawn, scale.axis, theme, title=f"each run minus {short_model(minus)}" if minus else "")
     colours = {path: style(path, names, theme)[0] for path in {mark.path for mark in marks}}
-    if along.column != "order":
+    if along.column != "order" and not minus:  # a difference has no phases
         add_lines(figure, [mark.moved(scale.position) for mark in marks], colours, theme)
     _ring(figure, selected, theme)
     what = f"{'Differences from ' + minus if minus else 'Quantities of the plane'} along {scale.axis.title}"
+    if along.column != "order" and not along.linear:
+        add_meta(figure, cursor=along.column)  # where the plane is while it plays
     return described(figure, f"{what}, {display.labels}; bands are one standard error.")
 
 
@@ -124,4 +126,6 @@ def _ring(figure: go.Figure, selected: Collection[str], theme: Theme) -> None:
         chosen = [point[0] in selected for point in trace.customdata]
         inks = [theme.ink if ring else theme.background for ring in chosen]
         edge = {"width": [2 if ring else 0.5 for ring in chosen], "color": inks}
-        trace.update(mode="lines+markers", marker={"size": [12 if ring else 6.5 for ring in chosen], "line": edge})
+        trace.update(
+            mode="lines+markers", marker={"opacity": 1, "size": [12 if ring else 6.5 for ring in chosen], "line": edge}
+        )

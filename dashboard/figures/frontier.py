@@ -1,25 +1,28 @@
 """The figure of finished models: families by colour, stages by marker, parameters by size, the frontier as steps."""
 
 import math
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import plotly.graph_objects as go
 import polars as pl
 
 from dashboard.data.axis_options import PLANE, AxisOption
-from dashboard.figures.label_placement import GAP, PointLabel, place_labels
+from dashboard.data.rows import ABLATION
+from dashboard.figures.label_placement import Name, add_names
 from dashboard.figures.plane import rays, span
 from dashboard.figures.runs import Display
-from dashboard.figures.template import Theme, mix, template, theme_for
-from dashboard.format import count, hover_text, plus_minus, standard_error
+from dashboard.figures.template import Theme, add_meta, mix, template, theme_for
+from dashboard.format import count, hover_text, plus_minus, short_model, standard_error
 from softh.analysis.finished_models import by_stage, stage_name
 from softh.format import and_more
 from softh.quantities import BY_COLUMN
 
 HEIGHT = 620
-_SHOWN = 560.0, 430.0
+_SHOWN = 400.0, 430.0
 """Least pixels of the axes on a desktop: labels placed for this size do not overlap on a larger one."""
 _LEGEND_WIDTH, _LEGEND_LINE = 380, 29
 """Pixels that the legend has in a window of usual width, and that a line of it is high."""
@@ -58,9 +61,10 @@ def frontier(models: Models, x: AxisOption, y: AxisOption, display: Display) -> 
     figure.add_traces(
         [*lines, *points, *_rings(rows, models.picked, size, theme), *legend(rows, models.families, theme)]
     )
-    _names(figure, rows, models, x, y, ranges, theme)
+    _names(figure, rows, models, theme)
+    add_meta(figure, alt=_alt(models, x, y, display))
     figure.update_layout(
-        meta={"alt": _alt(models, x, y, display)}, dragmode="zoom", clickmode="event+select",
+        dragmode="zoom", clickmode="event+select",
         margin={"t": 26, "r": 58, "l": 84, "b": 73 + _LEGEND_LINE * _legend_lines(figure)},
         legend={"yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "itemsizing": "trace"},
     )  # fmt: skip
@@ -85,7 +89,7 @@ def _axes(
             limits = low - 0.2, high + 0.2
         else:
             limits = span(ends) if (x, y) == PLANE else _tight(ends)
-        told = display.labels if axis.has_labels else "one number a model"
+        told = display.labels if axis.has_labels else "one number per model"
         title = f"{axis.title}<br><span style='font-size:12px;color:{theme.muted}'>{told}</span>"
         figure.layout[f"{letter}axis"].update(
             title_text=title, range=limits, nticks=7, type="log" if axis.log else "linear"
@@ -113,9 +117,12 @@ def _frontier(
     edges = [10**end if axis.log else end for axis, limits in ((x, ranges[0]), (y, ranges[1])) for end in limits]
     worst_x = edges[1] if x.better < 0 else edges[0]
     worst_y = edges[2] if y.better > 0 else edges[3]
+    path = list(zip([xs[0], *xs, worst_x], [worst_y, *ys, ys[-1]], strict=True))
+    # With its corners as points: what draws no steps of its own, such as PowerPoint, would slant them.
+    corners = [corner for (x0, y0), (x1, y1) in pairwise(path) for corner in ((x0, y0), (x1, y0))] + path[-1:]
     yield go.Scatter(
-        x=[xs[0], *xs, worst_x], y=[worst_y, *ys, ys[-1]], mode="lines", name="Pareto frontier",
-        line={"shape": "hv", "color": theme.ink, "width": 1.3, "dash": "dot"}, hoverinfo="skip", legendrank=900,
+        x=[x for x, _ in corners], y=[y for _, y in corners], mode="lines", name="Pareto frontier",
+        line={"color": theme.ink, "width": 1.3, "dash": "dot"}, hoverinfo="skip", legendrank=900,
     )  # fmt: skip
 
 
@@ -152,16 +159,20 @@ def _points(
     colour, variant = family_style(rows[0]["family"], models.families, theme)
     cross = {"color": mix(theme.muted, theme.background, 0.55), "thickness": 1, "width": 0}
     hollow = "open" in variant
+    marked = [(row, bool(re.search(ABLATION, row["model"]))) for row in rows]
     return go.Scatter(
         x=[row["x"] for row in rows], y=[row["y"] for row in rows], mode="markers", name=rows[0]["family"],
         legendgroup=rows[0]["family"], showlegend=False,
         marker={
-            "symbol": [stage_symbol(row["stage"]) + variant for row in rows],
+            "symbol": [_CROSSED if spoiled else stage_symbol(row["stage"]) + variant for row, spoiled in marked],
             "size": [size[row["parameters"]] + (5 if row["own"] else 0) for row in rows],
             "color": colour, "opacity": 1,
             "line": {
-                "width": [3.0 if row["own"] else 2.0 if hollow else 0.8 for row in rows],
-                "color": [theme.ink if row["own"] else colour if hollow else theme.background for row in rows],
+                "width": [3.0 if row["own"] else 2.0 if hollow else 1.4 if spoiled else 0.8 for row, spoiled in marked],
+                "color": [
+                    theme.ink if row["own"] else colour if hollow or spoiled else theme.background
+                    for row, spoiled in marked
+                ],
             },
         },
         unselected={"marker": {"opacity": 1}},
@@ -178,7 +189,7 @@ def _hover_text(row: Row, models: Models, x: AxisOption, y: AxisOption) -> str:
     origin = models.origins.get(row["model"])
     extra = [f"{head}{f'<br>made from {origin}' if origin else ''}"]
     if change := models.changes.get(row["estimate_id"]):
-        extra.append(f"less that one: {change.replace('), ', '),<br>')}")
+        extra.append(f"compared with it: {change.replace('), ', '),<br>')}")
     extra += [axis.describe(row, name) for name, axis in (("x", x), ("y", y)) if axis not in PLANE]
     if "distance" not in (x.column, y.column):
         extra.append(f"{BY_COLUMN['distance'].name} = {plus_minus(row['distance'], standard_error(row, 'distance'))}")
@@ -205,47 +216,23 @@ def _rings(
         )  # fmt: skip
 
 
-def _names(
-    figure: go.Figure, rows: Sequence[Row], models: Models, x: AxisOption, y: AxisOption,
-    ranges: Sequence[tuple[float, float]], theme: Theme,
-) -> None:  # fmt: skip
+def _names(figure: go.Figure, rows: Sequence[Row], models: Models, theme: Theme) -> None:
     """Names of models, while there is room, in the order chosen, own, on the frontier, largest."""
-    pixels = {row["estimate_id"]: _pixel(row, x, y, ranges) for row in rows}
-    picked, front, labels = set(models.picked), set(models.front), dict[str, PointLabel]()
+    picked, front = set(models.picked), set(models.front)
 
     def matters(row: Row) -> tuple[bool, bool, bool, int]:
         return row["estimate_id"] in picked, row["own"], row["estimate_id"] in front, row["parameters"]
 
+    names = []
     for row in sorted(rows, key=matters, reverse=True)[:_NAMED]:
         needed = row["estimate_id"] in picked or bool(row["own"])
-        name = row["model"].partition(" (")[0]
-        labels[row["estimate_id"]] = PointLabel(name, *pixels[row["estimate_id"]], needed=needed)
-    by_id = {row["estimate_id"]: row for row in rows}
-    placed = place_labels(list(labels.values()), list(pixels.values()), *_SHOWN)
-    sides = {id(place.label): place.side for place in placed}
-    named = [(by_id[key], label) for key, label in labels.items() if id(label) in sides]
-    # All at once: added one by one, each makes Plotly check all others again.
-    figure.layout.annotations = [
-        *figure.layout.annotations,
-        *(
-            {
-                "x": math.log10(row["x"]) if x.log else row["x"], "y": math.log10(row["y"]) if y.log else row["y"],
-                "text": f"<b>{label.name}</b>" if label.needed else label.name, "showarrow": False,
-                "font": {"size": 11.5, "color": theme.ink if any(matters(row)[:3]) else theme.muted},
-                "bgcolor": theme.veil, "borderpad": 0, **_BESIDE[sides[id(label)]],
-            }
-            for row, label in named
-        ),
-    ]  # fmt: skip
-
-
-def _pixel(row: Row, x: AxisOption, y: AxisOption, ranges: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Position of a point in pixels, on axes of the usual size."""
-    shares = [
-        ((math.log10(row[letter]) if axis.log else row[letter]) - low) / (high - low)
-        for letter, axis, (low, high) in (("x", x, ranges[0]), ("y", y, ranges[1]))
-    ]
-    return shares[0] * _SHOWN[0], shares[1] * _SHOWN[1]
+        names.append(
+            Name(
+                short_model(row["model"]).partition(" (")[0], row["x"], row["y"], needed=needed, strong=needed,
+                quiet=not any(matters(row)[:3]),
+            )
+        )  # fmt: skip
+    add_names(figure, names, [(row["x"], row["y"]) for row in rows], _SHOWN, theme)
 
 
 def _alt(models: Models, x: AxisOption, y: AxisOption, display: Display) -> str:
@@ -255,15 +242,9 @@ def _alt(models: Models, x: AxisOption, y: AxisOption, display: Display) -> str:
     return f"{models.rows.height} finished models, {x.key} against {y.key}, {display.labels}.{frontier}"
 
 
-_BESIDE: Mapping[str, Mapping[str, Any]] = {
-    "right": {"xanchor": "left", "xshift": GAP},
-    "left": {"xanchor": "right", "xshift": -GAP},
-    "top": {"yanchor": "bottom", "yshift": GAP - 3},
-    "bottom": {"yanchor": "top", "yshift": 3 - GAP},
-}
-
-
 STAGES = {"base": "circle", "sft": "square", "instruct": "pentagon", "dpo": "diamond", "unknown": "triangle-up"}
+_CROSSED = "circle-x-open"
+"""Of a run that was spoiled on purpose."""
 _OTHERS = ("star", "hexagon", "cross", "x")
 """Markers of stages that have none of their own."""
 _VARIANTS = ("", "-open", "-dot", "-open-dot")
@@ -300,6 +281,8 @@ def legend(rows: Sequence[Mapping[str, Any]], families: Sequence[str], theme: Th
         yield _key(family, f"circle{variant}", colour, 11, rank=100, group=family)
     for stage in by_stage(list({stage_name(row["stage"]) for row in rows})):
         yield _key(stage, stage_symbol(stage), theme.muted, 11, rank=500)
+    if any(re.search(ABLATION, row["model"]) for row in rows):
+        yield _key("ablation", _CROSSED, theme.muted, 11, rank=600)
     if any(row["own"] for row in rows):
         yield _key("yours", "circle-open", theme.ink, 13, rank=902)
 

@@ -3,15 +3,20 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any
 
 import plotly.graph_objects as go
 
 from dashboard.data.phases import boundary_text
 from dashboard.data.rows import Row
+from dashboard.figures.label_placement import Name
 from dashboard.figures.template import Theme, add_to_layout
 from dashboard.format import checkpoint_name
 from softh.analysis.phases import RunPhases
+
+MOST_BANDS = 3
+"""Runs whose intervals can be told apart as bands; of more, one band holds all boundaries."""
 
 
 @dataclass(frozen=True)
@@ -44,28 +49,32 @@ def phase_marks(runs: Sequence[RunPhases], clock: str) -> list[Mark]:
     ]
 
 
-def add_marks(figure: go.Figure, marks: Sequence[Mark], paths: Sequence[list[dict[str, Any]]], theme: Theme) -> None:
-    """A ring where a phase ends on the plane, named once for each kind of boundary."""
-    named: dict[str, dict[str, Any]] = {}
-    for mark in marks:
-        rows = next((rows for rows in paths if rows[0]["model"] == mark.path and len(rows) > 1), None)
-        if rows is None:
-            continue
-        x, y = _between(rows, mark.step)
+def places(marks: Sequence[Mark], paths: Sequence[list[dict[str, Any]]]) -> list[tuple[Mark, float, float]]:
+    """Each mark with where it lies on the path that it names."""
+    runs = {rows[0]["model"]: rows for rows in paths if len(rows) > 1}
+    return [(mark, *_between(runs[mark.path], mark.step)) for mark in marks if mark.path in runs]
+
+
+def notes(placed: Sequence[tuple[Mark, float, float]]) -> list[Name]:
+    """The words of every kind of boundary, once."""
+    first = {mark.text.partition(" near")[0]: (mark, x, y) for mark, x, y in placed[::-1]}
+    return [
+        Name(kind, x, y, needed=True, run=mark.path, hover=f"{mark.path}: {mark.text}")
+        for kind, (mark, x, y) in first.items()
+    ]
+
+
+def add_marks(figure: go.Figure, placed: Sequence[tuple[Mark, float, float]], theme: Theme) -> None:
+    """A ring where each phase ends, the smaller the more there are."""
+    size = 19 if len(placed) <= 6 else 10
+    for mark, x, y in placed:
+        # No card and no clicks: both belong to the checkpoints below. The name has the words.
         figure.add_trace(
             go.Scatter(
-                x=[x], y=[y], mode="markers", hovertemplate=f"{mark.path}: {mark.text}<extra></extra>",
-                marker={"symbol": "circle-open", "size": 19, "color": theme.ink, "line": {"width": 2.2}, "opacity": 1},
-                cliponaxis=False,
+                x=[x], y=[y], mode="markers", hoverinfo="skip", legendgroup=mark.path, cliponaxis=False,
+                marker={"symbol": "circle-open", "size": size, "color": theme.ink, "line": {"width": 2}, "opacity": 1},
             )
         )  # fmt: skip
-        if (kind := mark.text.partition(" near")[0]) not in named:
-            late = bool(named)  # the first lies where the path goes up and right, the second at its top
-            named[kind] = _called(kind, x, y, theme) | {
-                "ax": -40 if late else 76, "ay": -26 if late else -2, "standoff": 9,
-                "xanchor": "right" if late else "left",
-            }  # fmt: skip
-    add_to_layout(figure, "annotations", list(named.values()))
 
 
 def _called(text: str, x: float, y: float, theme: Theme) -> dict[str, Any]:
@@ -91,11 +100,11 @@ def add_lines(figure: go.Figure, marks: Sequence[Mark], colours: dict[str, str],
     """The same boundaries across all panels of the curves: a line, and its interval as a band, at `place`."""
     named: dict[str, dict[str, Any]] = {}
     shapes: list[dict[str, Any]] = []
-    for mark in marks:
-        colour = colours[mark.path]
+    for mark in marks if len(colours) <= MOST_BANDS else _together(marks):
+        colour = colours.get(mark.path, theme.muted)
         if math.isclose(mark.low, mark.high):
             continue
-        across = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
+        across = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below", "name": mark.path}
         band = {"fillcolor": colour, "opacity": 0.1, "line": {"width": 0}}
         line = {"color": colour, "width": 1.4, "dash": "dash"}
         shapes.append({"type": "rect", "x0": mark.low, "x1": mark.high, **band, **across})
@@ -103,13 +112,28 @@ def add_lines(figure: go.Figure, marks: Sequence[Mark], colours: dict[str, str],
         if (kind := mark.text.partition(" near")[0]) not in named:
             late = bool(named)  # information is low at the first and high at the second
             named[kind] = {
-                "text": kind, "xref": "x", "yref": "y domain", "x": mark.place, "y": 0 if late else 1,
+                "text": kind, "name": mark.path, "xref": "x", "yref": "y domain", "x": mark.place,
+                "y": 0 if late else 1,
                 "showarrow": False, "yanchor": "bottom" if late else "top", "xanchor": "left" if late else "right",
                 "xshift": 4 if late else -4, "font": {"size": 11, "color": theme.muted}, "bgcolor": theme.veil,
                 "borderpad": 0,
             }  # fmt: skip
     add_to_layout(figure, "shapes", shapes)
     add_to_layout(figure, "annotations", list(named.values()))
+
+
+def _together(marks: Sequence[Mark]) -> list[Mark]:
+    """One mark for all runs: the median of their boundaries, from the lowest interval to the highest."""
+    kinds: dict[str, list[Mark]] = {}
+    for mark in marks:
+        kinds.setdefault(mark.text.partition(" near")[0], []).append(mark)
+    return [
+        replace(
+            some[0], path="", text=f"{kind} near", place=median(mark.place for mark in some),
+            low=min(mark.place for mark in some), high=max(mark.place for mark in some),
+        )
+        for kind, some in kinds.items()
+    ]  # fmt: skip
 
 
 def _between(rows: Sequence[Row], step: float) -> tuple[float, float]:

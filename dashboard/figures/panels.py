@@ -8,9 +8,9 @@ import plotly.graph_objects as go
 import polars as pl
 
 from dashboard.data.rows import Display, Row, title
-from dashboard.figures.plane import HEIGHT
+from dashboard.figures.plane import HEIGHT, MOST_NAMED
 from dashboard.figures.template import Theme, add_to_layout, template
-from dashboard.format import hover_text, standard_error
+from dashboard.format import hover_text, short_model, standard_error
 from softh.quantities import BY_COLUMN, has_labels
 
 _HEADING = 0.065
@@ -47,20 +47,26 @@ class SharedAxis:
     texts: Sequence[str] | None = None
 
 
-def panels(
-    series: Mapping[str, Sequence[PanelLine]], axis: SharedAxis, theme: Theme, headings: Mapping[str, str] | None = None
-) -> go.Figure:
-    """One panel a quantity, in the order given; a legend on top.
+def panels(series: Mapping[str, Sequence[PanelLine]], axis: SharedAxis, theme: Theme, title: str = "") -> go.Figure:
+    """One panel a quantity, in the order given; a legend on top, below a title of all.
 
-    A quantity is one of the plane, or any name; headings say more of it after its name.
+    A quantity is one of the plane, or any name.
     """
-    tall = max(HEIGHT, _PANEL * len(series))
+    lines = len({short_model(line.name) for line in next(iter(series.values())) if line.legend and not line.dotted})
+    # Two names a line, in smaller letters where there are many.
+    many = lines > MOST_NAMED
+    above = 12 + (18 * -(-lines // 2) if many else _LEGEND * min(2, lines)) + (20 if title else 0)
+    tall = max(HEIGHT, _PANEL * len(series)) + (above - 12 - 2 * _LEGEND if many else 0)
     figure = go.Figure(layout={"template": template(theme), "height": tall, "hovermode": "closest"})
     figure.update_layout(
-        legend={"y": 1, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+        legend={
+            "y": 1, "yanchor": "bottom", "x": 0, "xanchor": "left", "font": {"size": 10.5 if many else 12},
+            "entrywidth": 0.46 if many else 0, "entrywidthmode": "fraction" if many else "pixels",
+        },
+        title={"text": title, "x": 0, "xref": "paper", "y": 1, "yanchor": "top", "font": {"size": 13}, "pad": {"t": 4}},
         # What axes and legend need, from the start: when they outgrow the margins, Plotly draws everything once more.
-        margin={"l": 44, "b": 56, "t": 12 + _LEGEND * min(2, len({line.name for line in next(iter(series.values()))}))},
-    )
+        margin={"l": 44, "b": 56, "t": above},
+    )  # fmt: skip
     heading = _HEADING * HEIGHT / tall
     height = 1 / len(series) - heading
     names, traces, listed = [], [], set[str]()
@@ -69,7 +75,7 @@ def panels(
         name = f"yaxis{number if number > 1 else ''}"
         limits = _limits(quantity, lines)
         figure.update_layout({name: {"domain": [max(top - height, 0), top], "nticks": 5, "range": limits}})
-        text = f"{_heading(quantity)} {(headings or {}).get(quantity, '')}".strip()
+        text = _heading(quantity)
         above = {"xref": "paper", "yref": "paper", "x": 0, "y": top, "xanchor": "left", "yanchor": "bottom"}
         names.append({"text": text, "showarrow": False, "font": {"size": 12.5}, **above})
         for line in lines:
@@ -127,7 +133,7 @@ def _traces(line: PanelLine, axis: str, *, legend: bool, theme: Theme) -> list[g
         legendgroup=line.name, yaxis=axis, mode="lines",
     )  # fmt: skip
     drawn = go.Scatter(
-        x=x, y=y, yaxis=axis, name=line.name, legendgroup=line.name, showlegend=legend,
+        x=x, y=y, yaxis=axis, name=short_model(line.name), legendgroup=line.name, showlegend=legend,
         mode="lines" if line.dotted else "lines+markers",
         line={"color": line.colour, "width": 1.4 if line.dotted else 2, "dash": "dot" if line.dotted else "solid"},
         marker={"symbol": line.symbol, "size": 6.5, "line": {"width": 0.5, "color": theme.background}},

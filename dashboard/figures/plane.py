@@ -1,22 +1,26 @@
 """The information plane: axes fitted to the data, rays of equal optimality, paths with crosses, arrows and labels."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import plotly.graph_objects as go
 
+from dashboard.figures.label_placement import Name, add_names
 from dashboard.figures.template import Theme, add_to_layout, along, mix, template
+from dashboard.format import short_model
 from softh.quantities import BY_COLUMN
 
 Spread = Literal["crosses", "bands", "none"]
 HEIGHT = 560
 RAYS = (0.25, 0.5, 0.75, 1.0)
 _SHADES = 6
-_LABEL_GAP = 36
-"""Pixels between two labels that would lie on each other, two lines of text high."""
+MOST_NAMED = 5
+"""Paths that can be told apart by their names."""
+_SHOWN = 400.0, 430.0
+"""Pixels of the axes in a window of usual width."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +59,16 @@ def plane(
     labels: str,
     theme: Theme,
     spread: Spread = "crosses",
+    *,
+    notes: Sequence[Name] = (),
+    moments: Sequence[Name] = (),
+    named: Collection[str] | None = None,
 ) -> go.Figure:
     """The plane with all paths, one standard error around each point as a cross or around each path as a band.
 
-    labels: which labels and correction, below the names of the axes.
+    labels: which labels and correction, below the names of the axes; notes: words beside points, placed before the
+    names of paths; moments: others, where these leave room; named: the paths that are named where there are more than
+    can be told apart, all where there is room if None.
     """
     x_range = span([end for path in paths for end in _ends(path.x, path.x_error)])
     y_range = span([end for path in paths for end in _ends(path.y, path.y_error)])
@@ -75,7 +85,8 @@ def plane(
         for trace in (*_band(path, spread), *_segments(path), *_arrows(path, theme), _points(path, theme, spread))
     )
     figure.add_traces([*drawn, *([_colour_bar(scale, theme)] if scale else [])])
-    add_to_layout(figure, "annotations", list(_labels(paths, x_range, y_range, theme)))
+    points = [point for path in paths for point in zip(path.x, path.y, strict=True)]
+    add_names(figure, [*notes, *_names(paths, named), *moments], points, _SHOWN, theme)
     return figure
 
 
@@ -133,6 +144,7 @@ def _segments(path: Path) -> Iterator[go.Scatter]:
             mode="lines",
             line={"color": along(path.colours, shade), "width": 3},
             hoverinfo="skip",
+            legendgroup=path.name,
         )
 
 
@@ -142,7 +154,16 @@ def _band(path: Path, spread: Spread) -> Iterator[go.Scatter]:
     x, y = ribbon(path.x, path.y, path.x_error, path.y_error)
     red, green, blue = (int(path.colours[-1][i : i + 2], 16) for i in (1, 3, 5))
     fill = f"rgba({red},{green},{blue},0.2)"
-    yield go.Scatter(x=x, y=y, mode="lines", fill="toself", fillcolor=fill, line={"width": 0}, hoverinfo="skip")
+    yield go.Scatter(
+        x=x,
+        y=y,
+        mode="lines",
+        fill="toself",
+        fillcolor=fill,
+        line={"width": 0},
+        hoverinfo="skip",
+        legendgroup=path.name,
+    )
 
 
 def _points(path: Path, theme: Theme, spread: Spread) -> go.Scatter:
@@ -159,6 +180,7 @@ def _points(path: Path, theme: Theme, spread: Spread) -> go.Scatter:
         y=path.y,
         mode="markers",
         name=path.name,
+        legendgroup=path.name,
         marker={"symbol": symbols, "size": sizes, "color": colours, "opacity": 1, "line": _edges(sizes, theme)},
         error_x={"array": [error or 0 for error in path.x_error], **cross},
         error_y={"array": [error or 0 for error in path.y_error], **cross},
@@ -196,6 +218,7 @@ def _arrows(path: Path, theme: Theme) -> Iterator[go.Scatter]:
             "opacity": 1,
         },
         hoverinfo="skip",
+        legendgroup=path.name,
     )
 
 
@@ -204,51 +227,24 @@ def _unit(values: Sequence[float]) -> list[float]:
     return [value / width for value in values]
 
 
-def _labels(
-    paths: Sequence[Path], x_range: tuple[float, float], y_range: tuple[float, float], theme: Theme
-) -> Iterator[dict[str, Any]]:
-    """Labels of every end and start, on the side that the path leaves free, none over another."""
-    wanted = [(path, -1, _two_lines(path.name, theme)) for path in paths]
-    # One 'step 0' for all that begin together.
-    sizes = 0.08 * (x_range[1] - x_range[0]), 0.08 * (y_range[1] - y_range[0])
-    begins = {(path.start, path.x[0] // sizes[0], path.y[0] // sizes[1]): path for path in paths if len(path.x) > 1}
-    wanted += [(path, 0, _small(path.start, theme)) for path in begins.values()]
-    pixels = (HEIGHT - 150) / (y_range[1] - y_range[0])
-    taken: list[tuple[float, float]] = []
-    for path, index, text in sorted(wanted, key=lambda label: -label[0].y[label[1]]):
-        x, y = path.x[index], path.y[index]
-        place = (x - x_range[0]) / (x_range[1] - x_range[0])
-        left, lift = _free_side(path, x, y, place)
-        height = y * pixels + lift
-        below = min((other for where, other in taken if abs(where - place) < 0.4), default=math.inf) - _LABEL_GAP
-        height = max(min(height, below), y_range[0] * pixels + 9)  # never among the ticks
-        taken.append((place, height))
-        yield {
-            "x": x, "y": y, "text": text, "align": "right" if left else "left", "xanchor": "right" if left else "left",
-            "ax": -14 if left else 14, "ay": y * pixels - height, "arrowcolor": theme.muted, "arrowwidth": 0.8,
-            "arrowhead": 0, "standoff": 7, "font": {"size": 12.5, "color": theme.ink}, "bgcolor": theme.veil,
-            "borderpad": 1,
-        }  # fmt: skip
-
-
-def _free_side(path: Path, x: float, y: float, place: float) -> tuple[bool, float]:
-    """Whether a label goes to the left of its point, and by how many pixels it is lifted out of the way of the path."""
-    single = len(path.x) == 1
-    middle_x, middle_y = sum(path.x) / len(path.x), sum(path.y) / len(path.y)
-    left = place > 0.62 or (place > 0.3 and not single and middle_x > x)
-    crossed = not single and (middle_x < x) == left
-    if not crossed:
-        return left, 0.0
-    return left, -24.0 if middle_y > y else 24.0
-
-
-def _small(text: str, theme: Theme) -> str:
-    return f"<span style='color:{theme.muted}'>{text}</span>"
-
-
-def _two_lines(name: str, theme: Theme) -> str:
-    head, _, tail = name.partition(" (")
-    return f"<b>{head}</b><br><span style='color:{theme.muted}'>{tail.rstrip(')')}</span>" if tail else f"<b>{head}</b>"
+def _names(paths: Sequence[Path], named: Collection[str] | None) -> list[Name]:
+    """Each model at the end of its path; where it begins, once for all that begin together."""
+    several = [path for path in paths if len(path.x) > 1]
+    few = len(paths) <= MOST_NAMED
+    ends = [
+        Name(
+            short_model(path.name),
+            path.x[-1],
+            path.y[-1],
+            few or path.name in (named or ()),
+            strong=True,
+            run=path.name,
+        )
+        for path in sorted(paths, key=lambda path: path.name not in (named or ()))
+        if few or named is None or path.name in named
+    ]
+    begins = {path.start: Name(path.start, path.x[0], path.y[0], quiet=True, run=path.name) for path in several[::-1]}
+    return [*ends, *begins.values()]
 
 
 def _colour_bar(scale: ColourScale, theme: Theme) -> go.Scatter:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from dashboard.figures.template import SYMBOLS, Theme, template
-from dashboard.format import plus_minus
+from dashboard.format import plus_minus, short_model
 from softh.analysis import standard_errors
 from softh.analysis.probe_changes import Change
 
@@ -75,7 +75,7 @@ def profile(probes: Sequence[Probe], scale: float, unit: str, theme: Theme) -> g
 
 def second_opinion(probes: Sequence[Probe], baselines: dict[str, float], theme: Theme) -> go.Figure:
     """Accuracy of the linear model by depth; baselines: accuracy of length alone and of words alone."""
-    figure = _empty(theme, "pairs ordered correctly, held out", _depth_title(probes))
+    figure = _empty(theme, "accuracy on held-out pairs", _depth_title(probes))
     for probe, colour, symbol in _styled(probes, theme):
         rows = probe.linear()
         x = _depth(probe, probes, [row["layer"] for row in rows])
@@ -88,7 +88,7 @@ def second_opinion(probes: Sequence[Probe], baselines: dict[str, float], theme: 
             ]
             figure.add_trace(_band(x, low, high, colour, 0.2, probe.name))
             figure.add_trace(_line(x, y, probe.name, colour, symbol, hover_texts))
-    for what, value in {**baselines, "a guess": 0.5}.items():
+    for what, value in {**baselines, "chance": 0.5}.items():
         figure.add_hline(value, line={"color": theme.muted, "width": 1, "dash": "dot"})
         figure.add_annotation(
             x=1, xref="paper", y=value, text=_BASELINE_NAMES.get(what, what), showarrow=False, xanchor="right",
@@ -98,7 +98,7 @@ def second_opinion(probes: Sequence[Probe], baselines: dict[str, float], theme: 
     _whole(figure, probes)
     figure.update_yaxes(tickformat=".0%")
     said = ", ".join(f"{_BASELINE_NAMES[what]} {value:.0%}" for what, value in baselines.items())
-    return _described(figure, f"Share of held-out pairs that a linear model of each layer orders correctly; {said}.")
+    return _described(figure, f"Share of held-out pairs that a linear probe of each layer ranks correctly; {said}.")
 
 
 def dots(
@@ -148,7 +148,7 @@ def interval(change: Change, scale: float) -> str:
 
 def _dots(mine: Sequence[Dot], y: Sequence[float], colour: str, symbol: str, *, legend: bool) -> go.Scatter:
     return go.Scatter(
-        x=[dot.value for dot in mine], y=y, mode="markers", name=mine[0].name, legendgroup=mine[0].name,
+        x=[dot.value for dot in mine], y=y, mode="markers", name=short_model(mine[0].name), legendgroup=mine[0].name,
         showlegend=legend, marker={"color": colour, "symbol": symbol, "size": 9},
         error_x={"array": [2 * dot.error for dot in mine], "thickness": 1.2, "width": 0, "color": colour},
         customdata=[f"<b>{dot.name}</b><br>{dot.row}<br>{plus_minus(dot.value, dot.error)}" for dot in mine],
@@ -195,7 +195,7 @@ def _peak(probe: Probe, scale: float) -> str:
 
 def _line(x: list, y: list, name: str, colour: str, symbol: str, hover_texts: list[str]) -> go.Scatter:
     return go.Scatter(
-        x=x, y=y, name=name, legendgroup=name, mode="lines+markers", line={"color": colour, "width": 2},
+        x=x, y=y, name=short_model(name), legendgroup=name, mode="lines+markers", line={"color": colour, "width": 2},
         marker={"symbol": symbol, "size": 6.5}, customdata=hover_texts, hovertemplate="%{customdata}<extra></extra>",
     )  # fmt: skip
 

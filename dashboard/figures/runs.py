@@ -1,18 +1,20 @@
 """Figures of runs and of layers, from rows; alt text in `layout.meta`."""
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 import polars as pl
 
-from dashboard.data.rows import BRACKETED, CLOCKS, Display, Row, clock, runs, title
+from dashboard.data.rows import BRACKETED, Display, Row, clock, runs, title
 from dashboard.figures.animation import Walker, animate
-from dashboard.figures.marks import Mark, add_marks, add_rings
+from dashboard.figures.label_placement import Name
+from dashboard.figures.marks import Mark, add_marks, add_rings, notes, places
 from dashboard.figures.panels import PanelLine, SharedAxis, dotted_name, panel_line, panels, rows_by_line
-from dashboard.figures.plane import ColourScale, Path, Spread, plane
+from dashboard.figures.plane import MOST_NAMED, ColourScale, Path, Spread, plane
 from dashboard.figures.scales import LogScale
-from dashboard.figures.template import SYMBOLS, Theme, mix, theme_for
+from dashboard.figures.template import SYMBOLS, Theme, add_meta, mix, theme_for
 from dashboard.format import checkpoint_name, count, hover_text, plus_minus, standard_error
 from softh.quantities import BY_COLUMN, CORRECTION_NAMES, PLANE, has_labels, label_name
 
@@ -38,20 +40,72 @@ def trajectory_plane(
     chosen = display.select(points)
     column = clock(chosen)
     log = LogScale.of(chosen.drop_nulls(column)[column].to_list()) if column else None
-    paths = [_path(rows, names, column, log, theme) for rows in runs(chosen)]
-    scale = None
-    if column and log:
-        places = [log.share(tick) for tick in log.ticks()]
-        scale = ColourScale(
-            CLOCKS[column], places, [count(round(tick)) for tick in log.ticks()], _shades(theme.ink, theme)
-        )
-    figure = plane(paths, scale, display.labels, theme, spread)
-    add_marks(figure, marks, runs(chosen), theme)
+    every = runs(chosen)
+    paths = [_path(rows, names, column, log, theme) for rows in every]
+    placed = places(marks, every)
+    picked = {row["model"] for row in chosen.to_dicts() if row["estimate_id"] in selected}
+    figure = plane(
+        paths, None, display.labels, theme, spread,
+        notes=notes(placed) if len(every) <= MOST_NAMED else [],
+        moments=_moments(every, column, log) if len(every) <= MOST_NAMED else [],
+        named=picked or None,
+    )  # fmt: skip
+    add_marks(figure, placed, theme)
     add_rings(figure, [row for row in chosen.to_dicts() if row["estimate_id"] in selected], theme)
+    if column and log:
+        add_meta(figure, play=_played(every, column, log, placed, names, theme))
     if play and column:
-        _play(figure, runs(chosen), column, names, theme)
+        _play(figure, every, column, names, theme)
     ends = [f"{rows[-1]['model']}, {checkpoint_name(rows[-1])}: {_at(rows[-1])}" for rows in runs(chosen)]
     return described(figure, f"Information plane, {display.labels}. {'; '.join(ends)}.")
+
+
+def _moments(paths: Sequence[list[dict[str, Any]]], column: str | None, log: LogScale | None) -> list[Name]:
+    """The checkpoints nearest to round values of the clock, where a path has room for their names."""
+    if column is None or log is None:
+        return []
+    found: dict[float, Name] = {}
+    for rows in paths[::-1]:
+        timed = [row for row in rows[1:-1] if row[column]]
+        for tick in [tick for tick in log.ticks() if tick > 0] if timed else []:
+            row = min(timed, key=lambda row: abs(math.log(row[column] / tick)))
+            if abs(math.log(row[column] / tick)) < 0.35:
+                unit = " tokens" if column == "tokens" else ""
+                text = f"{count(row[column])}{unit}" if unit else checkpoint_name(row)
+                found[tick] = Name(text, row["input"], row["output"], quiet=True, run=row["model"])
+    return list(found.values())
+
+
+def _played(
+    paths: Sequence[list[dict[str, Any]]],
+    column: str,
+    log: LogScale,
+    placed: Sequence[tuple[Mark, float, float]],
+    names: Sequence[str],
+    theme: Theme,
+) -> dict[str, Any]:
+    """What the button on the figure plays (play.js): times are places on the logarithmic axis of the curves."""
+    timed = [[row for row in rows if row[column] is not None] for rows in paths if len(rows) > 1]
+    words = {log.place(row[column]): _moment(row) for rows in timed for row in rows}
+    walkers = [
+        {
+            "times": [log.place(row[column]) for row in rows],
+            "x": [row["input"] for row in rows],
+            "y": [row["output"] for row in rows],
+            "colour": style(rows[0]["model"], names, theme)[0],
+            "phases": [
+                {"time": log.place(mark.place), "x": x, "y": y, "text": mark.text.partition(" near")[0]}
+                for mark, x, y in placed
+                if mark.path == rows[0]["model"]
+            ],
+        }
+        for rows in timed
+    ]
+    return {"clock": column, "times": sorted(words), "words": [words[time] for time in sorted(words)], "runs": walkers}
+
+
+def _moment(row: Row) -> str:
+    return f"{checkpoint_name(row)} · {count(row['tokens'])} tokens" if row["tokens"] else checkpoint_name(row)
 
 
 def _play(
@@ -67,7 +121,7 @@ def _play(
         )
         for rows in timed
     ]
-    words = {row[column]: f"{checkpoint_name(row)} · {count(row['tokens'])} tokens" for rows in timed for row in rows}
+    words = {row[column]: _moment(row) for rows in timed for row in rows}
     animate(figure, walkers, [words[time] for time in sorted(words)], theme)
 
 
@@ -188,4 +242,4 @@ def _at(row: Row) -> str:
 def described(figure: go.Figure, alt: str) -> go.Figure:
     """The figure with its alt text."""
     # Streamlit pans where points can be chosen, unless the figure itself says otherwise.
-    return figure.update_layout(meta={"alt": alt}, dragmode="zoom")
+    return add_meta(figure, alt=alt).update_layout(dragmode="zoom")

@@ -69,7 +69,8 @@ def agreement(results: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(
         [
             {"Setting": row["setting"], "At": str(row["at"]), "Quantity": BY_COLUMN[row["quantity"]].name,
-             "tau of models": row["models"], "n": row["n"], "tau of layers": row["layers"], "layers": row["n_layers"]}
+             "τ over models": row["models"], "Models": row["n"], "τ over layers": row["layers"],
+             "Layers": row["n_layers"]}
             for row in results["agreement"]
         ],
         infer_schema_length=None,

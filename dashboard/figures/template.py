@@ -10,9 +10,10 @@ import plotly.graph_objects as go
 FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", "Helvetica Neue", Arial, sans-serif'
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "triangle-down", "x")
 
-# Okabe and Ito (2008). In each theme the colours of least contrast with the background come last.
-_LIGHT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_DARK = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#F0E442", "#FFFFFF")
+# The hues of Okabe and Ito (2008), with slate for black. A place has one hue in both themes, and the lightness that its
+# background needs: a slide made in one and shown in the other names the same colour.
+_LIGHT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#3A4657")
+_DARK = ("#4BA6E0", "#F07F3C", "#2BC296", "#E3A3C8", "#F5BC45", "#A5DAF8", "#B4C0CF")
 # Viridis without the end that vanishes into the background.
 _DEPTH_LIGHT = ("#440154", "#46327E", "#365C8D", "#277F8E", "#1FA187", "#4AC16D", "#9FDA3A")
 _DEPTH_DARK = ("#5B4A9C", "#46709E", "#2F8F96", "#2AB07F", "#65CB5E", "#B0DD2F", "#FDE725")
@@ -62,6 +63,8 @@ def template(theme: Theme) -> go.layout.Template:
         "automargin": True,
     }
     return go.layout.Template(
+        # A click chooses a point for the page, which rings it; Plotly would fade all others.
+        data={"scatter": [{"unselected": {"marker": {"opacity": 1}}}]},
         layout={
             "font": {"family": FONT, "size": 13, "color": theme.ink},
             "colorway": theme.colours,
@@ -79,7 +82,7 @@ def template(theme: Theme) -> go.layout.Template:
             "legend": {"font": {"size": 12}, "orientation": "h", "bgcolor": "rgba(0,0,0,0)"},
             "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": theme.muted, "activecolor": theme.ink},
             "dragmode": "zoom",
-        }
+        },
     )
 
 
@@ -99,3 +102,8 @@ def along(scale: tuple[str, ...], position: float) -> str:
 def add_to_layout(figure: go.Figure, part: str, some: Sequence[dict[str, Any]]) -> None:
     """Add annotations or shapes to a figure at once: Plotly checks all that are there for every one that is added."""
     figure.layout[part] = (*figure.layout[part], *some)
+
+
+def add_meta(figure: go.Figure, **more: Any) -> go.Figure:
+    """The figure with more of what pages and scripts read beside it: alt text, names, the ranges that show all."""
+    return figure.update_layout(meta={**(figure.layout.meta or {}), **more})

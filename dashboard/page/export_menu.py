@@ -29,8 +29,17 @@ _browser_files = st.components.v2.component(
 
 
 @st.fragment
-def draw(figure: go.Figure, key: str, rows: pl.DataFrame | None, parameters: Mapping[str, Sequence[str]]) -> None:
-    """A button that opens the menu, whose content is made only then; parameters are those of the link to the view."""
+def draw(
+    figure: go.Figure,
+    key: str,
+    rows: pl.DataFrame | None,
+    parameters: Mapping[str, Sequence[str]],
+    link: Mapping[str, Sequence[str]],
+) -> None:
+    """A button that opens the menu, whose content is made only then.
+
+    parameters: what every control says, for a slide; link: the same without defaults, to be shared.
+    """
     with st.container(horizontal=True, horizontal_alignment="right"):
         menu = st.popover(
             "Export", type="tertiary", icon=":material/ios_share:", key=f"{key}-menu", on_change="rerun",
@@ -38,21 +47,21 @@ def draw(figure: go.Figure, key: str, rows: pl.DataFrame | None, parameters: Map
         )  # fmt: skip
     if menu.open:
         with menu:
-            _files(figure, key, rows, parameters)
+            _files(figure, key, rows, link)
             if refusal := access.current_user().refusal:
                 st.caption(escape.prose(refusal))
             else:
                 _deck(key, parameters)
 
 
-def _files(figure: go.Figure, key: str, rows: pl.DataFrame | None, parameters: Mapping[str, Sequence[str]]) -> None:
+def _files(figure: go.Figure, key: str, rows: pl.DataFrame | None, link: Mapping[str, Sequence[str]]) -> None:
     """The buttons of all formats: those that the browser writes, then those that the server does."""
     preset = PRESETS[
         st.segmented_control("Size", list(PRESETS), default="As seen", key=f"{key}-size", required=True) or "As seen"
     ]
     description = st.empty()
     name = file_stem(f"softh {session.PAGE.get()} {key}")
-    seen = _in_browser(key, name, preset, parameters)
+    seen = _in_browser(key, name, preset, link)
     on_screen = Size(float(seen["width"]), float(seen["height"])) if seen else _UNKNOWN_SIZE
     description.caption(f"{preset.describe(on_screen)}.")
     export = FigureExport(as_seen(figure, seen), preset.size(on_screen), theme_for(browser.dark()), name, rows)
@@ -67,11 +76,11 @@ def _files(figure: go.Figure, key: str, rows: pl.DataFrame | None, parameters: M
         st.caption(escape.prose(sentence))
 
 
-def _in_browser(key: str, name: str, preset: Preset, parameters: Mapping[str, Sequence[str]]) -> dict[str, Any] | None:
+def _in_browser(key: str, name: str, preset: Preset, link: Mapping[str, Sequence[str]]) -> dict[str, Any] | None:
     """The files that the reader's browser draws, and how large the figure is there, with its ranges."""
     data = {
         "chart": key, "name": name, "ground": theme_for(browser.dark()).background, "inches": preset.inches,
-        "scale": preset.scale, **browser.asset_urls(), "link": urlencode(parameters, doseq=True),
+        "scale": preset.scale, **browser.asset_urls(), "link": urlencode(link, doseq=True),
         "formats": [
             {"label": target.label, "suffix": target.suffix, "mime": target.mime, "scale": target.browser_scale}
             for target in FORMATS if target.browser_scale
@@ -96,4 +105,7 @@ def _deck(key: str, parameters: Mapping[str, Sequence[str]]) -> None:
     except InputError as error:
         st.error(escape.prose(str(error)), icon=":material/error:")
     else:
-        st.success(f"Slide {number} of {escape.markdown(deck)}.", icon=":material/check:")
+        st.success(f"Added to *{escape.markdown(deck)}*, slide {number}.", icon=":material/check:")
+        st.page_link(
+            "pages/present.py", label="Open deck", icon=":material/slideshow:", query_params={"deck": deck or ""}
+        )

@@ -1,6 +1,6 @@
 """The frame of every page: problems of the tables, what to do when there are none, figures and tables."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -13,17 +13,23 @@ from dashboard import escape
 from dashboard.controls import axis_ranges, browser, links, point_selection, session
 from dashboard.controls import controls as shared_controls
 from dashboard.data import queries
+from dashboard.data.presets import Preset
+from dashboard.figures.template import theme_for
+from dashboard.format import short_model
 from dashboard.page import export_menu
 from dashboard.server import auth, metrics, streamlit_internals
-from dashboard.view import Empty
+from dashboard.view import Empty, View
 from dashboard.views import registry
 from softh.errors import InputError
 
 _CONFIG = {
     "displaylogo": False,
-    "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
-    "toImageButtonOptions": {"format": "svg", "filename": "softh"},
+    "doubleClick": "reset",
+    # Pictures are in the menu above, in sizes and with fonts of their own.
+    "modeBarButtonsToRemove": ["toImage", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
 }
+PAPER = "https://arxiv.org/abs/2604.07569"
+"""Conklin et al. (2026), whose measures these are."""
 DOWNLOAD = ":material/download:"
 _introduction = st.components.v2.component(
     "softh_intro",
@@ -42,6 +48,14 @@ def enter() -> None:
         st.stop()
 
 
+def dress() -> None:
+    """Name, purpose and paper at the head of the sidebar, and what the theme's settings do not reach."""
+    dark = browser.dark()
+    st.html(f"<style>{browser.asset('page.css', *(['page_dark.css'] if dark else []))}</style>")
+    st.logo(browser.asset("logo.svg").replace("INK", theme_for(dark).ink), size="large", link=PAPER)
+    st.sidebar.markdown(f":small[The measures of [Conklin et al., 2026]({PAPER})]")
+
+
 def run(page: Page, *, controls: bool) -> None:
     """Run a page, after the shared controls if it has any.
 
@@ -49,6 +63,7 @@ def run(page: Page, *, controls: bool) -> None:
     """
     session.PAGE.set(registry.page(page.url_path).slug)
     session.PARAMETERS.set({})
+    session.AT_DEFAULT.set(frozenset())
     try:
         for warning in queries.warnings():
             st.warning(escape.prose(warning), icon=":material/warning:")
@@ -72,6 +87,34 @@ def introduction(*, always: bool = False) -> None:
     _introduction(key="intro", data={"always": always})
 
 
+def finding(view: View, *sure: str, presets: Sequence[Preset] = ()) -> None:
+    """What the page found, in one sentence, whether others found the same, and, on demand, how sure that is.
+
+    presets: views that one click opens.
+    """
+    if view.finding:
+        st.markdown(f"##### {escape.prose(view.finding)}")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if view.published:
+            st.markdown(escape.prose(view.published), width="stretch")
+        with st.popover("How sure is this?", type="tertiary", icon=":material/help:"):
+            for paragraph in filter(None, sure):
+                st.markdown(escape.prose(paragraph))
+        if presets:
+            with st.popover("Views to start from", type="tertiary", icon=":material/auto_awesome_mosaic:"):
+                for each in presets:
+                    page = registry.page(each.page)
+                    st.page_link(page.script, label=each.label, icon=page.icon, query_params=dict(each.parameters))
+
+
+def reading(view: View) -> None:
+    """What is shown of which text, in a line, and, on demand, all that a reader may want to know of the figures."""
+    if view.source:
+        st.markdown(f":small[{escape.prose(view.source)}]")
+    with st.expander("How to read this", icon=":material/menu_book:"):
+        st.markdown(escape.prose(view.caption))
+
+
 @contextmanager
 def errors_in_place() -> Generator[None]:
     """Show an error that the reader can correct where it occurred, and go on with the rest of the page."""
@@ -81,22 +124,38 @@ def errors_in_place() -> Generator[None]:
         st.error(escape.prose(str(error)), icon=":material/error:")
 
 
-def chart(figure: go.Figure, key: str, rows: pl.DataFrame | None = None, *, points: bool = False) -> None:
-    """A figure with its alt text and its menu; rows are the data behind it. With points a click in it chooses one."""
+def chart(
+    figure: go.Figure,
+    key: str,
+    rows: pl.DataFrame | None = None,
+    *,
+    points: bool = False,
+    take: Callable[[str], None] = point_selection.toggle_clicked,
+) -> None:
+    """A figure with its alt text and its menu; rows are the data behind it. With points a click in it chooses one.
+
+    take: what is done with a click, given the key of the figure.
+    """
     with st.container(gap="xxsmall"):
         # Above: a menu below a figure would have no room to open in.
-        export_menu.draw(figure, key, rows, links.page_parameters())
-        picture(figure, key, points=points)
+        export_menu.draw(figure, key, rows, links.page_parameters(), links.short_parameters())
+        picture(figure, key, points=points, take=take)
 
 
-def picture(figure: go.Figure, key: str, *, points: bool = False) -> None:
+def picture(
+    figure: go.Figure,
+    key: str,
+    *,
+    points: bool = False,
+    take: Callable[[str], None] = point_selection.toggle_clicked,
+) -> None:
     """A figure with its alt text, without the menu."""
     alt = figure.layout.meta["alt"]
     if not points:
         st.plotly_chart(figure, theme=None, key=key, alt=alt, config=_CONFIG)
         return
-    take = partial(point_selection.toggle_clicked, key)
-    st.plotly_chart(figure, theme=None, key=key, alt=alt, config=_CONFIG, on_select=take, selection_mode="points")
+    clicked = partial(take, key)
+    st.plotly_chart(figure, theme=None, key=key, alt=alt, config=_CONFIG, on_select=clicked, selection_mode="points")
 
 
 def table(
@@ -104,8 +163,10 @@ def table(
 ) -> None:
     """A table to read, and its data as a file to take away; with points its rows are models, and choose them."""
     selection = point_selection.selectable_rows(rows["Model"].to_list()) if points else {}
-    model = st.column_config.TextColumn(width=215 if points else 275, pinned=points)
+    model = st.column_config.TextColumn(width=170 if points else 275, pinned=points)
     config = {"Model": model, "Parameters": _COMPACT, "Positions": _GROUPED}
+    if "Model" in rows.columns:
+        rows = rows.with_columns(Model=pl.Series([short_model(name) for name in rows["Model"]], dtype=pl.String))
     st.dataframe(rows, hide_index=True, column_config=config, height=height or "auto", **selection)
     # Written on the click, without a run of the page, which would replace the file while it is being sent.
     st.download_button(

@@ -1,4 +1,4 @@
-"""Streamlit's own files from memory, and the module of figures announced in the page that will need it.
+"""Streamlit's own files from memory, and its page with a script of ours first and the module of figures announced.
 
 A first visit asks for a hundred files; read from disk in a thread each, they take twice the time of a processor. The
 module of figures is the largest and would be asked for only once the page's first figure arrives.
@@ -26,7 +26,7 @@ class StaticFiles:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or announce the figures' modules in the answer when it is a page."""
+        """Answer one request, or extend the answer when it is a page."""
         if scope["type"] != "http" or scope["method"] != "GET":
             await self.app(scope, receive, send)
             return
@@ -35,15 +35,37 @@ class StaticFiles:
             await _response(name)(scope, receive, send)
             return
 
-        async def announcing(message: Message) -> None:
+        may_be_page, is_page = "/" not in name, False
+        if may_be_page:
+            # What is compressed cannot be put together with anything.
+            kept = [(key, value) for key, value in scope["headers"] if key != b"accept-encoding"]
+            scope = {**scope, "headers": kept}
+
+        async def extending(message: Message) -> None:
+            nonlocal is_page
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(raw=message["headers"])
-                if headers.get("content-type", "").startswith("text/html") and _preload():
+                headers = MutableHeaders(raw=list(message["headers"]))
+                # A file in HTML, which is sent from below a folder, stays as it was written.
+                is_page = may_be_page and headers.get("content-type", "").startswith("text/html")
+                if is_page and _preload():
                     headers.append("link", _preload())
-                    message = {**message, "headers": headers.raw}
+                if is_page and "content-length" in headers:
+                    headers["content-length"] = str(int(headers["content-length"]) + len(_first_script()))
+                    # A browser that has kept the page of an earlier release asks whether it is still the same.
+                    del headers["etag"], headers["last-modified"]
+                message = {**message, "headers": headers.raw}
+            elif is_page and message["type"] == "http.response.body":
+                message, is_page = {**message, "body": _first_script() + message.get("body", b"")}, False
             await send(message)
 
-        await self.app(scope, receive, announcing)
+        await self.app(scope, receive, extending)
+
+
+@cache
+def _first_script() -> bytes:
+    """A document type and a script, which browsers take into the head of the page that follows."""
+    script = (Path(__file__).parents[1] / "assets" / "history.js").read_text(encoding="utf-8")
+    return f"<!doctype html><script>\n{script}</script>\n".encode()
 
 
 @cache

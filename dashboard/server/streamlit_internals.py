@@ -4,11 +4,11 @@ tests/test_streamlit_internals.py has one test for every name below.
 
 In the browser, our scripts (dashboard/assets) rely on three more:
 
-- elements with a ``key`` are in an element of the class ``st-key-<key>`` (export_menu.js, axis_ranges.js);
+- elements with a ``key`` are in an element of the class ``st-key-<key>`` (export_menu.js, figures.js);
 - ``window.Plotly`` is the library that drew the page's figures, and where it is missing the copy of the installed
   plotly package is loaded instead (load.js);
-- ``_fullLayout`` of a drawn figure has the size and the axis ranges on the screen (export_menu.js, axis_ranges.js);
-  this one is Plotly's own.
+- ``_fullLayout`` of a drawn figure has the size and the axis ranges on the screen, and the ranges that a double click
+  goes back to (export_menu.js, figures.js); this one is Plotly's own.
 """
 
 import json

@@ -13,14 +13,59 @@ NO_CAUSE = (
 )
 
 
+PUBLISHED = {
+    "optimality": 0.52,
+    "complexity I(X;Z)": -0.38,
+    "expressivity I(Y;Z)": 0.08,
+    "preference information": 0.76,
+}
+"""Pearson's r with the mean of six benchmarks over 47 open-weight models, raw values (Conklin et al., 2026)."""
+
+
+def headline(choice: Choice, result: Matrix, cell: Study, detail: Detail) -> str:
+    """One sentence: direction, size and certainty, and whether plain loss predicts better."""
+    [predictor], [score], plain = cell.predictors, cell.scores, detail.plain
+    if isnan(plain.value):
+        return f"There is no coefficient of {predictor} and {score} for these models."
+    among = f"{len(cell.names)} {'changes along training' if choice.among == TRAINING else 'models'}"
+    q = result.q[result.predictors.index(predictor), result.scores.index(score)]
+    interval = "" if isnan(plain.low) else f", 95 % {signed(plain.low)} to {signed(plain.high)}"
+    size = f"{choice.method.capitalize()} {signed(plain.value)}{interval}"
+    if isnan(q) or q >= 0.05:
+        sentence = f"Among {among}, {predictor} does not clearly go with {score} ({size})"
+    elif choice.layer == CHOSEN:
+        sentence = f"Among {among}, {predictor} at the selected layer predicts {score} ({size})"
+    else:
+        way = "higher" if plain.value > 0 else "lower"
+        sentence = f"Among {among}, higher {predictor} goes with {way} {score} ({size})"
+    rival = detail.rival
+    if rival is None or not (rival.p < 0.05 and rival.low * rival.high > 0):
+        return f"{sentence}."
+    than = "far better" if abs(rival.first - rival.second) > 0.3 else "better"
+    if rival.second > rival.first:
+        return f"{sentence}; plain loss predicts {than} (|r| = {rival.second:.2f})."
+    return f"{sentence}, {than} than plain loss does (|r| = {rival.second:.2f})."
+
+
+def published(choice: Choice, detail: Detail, predictor: str) -> str:
+    """Whether the sign and size agree with the published coefficient; empty where none was published."""
+    if predictor not in PUBLISHED or choice.among == TRAINING or isnan(detail.plain.value):
+        return ""
+    theirs, ours = PUBLISHED[predictor], detail.plain
+    known = f"Published for 47 larger models and six benchmarks: r = {signed(theirs)} (raw values)."
+    if not isnan(ours.low) and ours.low <= theirs <= ours.high:
+        return f"{known} Agrees: the interval here holds it."
+    return f"{known} {'Same sign, another size' if theirs * ours.value > 0 else 'Disagrees: opposite sign'} here."
+
+
 def paragraph(choice: Choice, result: Matrix, cell: Study, detail: Detail, depths: list[float]) -> str:
     """Summary of one predictor and one score: coefficient, adjustments, robustness, power and limits."""
     i, j = result.predictors.index(cell.predictors[0]), result.scores.index(cell.scores[0])
     cells = int((result.q >= 0).sum())
     sentences = [
         _what(choice, cell, detail),
-        f"{choice.method.capitalize()} {coefficient(detail.plain)}; p = {_p(result.p[i, j])}, "
-        f"q = {_p(result.q[i, j])} over the {cells} cells of the matrix: {_verdict(result.q[i, j])}.",
+        f"{choice.method.capitalize()} {coefficient(detail.plain)}; p {_p(result.p[i, j])}, "
+        f"q {_p(result.q[i, j])} over the {cells} cells of the matrix: {_verdict(result.q[i, j])}.",
         _adjusted(detail, training=choice.among == TRAINING),
         _without(detail),
         _rival(cell, detail),
@@ -53,7 +98,7 @@ def _what(choice: Choice, cell: Study, detail: Detail) -> str:
 def _verdict(q: float) -> str:
     if isnan(q):
         return "no test could be made"
-    return "it stands after correction" if q < 0.05 else "it does not stand after correction"
+    return "significant after correction" if q < 0.05 else "not significant after correction"
 
 
 def _adjusted(detail: Detail, *, training: bool) -> str:
@@ -62,7 +107,7 @@ def _adjusted(detail: Detail, *, training: bool) -> str:
         return ""
     tokens = any("tokens" in row.name for row in detail.adjusted)
     missing = "" if tokens or training else " Training tokens are not known for all of these models, or do not differ."
-    return f"What is left of it: {'; '.join(said)}.{missing}"
+    return f"Adjusted: {'; '.join(said)}.{missing}"
 
 
 def _without(detail: Detail) -> str:
@@ -89,7 +134,7 @@ def _rival(cell: Study, detail: Detail) -> str:
     return (
         f"The {loss} (bits per byte on the same text) reaches |r| = {rival.second:.2f} with the same score, this "
         f"predictor {rival.first:.2f}; difference {signed(rival.first - rival.second)} (95 % {signed(rival.low)} to "
-        f"{signed(rival.high)} over families, p = {_p(rival.p)}): {better}."
+        f"{signed(rival.high)} over families, p {_p(rival.p)}): {better}."
     )
 
 
@@ -114,13 +159,11 @@ def _layers(choice: Choice, depths: list[float]) -> str:
         return ""
     if not depths:
         return "This predictor has no layers to choose from."
-    return (
-        f"Each family is judged at the depth that the others chose ({min(depths):.0%} to {max(depths):.0%} of the "
-        "layers), never at the best-looking one."
-    )
+    where = f"{min(depths):.0%} to {max(depths):.0%} of the layers" if max(depths) else "the embedding"
+    return f"Each family is judged at the depth that the others chose ({where}), never at the best-looking one."
 
 
 def _p(value: float) -> str:
     if isnan(value):
         return "unknown"
-    return f"{value:.1g}" if value < 0.001 else f"{value:.3f}".replace("0.", ".", 1)
+    return "< .001" if value < 0.001 else f"= {value:.3f}".replace("0.", ".", 1)

@@ -4,44 +4,90 @@ from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
+from plotly.graph_objects import Figure
 
 from dashboard.controls import axis_ranges, controls
 from dashboard.data import queries, tables
 from dashboard.data.neighbours import Landing, Parameters
-from dashboard.figures import runs
-from dashboard.format import checkpoint_name, corpus_note, count
+from dashboard.data.rows import Display, clock
+from dashboard.figures import depth, runs
+from dashboard.format import checkpoint_name, corpus_note, count, source
 from dashboard.view import Empty, View
+from dashboard.views import layers_summary
+from softh.analysis import differences, finished_models
 from softh.quantities import BY_COLUMN, PLANE
 
 
 def view() -> View:
     """The path of one checkpoint through its layers, and the chosen quantities by depth."""
     chosen = controls.shared()
-    row = _checkpoint(queries.comparable(chosen.setup))
+    estimates = queries.comparable(chosen.setup)
+    row = _checkpoint(estimates)
     columns = _columns(queries.further_columns((row["estimate_id"],)))
     layers = queries.layers(row["estimate_id"], tuple(name for name in columns if not BY_COLUMN[name].on_plane))
     display, fallback = chosen.display.known(layers)
     shown = display.select(layers)
     if shown.is_empty():
         raise Empty("This estimate has no such labels or values: choose another order or correction in the sidebar.")
+    figures = {
+        "plane": runs.depth_plane(layers, display),
+        "profiles": runs.depth_profiles(layers, display, columns),
+        **_along_training(estimates, row["model"], display),
+        **_against(estimates, row, display),
+    }
     return View(
         title=f"{row['model']}, {checkpoint_name(row)}",
-        figures=axis_ranges.within(
-            {
-                "plane": runs.depth_plane(layers, display),
-                "profiles": runs.depth_profiles(layers, display, columns),
-            }
-        ),
+        figures=axis_ranges.within(figures),
         rows=tables.layers(shown),
         data=tables.data(shown),
         caption=fallback + _caption(row, shown.row(0, named=True), display.correction),
         name="softh-layers",
+        finding=layers_summary.finding(shown, null=display.correction == "null"),
+        source=source(display.labels, chosen.setup.corpus, chosen.setup.label),
     )
 
 
 def link_to(landing: Landing) -> Parameters:
     """The link that shows the layers of an estimate."""
     return {**landing.setup, "model": landing.model, "revision": landing.revision}
+
+
+def _along_training(estimates: pl.DataFrame, model: str, display: Display) -> dict[str, Figure]:
+    """The heat map of layers along training, where the model has several checkpoints."""
+    mine = estimates.filter(pl.col("model") == model)
+    ordered = clock(mine)
+    if ordered is None:
+        return {}
+    options = {each.name: each.column for each in PLANE}
+    name = controls.select("Heat map of", list(options), "heat", help=_HEAT_HELP)
+    rows = queries.depths(tuple(mine.drop_nulls(ordered)["estimate_id"]), display.order, display.correction)
+    rows = rows.drop_nulls([ordered, "input", "output"])
+    return {"training": depth.training_map(rows, display, options[name], ordered)} if rows.height else {}
+
+
+def _against(estimates: pl.DataFrame, row: dict[str, Any], display: Display) -> dict[str, Figure]:
+    """Layer by layer minus another model of as many layers, its last checkpoint."""
+    last = finished_models.last(estimates).filter(pl.col("layers") == row["layers"], pl.col("model") != row["model"])
+    if last.is_empty():
+        return {}
+    name = controls.select("Compare with", [_NOBODY, *last["model"].sort().to_list()], "against", help=_AGAINST_HELP)
+    if name == _NOBODY:
+        return {}
+    other = last.filter(pl.col("model") == name)["estimate_id"][0]
+    rows = queries.layer_replicates((row["estimate_id"], other), display.order, display.correction)
+    mine, theirs = (
+        {each["layer"]: each for each in rows.filter(pl.col("estimate_id") == one).to_dicts()}
+        for one in (row["estimate_id"], other)
+    )
+    found = {
+        column: [
+            (layer, differences.difference(mine[layer], theirs[layer], column))
+            for layer in sorted(mine)
+            if layer in theirs
+        ]
+        for column in depth.COMPARED
+    }
+    return {"compared": depth.layer_differences(found, row["model"], name, display)}
 
 
 def _columns(further: Sequence[str]) -> list[str]:
@@ -78,6 +124,9 @@ def _caption(row: dict[str, Any], labels: dict[str, Any], correction: str) -> st
     )
 
 
+_NOBODY = "none"
+_HEAT_HELP = "Every layer at every checkpoint of the model, and where each layer ends collapse and fitting."
+_AGAINST_HELP = "Layer by layer minus another model with as many layers, with paired errors: base and tuned, two seeds."
 _BRACKET = (
     "Dotted, and as a bracket in cards and table: a lower bound and the raw value, an upper one, both in expectation. "
 )

@@ -16,14 +16,15 @@ from dashboard.format import plus_minus
 from dashboard.view import Empty, View
 from dashboard.views import preference_summary
 from dashboard.views.preference_summary import Findings, value_and_error
-from softh.analysis.probe_changes import Change, changes, stages
+from softh.analysis.probe_changes import changes, stages
 from softh.analysis.probe_summary import mean_over_layers, rank_correlation
 
 MOST = 3
 """Models shown until the reader chooses, besides those before and after post-training."""
 POSITIONS = {"all tokens": "preference", "last token": "preference last", "mean state": "preference mean"}
 PARTS = {"all": "all pairs", "matched": "matched by length"}
-_UNITS = {"log n": "× 10⁻³ log n", "nats": "× 10⁻³ nats"}
+_BIT = "% of one bit"
+_UNITS = {_BIT: _BIT, "log n": "× 10⁻³ log n", "nats": "× 10⁻³ nats"}
 
 
 def view() -> View:
@@ -36,12 +37,12 @@ def view() -> View:
     steps = stages(probes)
     step = controls.select("Change", list(steps), "change", help=_CHANGE_HELP) if steps else None
     chosen = _models(probes, steps.get(step or "", ()))
-    what = POSITIONS[controls.segments("Rows of Z", list(POSITIONS), "positions", help=_POSITIONS_HELP)]
+    what = POSITIONS[controls.segments("Read from", list(POSITIONS), "positions", help=_POSITIONS_HELP)]
     ids = [*chosen["estimate_id"], *steps.get(step or "", ())]
     rows = queries.preferences(tuple(dict.fromkeys(ids)))
     part = _part(rows)
     unit = controls.segments("Unit", list(_UNITS), "unit", help=_UNIT_HELP)
-    scale = 1000.0 if unit == "log n" else 1000 * math.log(chosen["bins"][0])
+    scale = _scale(unit, chosen["bins"][0])
     shown = _probes(chosen, rows, what, part)
     baselines = {
         name: value for name in ("length", "words") if (value := _baseline_accuracy(shown[0], name)) is not None
@@ -64,12 +65,20 @@ def view() -> View:
     return View(
         title=f"Preferences, {probes['corpus'][0]}",
         figures=axis_ranges.within(figures),
-        rows=_table(chosen, rows, what, part, scale, moved),
+        rows=_table(chosen, rows, what, part, scale, _UNITS[unit]),
         data=_data(chosen, rows),
         caption=preference_summary.caption(chosen, rows),
+        finding=preference_summary.headline(first),
+        published=_PUBLISHED,
         text=preference_summary.paragraph(first, moved, _UNITS[unit]),
         name="softh-preference",
     )
+
+
+def _scale(unit: str, bins: int) -> float:
+    """From parts of log n to the unit."""
+    nats = math.log(bins)
+    return {_BIT: 100 * nats / math.log(2), "log n": 1000.0}.get(unit, 1000 * nats)
 
 
 def _of_pairs(probes: pl.DataFrame) -> pl.DataFrame:
@@ -104,7 +113,7 @@ def _part(rows: pl.DataFrame) -> str:
     subsets = probed.filter(probes=rows["estimate_id"].n_unique())["subset"].to_list()
     ordered = sorted(subsets, key=lambda name: (name != "all", name != "matched", name))
     names = {_named(name): name for name in ordered}
-    return names[controls.select("Part of the pairs", list(names), "part", help=_PART_HELP)]
+    return names[controls.select("Subset", list(names), "part", help=_PART_HELP)]
 
 
 def _named(subset: str) -> str:
@@ -154,7 +163,7 @@ def _others(chosen: pl.DataFrame, rows: pl.DataFrame, theme: Theme) -> Figure:
                 if not accuracies.is_empty():
                     value, error = mean_over_layers(accuracies)
                     every.append(Dot(row_name, probe["model"], value, error, part == "matched"))
-    return preference.dots(every, chosen["model"].to_list(), "held-out pairs ordered correctly", 0.5, theme, share=True)
+    return preference.dots(every, chosen["model"].to_list(), "accuracy on held-out pairs", 0.5, theme, share=True)
 
 
 def _findings(probe: Probe, matched: pl.DataFrame, row: dict, scale: float) -> Findings:
@@ -178,8 +187,7 @@ def _findings(probe: Probe, matched: pl.DataFrame, row: dict, scale: float) -> F
 
 
 def _table(
-    chosen: pl.DataFrame, rows: pl.DataFrame, what: str, part: str, scale: float,
-    moved: tuple[str, Change, float] | None,
+    chosen: pl.DataFrame, rows: pl.DataFrame, what: str, part: str, scale: float, unit: str
 ) -> pl.DataFrame:  # fmt: skip
     """One row a model."""
     table = []
@@ -194,9 +202,9 @@ def _table(
         table.append(
             {
                 "Model": row["model"],
-                "I, corrected": plus_minus(*parts["corrected"]),
-                "raw": f"{parts['raw'][0]:.3g}",
-                "null": f"{parts['null'][0]:.3g}",
+                f"Information, {unit}": plus_minus(*parts["corrected"]),
+                "Raw": f"{parts['raw'][0]:.3g}",
+                "Null": f"{parts['null'][0]:.3g}",
                 "Most in layer": findings.peak,
                 "Matched by length": plus_minus(*findings.matched) if findings.matched else "–",
                 "Linear": right.get("linear", "–"),
@@ -221,7 +229,10 @@ def _data(chosen: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     return flat.sort("model", "what", "subset", "layer")
 
 
+_PUBLISHED = "Published: preference information goes with benchmark scores, r = .76 over 47 models; see Benchmarks."
 _POSITIONS_HELP = "Every token of an answer (the default), its last token, or the mean hidden state of the answer."
 _PART_HELP = "All pairs, those matched by length so that length says nothing, or those of one source."
-_UNIT_HELP = "Thousandths of log n, the unit of every page, or of a nat; a label of two values has ln 2 nats."
+_UNIT_HELP = (
+    "Which of two answers was preferred is one bit at most; thousandths of log n, the unit of other pages, or of a nat."
+)
 _CHANGE_HELP = "Before and after post-training, on the same pairs, draws and folds."

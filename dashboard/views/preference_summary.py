@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from dashboard.figures.preference import combined_error, interval
-from dashboard.format import plus_minus
+from dashboard.format import plus_minus, short_model
 from softh.analysis.probe_changes import Change
 
 Row = Mapping[str, Any]
@@ -35,6 +35,24 @@ class Findings:
     """Rank correlation over layers of the information and the linear model."""
 
 
+def headline(findings: Findings) -> str:
+    """One sentence: how much is readable, and whether a linear probe beats the words alone."""
+    name, share = short_model(findings.model), findings.value / findings.most
+    if findings.value <= _CLEAR * findings.error:
+        head = f"{name} shows no more about which answer was preferred than chance gives"
+    else:
+        head = f"{name} shows {100 * share:.2f} % of the one bit that tells the preferred answer from the other"
+    linear, words = findings.right.get("linear"), findings.right.get("words")
+    if not linear or not words:
+        return f"{head}."
+    ahead, spread = linear[0] - words[0], (linear[1] ** 2 + words[1] ** 2) ** 0.5
+    if abs(ahead) <= 2 * spread:
+        verdict = "is no better than counting words"
+    else:
+        verdict = "is better than counting words" if ahead > 0 else "is worse than counting words"
+    return f"{head}; a linear probe {verdict} ({percent_text(linear)} against {percent_text(words)} of pairs)."
+
+
 def paragraph(findings: Findings, change: tuple[str, Change, float] | None, unit: str) -> str:
     """The one paragraph; change: its name, itself and the scale of the unit."""
     parts = [_first(findings, unit), _matched(findings, unit), _others(findings), _agreement(findings)]
@@ -47,8 +65,8 @@ def caption(probes: pl.DataFrame, rows: pl.DataFrame) -> str:
     """Pairs, excluded pairs, settings and errors."""
     first = probes.row(0, named=True)
     counted = rows.filter(quantity="pairs", estimate_id=first["estimate_id"])
-    counts = ", ".join(f"{row['positions']:,} {row['variable']}" for row in counted.to_dicts())
-    others = " (of the first model; another tokenizer fits others into the context)" if _differ(probes) else ""
+    counts = ", ".join(f"{row['positions']:,} {_counted(row['variable'])}" for row in counted.to_dicts())
+    others = "; counts are for the first model, other tokenizers fit others into the context" if _differ(probes) else ""
     return (
         f"Pairs: {first['corpus']}, at most {first['context']} tokens each; {counts}{others}. Bands are one standard "
         "error, bars two, over draws of the directions and over pairs together (the larger of jackknife and spread of "
@@ -58,6 +76,10 @@ def caption(probes: pl.DataFrame, rows: pl.DataFrame) -> str:
         "whole answers, the information single states: the two do not convert into one another. "
         f"Probed on {first['created_at']:%Y-%m-%d}."
     )
+
+
+def _counted(what: str) -> str:
+    return "given twice" if what == "told before" else what
 
 
 def percent_text(value: tuple[float, float]) -> str:
@@ -84,8 +106,8 @@ def _first(findings: Findings, unit: str) -> str:
         )
     return (
         f"{head}its hidden states hold {plus_minus(findings.value, findings.error)} {unit} about which answer was "
-        f"preferred, most in layer {findings.peak}: clearly more than chance, and {findings.value / findings.most:.2%} "
-        "of what a label of two values can have."
+        f"preferred, most in layer {findings.peak}: clearly more than chance, and "
+        f"{100 * findings.value / findings.most:.2f} % of the one bit there is to know."
     )
 
 
@@ -104,17 +126,17 @@ def _others(findings: Findings) -> str:
         return ""
     said = f"the words of the two answers alone {percent_text(words)} and their length alone {percent_text(length)}"
     if not linear:
-        return f"A linear model orders by {said} of held-out pairs correctly."
+        return f"A linear probe ranks {said} of held-out pairs correctly."
     ahead = linear[0] - words[0]
     spread = (linear[1] ** 2 + words[1] ** 2) ** 0.5
     if abs(ahead) <= 2 * spread:
-        verdict = "so what a linear model finds in them may all be a matter of words"
+        verdict = "so word choice alone may explain it"
     elif ahead > 0:
         verdict = f"so they say {100 * ahead:.1f} points more than the words do"
     else:
         verdict = "so they say less than the words do"
     return (
-        f"A linear model of the mean hidden states orders {percent_text(linear)} of held-out pairs correctly "
+        f"A linear probe of the mean hidden states ranks {percent_text(linear)} of held-out pairs correctly "
         f"(mean over layers), {said}: {verdict}."
     )
 
@@ -122,15 +144,15 @@ def _others(findings: Findings) -> str:
 def _agreement(findings: Findings) -> str:
     if findings.agreement is None:
         return ""
-    kind = "agree" if findings.agreement > 0.5 else "disagree" if findings.agreement < 0.2 else "agree in part"
-    return f"The two opinions {kind} about which layers know most (Spearman's ρ = {findings.agreement:.2f})."
+    kind = "agree" if findings.agreement > 0.5 else "disagree" if findings.agreement < 0.2 else "partly agree"
+    return f"The two methods {kind} on which layers are most informative (Spearman's ρ = {findings.agreement:.2f})."
 
 
 def _changed(name: str, change: Change, scale: float, unit: str) -> str:
     value, error = scale * change.value, scale * change.error
     if change.low <= 0 <= change.high:
         said = plus_minus(value, error).replace("-", "−")
-        return f"{name}: a change of {said} {unit} (95 % interval {interval(change, scale)}), which may be none."
+        return f"{name}: no detectable change, {said} {unit} (95 % interval {interval(change, scale)})."
     kind = "gain" if value > 0 else "loss"
     said = f"{plus_minus(abs(value), error)} {unit} (95 % interval of the change {interval(change, scale)})"
     return f"{name}: a {kind} of {said}."

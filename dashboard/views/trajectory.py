@@ -16,15 +16,19 @@ from dashboard.figures import runs as figures
 from dashboard.figures.curves import Along, trajectory_curves
 from dashboard.figures.marks import phase_marks
 from dashboard.figures.plane import Spread
-from dashboard.format import corpus_note
+from dashboard.format import corpus_note, source
 from dashboard.view import Empty, View
+from dashboard.views import trajectory_summary
 from softh.analysis import seeds
 from softh.quantities import BY_COLUMN, PLANE
 
 MOST_MODELS = 4
 """Models shown until the reader chooses: more paths than these cannot be told apart at a glance."""
 _MEAN = "mean over layers"
-_NOTHING = "nothing"
+_NOTHING, _FORMER = "none", {"nothing": "none"}
+_SEPARATELY, _AVERAGED = "separately", "averaged"
+_SEEDS = {"apart": _SEPARATELY, "joined": _AVERAGED}
+"""Former names of the choices, which are in links."""
 _PANELS = {each.symbol: each.column for each in PLANE}
 
 
@@ -58,7 +62,10 @@ def view() -> View:
         )
     ids = point_selection.chosen({row["estimate_id"]: title(row) for row in shown.to_dicts()})
     marks, names = phase_marks(phased, curves.along.column), runs.names()
-    plane = figures.trajectory_plane(plain, chosen.display, names, spread=spread, marks=marks, selected=ids, play=play)
+    on_plane = phase_marks(phased, clock(shown) or "step")
+    plane = figures.trajectory_plane(
+        plain, chosen.display, names, spread=spread, marks=on_plane, selected=ids, play=play
+    )
     further = [name for name in curves.quantities if name not in plain.columns]
     rows = load_runs(chosen, runs, further, draws=bool(curves.minus))
     beside = trajectory_curves(
@@ -72,6 +79,11 @@ def view() -> View:
         minus=curves.minus,
     )
     table = chosen.display.select(rows)
+    if curves.minus:
+        found, agreed = trajectory_summary.compare(table, curves.minus), ""
+    else:
+        found = trajectory_summary.finding(shown, phased, display)
+        agreed = trajectory_summary.published(phased, display)
     table = table.filter(pl.col("estimate_id").is_in(list(ids))) if ids else table
     return View(
         title=f"Trajectory, {chosen.display.labels}",
@@ -80,6 +92,9 @@ def view() -> View:
         data=tables.data(table),
         caption=fallback + _caption(chosen, runs, curves, shown),
         name="softh-trajectory",
+        finding=found,
+        published=agreed,
+        source=source(display.labels, chosen.setup.corpus, chosen.setup.label),
         notes=(
             *((_NO_PHASES,) if phases and null else map(sentence, phased)),
             *(comparison.sentences(sorted(ids), display, runs.layer) if not runs.joined else ()),
@@ -100,7 +115,11 @@ def _runs(estimates: pl.DataFrame) -> Runs:
         raise Empty("No model is chosen: choose one in the sidebar.")
     joined = False
     if seeds.families(available):
-        joined = controls.segments("Seeds", ["apart", "joined"], "seeds", help=_SEEDS_HELP) == "joined"
+        shown = controls.segments("Show seeds", [_SEPARATELY, _AVERAGED], "seeds", former=_SEEDS, help=_SEEDS_HELP)
+        joined = shown == _AVERAGED
+        if joined:  # the mean of one seed alone would be that seed
+            together = [members for members in seeds.families(available).values() if set(members) & set(models)]
+            models = tuple(sorted({*models, *(name for members in together for name in members)}))
     depth = max(estimates.filter(pl.col("model").is_in(models))["layers"].to_list())
     layer = controls.select("Layer", [_MEAN, *map(str, range(depth + 1))], "layer", help=_LAYER_HELP)
     return Runs(models, joined, None if layer == _MEAN else int(layer))
@@ -113,7 +132,7 @@ def _plane(*, trained: bool) -> tuple[Spread, bool, bool]:
     if not trained:
         return cast(Spread, spread), False, False
     phases = controls.toggle("Phases", "phases", default=True, help=_PHASES_HELP, where=where)
-    return cast(Spread, spread), phases, controls.toggle("Play", "play", help=_PLAY_HELP, where=where)
+    return cast(Spread, spread), phases, controls.toggle("Slider", "play", help=_PLAY_HELP, where=where)
 
 
 def _curves(chosen: Selection, shown: pl.DataFrame, runs: Runs) -> Curves:
@@ -133,12 +152,12 @@ def _curves(chosen: Selection, shown: pl.DataFrame, runs: Runs) -> Curves:
         return Curves(quantities, Along("order"), None)
     known = ["tokens"] if ordered == "tokens" else []
     known += ["step"] if shown["step"].null_count() < shown.height else []
-    along = controls.segments("Along", [*known, "order"], "along", help=_ALONG_HELP, where=where)
+    along = controls.segments("x axis", [*known, "order"], "along", help=_ALONG_HELP, where=where)
     linear = controls.segments("Scale", ["log", "linear"], "scale", where=where) == "linear"
     several = shown.group_by("model", maintain_order=True).agg(pl.len()).filter(pl.col("len") > 1)["model"].to_list()
     less = _NOTHING
     if len(several) > 1:
-        less = controls.select("Difference from", [_NOTHING, *several], "minus", help=_MINUS_HELP, where=where)
+        less = controls.select("Subtract run", [_NOTHING, *several], "minus", former=_FORMER, help=_MINUS_HELP)
     minus = None if less == _NOTHING or along == "order" else less
     return Curves(quantities, Along(cast(Against, along), linear), minus)
 
@@ -158,8 +177,8 @@ def _caption(chosen: Selection, runs: Runs, curves: Curves, shown: pl.DataFrame)
     if "seeds" in shown.columns:
         spread += "; of joined seeds, the standard deviation over seeds"
     parts = [
-        f"{layer}. Crosses, bands and ± are {spread}. Solid rays join points of equal optimality.",
-        "" if clock(shown) else "Each of these models has one checkpoint; several become a path.",
+        f"{layer}. Crosses, bands and ± are {spread}. Grey rays: equal optimality.",
+        "" if clock(shown) else "Only one checkpoint each; add more checkpoints to see a path.",
         _PHASES if clock(shown) and chosen.display.correction != "null" else "",
         "" if curves.along.of(curves.quantities) == curves.quantities else _NO_ORDER,
         _DIFFERENCE.format(minus=curves.minus) if curves.minus else "" if runs.joined else _CHOOSE,
@@ -170,22 +189,22 @@ def _caption(chosen: Selection, runs: Runs, curves: Curves, shown: pl.DataFrame)
 
 
 _PHASES = (
-    "Phases: collapse ends at the least H(Z), fitting at the largest I(Y;Z), where the curve rises and falls by more "
-    "than noise does in nineteen of twenty cases; two segments fitted over log steps, interval from resampled draws "
-    "and documents (see Method)."
+    "Collapse ends where entropy is lowest, fitting where expressivity is highest, told only where curves rise and "
+    "fall by more than noise does in nineteen of twenty cases: two segments fitted over log steps, with 95 % intervals "
+    "from resampled directions and documents (see Method)."
 )
-_NO_PHASES = "Phases are shown for debiased, raw and corrected values; what is shown is what shuffled labels give."
-_NO_ORDER = "H(Z), bits per byte and scores have no n-gram order, hence no panel along it."
+_NO_PHASES = "This is the null (shuffled labels), so no phases are marked."
+_NO_ORDER = "H(Z), bits per byte and scores have no n-gram order, so there is no panel along it."
 _DIFFERENCE = (
-    "Curves: each run less {minus}, at the checkpoints of both; the error is that of the difference, over draws by "
-    "pairs where both have the same directions, over documents by pairs where both have the same folds."
+    "Curves: each run minus {minus}, at the checkpoints of both; the error is that of the difference, paired over "
+    "directions and documents where both runs share them."
 )
-_CHOOSE = "Choose two points to read their difference with its error, which is smaller than those of the two."
-_SEEDS_HELP = "Runs that differ by their seed alone: each, or their mean with the standard deviation over seeds."
+_CHOOSE = "Click two points to read their difference with its error, which is smaller than those of the two."
+_SEEDS_HELP = "Runs that differ by their seed alone: each, or the mean of all its seeds with their standard deviation."
 _LAYER_HELP = "Layer 0 is the embedding, which is not in the mean."
 _SPREAD_HELP = "One standard error around each point as a cross, or around each path as a band."
 _PHASES_HELP = "Where collapse and fitting end, with a 95 % interval."
-_PLAY_HELP = "A button and a slider below the plane let the paths grow."
+_PLAY_HELP = "A slider below the plane lets the paths grow step by step, in files too."
 _PANELS_HELP = "Quantities of the plane, others, bits per byte, and any score that checkpoints have."
 _ALONG_HELP = "Training tokens, training step, or the n-gram order of the last checkpoint."
-_MINUS_HELP = "Draw each other run less this one, with the error of the difference."
+_MINUS_HELP = "Draw each other run minus this one, with the error of the difference."

@@ -22,7 +22,9 @@ from softh.spec import EstimateSpec
 def form() -> None:
     """Checkpoint, text and settings; once all are named, what the estimate will cost."""
     with st.container(border=True), frame.errors_in_place():
-        model = model_form.model()
+        model = None
+        with frame.errors_in_place():  # the rest of the form stays
+            model = model_form.model()
         left, right = st.columns([1, 2], gap="medium")
         with left:
             text = model_form.text()

@@ -57,13 +57,13 @@ def settings() -> dict[str, Any]:
     left, right = st.columns(2)
     values: dict[str, Any] = {
         "documents": _number("Documents", "documents", (16, 32, 64, 128, 256, 512, 1024), left),
-        "context": _number("Tokens of each", "context", (32, 64, 128, 256, 512, 1024), right),
+        "context": _number("Tokens per document", "context", (32, 64, 128, 256, 512, 1024), right),
     }
     with st.expander("More settings"):
-        st.caption("Estimates compare only where all of these and the text are equal; only draws and folds are free.")
+        st.caption("Estimates are comparable only with identical settings and text (except repeats and folds).")
         left, right = st.columns(2)
-        values["draws"] = _number("Draws of the reference directions", "draws", (2, 4, 8, 16, 32, 64), left)
-        values["bins"] = _number("Directions in a draw", "bins", (25, 50, 100, 200, 400), right)
+        values["draws"] = _number("Repeats", "draws", (2, 4, 8, 16, 32, 64), left)
+        values["bins"] = _number("Directions per repeat", "bins", (25, 50, 100, 200, 400), right)
         choices = {name: options for name, kind in types.items() if (options := choices_of(kind))}
         for (name, options), place in zip(choices.items(), cycle((left, right)), strict=False):
             # The keys are in links, so a renamed setting has its former name there.
@@ -130,8 +130,7 @@ def _from_folder() -> ChosenModel | None:
     models = server_folders.list_models()
     if not models:
         st.info(
-            "This server offers no folder. Its administrator names some in `SOFTH_MODELS`, several separated by `:`, "
-            "and starts it again; models in them are then listed here.",
+            "No folders configured. Set `SOFTH_MODELS=/path/a:/path/b` and restart.",
             icon=":material/folder_off:",
         )
         return None
@@ -152,9 +151,7 @@ def _from_upload() -> ChosenModel | None:
     if not uploads:
         return None
     none = "–"
-    name = controls.select(
-        "Checkpoint among those uploaded", [none, *uploads], session.UPLOADED_MODEL.key, where=st.container()
-    )
+    name = controls.select("Uploaded checkpoint", [none, *uploads], session.UPLOADED_MODEL.key, where=st.container())
     return None if name == none else _chosen(uploads[name])
 
 
@@ -219,4 +216,4 @@ def _clear_upload(key: str, files: Sequence[Any]) -> NoReturn:
     st.rerun()
 
 
-_TEXT_HELP = "Only estimates on the same documents compare."
+_TEXT_HELP = "Estimates are comparable only on the same documents."

@@ -75,7 +75,7 @@ def _actions(row: Mapping[str, Any]) -> None:
         with st.popover("Attach scores …", icon=":material/add_chart:"), frame.errors_in_place():
             score_upload.attach(row)
         with st.popover("Delete …", icon=":material/delete:"):
-            st.markdown("It leaves every page, and its links show what is left. Hidden states stay remembered.")
+            st.markdown("Removes it from every page. Cached hidden states are kept.")
             if st.button("Delete this estimate", type="primary"):
                 _delete(row["estimate_id"])
 
@@ -86,4 +86,5 @@ def _delete(estimate_id: str) -> None:
     except InputError as error:
         st.error(escape.prose(str(error)))
     else:
+        st.toast("Deleted.", icon=":material/delete:")
         st.rerun()

@@ -44,7 +44,7 @@ def draw() -> None:
     rows = load.rename_models(imported.rows, names)
     for note in read.replaced(rows, settings.data()):
         st.caption(escape.prose(note))
-    if st.button(f"Take in {len(rows):,} scores", icon=":material/add_chart:"):
+    if st.button(f"Import {len(rows):,} {'score' if len(rows) == 1 else 'scores'}", icon=":material/add_chart:"):
         write.save_scores(rows, settings.data())
         st.rerun()
 

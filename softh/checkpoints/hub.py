@@ -37,7 +37,9 @@ from softh.locks import lock
 _TIMEOUT = 20.0
 """Seconds that the hub may stay silent while a head is read."""
 _LOGIN = "log in with `hf auth login` or set HF_TOKEN"
-_UNREACHABLE = "{model} is no folder here and the hub cannot be reached: check the network, or name a folder."
+_UNREACHABLE = (
+    "Cannot reach the Hugging Face hub, and there is no local folder {model!r}: check the network, or name a folder."
+)
 # The first exception type that matches decides: the most specific come first.
 _SENTENCES: tuple[tuple[type[Exception], str], ...] = (
     (GatedRepoError, "{model} is gated and this account has no access: ask for it on the model's page, then {login}."),

@@ -9,7 +9,7 @@ import typer
 
 from softh import settings
 from softh.cli import preference_tables, tables
-from softh.cli.options import AsJson, Data, Device, folder, with_options_of
+from softh.cli.options import AsJson, Data, Device, Layers, folder, with_options_of
 from softh.cli.output import say, show, show_json, show_stored
 from softh.cli.progress_bar import Bar
 from softh.errors import InputError
@@ -23,6 +23,7 @@ def estimate(
     spec: EstimateSpec,
     device: Device = "auto",
     loss: Annotated[bool, typer.Option("--loss/--no-loss", help="Bits per byte, for which the head must run.")] = True,
+    layers: Layers = False,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -42,7 +43,7 @@ def estimate(
     estimate_id = _estimate_one(spec, place, device, loss=loss)
     for warning in read.warnings(place):
         say(warning)
-    show_stored(place, estimate_id, as_json=as_json)
+    show_stored(place, estimate_id, as_json=as_json, layers=layers)
 
 
 def _checkpoints(spec: EstimateSpec) -> tuple[str, ...]:
@@ -95,29 +96,44 @@ def _estimate_one(spec: EstimateSpec, place: Path, device: str, *, loss: bool) -
     return estimate_id
 
 
-def list_(data: Data = None, as_json: AsJson = False) -> None:
+def list_(
+    model: Annotated[str, typer.Option(help="Only models whose name contains this.")] = "",
+    corpus: Annotated[str, typer.Option(help="Only texts whose name contains this.")] = "",
+    last: Annotated[bool, typer.Option("--last", help="Only the last checkpoint of each model.")] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
     """Show the stored estimates, one a line, at their lowest n-gram order: debiased, or null-corrected without it."""
     place = folder(data)
-    rows = read.lowest(place).to_dicts()
-    probes = read.probes(place).to_dicts()
+    every = read.lowest(place)
+    if last:
+        every = every.unique(["model", "settings"], keep="last", maintain_order=True)
+
+    def wanted(row: dict[str, Any]) -> bool:
+        return model.lower() in row["model"].lower() and corpus.lower() in row["corpus"].lower()
+
+    rows, probes = (list(filter(wanted, frame.to_dicts())) for frame in (every, read.probes(place)))
     for warning in read.warnings(place):
         say(warning)
     if as_json:
         show_json(rows)
     elif rows or probes:
         show(*([tables.several(rows)] if rows else []), *([preference_tables.several(probes)] if probes else []))
+    elif model or corpus:
+        typer.echo(f"No estimate in {place} has such a model or text: try fewer letters, or list without a filter.")
     else:
         typer.echo(f"No estimate is stored in {place} yet: run `python -m softh estimate MODEL`.")
 
 
 def show_one(
     estimate_id: Annotated[str, typer.Argument(metavar="ID", help="Id that list shows, or its first digits.")],
+    layers: Layers = False,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one stored estimate."""
     place = folder(data)
-    show_stored(place, read.find_estimate(place, estimate_id)["estimate_id"].item(), as_json=as_json)
+    show_stored(place, read.find_estimate(place, estimate_id)["estimate_id"].item(), as_json=as_json, layers=layers)
 
 
 def pack(

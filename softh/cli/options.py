@@ -16,6 +16,7 @@ from softh.spec import Spec, choices_of, option_name, stored_name, types_of
 Data = Annotated[Path | None, typer.Option(help="Folder of the tables; by default that of SOFTH_DATA.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines, and nothing else, on stdout.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or one GPU such as cuda:1.")]
+Layers = Annotated[bool, typer.Option("--layers", help="Every layer at every order, too.")]
 Queue = Annotated[bool, typer.Option("--queue", help="Queue it for a worker instead.")]
 
 

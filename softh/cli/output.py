@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from rich.console import Console, RenderableType
 
-from softh.cli import preference_tables, tables
+from softh.cli import headline, preference_tables, tables
 from softh.jobs import Job
 from softh.store import read
 
@@ -30,8 +30,8 @@ def show_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False, default=datetime.isoformat, allow_nan=False))
 
 
-def show_stored(data: Path, estimate_id: str, *, as_json: bool) -> None:
-    """Print one stored estimate or preference probe, its id in full."""
+def show_stored(data: Path, estimate_id: str, *, as_json: bool, layers: bool = False) -> None:
+    """Print one stored estimate or preference probe, its id in full; with layers, every layer of the estimate too."""
     if as_json:
         record = read.record(data, estimate_id)
         for name in ("spec", "versions"):
@@ -42,7 +42,11 @@ def show_stored(data: Path, estimate_id: str, *, as_json: bool) -> None:
     if json.loads(row["spec"]).get("labels") == "preference":
         show(preference_tables.whole(row, read.preferences(data, [estimate_id]).to_dicts()))
     else:
-        show(tables.whole(row, read.measures(data, estimate_id).to_dicts()))
+        # First, so that it is seen, and last, so that it is still seen after long tables.
+        said = headline.of_estimate(data, estimate_id)
+        typer.echo(f"{said}\n")
+        show(tables.whole(row, read.measures(data, estimate_id).to_dicts(), layers=layers))
+        typer.echo(said)
 
 
 def show_queued(job: Job, *, new: bool) -> None:

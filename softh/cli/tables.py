@@ -38,16 +38,16 @@ Rows = dict[tuple[int | None, str, str | None, int | None, str], Row]
 """(layer, quantity, variable, order, correction) → row of measures."""
 
 
-def whole(estimate: Row, measures: list[Row]) -> Group:
-    """Everything about one estimate: every layer at every order, the mean over layers, provenance.
+def whole(estimate: Row, measures: list[Row], *, layers: bool = False) -> Group:
+    """Everything about one estimate: every layer at every order where asked for, the mean over layers, provenance.
 
     estimate is a row of :func:`softh.store.read.estimates`, measures are rows of :func:`softh.store.read.measures`.
     """
     rows = {(row["layer"], row["quantity"], row["variable"], row["ngram"], row["correction"]): row for row in measures}
     orders = sorted({row["ngram"] for row in measures if row["quantity"] == "information"})
     debiased = [row["value"] for row in measures if row["correction"] == "debiased"]
-    layers = _layers if debiased else _layers_without_debiased
-    tables = [layers(rows, order, label_name(order, estimate["labels"])) for order in orders]
+    by_layer = _layers if debiased else _layers_without_debiased
+    tables = [by_layer(rows, order, label_name(order, estimate["labels"])) for order in orders if layers]
     note = _NOT_DEBIASED if not debiased else _BRACKET if None not in debiased else f"{_BRACKET} {_DASHES}"
     return Group(*tables, _mean(rows, orders, note, debiased=bool(debiased)), _provenance(estimate, rows))
 
@@ -57,17 +57,17 @@ def several(estimates: list[Row]) -> Table:
     ids = [row["estimate_id"] for row in estimates]
     digits = next(n for n in range(8, 65) if len({each[:n] for each in ids}) == len(ids))
     symbols = [quantity.symbol for quantity in (_ENTROPY, _INPUT, _OUTPUT)]
-    table = _table("", "id", "model", "revision", "corpus", *symbols, "optim.", "bits/B", "date")
+    table = _table("", "id", "model", "revision", "text", "size", *symbols, "optim.", "bits/B", "date")
     table.expand = True
-    for column, ratio in zip(table.columns[1:4], (23, 14, 13), strict=True):
+    for column, ratio in zip(table.columns[1:4], (20, 10, 18), strict=True):
         column.justify, column.no_wrap, column.overflow, column.ratio = "left", False, "fold", ratio
     marks = len({row["correction"] for row in estimates}) > 1
     for row in estimates:
         mark = "*" if marks and row["correction"] != "debiased" else ""
         numbers = [f"{number(row[each.column])}{mark if each.has_labels else ''}" for each in _LISTED]
         table.add_row(
-            row["estimate_id"][:digits], row["model"], row["revision"],
-            f"{row['corpus']} {row['documents']}×{row['context']}{_kind(row)}",
+            row["estimate_id"][:digits], row["model"].replace(" (trained here)", ""), row["revision"],
+            row["corpus"], f"{row['documents']}×{row['context']}{_kind(row)}",
             *numbers, number(row["bits_per_byte"], 3), f"{row['created_at']:%Y-%m-%d}",
         )  # fmt: skip
     lacking = sum(row["correction"] != "debiased" for row in estimates)
@@ -75,7 +75,7 @@ def several(estimates: list[Row]) -> Table:
     starred = f"\n* null-corrected: {lacking} of {len(estimates)} have no debiased value." if marks else ""
     table.caption = (
         f"Mean over layers, {what}, in units of log n, at the lowest order of each estimate; "
-        f"`show ID` gives every layer, order and error.{starred}"
+        f"`show ID --layers` gives every layer, order and error.{starred}"
     )
     return table
 
@@ -210,8 +210,8 @@ def _without_loss(architecture: str) -> str:
 
 
 def _kind(row: Row) -> str:
-    """' words' where labels are not tokens."""
-    return "" if row["labels"] == "tokens" else f" {row['labels']}"
+    """'\nwords' where labels are not tokens."""
+    return "" if row["labels"] == "tokens" else f"\n{row['labels']}"
 
 
 def _labels(rows: Rows, order: int) -> str:

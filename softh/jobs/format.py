@@ -23,18 +23,25 @@ def ago(job: Job) -> str:
     if job.state == "running" and job.started is not None:
         return f"running for {duration(time.time() - job.started)}{person and f', submitted{person}'}"
     ran = ""
-    if job.started is not None and job.ended is not None and job.state != "cancelled":
-        ran = f", ran {duration(job.ended - job.started)}"
+    if job.started is not None and job.ended is not None:
+        how = "after" if job.state == "cancelled" else "ran"
+        ran = f", {how} {duration(job.ended - job.started)}"
     return f"submitted {duration(time.time() - job.submitted)} ago{person}{ran}"
+
+
+_WORDS = {"model": "reading the checkpoint", "loading": "loading weights", "forward passes": "running the text",
+          "statistics": "counting"}  # fmt: skip
+"""Phases as readers know them."""
 
 
 def _phase(job: Job) -> str:
     if not job.total or job.total == 1:
-        return job.phase or "starting"
+        return _WORDS.get(job.phase or "starting", job.phase or "")
     documents = job.settings.get("documents")
     if isinstance(documents, int) and job.phase == "forward passes":
-        return f"{job.phase}, {round(job.share * documents)} of {documents} documents"
-    return f"{job.phase}, {job.done} of {job.total}{' parts' if job.phase == 'statistics' else ''}"
+        return f"{_WORDS[job.phase]}, {round(job.share * documents)} of {documents} documents"
+    parts = " parts" if job.phase == "statistics" else ""
+    return f"{_WORDS.get(job.phase or '', job.phase)}, {job.done} of {job.total}{parts}"
 
 
 def _rate(job: Job) -> str:

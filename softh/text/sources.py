@@ -331,7 +331,7 @@ SOURCES: tuple[Source, ...] = (
     Source(
         "python-docs",
         label="python-docs",
-        summary="CPython's own documentation, which every machine has.",
+        summary="Python's documentation (always available).",
         caption="CPython's own documentation",
         needs_network=False,
         load=_python_docs,

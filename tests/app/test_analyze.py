@@ -79,7 +79,7 @@ def test_an_empty_page_says_what_to_do() -> None:
 
 
 def test_a_server_that_offers_no_folder_says_so() -> None:
-    assert "names some in `SOFTH_MODELS`" in text(opened(way=model_form.FOLDER))
+    assert "Set `SOFTH_MODELS=/path/a:/path/b` and restart" in text(opened(way=model_form.FOLDER))
 
 
 def test_a_model_of_a_folder_is_looked_at_and_queued_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,8 +129,10 @@ def test_a_link_opens_order_and_correction(page: str, order: str, correction: st
     ],
 )
 def test_the_introduction_fits_the_axes(link: dict, reading: bool, frontier: bool, run: Path) -> None:
-    [words] = [said.value for said in opened("pages/frontier.py", **link).markdown if "One point a model" in said.value]
-    assert ("To the right" in words) == reading
+    said = [each.value for each in opened("pages/frontier.py", **link).markdown]
+    [words] = [each.partition("Text:")[0] for each in said if "One point per model" in each]
+    words = words.partition("models at their last checkpoint")[0]
+    assert ("Further right" in words) == reading
     assert ("on the frontier" in words) == frontier
 
 
@@ -138,7 +140,7 @@ def test_a_link_opens_models_and_checkpoint(run: Path) -> None:
     plane, _ = figures(opened("pages/trajectory.py", models=["Run-4M"]))
     assert {trace.get("name") for trace in plane["data"] if trace.get("name")} == {"Run-4M"}
     app = opened("pages/layers.py", model="Run-4M", revision="step10")
-    assert "Run-4M, step 10" in [heading.value for heading in app.subheader]
+    assert "**Run-4M, step 10**" in text(app)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_rows_and_the_control_are_one_choice(run: Path) -> None:
 def test_an_unknown_checkpoint_falls_back_with_a_note(run: Path) -> None:
     app = opened("pages/layers.py", model="Run-1M", revision="step11")
     assert "The link asks for revision step11" in text(app)
-    assert "Run-1M, step 100" in [heading.value for heading in app.subheader]
+    assert "**Run-1M, step 100**" in text(app)
 
 
 def test_without_a_model_the_page_says_so(run: Path) -> None:
@@ -191,7 +193,7 @@ def test_another_model_with_other_checkpoints_can_be_chosen(run: Path) -> None:
     for model in ("Run-1M", "Done", "Run-4M"):
         app = app.selectbox(key="model").set_value(model).run()
         assert not app.exception
-        assert app.subheader[0].value.startswith(model)
+        assert f"**{model}, " in text(app)
 
 
 @pytest.mark.parametrize("page", PAGES)

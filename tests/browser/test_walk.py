@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from dashboard.views import registry
 from tests.harness import QUIET, browser, serving
 
 pytestmark = pytest.mark.browser
@@ -45,9 +46,8 @@ OTHERWISE = """() => [...document.querySelectorAll(".js-plotly-plot")].flatMap(p
 
 
 def paths() -> list[str]:
-    """The path of every page of the app, from its router."""
-    names = re.findall(r'st\.Page\("pages/(\w+)\.py"(.*)\)', (ROOT / "app.py").read_text(encoding="utf-8"))
-    return ["/" if "default=True" in rest else f"/{name}" for name, rest in names]
+    """The path of every page of the app."""
+    return ["/" if page is registry.PAGES[0] else f"/{page.slug}" for page in registry.PAGES]
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +227,7 @@ def test_a_run_plays_in_the_browser_without_the_server(page: Page, address: str)
 
 def test_the_introduction_is_put_away_for_good(page: Page, address: str) -> None:
     visit(page, address)
-    page.get_by_role("button", name="Understood").click()
+    page.get_by_role("button", name="Got it").click()
     expect(page.locator(".intro")).to_be_hidden()
     visit(page, f"{address}/layers")
     expect(page.locator(".intro")).to_be_hidden()

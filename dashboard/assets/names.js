@@ -1,0 +1,48 @@
+// Names beside points, placed again for the pixels that a figure has here: the server knows neither the window nor the
+// zoom. Earlier names have priority; one without room is left out, unless it is needed, which then gets a line.
+const NAME = { gap: 9, line: 15, point: 6 }
+const pen = document.createElement("canvas").getContext("2d")
+
+function placeNames(plot) {
+  const names = plot.layout.meta?.names
+  const { xaxis, yaxis, font } = plot._fullLayout
+  if (!names?.length || !xaxis || !yaxis || plot.softhPlaying) return
+  const key = JSON.stringify([names, xaxis._length, yaxis._length, xaxis.range, yaxis.range])
+  if (plot.softhNamed === key) return
+  plot.softhNamed = key
+  const taken = []
+  for (const trace of plot._fullData) if (trace.visible === true && /markers/.test(trace.mode) && trace.customdata) {
+    trace.x.forEach((x, i) => {
+      const [left, top] = [xaxis.d2p(x), yaxis.d2p(trace.y[i])]
+      taken.push([left - NAME.point, top - NAME.point, left + NAME.point, top + NAME.point])
+    })
+  }
+  const free = (box, x, y) => box[0] >= -60 && box[1] >= 0 && box[2] <= xaxis._length + 50 && box[3] <= yaxis._length
+    && !taken.some(other => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3]
+      && !(other[0] < x && x < other[2] && other[1] < y && y < other[3]))
+  const placed = []
+  for (const { needed, ...name } of names) {
+    const [x, y] = [xaxis.l2p(name.x), yaxis.l2p(name.y)]
+    if (!(x >= 0 && x <= xaxis._length && y >= 0 && y <= yaxis._length)) continue
+    pen.font = `${name.text.startsWith("<b>") ? "bold " : ""}${name.font.size}px ${font.family}`
+    const wide = pen.measureText(name.text.replace(/<[^>]*>/g, "")).width + 4
+    const at = (left, middle) => [left, middle - NAME.line / 2, left + wide, middle + NAME.line / 2]
+    const ways = [
+      [at(x + NAME.gap, y), { xanchor: "left", xshift: NAME.gap }],
+      [at(x - NAME.gap - wide, y), { xanchor: "right", xshift: -NAME.gap }],
+      [at(x - wide / 2, y - NAME.gap - NAME.line / 2), { yanchor: "bottom", yshift: NAME.gap - 3 }],
+      [at(x - wide / 2, y + NAME.gap + NAME.line / 2), { yanchor: "top", yshift: 3 - NAME.gap }],
+    ]
+    if (needed) for (let step = 1; step < 12; step++) for (const lift of [step, -step]) for (const right of [x < xaxis._length / 2, x >= xaxis._length / 2]) {
+      const line = { showarrow: true, arrowhead: 0, arrowwidth: 0.8, standoff: 5, ax: right ? 14 : -14, ay: -lift * NAME.line, xanchor: right ? "left" : "right" }
+      ways.push([at(right ? x + 14 : x - 14 - wide, y - lift * NAME.line), line])
+    }
+    const way = ways.find(([box]) => free(box, x, y)) ?? (needed ? ways[0] : null)
+    if (!way) continue
+    taken.push(way[0])
+    placed.push({ ...name, ...way[1] })
+  }
+  const same = each => names.some(name => name.text === each.text && name.x === each.x && name.y === each.y)
+  const others = (plot.layout.annotations ?? []).filter(each => !same(each))
+  window.Plotly.relayout(plot, { annotations: [...others, ...placed] })
+}

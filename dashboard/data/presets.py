@@ -1,0 +1,48 @@
+"""Views to start from: links to what the tables can show best, made from the models that they have."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from dashboard.data import queries
+from softh.analysis import seeds
+
+Parameters = Mapping[str, str | list[str]]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A view that one click opens."""
+
+    label: str
+    """What it shows, in words."""
+    page: str
+    """Slug of its page."""
+    parameters: Parameters
+    """Of its link."""
+
+
+def presets() -> list[Preset]:
+    """Those whose models are in the tables of the setup that pages show first."""
+    return list(_presets(queries.comparable(queries.setups()[0]))) if queries.setups() else []
+
+
+def _presets(estimates: pl.DataFrame) -> Iterator[Preset]:
+    each = estimates.group_by("model").agg(pl.col("revision").n_unique(), pl.col("parameters").max())
+    each = each.sort("parameters", "model")
+    runs, models = each.filter(pl.col("revision") > 1)["model"].to_list(), set(each["model"])
+    if runs:
+        yield Preset("The phases of the largest run", "trajectory", {"models": [runs[-1]]})
+        yield Preset("Its layers along training", "layers", {"model": runs[-1]})
+        yield Preset("Its n-gram orders side by side", "trajectory", {"models": [runs[-1]], "along": "order"})
+    if families := list(seeds.families(runs).values()):
+        yield Preset("Do seeds agree?", "trajectory", {"models": families[-1], "seeds": "averaged"})
+        yield Preset("One seed minus another", "trajectory", {"models": families[-1][:2], "minus": families[-1][0]})
+    tuned = {model: base for model, base in queries.origins().items() if {model, base} <= models}
+    if tuned:
+        model, base = sorted(tuned.items())[-1]
+        yield Preset("What post-training changes", "frontier", {"points": [base, model]})
+        yield Preset("The same by layer", "layers", {"model": model, "against": base})
+    if each["parameters"].n_unique() > 2:
+        yield Preset("Compression against size", "frontier", {"x": "parameters", "y": "complexity"})

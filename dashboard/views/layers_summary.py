@@ -1,0 +1,29 @@
+"""The finding of the layers page: where in depth a model is nearest to the bound, and where it lets information go."""
+
+import polars as pl
+
+from dashboard.format import plus_minus, short_model, standard_error
+
+
+def finding(shown: pl.DataFrame, *, null: bool) -> str:
+    """One sentence about the layers of one checkpoint, one row each."""
+    if null:
+        return "Shuffled labels: what chance alone gives in each layer. Nothing here is learned."
+    rows = shown.sort("layer").drop_nulls("optimality").to_dicts()
+    inner = [row for row in rows if row["layer"] > 0]
+    if len(inner) < 2:
+        return ""
+    best, last = max(inner, key=lambda row: row["optimality"]), inner[-1]
+    first = rows[0]
+    value = plus_minus(best["optimality"], standard_error(best, "optimality"))
+    where = "its last layer" if best is last else f"layer {best['layer']} of {last['layer']}"
+    lost = first["input"] - last["input"]
+    error = ((standard_error(first, "input") or 0) ** 2 + (standard_error(last, "input") or 0) ** 2) ** 0.5
+    change = (
+        f"its last layer retains {abs(lost):.3f} {'less' if lost > 0 else 'more'} than its "
+        f"{'embedding' if first['layer'] == 0 else 'first layer'}"
+        if error and abs(lost) > 2 * error
+        else "its last layer retains about as much as its embedding"
+    )
+    name = short_model(shown["model"][0])
+    return f"{name} is nearest to the bound in {where} (optimality {value}); {change} (complexity, in log n)."

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -40,25 +41,6 @@ def mlflow(folder: Path) -> dict[tuple[str, int], float]:
     }
 
 
-def wandb(folder: Path) -> dict[tuple[str, int], float]:
-    import json
-
-    from wandb.proto import wandb_internal_pb2
-    from wandb.sdk.internal.datastore import DataStore
-
-    found: dict[tuple[str, int], float] = {}
-    [path] = folder.rglob("*.wandb")
-    store = DataStore()
-    store.open_for_scan(str(path))
-    while (data := store.scan_data()) is not None:
-        record = wandb_internal_pb2.Record()
-        record.ParseFromString(data)
-        items = {(item.key or "/".join(item.nested_key)): json.loads(item.value_json) for item in record.history.item}
-        step = items.get("train/global_step", -1)
-        found |= {(name, step): value for name, value in items.items() if "softh" in name}
-    return found
-
-
 def trackio(folder: Path) -> dict[tuple[str, int], float]:
     from trackio.sqlite_storage import SQLiteStorage
 
@@ -71,13 +53,12 @@ def trackio(folder: Path) -> dict[tuple[str, int], float]:
     return found
 
 
-@pytest.mark.parametrize("reader", [tensorboard, mlflow, wandb, trackio], ids=lambda reader: reader.__name__)
+@pytest.mark.parametrize("reader", [tensorboard, mlflow, trackio], ids=lambda reader: reader.__name__)
 def test_values_read_back_are_those_of_the_store(reader: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = reader.__name__
     pytest.importorskip(name)
     settings = {
         "MLFLOW_TRACKING_URI": (tmp_path / "mlflow").as_uri(), "MLFLOW_ALLOW_FILE_STORE": "true",
-        "WANDB_MODE": "offline", "WANDB_DIR": str(tmp_path), "WANDB_SILENT": "true",
         "TRACKIO_DIR": str(tmp_path / "trackio"), "HF_HUB_OFFLINE": "1", "TENSORBOARD_LOGGING_DIR": str(tmp_path),
     }  # fmt: skip
     for key, value in settings.items():
@@ -99,7 +80,7 @@ def test_values_read_back_are_those_of_the_store(reader: Read, tmp_path: Path, m
     trainer.train()
     assert callback.plane is not None
     assert callback.plane.failures == []
-    if name in {"wandb", "trackio", "mlflow"}:
+    with suppress(RuntimeError, KeyError):  # a trainer may have finished it already, and TensorBoard needs no end
         __import__(name).__dict__["end_run" if name == "mlflow" else "finish"]()
     found = {(key[key.index("softh") :], step): value for (key, step), value in reader(tmp_path).items()}
     stored = {row["step"]: row["estimate_id"] for row in read.estimates(tmp_path / "data").to_dicts()}

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard import escape
 from dashboard.controls import point_selection
 from dashboard.page import frame
 from dashboard.views import benchmarks
@@ -28,5 +29,23 @@ st.markdown(
     "has a wide interval. Hover a dash for its reason.]"
 )
 frame.table(view.rows, view.data, f"{view.name}.csv")
+
+if view.notes:
+    st.subheader("Which of two is better?")
+    st.markdown(escape.prose(" ".join(view.notes)))
+if "selection" in view.figures:
+    frame.chart(view.figures["selection"], "selection", view.behind["selection"])
+    st.caption(
+        "Pairs of the same run or of any two models. The direction of a measure, its layer and its weight beside the "
+        "loss are chosen on the other runs or families; intervals leave each of them out. Dotted: the loss."
+    )
+if "paper" in view.figures:
+    st.subheader("Beside the published table")
+    frame.chart(view.figures["paper"], "paper", view.behind["paper"])
+    st.caption(
+        "Crosses: Pearson's coefficient with the mean of six benchmarks over 47 open-weight models, raw values of "
+        "tokens with back-off (Conklin et al., ICLR 2026). Ours are these models and the mean of the scores chosen "
+        "here, in standard deviations: other models, other scores. Every score is in the file of the figure."
+    )
 with st.expander("Add your own scores", icon=":material/add_chart:"):
     score_upload.draw()

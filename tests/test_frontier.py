@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from dashboard.figures.frontier import family_style, stage_symbol
 from dashboard.figures.template import LIGHT
 from dashboard.view import Empty
 from dashboard.views import registry
+from softh.analysis import finished_models
 from softh.store import write
 from tests.probe_rows import probe
 
@@ -198,3 +200,55 @@ def test_preference_information_is_an_axis_where_models_were_probed(tables: Path
     view = built(y=["preference information"])
     assert set(points(view)) == {f"{NAMES[0]} (trained here)", "my-own"}
     assert view.data["y_error"].null_count() == 0
+
+
+def test_a_model_that_was_spoiled_on_purpose_is_drawn_when_it_is_asked_for(tables: Path, record: Callable) -> None:
+    row = made(record, "zoo-a-9m", 1)
+    row["model"] |= {"ablation": "shuffled"}
+    write.save(row, tables)
+    shown, hidden = (set(points(built(ablations=[choice]))) for choice in ("true", "false"))
+    assert shown - hidden == {"zoo-a-9m (trained here)"}
+
+
+def test_a_link_with_former_names_leads_to_the_same_models(tables: Path, record: Callable) -> None:
+    row = made(record, "toy-60M (A architecture, trained here)", 1)
+    row["model"] |= {"family": "toy A", "former": "zoo-c-60m (trained here)"}
+    write.save(row, tables)
+    view = built(family=["zoo-c"], points=["zoo-c-60m (trained here)"])
+    assert set(points(view)) == {"toy-60M (A architecture, trained here)"}
+
+
+def test_an_arrow_leads_from_the_parent_that_the_tables_name(tables: Path, record: Callable) -> None:
+    row = made(record, "toy-4-bits", 1)
+    row["model"] |= {"parent": "zoo-b-9m (trained here)"}
+    write.save(row, tables)
+    view = built()
+    made_from = dict(view.data.select("model", "made_from").iter_rows())
+    assert made_from["toy-4-bits"] == "zoo-b-9m (trained here)"
+
+
+def test_membership_is_a_share_of_samples_and_shared_noise_changes_no_order() -> None:
+    def row(x: float, y: float, draws: list[float], **other: object) -> dict:
+        shared = {"width": 8, "seed": 0, "frame": "iid", "bins": 100, "corpus_digest": "c", "documents": 8, "folds": 8}
+        near = {"x": x, "y": y, "x_draws": [x + d for d in draws], "y_draws": [y - d for d in draws]}
+        return {**shared, **near, "x_se_draws": 0.1, "y_se_draws": 0.1, **other}
+
+    draws = [-1.0, 1.0, -1.0, 1.0]
+    alike = [row(0.2, 0.1, draws), row(0.2001, 0.0999, draws), row(0.5, 0.01, draws)]
+    samples = [finished_models.sampled(alike, name) for name in "xy"]
+    assert samples[0][:, 0] - samples[0][:, 1] == pytest.approx(-0.0001)
+    assert finished_models.membership(*samples, -1, 1).tolist() == [1, 0, 0]
+    apart = [alike[0], row(0.2001, 0.0999, draws, seed=1), alike[2]]
+    samples = [finished_models.sampled(apart, name) for name in "xy"]
+    assert 0.3 < finished_models.membership(*samples, -1, 1)[1] < 0.7
+    near = finished_models.least(finished_models.sampled(alike, "x"))
+    assert near.tolist() == [1, 0, 0]
+
+
+def test_the_frontier_is_told_with_its_chances(tables: Path) -> None:
+    view = built()
+    assert view.notes[0].startswith("**On the frontier** in 95% of samples")
+    assert view.notes[1].startswith("**Nearest to the bound**")
+    chances = dict(view.data.select("model", "chance_of_frontier").iter_rows())
+    assert all(0 <= chance <= 1 for chance in chances.values())
+    assert set(view.data.filter(pl.col("chance_of_frontier") > 0.5)["model"]) <= set(view.rows["Model"])

@@ -77,7 +77,7 @@ TABLE: dict[str, set[str]] = {
         "softh.preference", "softh.progress", "softh.settings", "softh.spec", "softh.store", "softh.sweeps",
         "softh.text", "softh.uploads", "psutil",
     },
-    "softh.cli": {"softh", "typer", "rich", "torch"},
+    "softh.cli": {"softh", "typer", "rich", "torch", "polars"},
     "softh.__init__": {
         "softh.accumulator", "softh.api", "softh.callback", "softh.errors", "softh.estimator", "softh.spec",
     },
@@ -86,7 +86,8 @@ TABLE: dict[str, set[str]] = {
     "dashboard.view": {"dashboard.escape", "softh.errors", "plotly", "polars"},
     "dashboard.format": {"softh.analysis", "softh.quantities", "softh.text"},
     "dashboard.data": {
-        "dashboard.format", "softh.analysis", "softh.quantities", "softh.settings", "softh.spec", "softh.store", *PAGES,
+        "dashboard.format", "softh.analysis", "softh.format", "softh.quantities", "softh.settings", "softh.spec",
+        "softh.store", *PAGES,
     },
     "dashboard.figures": {
         "dashboard.data", "dashboard.format", "softh.analysis", "softh.format", "softh.quantities", *PAGES,
@@ -103,7 +104,7 @@ TABLE: dict[str, set[str]] = {
     },
     "dashboard.views": {
         "dashboard.controls", "dashboard.data", "dashboard.figures", "dashboard.format", "dashboard.view",
-        "softh.analysis", "softh.format", "softh.quantities", *PAGES,
+        "softh.analysis", "softh.errors", "softh.format", "softh.quantities", *PAGES,
     },
     "dashboard.decks": {
         "dashboard.controls", "dashboard.escape", "dashboard.export", "dashboard.figures", "dashboard.view",

@@ -23,6 +23,7 @@ LINKS: dict[str, list[dict[str, list[str]]]] = {
     "frontier": [{}, {"x": ["optimality"], "y": ["entropy"], "find": ["run"], "points": ["Run-4M"], "order": ["2"]}],
     "benchmarks": [
         {},
+        {"select": ["true"], "score": ["two"]},
         {
             "among": ["training steps"],
             "coefficient": ["kendall"],

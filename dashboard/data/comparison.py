@@ -6,11 +6,14 @@ from typing import Any
 import polars as pl
 
 from dashboard.data import queries
+from dashboard.data.axis_options import AxisOption
+from dashboard.data.caching import cached_by
 from dashboard.data.queries import Setup
 from dashboard.data.rows import Display, title
 from dashboard.format import decimals, plus_minus
-from softh.analysis import differences
-from softh.quantities import BY_COLUMN
+from softh.analysis import differences, finished_models
+from softh.format import and_more
+from softh.quantities import BY_COLUMN, PLANE
 
 MOST = 5
 """Differences that are told at a time."""
@@ -42,6 +45,87 @@ def of_origins(points: pl.DataFrame, origins: Mapping[str, str], display: Displa
     rows = queries.replicates(wanted, display.order, display.correction)
     by_id = {row["estimate_id"]: row for row in rows.to_dicts()}
     return {model: changes(by_id[model], by_id[origin]).rstrip(".") for model, origin in pairs}
+
+
+def chances(points: pl.DataFrame, x: AxisOption, y: AxisOption, display: Display) -> dict[str, float]:
+    """Id of an estimate → share of samples in which it is on the Pareto frontier, where both axes have a better way.
+
+    points: rows of :func:`dashboard.data.axis_options.placed`. Samples are of reference draws and of documents, alike
+    for estimates that share them; a score has its standard error.
+    """
+    if not (x.better and y.better) or points.height < 2:
+        return {}
+    given = [tuple(points[f"{letter}{end}"].to_list()) for letter in "xy" for end in ("", "_error")]
+    ids = tuple(points["estimate_id"].to_list())
+    shares = _chances(ids, display.order, display.correction, (x.column, y.column), (x.better, y.better), *given)
+    return dict(zip(ids, shares, strict=True))
+
+
+@cached_by(queries.estimates_version, entries=32)
+def _chances(
+    ids: tuple[str, ...], order: int, correction: str, columns: tuple[str | None, str | None], better: tuple[int, int],
+    x: tuple[float, ...], x_errors: tuple[float | None, ...], y: tuple[float, ...], y_errors: tuple[float | None, ...],
+) -> list[float]:  # fmt: skip
+    rows = _with_replicates(ids, order, correction)
+    samples = [
+        finished_models.sampled(rows, column)
+        if column in _REPLICATED
+        else finished_models.sampled(
+            [{"one": v, "one_se_draws": e} for v, e in zip(values, errors, strict=True)], "one"
+        )
+        for column, values, errors in zip(columns, (x, y), (x_errors, y_errors), strict=True)
+    ]
+    return finished_models.membership(samples[0], samples[1], *better).tolist()
+
+
+def _with_replicates(ids: tuple[str, ...], order: int, correction: str) -> list[dict[str, Any]]:
+    """The rows of some estimates in their order, with the distance to the bound and its replicates."""
+    known = finished_models.with_distance(queries.replicates(tuple(sorted(ids)), order, correction))
+    known = known.with_columns(
+        distance_draws=pl.col("input_draws") - pl.col("output_draws"),
+        distance_folds=pl.col("input_folds") - pl.col("output_folds"),
+    )
+    by_id = {row["estimate_id"]: row for row in known.to_dicts()}
+    return [by_id[one] for one in ids]
+
+
+_REPLICATED = {*(each.column for each in PLANE), "distance"}
+_SURE, _HARDLY = 0.95, 0.05
+
+
+def frontier_sentences(points: pl.DataFrame, shares: Mapping[str, float], display: Display) -> tuple[str, ...]:
+    """Who is on the frontier for sure, who may be, and who is nearest to the bound, with the difference of the next."""
+    if not shares:
+        return ()
+    names = dict(points.select("estimate_id", "model").iter_rows())
+    ordered = sorted(shares, key=lambda one: -shares[one])
+    sure = [names[one] for one in ordered if shares[one] >= _SURE]
+    maybe = [f"{names[one]} ({shares[one]:.0%})" for one in ordered if _HARDLY <= shares[one] < _SURE]
+    told = [
+        f"**On the frontier** in {_SURE:.0%} of samples of draws and documents or more: {and_more(sure, 6) or 'none'}"
+        f"{f'; in some: {and_more(maybe, 6)}' if maybe else ''}."
+    ]
+    near = _nearest(tuple(shares), display.order, display.correction)
+    if near:
+        first, second, share, change = near
+        told.append(
+            f"**Nearest to the bound**: {names[first]}, in {share:.0%} of samples; next {names[second]}, farther by "
+            f"{change}."
+        )
+    return tuple(told)
+
+
+@cached_by(queries.estimates_version, entries=32)
+def _nearest(ids: tuple[str, ...], order: int, correction: str) -> tuple[str, str, float, str] | None:
+    """The two estimates nearest to the bound, in how many samples the first is, and the difference, paired."""
+    rows = [row for row in _with_replicates(ids, order, correction) if row["distance"] is not None]
+    if len(rows) < 2:
+        return None
+    first, second = sorted(rows, key=lambda row: row["distance"])[:2]
+    share = finished_models.least(finished_models.sampled(rows, "distance"))[rows.index(first)]
+    found = differences.difference(second, first, "distance")
+    half = "" if not found.half_width else f" (95 % half-width {found.half_width:.2g})"
+    return first["estimate_id"], second["estimate_id"], float(share), f"{plus_minus(found.value, found.error)}{half}"
 
 
 def labels_note(setup: Setup, vocabularies: int) -> str:

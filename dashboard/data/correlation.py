@@ -1,6 +1,6 @@
 """Estimates beside scores: which sources there are, and the statistics of one choice, cached."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -9,7 +9,9 @@ from dashboard.data.caching import cached_by
 from dashboard.data.queries import Setup
 from softh import settings
 from softh.analysis import correlation, finished_models
+from softh.analysis import selection as selecting
 from softh.analysis.correlation import Chosen, Detail, Matrix, Method, Study
+from softh.quantities import FURTHER
 from softh.store import read
 
 FINISHED, TRAINING = "finished models", "training steps"
@@ -65,18 +67,19 @@ def _study(setup: Setup, order: int, correction: str, source: str, among: str) -
     """The study of all choices that differ by method or layer only."""
     rows = queries.trajectory(setup, tuple(queries.comparable(setup)["model"].unique().sort().to_list()))
     points = _one_order(rows.filter(correction=correction), order)
-    of_source = queries.benchmarks().filter(_group() == source)
+    of_source = _of_source(source)
     facts = queries.benchmarks().filter(pl.col("metric") == "tokens")
     if among == TRAINING:
         return correlation.training(points, of_source)
     return correlation.finished(points, pl.concat([of_source, facts]).unique(), queries.preference())
 
 
-def _choice_version(choice: Choice, *_: object) -> tuple[str, str, str]:
+def choice_version(choice: Choice, *_: object) -> tuple[str, str, str]:
+    """A key that changes whenever what a choice is about does."""
     return queries.comparison_version(choice.setup)
 
 
-@cached_by(_choice_version, entries=64)
+@cached_by(choice_version, entries=64)
 def matrix(choice: Choice, scores: tuple[str, ...]) -> tuple[Matrix, Study]:
     """Every predictor against some scores, and the study behind it, means over layers."""
     whole = study(choice)
@@ -92,7 +95,7 @@ def matrix(choice: Choice, scores: tuple[str, ...]) -> tuple[Matrix, Study]:
     return correlation.beside(parts), whole
 
 
-@cached_by(_choice_version, entries=256)
+@cached_by(choice_version, entries=256)
 def cell(choice: Choice, predictor: str, score: str) -> tuple[Detail, Study, list[float]]:
     """One predictor and one score from all sides, their models, and the depths that were chosen."""
     whole, chosen = study(choice), None
@@ -108,18 +111,45 @@ def cell(choice: Choice, predictor: str, score: str) -> tuple[Detail, Study, lis
     return detail, one, [] if chosen is None else [float(depth) for depth in chosen.depths]
 
 
-@cached_by(_choice_version, entries=64)
+@cached_by(choice_version, entries=64)
 def _by_layer(choice: Choice, score: str) -> tuple[Study, dict[str, Chosen]]:
     """See :func:`softh.analysis.correlation.by_layer`."""
     return correlation.by_layer(study(choice), _layers(choice), score, choice.method)
 
 
-@cached_by(_choice_version, entries=8)
+@cached_by(choice_version, entries=8)
+def beside_published(choice: Choice, scores: tuple[str, ...]) -> pl.DataFrame:
+    """See :func:`softh.analysis.correlation.beside_published`; raw as published, and what removes most of the bias."""
+    known = set(measured(choice)["correction"])
+    wanted = [name for name in ("raw", "debiased" if "debiased" in known else "corrected") if name in known]
+    studies = {name: study(replace(choice, correction=name)) for name in wanted}
+    return correlation.beside_published(studies, scores)
+
+
+@cached_by(choice_version, entries=16)
+def selection(choice: Choice, score: str) -> list[selecting.Choice]:
+    """How often each measure names the better of two checkpoints or models; see :mod:`softh.analysis.selection`."""
+    ids = queries.comparable(choice.setup)["estimate_id"].to_list()
+    points = read.trajectory(settings.data(), order=choice.order, draws=False, estimates=ids)
+    corrections = [name for name in ("debiased", "raw", "corrected") if name in set(points["correction"])]
+    depths = {name: read.depths(settings.data(), ids, name).filter(ngram=choice.order) for name in corrections}
+    further = read.further(settings.data(), [each.column for each in FURTHER if not each.has_labels], ids)
+    among = "runs" if choice.among == TRAINING else "models"
+    found = selecting.candidates(points, _of_source(choice.source), score, among, depths, further)
+    return selecting.choices(found.score, found.group, found.measures, selecting.LOSS, within=among == "runs")
+
+
+@cached_by(choice_version, entries=8)
 def _layers(choice: Choice) -> pl.DataFrame:
     """Transformer layers of the last checkpoint of every model."""
     last = finished_models.last(queries.comparable(choice.setup)).select("estimate_id", "model")
     rows = read.depths(settings.data(), last["estimate_id"].to_list(), choice.correction)
     return _one_order(rows, choice.order).join(last, on="estimate_id")
+
+
+def _of_source(source: str) -> pl.DataFrame:
+    """The scores of one source, its details aside."""
+    return queries.benchmarks().filter(_group() == source)
 
 
 def _one_order(rows: pl.DataFrame, order: int) -> pl.DataFrame:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import isnan
 
 import plotly.graph_objects as go
+import polars as pl
 
 from dashboard.data.axis_options import LESS_IS_BETTER
 from dashboard.figures.label_placement import PointLabel, place_labels
@@ -157,6 +158,67 @@ def forest(detail: Detail, method: str, theme: Theme) -> go.Figure:
     figure.update_xaxes(title_text=f"{method.capitalize()}, 95 % interval", range=_limits(rows), nticks=7)
     said = "; ".join(f"{row.name} {coefficient(row)}" for row in rows)
     return figure.update_layout(meta={"alt": f"Forest plot. {said}."}, margin={**_ROOM, "l": 156})
+
+
+def published(table: pl.DataFrame, theme: Theme) -> go.Figure:
+    """Coefficients with the mean score: published, and ours by correction and given size, with 95 % intervals.
+
+    table: rows of :func:`softh.analysis.correlation.beside_published` of the mean score.
+    """
+    predictors = table["predictor"].unique(maintain_order=True).to_list()
+    figure = go.Figure(layout={"template": template(theme), "height": 150 + 62 * len(predictors)})
+    series = [
+        (f"ours, {correction}{words}", table.filter(pl.col("correction") == correction), end)
+        for correction in table["correction"].unique(maintain_order=True)
+        for words, end in (("", ""), (", given size", "_given_size"))
+    ]
+    figure.add_vline(x=0, line={"color": theme.muted, "width": 1})
+    for place, (name, rows, end) in enumerate(series):
+        value, low, high = (rows[f"{column}{end}"].cast(pl.Float64).to_list() for column in ("r", "low", "high"))
+        colour = theme.colours[place // 2]
+        offset = [predictors.index(p) + 0.16 * (place - (len(series) - 1) / 2) for p in rows["predictor"]]
+        figure.add_scatter(
+            x=value, y=offset, name=name, mode="markers", hoverinfo="text",
+            marker={"color": colour, "size": 9, "symbol": "circle-open" if end else "circle"},
+            error_x={
+                "type": "data", "symmetric": False, "color": colour, "thickness": 1.5, "width": 0,
+                "array": [_less(b, a) for a, b in zip(value, high, strict=True)],
+                "arrayminus": [_less(a, b) for a, b in zip(value, low, strict=True)],
+            },
+            hovertext=[
+                f"<b>{p}</b>, {name}<br>{_signed(r)}, 95 % {_signed(a)} to {_signed(b)}<br>n = {n} of {g} families"
+                for p, r, a, b, n, g in zip(
+                    rows["predictor"], value, low, high, rows["n"], rows["families"], strict=True
+                )
+            ],
+        )  # fmt: skip
+    first = table.unique("predictor", maintain_order=True)
+    figure.add_scatter(
+        x=first["published"].to_list(), y=[predictors.index(p) for p in first["predictor"]], mode="markers",
+        name="published, 47 models", marker={"symbol": "x", "size": 10, "color": theme.ink}, hoverinfo="text",
+        hovertext=[
+            f"<b>{p}</b>, published: {_signed(r)}" for p, r in first.select("predictor", "published").iter_rows()
+        ],
+    )  # fmt: skip
+    figure.update_yaxes(
+        tickvals=list(range(len(predictors))), ticktext=predictors, showgrid=False, ticks="",
+        range=[len(predictors) - 0.5, -0.5],
+    )  # fmt: skip
+    figure.update_xaxes(title_text="Pearson with the mean score, 95 % interval", range=[-1.05, 1.05], nticks=9)
+    said = "; ".join(f"{p} {_signed(r)}, published {_signed(q)}" for p, r, q in first.select(
+        "predictor", "r", "published").iter_rows())  # fmt: skip
+    alt = f"Published coefficients beside ours: {said}."
+    return figure.update_layout(
+        meta={"alt": alt}, margin={**_ROOM, "l": 170}, legend={"y": 1.02, "yanchor": "bottom", "x": 0}
+    )
+
+
+def _less(a: float | None, b: float | None) -> float:
+    return 0.0 if a is None or b is None or isnan(a - b) else a - b
+
+
+def _signed(value: float | None) -> str:
+    return "unknown" if value is None or isnan(value) else signed(value)
 
 
 def outliers(cell: Study, detail: Detail, most: int = 6) -> list[int]:

@@ -9,12 +9,16 @@ import polars as pl
 from dashboard.controls import axis_ranges, controls, session
 from dashboard.data import comparison, correlation, queries
 from dashboard.data.correlation import CHOSEN, FINISHED, MEAN, TRAINING, Choice
-from dashboard.figures import benchmarks
+from dashboard.figures import benchmarks, selection
 from dashboard.figures.template import theme_for
 from dashboard.format import corpus_note, source
 from dashboard.view import Empty, View
 from dashboard.views.benchmarks_summary import headline, paragraph, published
-from softh.analysis.correlation import METHODS, Detail, Matrix, Method, Study
+from softh.analysis.correlation import MEAN_SCORE, METHODS, Detail, Matrix, Method, Study
+from softh.analysis.selection import AMONG, finding
+from softh.analysis.selection import LOSS as LOSS_NAME
+from softh.analysis.selection import Choice as Choosing
+from softh.errors import InputError
 
 MOST_SCORES = 12
 """Scores in the matrix until the reader chooses."""
@@ -45,15 +49,29 @@ def view() -> View:
     labels = comparison.labels_note(chosen.setup, measured["vocabulary"].n_unique()).strip()
     notes = [*turned, *study.notes, labels, f"Text: {corpus_note(chosen.setup.corpus)}; {chosen.setup.label}."]
     what = f"{'changes of ' if choice.among == TRAINING else ''}{predictor} and {score}"
+    figures = {
+        "scatter": benchmarks.scatter(shown, detail, sorted(set(study.family)), choice.method, theme),
+        "forest": benchmarks.forest(detail, choice.method, theme),
+        "matrix": benchmarks.matrix(result, display.labels, theme),
+    }
+    behind, notes_of = {"forest": effects(detail)}, list[str]()
+    if controls.toggle("Which of two is better?", "select", help=_SELECT_HELP):
+        chosen_by, notes_of = _selection(choice, score)
+        if chosen_by:
+            what_of = AMONG["runs" if choice.among == TRAINING else "models"]
+            figures["selection"] = selection.selection(chosen_by, score, what_of, theme)
+            behind["selection"] = choices(chosen_by)
+    if choice.among == FINISHED and controls.toggle("Beside the published table", "paper", help=_PAPER_HELP):
+        beside = correlation.beside_published(choice, tuple(plain))
+        of_mean = beside.filter(score=MEAN_SCORE) if beside.height else beside
+        if of_mean.height:
+            figures["paper"] = benchmarks.published(of_mean, theme)
+            behind["paper"] = beside.fill_nan(None)
+        else:
+            notes_of = [*notes_of, "No model has every score that is chosen: choose fewer, to compare their mean."]
     return View(
         title=what if predictor in correlation.WITHOUT_LAYERS else f"{what}, {display.labels}",
-        figures=axis_ranges.within(
-            {
-                "scatter": benchmarks.scatter(shown, detail, sorted(set(study.family)), choice.method, theme),
-                "forest": benchmarks.forest(detail, choice.method, theme),
-                "matrix": benchmarks.matrix(result, display.labels, theme),
-            }
-        ),
+        figures=axis_ranges.within(figures),
         rows=rows,
         data=_data(study, wanted).with_columns(
             labels=pl.lit(display.kind), ngram=pl.lit(display.order), correction=pl.lit(display.correction)
@@ -63,8 +81,9 @@ def view() -> View:
         published=published(choice, detail, predictor),
         source=source(display.labels, chosen.setup.corpus, chosen.setup.label),
         text=paragraph(choice, result, cell, detail, depths),
-        behind={"forest": effects(detail)},
+        behind=behind,
         name="softh-benchmarks",
+        notes=tuple(notes_of),
     )
 
 
@@ -99,6 +118,27 @@ def effects(detail: Detail) -> pl.DataFrame:
     return (
         pl.DataFrame([asdict(one) for one in every]).with_columns(ends=pl.Series(ends, dtype=pl.String)).fill_nan(None)
     )
+
+
+def choices(rows: list[Choosing]) -> pl.DataFrame:
+    """One row a measure of the selection, with its 95 % intervals."""
+    ends = ("accuracy", "against", "beyond", "regret")
+    return pl.DataFrame(
+        [
+            {"measure": row.measure, "pairs": row.pairs, "groups": row.groups}
+            | {f"{end}_{part}": value for end in ends for part, value in asdict(getattr(row, end)).items()}
+            for row in rows
+        ]
+    ).fill_nan(None)
+
+
+def _selection(choice: Choice, score: str) -> tuple[list[Choosing], list[str]]:
+    """How well each measure chooses by a score and what came of it, or why that cannot be asked."""
+    try:
+        rows = correlation.selection(choice, score)
+    except InputError as error:
+        return [], [str(error)]
+    return rows, [finding(rows, LOSS_NAME)]
 
 
 def _shown(cell: Study, choice: Choice, *, turned: bool) -> Study:
@@ -169,6 +209,14 @@ _METHOD_HELP = "Spearman and Kendall use ranks, and outliers move them little; p
 _TURNED = (
     "At a selected layer a predictor is standardised and its sign aligned, for each family by what the others show, so "
     "that more of it predicts more: a positive coefficient says that it predicts, not in which direction."
+)
+_SELECT_HELP = (
+    "For every pair of checkpoints of a run, or of finished models, whose score differs: how often does each measure "
+    "name the better one, and what does it add to the loss?"
+)
+_PAPER_HELP = (
+    "Complexity, expressivity, optimality and preference against the mean of the chosen scores and each of them, "
+    "Pearson, raw as published and debiased, also given the number of parameters, beside the published coefficients."
 )
 _LAYER_HELP = (
     "The mean over layers, or the layer at which the *other* families' scores are predicted best. Choosing the "

@@ -1,7 +1,7 @@
 """The view of finished models: which of them, on which axes, which one is looked at."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,18 +61,24 @@ def view(where: Slots | None = None) -> View:
     origins = queries.origins()
     changed = comparison.of_origins(placed, origins, display)
     models = Models(placed, front, origins, picked, queries.families(), changed)
+    chances = comparison.chances(placed, x, y, display) if front else {}
     ordered = _ordered(placed, front)
     return View(
         title=f"{placed.height} models, {x.key} and {y.key}, {display.labels}",
         figures=axes.within({"plane": frontier_figure.frontier(models, x, y, display)}),
-        rows=_table(ordered, front, x, y),
-        data=_data(ordered, front, models, x, y),
+        rows=_table(ordered, front, chances, x, y),
+        data=_data(ordered, front, models, x, y).with_columns(
+            chance_of_frontier=pl.Series([chances.get(one) for one in ordered["estimate_id"]], dtype=pl.Float64)
+        ),
         caption=fallback + _introduction(x, y, null=null) + " " + _caption(models, x, y, chosen.setup, null=null),
         name="softh-frontier",
         finding=frontier_summary.finding(placed, display, x, y, front, null=null),
         published=frontier_summary.published(placed, x, y, null=null),
         source=source(display.labels, chosen.setup.corpus, chosen.setup.label),
-        notes=comparison.sentences(sorted(picked), display),
+        notes=(
+            *comparison.frontier_sentences(placed, chances, display),
+            *comparison.sentences(sorted(picked), display),
+        ),
     )
 
 
@@ -113,7 +119,7 @@ def _filtered(rows: pl.DataFrame, where: Slots | None) -> pl.DataFrame:
     most = controls.number("Max. parameters (M)", "most", low=0, where=spot)
     if controls.toggle("Only your own", "own", help=_OWN_HELP, where=spot):
         rows = rows.filter(pl.col("own"))
-    spoiled = pl.col("model").str.contains(ABLATION)
+    spoiled = pl.col("model").str.contains(ABLATION) | pl.col("model").is_in(queries.ablations())
     kept = rows.filter(~spoiled)
     if kept.height < rows.height and not kept.is_empty():
         shown = controls.toggle(
@@ -138,7 +144,9 @@ def _ordered(rows: pl.DataFrame, front: Sequence[str]) -> pl.DataFrame:
     return rows.sort("optimality", on_front, "model", descending=[True, True, False], nulls_last=True)
 
 
-def _table(rows: pl.DataFrame, front: Sequence[str], x: AxisOption, y: AxisOption) -> pl.DataFrame:
+def _table(
+    rows: pl.DataFrame, front: Sequence[str], chances: Mapping[str, float], x: AxisOption, y: AxisOption
+) -> pl.DataFrame:
     """One row a model in words, each number with its standard error."""
     shown = ("parameters", "bits_per_byte", *(each.column for each in _NUMBERS))
     extra = [(name, axis) for name, axis in (("x", x), ("y", y)) if axis.column not in shown]
@@ -149,6 +157,7 @@ def _table(rows: pl.DataFrame, front: Sequence[str], x: AxisOption, y: AxisOptio
                 **{name: told[name] for name in ("Optimality", "To the bound")},
                 **{axis.short: axis.value_text(row, name) for name, axis in extra},
                 "Frontier": "●" if row["estimate_id"] in front else "",
+                **({"On it in": f"{chances[row['estimate_id']]:.0%}"} if row["estimate_id"] in chances else {}),
                 "Parameters": row["parameters"],
                 "bits / byte": plus_minus(row["bits_per_byte"], row["bits_per_byte_se_documents"]),
                 **{name: text for name, text in told.items() if name not in ("Optimality", "To the bound")},

@@ -1,7 +1,9 @@
 """Finished models, one row each: the last checkpoint, its distance to the bound, and the model it was made from."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from softh.checkpoints.stages import stage_rank, without_stage
@@ -34,13 +36,14 @@ def with_distance(points: pl.DataFrame) -> pl.DataFrame:
 
 
 def origins(models: pl.DataFrame) -> dict[str, str]:
-    """Post-trained model → the model it was made from, by the rule that the page states.
+    """Model → the model it was made from: what the tables say, else by the rule that the page states.
 
     The same name without the ending of its stage and with the same note in brackets, the same architecture, depth and
     width; of several, the latest of an earlier stage: base, then sft or instruct, then dpo.
     """
     kin: dict[tuple[Any, ...], list[tuple[int, str]]] = {}
-    for row in models.sort("model").iter_rows(named=True):
+    known = dict(models.filter(pl.col("parent").is_in(models["model"].to_list())).select("model", "parent").iter_rows())
+    for row in models.filter(pl.col("parent").is_null()).sort("model").iter_rows(named=True):
         key = (without_stage(row["model"]).lower(), row["architecture"], row["layers"], row["width"])
         kin.setdefault(key, []).append((stage_rank(row["stage"]), row["model"]))
     origin_of: dict[str, str] = {}
@@ -49,7 +52,7 @@ def origins(models: pl.DataFrame) -> dict[str, str]:
             earlier = [other for other in family if other[0] < rank]
             if earlier:
                 origin_of[model] = max(earlier)[1]
-    return origin_of
+    return origin_of | known
 
 
 def pareto(rows: pl.DataFrame, x_better: int, y_better: int) -> list[str]:
@@ -66,6 +69,59 @@ def pareto(rows: pl.DataFrame, x_better: int, y_better: int) -> list[str]:
             best = top
             front += equal.filter(pl.col("y") == top)["estimate_id"].to_list()
     return front
+
+
+def sampled(rows: Sequence[Mapping[str, Any]], column: str, seed: int = 0) -> np.ndarray:
+    """Values [SAMPLES, rows] of a column as other draws and documents might have given them.
+
+    Rows of :func:`softh.store.read.trajectory` with their replicates. What estimates share moves them alike: equal
+    reference directions by the value of every draw, equal documents by the value without each fold; where replicates
+    are missing, standard errors are taken as if apart. A few replicates do not know their spread: Student's t.
+    """
+    values = np.array([np.nan if row[column] is None else row[column] for row in rows], dtype=float)
+    return values + _noise(rows, column, "draws", seed) + _noise(rows, column, "folds", seed)
+
+
+SAMPLES = 1_000
+_SHARED = {"draws": ("width", "seed", "frame", "bins"), "folds": ("corpus_digest", "documents", "folds")}
+
+
+def _noise(rows: Sequence[Mapping[str, Any]], column: str, kind: str, seed: int) -> np.ndarray:
+    noise = np.zeros((SAMPLES, len(rows)))
+    for place, row in enumerate(rows):
+        known = [one for one in row.get(f"{column}_{kind}") or () if one is not None]
+        if len(known) > 1:
+            # The same stream for all that share these replicates, so that the noise is theirs together.
+            shared = repr([row.get(name) for name in _SHARED[kind]] + [len(known), kind, seed])
+            stream = np.random.default_rng(list(shared.encode()))
+            apart = np.array(known) - np.mean(known)
+            scale = (
+                np.sqrt((len(known) - 1) / len(known))
+                if kind == "folds"
+                else 1 / np.sqrt(len(known) * (len(known) - 1))
+            )
+            deviates = np.sqrt(stream.chisquare(len(known) - 1, (SAMPLES, 1)) / (len(known) - 1))
+            noise[:, place] = (stream.standard_normal((SAMPLES, len(known))) / deviates) @ (apart * scale)
+        else:
+            error = row.get(f"{column}_se_{'draws' if kind == 'draws' else 'documents'}") or 0.0
+            own = np.random.default_rng([seed, place, len(kind)])
+            noise[:, place] = error * own.standard_normal(SAMPLES)
+    return noise
+
+
+def membership(x: np.ndarray, y: np.ndarray, x_better: int, y_better: int) -> np.ndarray:
+    """Share of samples [models] in which a model is on the Pareto frontier of x and y [samples, models]."""
+    x, y = x_better * x, y_better * y
+    beaten = np.zeros(x.shape, dtype=bool)
+    for other in range(x.shape[1]):
+        ox, oy = x[:, [other]], y[:, [other]]
+        beaten |= (ox >= x) & (oy >= y) & ((ox > x) | (oy > y))
+    return 1 - beaten.mean(axis=0)
+
+
+def least(values: np.ndarray) -> np.ndarray:
+    """Share of samples [models] in which a model has the least of values [samples, models]."""
+    return np.bincount(values.argmin(axis=1), minlength=values.shape[1]) / len(values)
 
 
 def stage_name(stage: str | None) -> str:

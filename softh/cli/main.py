@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from softh import __version__, access
-from softh.cli import backup, compare, doctor, estimates, jobs, preference, sample, scores, sweep
+from softh.cli import backup, compare, doctor, estimates, jobs, preference, sample, scores, select, sweep
 from softh.cli.app import serve
 from softh.cli.output import say
 from softh.errors import InputError
@@ -60,6 +60,7 @@ app.command("sample")(sample.sample)
 app.command("list")(estimates.list_)
 app.command("show")(estimates.show_one)
 app.command("compare")(compare.compare)
+app.command("select")(select.select)
 app.command("pack")(estimates.pack)
 app.add_typer(scores.app, name="scores", cls=Commands)
 app.command("submit")(jobs.submit)

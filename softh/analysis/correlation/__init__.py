@@ -26,6 +26,7 @@ from softh.analysis.correlation.layer_choice import (
     with_chosen,
 )
 from softh.analysis.correlation.matrix import LEAST_MODELS, Matrix, beside, check, matrix, numbered
+from softh.analysis.correlation.published import MEAN_SCORE, PUBLISHED, beside_published
 from softh.analysis.correlation.resampling import (
     LEAST_FAMILIES,
     Interval,
@@ -38,9 +39,10 @@ from softh.analysis.correlation.resampling import (
 from softh.analysis.correlation.study import FACTS, PREDICTORS, Study, by_layer, finished, matched, training
 
 __all__ = [
-    "FACTS", "LEAST_FAMILIES", "LEAST_MODELS", "METHODS", "PREDICTORS", "Chosen", "Comparison", "Detail", "Effect",
-    "Interval", "Line", "Matrix", "Method", "Study", "around", "at_depths", "benjamini_hochberg", "beside",
-    "best_looking", "by_layer", "check", "compare", "correlations", "degrees", "detail", "differences", "finished",
-    "interval", "intervals", "line", "matched", "matrix", "mixed", "nested", "numbered", "partial", "plain", "smallest",
-    "smallest_here", "training", "weighted", "with_chosen", "within", "without_each_family", "without_each_model",
+    "FACTS", "LEAST_FAMILIES", "LEAST_MODELS", "MEAN_SCORE", "METHODS", "PREDICTORS", "PUBLISHED", "Chosen",
+    "Comparison", "Detail", "Effect", "Interval", "Line", "Matrix", "Method", "Study", "around", "at_depths",
+    "benjamini_hochberg", "beside", "beside_published", "best_looking", "by_layer", "check", "compare",
+    "correlations", "degrees", "detail", "differences", "finished", "interval", "intervals", "line", "matched",
+    "matrix", "mixed", "nested", "numbered", "partial", "plain", "smallest", "smallest_here", "training",
+    "weighted", "with_chosen", "within", "without_each_family", "without_each_model",
 ]  # fmt: skip

@@ -73,7 +73,8 @@ def record(model: str, family: str, stage: str, size: int, step: int | None, lay
         "model": {
             "model": model, "family": family, "architecture": f"{ARCHITECTURE[family]}ForCausalLM", "stage": stage,
             "parameters": size, "layers": layers, "width": 64, "vocabulary": 8_192 if family != "gemma" else 262_144,
-            "weights": "safetensors", "source": f"example/{model}",
+            "weights": "safetensors", "source": f"example/{model}", "size": None, "training_seed": None, "parent": None,
+            "ablation": None, "former": None,
         },
         "checkpoint": {
             "model": model, "revision": revision, "digest": _digest(model, revision), "step": step,

@@ -73,7 +73,8 @@ def record(model: str, family: str, stage: str, size: int, step: int | None, lay
         "model": {
             "model": model, "family": family, "architecture": f"{ARCHITECTURE[family]}ForCausalLM", "stage": stage,
             "parameters": size, "layers": layers, "width": 64, "vocabulary": 8_192 if family != "gemma" else 262_144,
-            "weights": "safetensors", "source": f"example/{model}",
+            "weights": "safetensors", "source": f"example/{model}", "size": None, "training_seed": None, "parent": None,
+            "ablation": None, "former": None,
         },
         "checkpoint": {
             "model": model, "revision": revision, "digest": _digest(model, revision), "step": step,
@@ -86,6 +87,7 @@ def record(model: str, family: str, stage: str, size: int, step: int | None, lay
             "weighting": "positions", "folds": 8, "seed": 0, "reference_digest": _digest("directions"),
             "dtype": "float32", "attention": "sdpa", "device": "cpu", "versions": '{"torch":"2.13.0"}',
             "seconds": 1.5, "created_at": CREATED + timedelta(seconds=step or 0), "spec": canonical,
+            "labels": "tokens", "estimator": "plug-in",
         },
         "measures": list(_measures(layers, step, chance)),
     }  # fmt: skip
@@ -121,6 +123,7 @@ def _row(
         "layer": layer, "quantity": quantity, "variable": variable, "ngram": ngram, "correction": correction,
         "value": value, "se_draws": 0.004, "se_documents": 0.002, "positions": 60_000, "labels": labels,
         "draws": [value * (1 + 0.01 * math.sin(draw)) for draw in range(DRAWS)] if layer is None else None,
+        "folds": [value * (1 + 0.01 * math.cos(fold)) for fold in range(8)] if layer is None else None,
     }  # fmt: skip
 
 

@@ -65,6 +65,8 @@ class Estimate:
             "vocabulary": self.model.vocabulary,
             "weights": weights.weights,
             "source": weights.source,
+            # What only whoever trained a model knows.
+            **dict.fromkeys(("size", "training_seed", "parent", "ablation", "former")),
         }
         checkpoint = {
             "model": weights.name,

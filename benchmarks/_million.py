@@ -73,7 +73,8 @@ def record(model: str, family: str, stage: str, size: int, step: int | None, lay
         "model": {
             "model": model, "family": family, "architecture": f"{ARCHITECTURE[family]}ForCausalLM", "stage": stage,
             "parameters": size, "layers": layers, "width": 64, "vocabulary": 8_192 if family != "gemma" else 262_144,
-            "weights": "safetensors", "source": f"example/{model}",
+            "weights": "safetensors", "source": f"example/{model}", "size": None, "training_seed": None, "parent": None,
+            "ablation": None, "former": None,
         },
         "checkpoint": {
             "model": model, "revision": revision, "digest": _digest(model, revision), "step": step,
@@ -122,6 +123,7 @@ def _row(
         "layer": layer, "quantity": quantity, "variable": variable, "ngram": ngram, "correction": correction,
         "value": value, "se_draws": 0.004, "se_documents": 0.002, "positions": 60_000, "labels": labels,
         "draws": [value * (1 + 0.01 * math.sin(draw)) for draw in range(DRAWS)] if layer is None else None,
+        "folds": [value * (1 + 0.01 * math.cos(fold)) for fold in range(8)] if layer is None else None,
     }  # fmt: skip
 
 

@@ -113,4 +113,5 @@ def signed(value: float) -> str:
 
 def short_model(name: str) -> str:
     """A model's name without its owner and the notes that its neighbours share."""
+    name = name.replace(" architecture, trained here)", ")")
     return name.replace(" (trained here)", "").replace("dequantised ", "").rsplit("/", 1)[-1]

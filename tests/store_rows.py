@@ -61,7 +61,8 @@ def build_record(
         "model": {
             "model": model, "family": "Tiny", "architecture": "LlamaForCausalLM", "stage": None,
             "parameters": 1_000_000 * layers, "layers": layers, "width": 64, "vocabulary": vocabulary,
-            "weights": weights, "source": f"example/{model}",
+            "weights": weights, "source": f"example/{model}", "size": None, "training_seed": None, "parent": None,
+            "ablation": None, "former": None,
         },
         "checkpoint": {
             "model": model, "revision": revision, "digest": _digest(model, revision), "step": step, "tokens": tokens,

@@ -14,8 +14,8 @@ from softh.analysis import finished_models
 def models(*rows: tuple[str, str | None]) -> pl.DataFrame:
     """Models of one architecture, by name and stage."""
     return pl.DataFrame(
-        [{"model": n, "stage": s, "architecture": "A", "layers": 2, "width": 64} for n, s in rows],
-        schema_overrides={"stage": pl.String},
+        [{"model": n, "stage": s, "architecture": "A", "layers": 2, "width": 64, "parent": None} for n, s in rows],
+        schema_overrides={"stage": pl.String, "parent": pl.String},
     )
 
 
@@ -24,6 +24,13 @@ def test_the_last_checkpoint_is_that_of_most_tokens_or_the_one_without_a_count()
     table = pl.DataFrame(rows, schema=["model", "revision", "step", "tokens"], orient="row")
     found = finished_models.last(table.with_columns(created_at=datetime(2026, 11, 1)))
     assert dict(found.select("model", "revision").rows()) == {"hub": "main", "run": "step10"}
+
+
+def test_what_the_tables_say_of_a_parent_comes_before_names() -> None:
+    table = models(("a", "base"), ("b", "base"), ("b-sft", "sft"), ("c-q4", "base"), ("d", "base"))
+    said = {"b-sft": "a", "c-q4": "b", "d": "away"}
+    table = table.with_columns(parent=pl.col("model").replace_strict(said, default=None, return_dtype=pl.String))
+    assert finished_models.origins(table) == {"b-sft": "a", "c-q4": "b"}
 
 
 def test_a_post_trained_model_comes_from_the_latest_earlier_stage_of_its_name() -> None:

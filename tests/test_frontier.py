@@ -202,6 +202,31 @@ def test_preference_information_is_an_axis_where_models_were_probed(tables: Path
     assert view.data["y_error"].null_count() == 0
 
 
+def test_a_model_that_was_spoiled_on_purpose_is_drawn_when_it_is_asked_for(tables: Path, record: Callable) -> None:
+    row = made(record, "zoo-a-9m", 1)
+    row["model"] |= {"ablation": "shuffled"}
+    write.save(row, tables)
+    shown, hidden = (set(points(built(ablations=[choice]))) for choice in ("true", "false"))
+    assert shown - hidden == {"zoo-a-9m (trained here)"}
+
+
+def test_a_link_with_former_names_leads_to_the_same_models(tables: Path, record: Callable) -> None:
+    row = made(record, "toy-60M (A architecture, trained here)", 1)
+    row["model"] |= {"family": "toy A", "former": "zoo-c-60m (trained here)"}
+    write.save(row, tables)
+    view = built(family=["zoo-c"], points=["zoo-c-60m (trained here)"])
+    assert set(points(view)) == {"toy-60M (A architecture, trained here)"}
+
+
+def test_an_arrow_leads_from_the_parent_that_the_tables_name(tables: Path, record: Callable) -> None:
+    row = made(record, "toy-4-bits", 1)
+    row["model"] |= {"parent": "zoo-b-9m (trained here)"}
+    write.save(row, tables)
+    view = built()
+    made_from = dict(view.data.select("model", "made_from").iter_rows())
+    assert made_from["toy-4-bits"] == "zoo-b-9m (trained here)"
+
+
 def test_membership_is_a_share_of_samples_and_shared_noise_changes_no_order() -> None:
     def row(x: float, y: float, draws: list[float], **other: object) -> dict:
         shared = {"width": 8, "seed": 0, "frame": "iid", "bins": 100, "corpus_digest": "c", "documents": 8, "folds": 8}

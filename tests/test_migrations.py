@@ -31,20 +31,20 @@ def later(table, column, kind, last):
     lines.insert(at, f"{column} {kind},")
     schema.SQL = head + found + "\\n".join(lines) + end + rest
 
-schema.SQL = schema.SQL.replace("schema_version VALUES (2)", "schema_version VALUES (4)")
-later("models", "maker", "VARCHAR NOT NULL", "source")
+schema.SQL = schema.SQL.replace("schema_version VALUES (3)", "schema_version VALUES (5)")
+later("models", "maker", "VARCHAR NOT NULL", "former")
 later("checkpoints", "billions", "DOUBLE", "PRIMARY KEY")
 later("estimates", "tokens_a_second", "DOUBLE", "estimator")
 later("measures", "bits", "DOUBLE", "folds")
 later("benchmarks", "shots", "INTEGER", "source")
 later("benchmarks", "shown", "VARCHAR", "source")
 schema.ADDED += (
-    schema.Added(3, "models", "maker", "split_part(old.source, '/', 1)"),
-    schema.Added(3, "estimates", "tokens_a_second", "old.positions / old.seconds"),
-    schema.Added(3, "measures", "bits", "old.value * 2"),
-    schema.Added(3, "benchmarks", "shots", "5"),
-    schema.Added(4, "checkpoints", "billions", "NULL::DOUBLE"),
-    schema.Added(4, "benchmarks", "shown", "old.task || ', ' || old.shots || ' shots'"),
+    schema.Added(4, "models", "maker", "split_part(old.source, '/', 1)"),
+    schema.Added(4, "estimates", "tokens_a_second", "old.positions / old.seconds"),
+    schema.Added(4, "measures", "bits", "old.value * 2"),
+    schema.Added(4, "benchmarks", "shots", "5"),
+    schema.Added(5, "checkpoints", "billions", "NULL::DOUBLE"),
+    schema.Added(5, "benchmarks", "shown", "old.task || ', ' || old.shots || ' shots'"),
 )
 from tests import first_schema
 from tests.store_rows import record
@@ -76,7 +76,7 @@ def newer():
 
 
 def later(data: Path, code: str) -> list[str]:
-    """Lines that a program of schema 4 prints; schemas 3 and 4 add a column to every table, at the end or before it."""
+    """Lines that a program of schema 5 prints; schemas 4 and 5 add a column to every table, at the end or before it."""
     run = subprocess.run(
         [sys.executable, "-c", LATER + code, str(data)], text=True, capture_output=True, timeout=60, check=False,
         cwd=ROOT,
@@ -146,7 +146,7 @@ def test_old_and_new_runs_stand_together_and_are_packed_as_new(first: Path) -> N
     assert lines == [
         "4 [('other', 5, 'cloze, 5 shots'), ('tiny', 0, 'none'), ('tiny', 5, 'cloze, 5 shots')] []",
     ]
-    with pytest.raises(InputError, match="The table is from schema 4, this softh reads up to 2: upgrade"):
+    with pytest.raises(InputError, match="The table is from schema 5, this softh reads up to 3: upgrade"):
         read.estimates(first)
     with duckdb.connect(str(first / schema.DATABASE), read_only=True) as connection:
         assert connection.execute("SELECT DISTINCT maker FROM models").fetchall() == [("example",)]

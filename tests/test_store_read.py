@@ -192,8 +192,8 @@ def test_a_newer_run_is_named_and_left_out_and_the_others_are_shown(tmp_path: Pa
 
 def test_a_newer_database_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / "softh.duckdb")) as connection:
-        connection.execute("CREATE TABLE schema_version AS SELECT 3 AS version")
-    with pytest.raises(InputError, match="The table is from schema 3, this softh reads up to 2: upgrade softh"):
+        connection.execute("CREATE TABLE schema_version AS SELECT 4 AS version")
+    with pytest.raises(InputError, match="The table is from schema 4, this softh reads up to 3: upgrade softh"):
         read.estimates(tmp_path)
 
 

@@ -14,7 +14,7 @@ from softh.errors import InputError
 from softh.spec import EstimateSpec
 from softh.store import read
 from softh.sweeps import recipe as sweep
-from tests.hub import Hub, Repo, files_of, serve
+from tests.hub import Hub, Repo, files_of, reached, serve
 from tests.tiny import save_model, save_text
 
 ROOT = Path(__file__).parent.parent
@@ -92,6 +92,19 @@ def test_a_pattern_that_fits_nothing_is_refused(tmp_path: Path) -> None:
         list(read_.specs(lambda model: PYTHIA))
 
 
+def test_polypythias_finds_its_revisions_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = sweep.load(ROOT / "recipes" / "polypythias.toml")
+    assert len(asked.models) == 51
+    with reached(tmp_path, monkeypatch) as server:
+        for entry in asked.models:
+            server.repos[f"models/{entry.id}"] = Repo({step: {"of": step.encode()} for step in PYTHIA})
+        specs = list(asked.specs())
+    assert len(specs) == 51 * 12
+    steps = [spec.revision for spec in specs if spec.model == "EleutherAI/pythia-160m-data-seed3"]
+    assert (steps[0], steps[-1]) == ("step0", "step143000")
+    assert set(steps) <= set(PYTHIA)
+
+
 @pytest.fixture
 def hub() -> Iterator[Hub]:
     with serve() as server:
@@ -124,9 +137,16 @@ def test_a_sweep_goes_on_where_it_was_and_names_what_failed(hub: Hub, tmp_path: 
     assert "'a/gone' is no folder here" in first.stderr
     rows = read.estimates(tmp_path / "data")
     assert rows["revision"].to_list() == ["step0"]
-    again = run(hub, tmp_path, asked("step*"), "--dry-run")
-    assert again.stdout.splitlines()[:2] == ["a/b@step8", "a/gone"]
-    assert "2 to estimate, 1 stored before" in again.stdout
+    again = run(hub, tmp_path, asked("step*"), "--dry-run", "--price", "2")
+    missing, gone, together, said = again.stdout.splitlines()
+    weights = len(files["model.safetensors"])
+    least, most = (f"{size / 1e3:.1f} kB" for size in (weights, sum(map(len, files.values()))))
+    assert missing.startswith("a/b@step8: ")
+    assert float(least[:-3]) <= float(missing.split()[1]) <= float(most[:-3])
+    assert gone.startswith("a/gone: its cost is not known. ")
+    assert together.startswith(f"Together {missing.split()[1]} kB to fetch and ")
+    assert together.endswith(" at 2.00 an hour.")
+    assert "2 to estimate, 1 stored before" in said
 
 
 def test_what_is_stored_is_told_by_its_weights(tmp_path: Path) -> None:

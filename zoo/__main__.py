@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     unpack.add_argument("folders", type=Path, nargs="+", help="one for every machine that ran")
     unpack.add_argument("--data", type=Path, default=Path("data"))
     unpack.add_argument("--fold", action="store_true", help="fold runs and scores into the database")
+    unpack.add_argument("--replace", action="store_true", help="and drop the models of the zoo that the database had")
     findings = commands.add_parser("findings", help=_findings.__doc__)
     findings.set_defaults(command=_findings)
     findings.add_argument("--data", type=Path, default=Path("data"))
@@ -127,16 +128,15 @@ def _speed(asked: argparse.Namespace) -> None:
 
 def _unpack(asked: argparse.Namespace) -> None:
     """Write packed estimates as runs of the store, the scores and summaries in its folder zoo."""
-    say(f"{report.unpack(asked.folders, asked.data, fold=asked.fold)} estimates are in {asked.data}.")
+    count = report.unpack(asked.folders, asked.data, fold=asked.fold, replace=asked.replace)
+    say(f"{count} estimates are in {asked.data}.")
 
 
 def _findings(asked: argparse.Namespace) -> None:
-    """Say what the tables tell of the zoo, as tables of Markdown."""
+    """Print the page docs/zoo.md: what the tables tell of the zoo."""
     from zoo import findings  # training needs no database
 
-    say(findings.table(findings.trajectories(asked.data)))
-    say("")
-    say(findings.table(findings.frontier(asked.data)))
+    sys.stdout.write(findings.document(asked.data))
 
 
 def _text(asked: argparse.Namespace) -> None:

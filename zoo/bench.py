@@ -214,7 +214,7 @@ class Bench:
 
     def _keep(self, record: dict[str, Any]) -> None:
         record["model"] |= {"stage": self.stage, "weights": self.weights}
-        record["model"] |= {name: value for name, value in self.about.items() if name in record["model"]}
+        record["model"] |= self.about
         self._records.append(record)
 
     @contextmanager

@@ -57,13 +57,15 @@ def restore(source: Path, work: Path) -> None:
             archive.extractall(work, filter="data")
 
 
-def unpack(sources: Sequence[Path], data: Path, *, fold: bool = False) -> int:
+def unpack(sources: Sequence[Path], data: Path, *, fold: bool = False, replace: bool = False) -> int:
     """Write packed estimates as runs of a store, the scores and summaries beside it; how many estimates there were.
 
-    With `fold`, runs and scores then go into the database of the store.
+    With `fold`, runs and scores then go into the database of the store; with `replace`, an earlier zoo leaves it first.
     """
     from softh.store import write  # training needs no database
 
+    if replace:
+        forget(data / "softh.duckdb")
     count, scores = 0, []
     with TemporaryDirectory() as folder:
         for source in sources:
@@ -72,6 +74,7 @@ def unpack(sources: Sequence[Path], data: Path, *, fold: bool = False) -> int:
             measured = found(path)
             for record in measured["records"]:
                 created = datetime.fromisoformat(record["estimate"]["created_at"])
+                record["model"] |= measured.get("about", {})
                 write.save({**record, "estimate": record["estimate"] | {"created_at": created}}, data)
                 count += 1
             scores += measured["scores"]
@@ -82,6 +85,23 @@ def unpack(sources: Sequence[Path], data: Path, *, fold: bool = False) -> int:
     if fold:
         write.pack(data, scores)
     return count
+
+
+def forget(database: Path, source: str = "zoo/recipe.toml") -> int:
+    """Delete the models of a source from a packed database, with everything about them; how many there were."""
+    import duckdb
+
+    with duckdb.connect(str(database)) as tables:
+        models = [row[0] for row in tables.execute("SELECT model FROM models WHERE source = ?", [source]).fetchall()]
+        ids = tables.execute("SELECT estimate_id FROM estimates WHERE list_contains(?, model)", [models]).fetchall()
+        keys = {"estimate_id": [row[0] for row in ids], "model": models}
+        found = tables.execute("SELECT table_name, list(column_name) FROM duckdb_columns() GROUP BY ALL").fetchall()
+        own = {row[0] for row in tables.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+        for table, columns in found:
+            key = next((key for key in keys if key in columns), None)
+            if table in own and key:
+                tables.execute(f'DELETE FROM "{table}" WHERE list_contains(?, "{key}")', [keys[key]])
+    return len(models)
 
 
 def merged(summaries: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -251,7 +251,8 @@ def _one(
 
     A note names what a link asks for and is not on offer. On a page the control has this value when it is drawn.
     """
-    wanted, link = [former.get(name, name) for name in requested(key)], current()
+    wanted = _renamed([former.get(name, name) for name in requested(key)], options)
+    link = current()
     held: Any = next(iter(wanted), None) if link or wanted else _held(key, default, start or default)
     value: str = held if held in options else default
     if unknown := [name for name in wanted if name not in options]:
@@ -261,9 +262,18 @@ def _one(
     return value
 
 
+def _renamed(wanted: Sequence[str], options: Sequence[str]) -> list[str]:
+    """What a link asks for, with today's name of what had another when the link was made."""
+    found = []
+    for name in wanted:
+        today = [name.replace(old, new) for old, new in queries.former_names().items() if old in name]
+        found.append(next((each for each in today if each in options), name) if name not in options else name)
+    return found
+
+
 def _many(key: str, options: Sequence[str], default: Sequence[str]) -> list[str]:
     """The same for a control of several options."""
-    wanted, link, usual = requested(key), current(), list(default)
+    wanted, link, usual = _renamed(requested(key), options), current(), list(default)
     chosen = [name for name in wanted if name] if wanted or link else _held(key, usual, usual)
     valid = [name for name in chosen or [] if name in options]
     # `?models=` is a link to nothing chosen.

@@ -11,8 +11,9 @@ from dashboard.data import axis_options
 from dashboard.data.caching import cached_by
 from dashboard.data.rows import Display, with_bracket
 from softh import settings
-from softh.analysis import finished_models, shares, standard_errors
+from softh.analysis import finished_models, seeds, shares, standard_errors
 from softh.analysis.shares import Share
+from softh.checkpoints.revisions import family_from_name
 from softh.quantities import BY_COLUMN, FURTHER, OF_THE_MODEL
 from softh.spec import EstimateSpec
 from softh.store import plane, read
@@ -87,6 +88,25 @@ def runs_first() -> list[str]:
     each = each.with_columns(pl.col("model").str.replace(r"-seed\d+", "").alias("stem"))
     again = pl.int_range(pl.len()).over("stem")
     return each.sort(pl.col("revision") == 1, again, pl.col("model"))["model"].to_list()
+
+
+def ablations() -> list[str]:
+    """Models that were spoiled on purpose."""
+    return estimates().filter(pl.col("ablation").is_not_null())["model"].unique().sort().to_list()
+
+
+@cached_by(tables_version, entries=4)
+def former_names() -> dict[str, str]:
+    """Former name → today's, of models, of several seeds as one, and of families; the longest first."""
+    rows = estimates().filter(pl.col("former").is_not_null()).unique("model").sort("model")
+    names = dict(rows.select("former", "model").iter_rows())
+    families_of = dict(rows.select("former", "family").iter_rows())
+    for stem, members in seeds.families(list(names)).items():
+        new = seeds.stem(names[members[0]])
+        names[seeds.title(stem, members)] = seeds.title(new, members)
+        names.setdefault(stem, names[members[0]])  # of a time when there was one
+    names |= {old: family for former, family in families_of.items() if (old := family_from_name(former))}
+    return dict(sorted(names.items(), key=lambda pair: -len(pair[0])))
 
 
 @cached_by(tables_version, entries=4)

@@ -119,7 +119,7 @@ def _filtered(rows: pl.DataFrame, where: Slots | None) -> pl.DataFrame:
     most = controls.number("Max. parameters (M)", "most", low=0, where=spot)
     if controls.toggle("Only your own", "own", help=_OWN_HELP, where=spot):
         rows = rows.filter(pl.col("own"))
-    spoiled = pl.col("model").str.contains(ABLATION)
+    spoiled = pl.col("model").str.contains(ABLATION) | pl.col("model").is_in(queries.ablations())
     kept = rows.filter(~spoiled)
     if kept.height < rows.height and not kept.is_empty():
         shown = controls.toggle(

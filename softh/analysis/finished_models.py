@@ -36,13 +36,14 @@ def with_distance(points: pl.DataFrame) -> pl.DataFrame:
 
 
 def origins(models: pl.DataFrame) -> dict[str, str]:
-    """Post-trained model → the model it was made from, by the rule that the page states.
+    """Model → the model it was made from: what the tables say, else by the rule that the page states.
 
     The same name without the ending of its stage and with the same note in brackets, the same architecture, depth and
     width; of several, the latest of an earlier stage: base, then sft or instruct, then dpo.
     """
     kin: dict[tuple[Any, ...], list[tuple[int, str]]] = {}
-    for row in models.sort("model").iter_rows(named=True):
+    known = dict(models.filter(pl.col("parent").is_in(models["model"].to_list())).select("model", "parent").iter_rows())
+    for row in models.filter(pl.col("parent").is_null()).sort("model").iter_rows(named=True):
         key = (without_stage(row["model"]).lower(), row["architecture"], row["layers"], row["width"])
         kin.setdefault(key, []).append((stage_rank(row["stage"]), row["model"]))
     origin_of: dict[str, str] = {}
@@ -51,7 +52,7 @@ def origins(models: pl.DataFrame) -> dict[str, str]:
             earlier = [other for other in family if other[0] < rank]
             if earlier:
                 origin_of[model] = max(earlier)[1]
-    return origin_of
+    return origin_of | known
 
 
 def pareto(rows: pl.DataFrame, x_better: int, y_better: int) -> list[str]:

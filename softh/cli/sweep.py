@@ -27,7 +27,12 @@ def sweep(
     gpus: Annotated[int | None, typer.Option(help="GPUs of each estimate; by default as many as it needs.")] = None,
     shards: Annotated[int, typer.Option(help="Split the documents of each estimate into this many tasks.")] = 1,
     free: Annotated[bool, typer.Option("--free", help="Remove a hub checkpoint once it is estimated.")] = False,
-    dry: Annotated[bool, typer.Option("--dry-run", help="Print what would be estimated, and stop.")] = False,
+    dry: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be estimated and its cost, and stop.")
+    ] = False,
+    price: Annotated[
+        float | None, typer.Option(min=0, help="Of an hour of this machine, for the cost in money.")
+    ] = None,
     queue: Queue = False,
     data: Data = None,
 ) -> None:
@@ -42,7 +47,7 @@ def sweep(
         show_queued(job, new=new)
         return
     if dry:
-        summary = list_missing(recipe, folder(data))
+        summary = list_missing(recipe, folder(data), price)
     else:
         with Bar() as bar:
             summary = run_sweep(recipe, options, folder(data), bar)

@@ -29,6 +29,11 @@ ADDED: tuple[Added, ...] = (
     Added(2, "estimates", "labels", "coalesce(TRY(old.spec ->> 'labels'), 'tokens')"),
     Added(2, "estimates", "estimator", "'plug-in'"),
     Added(2, "measures", "folds", "NULL::FLOAT[]"),
+    Added(3, "models", "size", "NULL::VARCHAR"),
+    Added(3, "models", "training_seed", "NULL::BIGINT"),
+    Added(3, "models", "parent", "NULL::VARCHAR"),
+    Added(3, "models", "ablation", "NULL::VARCHAR"),
+    Added(3, "models", "former", "NULL::VARCHAR"),
 )
 """Every column that is not of the first schema, in order. This is all that a migration is: a schema grows by columns,
 and none is ever renamed, dropped or given another meaning, so that what was written once can be read for ever."""

@@ -3,7 +3,7 @@
 -- What a CHECK says holds for rows of run files, scores and older databases, too: rules.py asks it before they are read.
 
 CREATE TABLE schema_version (version INTEGER NOT NULL);
-INSERT INTO schema_version VALUES (2);
+INSERT INTO schema_version VALUES (3);
 
 CREATE TABLE models (
     model        VARCHAR PRIMARY KEY,                                  -- name on the screen, e.g. 'SmolLM2-135M-Instruct (dequantised Q4_1)'
@@ -15,7 +15,12 @@ CREATE TABLE models (
     width        INTEGER NOT NULL CHECK (width > 0),                   -- dimension of a hidden state
     vocabulary   INTEGER NOT NULL CHECK (vocabulary > 0),              -- rows of the embedding
     weights      VARCHAR NOT NULL,                                     -- 'safetensors', 'dequantised GGUF Q4_1', …
-    source       VARCHAR NOT NULL                                      -- hub id, package or program the weights come from
+    source       VARCHAR NOT NULL,                                     -- hub id, package or program the weights come from
+    size         VARCHAR,                                              -- name of the size within its family, e.g. '60M'; NULL when it has none
+    training_seed BIGINT,                                              -- seed of its training; NULL when unknown
+    parent       VARCHAR,                                              -- the model that it was made from; NULL when none or unknown
+    ablation     VARCHAR,                                              -- what was spoiled on purpose, e.g. 'shuffled'; NULL for a model trained as well as could be
+    former       VARCHAR                                               -- a former name, which links may have; NULL when there is none
 );
 
 CREATE TABLE checkpoints (

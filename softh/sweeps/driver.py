@@ -7,8 +7,9 @@ from pathlib import Path
 import typer
 
 from softh.checkpoints import hub
+from softh.cost.preflight import preflight
 from softh.errors import InputError, missing_extra
-from softh.format import and_more
+from softh.format import and_more, duration, format_size
 from softh.progress import Progress
 from softh.spec import EstimateSpec
 from softh.store import read, write
@@ -96,12 +97,29 @@ class SweepSummary:
         return f"{self.done} {verb}, {self.stored_before} stored before, {failed}."
 
 
-def list_missing(recipe: Path, folder: Path) -> SweepSummary:
-    """Write the names of the estimates that a recipe names and the store lacks to standard output."""
-    summary = SweepSummary()
+def list_missing(recipe: Path, folder: Path, price: float | None = None) -> SweepSummary:
+    """Write what a recipe names and the store lacks to standard output, with the bytes to fetch and the time it takes.
+
+    price: of an hour of this machine, for the sum in money.
+    """
+    summary, fetched, seconds = SweepSummary(), 0, 0.0
+    own = [row for row in read.estimates(folder).to_dicts() if row["own"]]
     for spec in _missing(recipe, folder, summary):
-        typer.echo(_name(spec))
         summary.done += 1
+        try:
+            expected = preflight(spec, own)
+        except InputError as error:
+            typer.echo(f"{_name(spec)}: its cost is not known. {error}")
+            continue
+        typer.echo(
+            f"{_name(spec)}: {format_size(expected.download)} to fetch, about {duration(expected.cost.seconds)}"
+            + (f". {expected.refusal}" if expected.refusal else "")
+        )
+        fetched, seconds = fetched + expected.download, seconds + expected.cost.seconds
+    money = "" if price is None else f", {price * seconds / 3600:,.2f} at {price:,.2f} an hour"
+    typer.echo(
+        f"Together {format_size(fetched)} to fetch and {duration(seconds)} on this machine, one at a time{money}."
+    )
     return summary
 
 

@@ -123,6 +123,7 @@ def _row(
         "layer": layer, "quantity": quantity, "variable": variable, "ngram": ngram, "correction": correction,
         "value": value, "se_draws": 0.004, "se_documents": 0.002, "positions": 60_000, "labels": labels,
         "draws": [value * (1 + 0.01 * math.sin(draw)) for draw in range(DRAWS)] if layer is None else None,
+        "folds": [value * (1 + 0.01 * math.cos(fold)) for fold in range(8)] if layer is None else None,
     }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from softh.spec import EstimateSpec
 # Shape, documents, context. The last is the model of docs/method.md, on as many documents as it was measured on.
 SIZES = {
     "cuda": (("1b", 2000, 512), ("44m", 512, 512)),
-    "cpu": (("44m", 256, 256),),
+    "cpu": (("44m", 128, 256),),
 }
 FOLDS = 8
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from softh.accumulator import Accumulator
-    from softh.api import estimate
+    from softh.api import estimate, save_accumulated
     from softh.callback import InformationPlane, InformationPlaneCallback
     from softh.errors import InputError
     from softh.estimator.frozen_sample import FrozenSample
@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Accumulator", "Estimate", "EstimateSpec", "FrozenSample", "Information", "InformationPlane",
     "InformationPlaneCallback", "InputError", "PreferenceSpec", "__version__", "entropy", "estimate", "information",
+    "save_accumulated",
 ]  # fmt: skip
 
 _MODULES = {
@@ -32,6 +33,7 @@ _MODULES = {
     "entropy": "softh.estimator.information",
     "estimate": "softh.api",
     "information": "softh.estimator.information",
+    "save_accumulated": "softh.api",
 }
 
 

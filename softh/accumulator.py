@@ -19,8 +19,16 @@ from softh.estimator.arrays import Ids, as_ids, as_tensor
 from softh.estimator.assignment import references
 from softh.estimator.buffers import AssignmentBuffer
 from softh.estimator.calibration import temperature
+from softh.estimator.entropies import (
+    Counting,
+    assemble_entropies,
+    document_folds,
+    full_precision,
+    label_positions,
+)
 from softh.estimator.information import Information, measured
-from softh.estimator.labels import LabelSet
+from softh.estimator.labels import VARIABLES, LabelSet, Positions
+from softh.estimator.measures import Entropies, Key
 from softh.estimator.positions_kept import EVERYTHING, Kept, Rows, content
 from softh.format import format_size
 from softh.spec import EstimateSpec
@@ -227,6 +235,39 @@ class Accumulator:
     def results(self) -> dict[tuple[str, str], Information]:
         """The result of every layer and label set."""
         return {(layer, labels): self.result(layer, labels) for layer in self.layers for labels in self.labels}
+
+    def entropies(self, sources: Sequence[str] = ()) -> Entropies:
+        """Entropies of all layers, in their order, under label sets named as those of a frozen sample: ``input 1`` …
+
+        sources: of the documents 0, 1, …, what each is a part of; folds are then whole sources where there are as many.
+
+        Raises:
+            InputError: for label sets of other names, layers of several widths, and as :meth:`result` does.
+        """
+        keys = [_key(name) for name in self.labels]
+        if len(set(self.widths.values())) > 1:
+            raise InputError(f"Layers are {self.widths} wide; expected one width: pass those of one model.")
+        order = self._order()
+        names, document = np.unique(self._kept.rows.document[order], return_inverse=True)
+        whole = len(sources) == len(names) and np.array_equal(names, np.arange(len(names)))
+        of_document = document_folds(len(names), sources if whole else (), self.spec.folds)
+        fold = torch.from_numpy(of_document[document])
+        label_sets = []
+        for number, key in enumerate(keys):
+            found, dense = np.unique(self._kept.rows.labels[order, number], return_inverse=True)
+            label_sets.append(LabelSet(*key, torch.from_numpy(dense.astype(np.int64)), len(found)))
+        size = np.bincount(document)
+        starts = np.concatenate([[0], size.cumsum()])
+        places = Positions(document, np.arange(len(order)) - starts[document], np.arange(len(order)))
+        folds = int(of_document.max()) + 1
+        labelling = label_positions(label_sets, places, size, starts, fold, folds, self.spec.seed)
+        counting = Counting(labelling, torch.arange(len(order), dtype=torch.int32), self.spec)
+        with full_precision():
+            layers = [
+                np.concatenate([counting.rows(buffer)[0] for buffer in self._buffers(layer, order)], axis=-1)
+                for layer in self.layers
+            ]
+        return assemble_entropies(np.stack(layers), labelling, self.spec)
 
     @property
     def fingerprint(self) -> str:
@@ -469,6 +510,14 @@ def _chosen(name: str | None, names: Sequence[str], what: str) -> str:
     if name is None or name not in names:
         raise InputError(f"{what} was {name}; expected one of {', '.join(names)}: choose one.")
     return name
+
+
+def _key(name: str) -> Key:
+    """Variable and order of a label set."""
+    variable, _, order = name.partition(" ")
+    if variable not in VARIABLES or order not in {"1", "2", "3", "4"}:
+        raise InputError(f"A label set is called {name!r}; expected names like 'input 1' and 'output 1': rename it.")
+    return Key(variable, int(order))
 
 
 def _pieces(rows: int, width: int) -> Iterator[slice]:

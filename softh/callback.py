@@ -1,23 +1,33 @@
-"""The information plane of a model while it trains: a callback for transformers.Trainer and a hook for plain loops."""
+"""The information plane of a model while it trains: a callback for transformers.Trainer and a hook for plain loops.
+
+Where a model is sharded over processes, all of them call :meth:`InformationPlane.at` at every step, run the forward
+passes together, and the first one computes and stores. They agree before they begin, within a bounded time, so that one
+that cannot estimate keeps none of them waiting.
+"""
 
 import hashlib
 import logging
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import nn
 from transformers import TrainerCallback
 
 from softh import access, settings
 from softh.checkpoints.resolve import Checkpoint
-from softh.estimator.pipeline import Prepared, estimate_model, prepare
-from softh.models import loading
+from softh.estimator.pipeline import Estimate, Prepared, estimate_model, prepare
+from softh.models import loading, sharded
+from softh.models.loading import LoadedModel
+from softh.quantities import BY_COLUMN, PLANE
 from softh.spec import EstimateSpec, Labels
 from softh.text import corpus, sources
 from softh.text.corpus import Corpus
@@ -26,6 +36,8 @@ log = logging.getLogger(__name__)
 
 Save = Callable[[dict[str, Any]], object]
 """Stores the record of one estimate (:meth:`softh.estimator.pipeline.Estimate.record`)."""
+Log = Callable[[dict[str, float], int], object]
+"""Sends numbers by name, at a step, to a tracker: wandb.log, mlflow.log_metrics and trackio.log take them so."""
 
 
 def log_spaced(steps: int, points: int) -> list[int]:
@@ -62,6 +74,8 @@ class InformationPlane:
         share: largest share of the training time for estimates, some of which are skipped to keep it; None for all.
         tokens_per_step: training tokens of a step, for the tables, where they are known.
         save: stores a record; by default in the store in `data`.
+        log: sends :func:`metrics` of every estimate to a tracker, called as log(metrics, step).
+        wait: seconds that processes with a sharded model wait for each other before an estimate is given up.
         data: folder of the store; by default SOFTH_DATA, else ``data``.
         source: origin of the weights, for the tables.
 
@@ -95,6 +109,8 @@ class InformationPlane:
         share: float | None = 0.03,
         tokens_per_step: int | None = None,
         save: Save | None = None,
+        log: Log | None = None,
+        wait: float = 60.0,
         data: Path | str | None = None,
         source: str = "trained here",
     ) -> None:
@@ -109,6 +125,8 @@ class InformationPlane:
         self.share = share
         self.tokens_per_step = tokens_per_step
         self.save = save or (lambda record: _save(record, Path(data or settings.data())))
+        self.log = log
+        self.wait = wait
         self.source = source
         self.seconds = 0.0
         """Time spent on estimates so far."""
@@ -118,17 +136,26 @@ class InformationPlane:
         self._cost = 0.0
         self._credit = 0.0
         self._timed: tuple[int, float] | None = None
+        self._control: Any = None
 
     def at(self, model: nn.Module, step: int) -> None:
         """Estimate if the step is due; an error is logged, with its traceback, and the training goes on."""
         if self._timed is None and step > 0:
             # The first step compiles and warms up, so the pace is measured from its end.
             self._timed = (step, time.monotonic() - self.seconds)
-        if step not in self.due or not self._affordable(step):
+        if step not in self.due:
             return
         began, training = time.monotonic(), model.training
         try:
-            self.estimate(model, step)
+            inner = sharded.unwrapped(model)
+            if sharded.is_sharded(inner):
+                if not self._agreed(self._affordable(step)):
+                    return
+            elif _rank() or not self._affordable(step):
+                return
+            # Numbers of an estimate are those of the weights, whatever a training computes in.
+            with torch.autocast(next(inner.parameters()).device.type, enabled=False):
+                self.estimate(inner, step)
         except Exception as error:  # an estimate must never stop a training, whatever goes wrong in it
             self.failures.append(f"Step {step} of {self.name} has no estimate: {type(error).__name__}: {error}")
             log.warning(self.failures[-1], exc_info=True)
@@ -157,15 +184,66 @@ class InformationPlane:
 
     @torch.no_grad()
     def estimate(self, model: nn.Module, step: int | None) -> None:
-        """Estimate now, due or not, and store the records; without a step the revision is ``main``."""
-        loaded = loading.describe(model.eval(), self.tokenizer, self.name)
-        checkpoint = self.checkpoint(model, step)
+        """Estimate now, due or not, and store the records; without a step the revision is ``main``.
+
+        All processes of a sharded model call it together.
+        """
+        if sharded.is_sharded(model):
+            self._estimate_together(model.eval(), step)
+            return
+        model = sharded.unwrapped(model)
+        loaded, checkpoint = loading.describe(model.eval(), self.tokenizer, self.name), self.checkpoint(model, step)
         for text in self.texts:
-            spec = replace(self.spec, revision=checkpoint.revision, corpus=text.name)
-            if text.name not in self._prepared:
-                self._prepared[text.name] = prepare(spec, loaded, text)
-            prepared = self._prepared[text.name]
-            self.save(estimate_model(spec, checkpoint, loaded, text, prepared=prepared).record())
+            prepared, spec = self._prepare(text, loaded, checkpoint)
+            self._store(estimate_model(spec, checkpoint, loaded, text, prepared=prepared), step)
+
+    def _estimate_together(self, model: nn.Module, step: int | None) -> None:
+        """The same in every process of a sharded model; the first one computes and stores."""
+        loaded = sharded.describe_sharded(model, self.tokenizer, self.name)
+        checkpoint = self.checkpoint(model, step)
+        trouble: Exception | None = None
+        parts = []
+        try:
+            parts = [(text, *self._prepare(text, loaded, checkpoint)) for text in self.texts]
+        except Exception as error:  # noqa: BLE001  (the others wait for this process: they are told first)
+            trouble = error
+        if not self._agreed(trouble is None, everybody=True):
+            raise trouble or RuntimeError("another process could not prepare the text; its log says why")
+        for text, prepared, spec in parts:
+            states = sharded.GatheredStates(loaded, prepared.tokenized, checkpoint.digest, keep=_rank() == 0)
+            if _rank() == 0:
+                found = estimate_model(spec, checkpoint, loaded, text, prepared=prepared, states=states)
+                self._store(found, step)
+
+    def _agreed(self, answer: bool, *, everybody: bool = False) -> bool:
+        """What the first process answers, or whether everybody says yes; all processes ask together, and none for ever.
+
+        Raises:
+            RuntimeError: when one is gone, or does not ask within the time to wait.
+        """
+        if self._control is None:
+            self._control = dist.new_group(backend="gloo", timeout=timedelta(seconds=self.wait))
+        answers: list[Any] = [None] * dist.get_world_size()
+        dist.all_gather_object(answers, answer, group=self._control)
+        return all(answers) if everybody else bool(answers[0])
+
+    def _prepare(self, text: Corpus, loaded: LoadedModel, checkpoint: Checkpoint) -> tuple[Prepared, EstimateSpec]:
+        """Tokens and labels of a text, made once, and the specification of its estimate."""
+        spec = replace(self.spec, revision=checkpoint.revision, corpus=text.name)
+        if text.name not in self._prepared:
+            self._prepared[text.name] = prepare(spec, loaded, text)
+        return self._prepared[text.name], spec
+
+    def _store(self, found: Estimate, step: int | None) -> None:
+        record = found.record()
+        self.save(record)
+        if self.log is None:
+            return
+        try:
+            self.log(metrics(record), step or 0)
+        except Exception as error:  # the estimate is stored, whatever is wrong with a tracker
+            self.failures.append(f"Step {step} of {self.name} was not logged: {type(error).__name__}: {error}")
+            log.warning(self.failures[-1], exc_info=True)
 
     @cached_property
     def texts(self) -> list[Corpus]:
@@ -204,14 +282,20 @@ class InformationPlaneCallback(TrainerCallback):
         self.options = options
         self.plane: InformationPlane | None = None
         self.began = 0.0
+        self._trainer: Any = None
+
+    def report(self, trainer: Any) -> None:
+        """Log estimates through a trainer, so that they go wherever its ``report_to`` sends the loss."""
+        self._trainer = trainer
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         """Plan the steps, and estimate the untrained model."""
-        if state.is_world_process_zero:
-            self.began = time.monotonic()
-            self.plane = InformationPlane(self.name, self.tokenizer, state.max_steps, **self.options)
-            if state.global_step == 0:
-                self.plane.at(model, 0)
+        self.began = time.monotonic()
+        self.plane = InformationPlane(self.name, self.tokenizer, state.max_steps, **self.options)
+        if self._trainer is not None and self.plane.log is None:
+            self.plane.log = lambda numbers, _: self._trainer.log(numbers)
+        if state.global_step == 0:
+            self.plane.at(model, 0)
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         """Estimate when the step is due."""
@@ -220,7 +304,7 @@ class InformationPlaneCallback(TrainerCallback):
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Log the time that the estimates took."""
-        if self.plane is not None:
+        if self.plane is not None and state.is_world_process_zero:
             spent, training = self.plane.seconds, time.monotonic() - self.began - self.plane.seconds
             share = spent / max(training, 1e-9)
             log.info(
@@ -233,12 +317,47 @@ class InformationPlaneCallback(TrainerCallback):
 
 
 def digest(model: nn.Module) -> str:
-    """SHA-256 of the names and values of a model's weights, as they are in memory."""
+    """SHA-256 of the names and values of a model's weights; of a sharded one all processes ask together.
+
+    Weights that only their owner can gather (ZeRO-3) count with the part that this process has.
+    """
     total = hashlib.sha256()
     for name, weight in sorted(model.state_dict().items()):
         total.update(name.encode())
-        total.update(weight.detach().cpu().reshape(-1).view(torch.uint8).numpy())
+        total.update(sharded.whole(weight.detach()).cpu().reshape(-1).view(torch.uint8).numpy())
     return total.hexdigest()
+
+
+def metrics(record: dict[str, Any]) -> dict[str, float]:
+    """Numbers of an estimate for a tracker, by names such as ``softh/some-text/1/input``.
+
+    Of the mean over layers H, I(X;Z), I(Y;Z) and optimality at every order, debiased or else null-corrected, each with
+    ``_se_draws`` and ``_se_documents``; of every layer their values at the lowest order, ``softh/…/1/layer03/input``.
+    """
+    rows = record["measures"]
+    text = re.sub(r"[^\w.-]", "_", record["estimate"]["corpus"])
+    orders = sorted({row["ngram"] for row in rows if row["ngram"] is not None})
+    names = {(each.quantity, each.variable): each.column for each in PLANE}
+    found: dict[str, float] = {}
+    for correction in ("corrected", "debiased"):  # the latter replaces the former where there is one
+        for row in rows:
+            column = names.get((row["quantity"], row["variable"]))
+            wanted = correction if column and BY_COLUMN[column].has_labels else "raw"
+            if column is None or row["correction"] != wanted or row["value"] is None:
+                continue
+            order = row["ngram"] or orders[0]
+            if row["layer"] is None:
+                name = f"softh/{text}/{order}/{column}"
+                found[name] = row["value"]
+                errors = {f"{name}_{kind}": row[kind] for kind in ("se_draws", "se_documents")}
+                found |= {key: error for key, error in errors.items() if error is not None}
+            elif order == orders[0]:
+                found[f"softh/{text}/{order}/layer{row['layer']:02}/{column}"] = row["value"]
+    return found
+
+
+def _rank() -> int:
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
 
 
 def _save(record: dict[str, Any], data: Path) -> None:

@@ -138,6 +138,8 @@ PLANE = tuple(each for each in QUANTITIES if each.on_plane)
 """Columns of the view `plane`."""
 FURTHER = tuple(each for each in QUANTITIES if each.quantity and each.per_layer and not each.on_plane)
 """Stored for every layer, and read where they are asked for."""
+OF_THE_MODEL = tuple(each for each in QUANTITIES if each.column == "variational_bound")
+"""Stored for the model as a whole alone, and read where they are asked for; bits per byte are in every row."""
 BY_COLUMN = {each.column: each for each in QUANTITIES}
 
 

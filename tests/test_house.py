@@ -59,12 +59,14 @@ TABLE: dict[str, set[str]] = {
         "softh.blas", "softh.checkpoints", "softh.errors", "softh.estimator", "softh.models", "softh.spec",
         "softh.text", *CORE,
     },
-    "softh.api": {"softh.access", "softh.estimator", "softh.models", "softh.settings", "softh.spec", "softh.store"},
+    "softh.api": {
+        "softh.access", "softh.accumulator", "softh.checkpoints", "softh.errors", "softh.estimator", "softh.models",
+        "softh.settings", "softh.spec", "softh.store",
+    },
     "softh.accumulator": {"softh.errors", "softh.estimator", "softh.format", "softh.spec", "softh.store", *CORE},
     "softh.callback": {
-        "softh.access",
-        "softh.checkpoints", "softh.estimator", "softh.models", "softh.settings", "softh.spec", "softh.store",
-        "softh.text", *CORE,
+        "softh.access", "softh.checkpoints", "softh.estimator", "softh.models", "softh.quantities", "softh.settings",
+        "softh.spec", "softh.store", "softh.text", *CORE,
     },
     "softh.sweeps": {
         "softh.checkpoints", "softh.cost", "softh.errors", "softh.format", "softh.estimator", "softh.models",

@@ -107,3 +107,35 @@ def test_cached_queries_run_again_when_their_version_changes_and_share_nothing()
     version[0] = 1
     assert double(2) == 4
     assert runs[3:] == ["double"]
+
+
+def test_what_no_estimate_has_is_not_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Callable) -> None:
+    monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
+    write.save(record("Old", "step1", step=1, debiased=False), tmp_path)
+    [estimate_id] = read.estimates(tmp_path)["estimate_id"]
+    assert read.further_columns(tmp_path, [estimate_id]) == ["regularity", "proportion", "residual"]
+    for page, key in (("layers", "quantities"), ("trajectory", "panels")):
+        _, notes = registry.build(page, {key: ["RankMe"], "correction": ["corrected"]})
+        assert any("RankMe" in note for note in notes)
+
+
+def test_the_variational_bound_is_drawn_along_training_for_the_mean_over_layers(data: Path) -> None:
+    estimate_id = read.estimates(data)["estimate_id"][0]
+    assert read.further_columns(data, [estimate_id])[-1] == "variational_bound"
+    view, notes = registry.build("trajectory", {"panels": ["I(Y;Z)", "H(Y) − CE"], "order": ["1"]})
+    assert notes == []
+    assert view.data["variational_bound"].to_list() == [0.5, 0.5]
+    _, notes = registry.build("trajectory", {"panels": ["H(Y) − CE"], "layer": ["1"]})
+    assert any("H(Y)" in note for note in notes)
+
+
+def test_parts_of_context_are_drawn_by_layer_and_add_up(data: Path) -> None:
+    view, _ = registry.build("layers", {})
+    bars = view.figures["context"].data
+    assert [bar.name for bar in bars] == ["token", "+ bigram", "+ trigram", "+ quadgram", "rest"]
+    assert list(bars[0].x) == ["0", "1", "2", "3", "4", "mean"]
+    estimate_id = read.estimates(data)["estimate_id"][-1]
+    entropy = read.layers(data, estimate_id, 1, "debiased").sort("layer")["entropy"].to_list()
+    assert np.sum([bar.y[:-1] for bar in bars], axis=0) == pytest.approx(entropy)
+    assert all("±" in text for bar in bars for text in bar.hovertext)
+    assert "context" not in registry.build("layers", {"correction": ["null"]})[0].figures

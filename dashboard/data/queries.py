@@ -11,9 +11,10 @@ from dashboard.data import axis_options
 from dashboard.data.caching import cached_by
 from dashboard.data.rows import Display, with_bracket
 from softh import settings
-from softh.analysis import finished_models, seeds, standard_errors
+from softh.analysis import finished_models, seeds, shares, standard_errors
+from softh.analysis.shares import Share
 from softh.checkpoints.revisions import family_from_name
-from softh.quantities import BY_COLUMN, FURTHER
+from softh.quantities import BY_COLUMN, FURTHER, OF_THE_MODEL
 from softh.spec import EstimateSpec
 from softh.store import plane, read
 
@@ -201,6 +202,23 @@ def layers(estimate_id: str, columns: tuple[str, ...] = ()) -> pl.DataFrame:
     return rows.join(estimates(), on="estimate_id")
 
 
+@cached_by(lambda estimate_id, *_: _digest(estimates().filter(pl.col("estimate_id") == estimate_id)))
+def context(estimate_id: str, correction: str) -> dict[int | None, list[Share]]:
+    """Parts of H(Z) by order, of every layer and last of the mean (None); see :func:`softh.analysis.shares.of_context`.
+
+    Empty where the estimate has one order or a layer lacks a value.
+    """
+    estimate = estimates().filter(pl.col("estimate_id") == estimate_id)
+    layers = read.layers(settings.data(), estimate_id, correction=correction).join(estimate, on="estimate_id")
+    mean = read.trajectory(settings.data(), correction=correction, estimates=[estimate_id])
+    if mean["ngram"].n_unique() < 2 or pl.concat([layers["input"], mean["input"]]).has_nulls():
+        return {}
+    by_layer = {layer: rows.to_dicts() for (layer,), rows in layers.group_by("layer", maintain_order=True)}
+    places = {layer: by_layer[layer] for layer in sorted(by_layer)} | {None: mean.to_dicts()}
+    kind = estimate["labels"][0]
+    return {layer: shares.of_context(rows, labels=kind) for layer, rows in places.items()}
+
+
 @cached_by(lambda ids, *_: _digest(estimates().filter(pl.col("estimate_id").is_in(ids))), entries=8)
 def depths(ids: tuple[str, ...], order: int, correction: str) -> pl.DataFrame:
     """Every transformer layer of some estimates at one order, with what tells the checkpoints apart."""
@@ -224,8 +242,9 @@ def finished(setup: Setup) -> pl.DataFrame:
     ids = finished_models.last(comparable(setup))["estimate_id"].to_list()
     rows = finished_models.with_distance(read.trajectory(settings.data(), corpus=setup.corpus, estimates=ids))
     rows = with_bracket(rows.drop(plane.replicates()))
-    more = read.further(settings.data(), [each.column for each in FURTHER], ids)
-    more = more.drop("layer", *plane.replicates(FURTHER))
+    others = (*FURTHER, *OF_THE_MODEL)
+    more = read.further(settings.data(), [each.column for each in others], ids)
+    more = more.drop("layer", *plane.replicates(others))
     return rows.join(more, on=["estimate_id", "ngram", "correction"], how="left", maintain_order="left")
 
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from dashboard.data.rows import BRACKETED
 from dashboard.format import bracket, checkpoint_name, count, plus_minus, standard_error
-from softh.quantities import FURTHER, PLANE
+from softh.quantities import FURTHER, OF_THE_MODEL, PLANE
 
 _WHAT = [
     "model", "revision", "step", "tokens", "corpus", "documents", "positions", "context", "labels", "ngram",
@@ -100,7 +100,7 @@ def sources(scores: pl.DataFrame) -> pl.DataFrame:
 def data(points: pl.DataFrame) -> pl.DataFrame:
     """All rows: values, both standard errors apart, settings and digests."""
     depth = ["layer"] if "layer" in points.columns else []
-    drawn = [each.column for each in (*PLANE, *FURTHER) if each.column in points.columns]
+    drawn = [each.column for each in (*PLANE, *FURTHER, *OF_THE_MODEL) if each.column in points.columns]
     numbers = [f"{column}{end}" for column in drawn for end in ("", "_se_draws", "_se_documents")]
     ends = [name for column in BRACKETED for end in ("lower", "raw") if (name := f"{column}_{end}") in points.columns]
     return points.select(*_WHAT, *depth, *numbers, *ends, "input_labels", "output_labels", *_WHENCE)
@@ -109,7 +109,7 @@ def data(points: pl.DataFrame) -> pl.DataFrame:
 def numbers(row: Mapping[str, Any]) -> dict[str, str]:
     """The quantities of a row with their errors, by formula and name, and the brackets of debiased ones."""
     found = {}
-    for each in (*PLANE, *FURTHER):
+    for each in (*PLANE, *FURTHER, *OF_THE_MODEL):
         if each.column in row:
             found[f"{each.formula} {each.name}"] = plus_minus(row[each.column], standard_error(row, each.column))
         if ends := bracket(row, each.column):

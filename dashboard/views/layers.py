@@ -11,6 +11,7 @@ from dashboard.data import queries, tables
 from dashboard.data.neighbours import Landing, Parameters
 from dashboard.data.rows import Display, clock
 from dashboard.figures import depth, runs
+from dashboard.figures.context import context_shares
 from dashboard.format import checkpoint_name, corpus_note, count, source
 from dashboard.view import Empty, View
 from dashboard.views import layers_summary
@@ -34,6 +35,7 @@ def view() -> View:
         "profiles": runs.depth_profiles(layers, display, columns),
         **_along_training(estimates, row["model"], display),
         **_against(estimates, row, display),
+        **_context(row, display),
     }
     return View(
         title=f"{row['model']}, {checkpoint_name(row)}",
@@ -90,9 +92,16 @@ def _against(estimates: pl.DataFrame, row: dict[str, Any], display: Display) -> 
     return {"compared": depth.layer_differences(found, row["model"], name, display)}
 
 
+def _context(row: dict[str, Any], display: Display) -> dict[str, Figure]:
+    """What each longer n-gram explains, by layer, where the estimate has several orders; shuffled labels have none."""
+    parts = {} if display.correction == "null" else queries.context(row["estimate_id"], display.correction)
+    return {"context": context_shares(parts, row["model"], dark=display.dark)} if parts else {}
+
+
 def _columns(further: Sequence[str]) -> list[str]:
     """The quantities that are drawn by depth, of those on the plane and some others."""
-    options = {each.symbol: each.column for each in (*PLANE, *(BY_COLUMN[column] for column in further))}
+    known = [BY_COLUMN[column] for column in further if BY_COLUMN[column].per_layer]
+    options = {each.symbol: each.column for each in (*PLANE, *known)}
     usual = [each.symbol for each in PLANE]
     where = controls.group("Profiles")
     return [
@@ -115,6 +124,8 @@ def _checkpoint(estimates: pl.DataFrame) -> dict[str, Any]:
 def _caption(row: dict[str, Any], labels: dict[str, Any], correction: str) -> str:
     bracket = _BRACKET if correction == "debiased" else ""
     return (
+        "Bars, where there are several orders: what the last token explains of H(Z), what each longer n-gram adds, "
+        "and the rest. "
         "Crosses, bands and ± are one standard error, of reference draws and of documents combined. Solid rays join "
         f"points of equal optimality. {bracket}{count(row['parameters'])} parameters, {row['weights']}. Text: "
         f"{corpus_note(row['corpus'])}; {row['documents']:,} documents, {row['positions']:,} positions, "

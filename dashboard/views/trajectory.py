@@ -141,7 +141,9 @@ def _curves(chosen: Selection, shown: pl.DataFrame, runs: Runs) -> Curves:
     order, orders = chosen.display.order, chosen.setup.orders
     further = [BY_COLUMN[column] for column in queries.further_columns(tuple(shown["estimate_id"].unique().sort()))]
     offered = _PANELS | {
-        each.symbol: each.column for each in further if order == max(orders) or not each.highest_order_only
+        each.symbol: each.column
+        for each in further
+        if (order == max(orders) or not each.highest_order_only) and (runs.layer is None or each.per_layer)
     }
     if shown["bits_per_byte"].count():
         offered[BY_COLUMN["bits_per_byte"].name] = "bits_per_byte"

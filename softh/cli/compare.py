@@ -5,7 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import polars as pl
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -43,18 +42,18 @@ def compare(
     differences are within it, 1 where one is larger for sure, 3 where one is larger by less than its 95 % interval.
     """
     mine, theirs = _rows(folder(data), first, order), _rows(other_data or folder(data), second, order)
-    if mine.height == theirs.height == 1:
+    if len(mine) == len(theirs) == 1:
         places = [folder(data), other_data or folder(data)]
-        found = list(_by_layer(places, mine.row(0, named=True), theirs.row(0, named=True), order))
+        found = list(_by_layer(places, mine[0], theirs[0], order))
     else:
-        found = list(_by_checkpoint(mine.to_dicts(), theirs.to_dicts()))
+        found = list(_by_checkpoint(mine, theirs))
     means = [line for line in found if not line.place.startswith("layer")]
     gates = {
         "tolerance": (tolerance, [line for line in found if line.quantity != "optimality"]),
         "mean tolerance": (mean_tolerance, means),
     }
     verdicts = {name: agreement.judge(some, limit) for name, (limit, some) in gates.items() if limit is not None}
-    notes = [*_notes(mine.row(0, named=True), theirs.row(0, named=True))]
+    notes = [*_notes(mine[0], theirs[0])]
     if as_json:
         show_json({"lines": [_plain(line) for line in found], "verdicts": verdicts, "notes": notes,
                    "summary": [asdict(each) for each in agreement.summarise(found)]})  # fmt: skip
@@ -66,21 +65,21 @@ def compare(
         raise typer.Exit(_UNDECIDED)
 
 
-def _rows(place: Path, name: str, order: int) -> pl.DataFrame:
+def _rows(place: Path, name: str, order: int) -> list[dict[str, Any]]:
     """Estimates of a name, means over layers: of an id, or else of a model, those measured as the last one was."""
-    every = read.trajectory(place, order=order)
-    chosen = every.filter(pl.col("estimate_id").str.starts_with(name))
-    if chosen["estimate_id"].n_unique() != 1:
-        chosen = every.filter(pl.col("model") == name)
-        if chosen.is_empty():
+    every = read.trajectory(place, order=order).to_dicts()
+    chosen = [row for row in every if row["estimate_id"].startswith(name)]
+    if len({row["estimate_id"] for row in chosen}) != 1:
+        chosen = [row for row in every if row["model"] == name]
+        if not chosen:
             read.find_estimate(place, name)  # says what there is
             raise InputError(
                 f"{name} has no labels of order {order}; expected one that it has: choose another --order."
             )
-        last = chosen.sort("created_at")["settings"][-1]
-        chosen = chosen.filter(pl.col("settings") == last)
-    debiased = chosen.filter((pl.col("correction") == "debiased") & pl.col("input").is_not_null())
-    return debiased if debiased.height else chosen.filter(pl.col("correction") == "corrected")
+        last = max(chosen, key=lambda row: row["created_at"])["settings"]
+        chosen = [row for row in chosen if row["settings"] == last]
+    debiased = [row for row in chosen if row["correction"] == "debiased" and row["input"] is not None]
+    return debiased or [row for row in chosen if row["correction"] == "corrected"]
 
 
 def _by_layer(places: Sequence[Path], first: dict[str, Any], second: dict[str, Any], order: int) -> Iterator[Line]:

@@ -1,6 +1,7 @@
 """Estimates as tables for a terminal, at least 120 columns wide."""
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from rich.text import Text
 
 from softh.analysis.standard_errors import combined
 from softh.checkpoints import architectures
-from softh.quantities import BY_COLUMN, CORRECTION_NAMES, PLANE, label_name
+from softh.quantities import BY_COLUMN, CORRECTION_NAMES, FURTHER, PLANE, Quantity, label_name
 
 WIDTH = 120
 _UNITS = (
@@ -49,7 +50,8 @@ def whole(estimate: Row, measures: list[Row], *, layers: bool = False) -> Group:
     by_layer = _layers if debiased else _layers_without_debiased
     tables = [by_layer(rows, order, label_name(order, estimate["labels"])) for order in orders if layers]
     note = _NOT_DEBIASED if not debiased else _BRACKET if None not in debiased else f"{_BRACKET} {_DASHES}"
-    return Group(*tables, _mean(rows, orders, note, debiased=bool(debiased)), _provenance(estimate, rows))
+    mean = _mean(rows, orders, note, debiased=bool(debiased))
+    return Group(*tables, mean, *_without_labels(rows, layers=layers), _provenance(estimate, rows))
 
 
 def several(estimates: list[Row]) -> Table:
@@ -131,6 +133,34 @@ def _layers_without_debiased(rows: Rows, order: int, labels: str) -> Table:
     return table
 
 
+def _without_labels(rows: Rows, *, layers: bool) -> Iterator[Table]:
+    """Measures without labels, by layer where asked for, with errors over documents; none of older estimates."""
+    measured = [each for each in FURTHER if not each.has_labels and (None, *_stored(each)) in rows]
+    if not measured:
+        return
+    table = _table("Without labels", "layer", *(each.symbol for each in measured))
+    for layer in _each_layer(rows, table) if layers else (None,):
+        found = [rows.get((layer, *_stored(each))) for each in measured]
+        table.add_row("mean" if layer is None else str(layer), *(_in_its_unit(row) for row in found))
+    table.caption = "Value ± standard error over documents; docs/method.md says what each is."
+    yield table
+
+
+def _stored(quantity: Quantity) -> tuple[str, str | None, None, str]:
+    return str(quantity.quantity), quantity.variable, None, "raw"
+
+
+def _in_its_unit(row: Row | None) -> str:
+    """With two digits of the error, since these are not all fractions."""
+    if row is None or row["value"] is None:
+        return "–"
+    error = row["se_documents"]
+    if not error:
+        return f"{row['value']:.4g}"
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{row['value']:z.{digits}f} ±{error:.{digits}f}"
+
+
 _PLUG_IN = ("corrected", "raw", "null")
 
 
@@ -178,7 +208,7 @@ def _provenance(estimate: Row, rows: Rows) -> Text:
 
 def _sentences(e: Row, rows: Rows) -> Iterator[tuple[str, ...]]:
     value, draws, documents = _with_both(rows.get((None, "entropy", None, None, "raw")))
-    yield f"H(Z) {value} ±d {draws} ±t {documents};", *_loss(e)
+    yield f"H(Z) {value} ±d {draws} ±t {documents};", *_loss(e, rows)
     yield (f"{e['model']}, revision {e['revision']} ({e['digest'][:12]}), {e['weights']}, {e['layers']} layers",)
     yield (
         f"{e['corpus']}: {e['documents']} documents of at most {e['context']} tokens, {e['positions']:,} positions;",
@@ -193,11 +223,14 @@ def _sentences(e: Row, rows: Rows) -> Iterator[tuple[str, ...]]:
     yield (f"estimate {e['estimate_id']}, {e['created_at']:%Y-%m-%d %H:%M} UTC",)
 
 
-def _loss(estimate: Row) -> tuple[str, ...]:
+def _loss(estimate: Row, rows: Rows) -> tuple[str, ...]:
     if estimate["bits_per_byte"] is None:
         return (_without_loss(estimate["architecture"]),)
     error = number(estimate["bits_per_byte_se_documents"])
-    return (f"{number(estimate['bits_per_byte'])} bits per byte ±t {error}",)
+    loss = f"{number(estimate['bits_per_byte'])} bits per byte ±t {error}"
+    if (bound := rows.get((None, *_stored(BY_COLUMN["variational_bound"])))) is None:
+        return (loss,)
+    return (f"{loss};", f"H(Y) − cross-entropy {_with_error(bound)} log n")
 
 
 def _without_loss(architecture: str) -> str:

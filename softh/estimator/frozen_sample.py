@@ -108,6 +108,7 @@ class FrozenSample:
             "format": frozen.FORMAT, "corpus": text.name, "note": text.note,
             "tokenizer": name or getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__,
             "labels": labels, "orders": list(spec.orders), "context": context, "seed": seed,
+            "vocabulary": max(len(tokenizer), int(tensors["ids"].max()) + 1),
             "documents": len(rows), "positions": len(positions), "tokens": int(tensors["starts"][-1]),
             "sha256": sums, "digest": identity(*sums.values()),
         }  # fmt: skip

@@ -163,17 +163,19 @@ def estimate_model(
     began: float | None = None,
     loss: bool = True,
     on_plan: Callable[[str], object] | None = None,
+    states: HiddenStates | None = None,
 ) -> Estimate:
     """Estimate a model that is already in memory, on documents already sampled.
 
     `prepared` is the result of :func:`prepare` for the same text and specification; checkpoints of one run share it.
+    `states` are its hidden states of that text, where another process or a training has computed them.
     Other arguments are those of :func:`estimate`; `began` is when the work began, on the clock of
     :func:`time.perf_counter`.
     """
     began = time.perf_counter() if began is None else began
     spec = spec.current()
     tokenized, labelling = prepared or prepare(spec, model, text)
-    states = HiddenStates(model, tokenized, checkpoint.digest, cache=cache, loss=loss)
+    states = states or HiddenStates(model, tokenized, checkpoint.digest, cache=cache, loss=loss)
     sample = SpectralSample(states, spec)
     reading_plan = plan(states, labelling, spec)
     if on_plan is not None:

@@ -48,7 +48,7 @@ def forward(
 def _run(
     model: LoadedModel, tokenized: TokenizedCorpus, documents: np.ndarray, *, loss: bool
 ) -> tuple[list[Tensor], Tensor | None]:
-    ids, mask, text = _moved(model, *_batch(tokenized, documents))
+    ids, mask, text = _moved(model, *padded(tokenized, documents))
     hidden = all_hidden(model.module, ids, mask)
     nll = _nll(model, hidden[-1], ids, mask, text) if loss else None
     # Several GPUs leave the layers where they ran: gather them, and drop padding and special tokens.
@@ -66,7 +66,7 @@ def stream(
     Raises:
         torch.OutOfMemoryError: when the documents do not fit in memory together.
     """
-    ids, mask, text = _batch(tokenized, documents)
+    ids, mask, text = padded(tokenized, documents)
     rows = text.flatten().nonzero()[:, 0].int()
     ids, mask, text, rows = _moved(model, ids, mask, text, rows)
     last = stream_hidden(model.module, ids, mask, lambda layer, states: on_states(layer, states.flatten(0, 1), rows))
@@ -88,7 +88,7 @@ def _moved(model: LoadedModel, *parts: Tensor) -> list[Tensor]:
     return [part.to(device, non_blocking=True) for part in pinned]
 
 
-def _batch(tokenized: TokenizedCorpus, documents: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+def padded(tokenized: TokenizedCorpus, documents: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
     """Token ids padded on the right, the attention mask, and which tokens are text; each [documents, tokens].
 
     Always on the right, whatever the tokenizer prefers: positions then start at 0 and causal layers never see padding.
@@ -120,9 +120,23 @@ def _nll(model: LoadedModel, last: Tensor, ids: Tensor, mask: Tensor, text: Tens
         for row, targeted in enumerate(predicted):
             logits = model.module(input_ids=ids[row : row + 1], attention_mask=mask[row : row + 1]).logits
             losses.append(_cross_entropy(logits[0, :-1][targeted.to(logits.device)], ids[row, 1:][targeted]))
+    return _by_document(losses, predicted, last.device)
+
+
+def losses_of(logits: Tensor, ids: Tensor, text: Tensor) -> Tensor:
+    """Summed negative log-likelihood of the text of each document in nats, [documents] float64, from all logits."""
+    predicted = text[:, 1:]
+    losses = [
+        _cross_entropy(row[:-1][targeted], each[1:][targeted])
+        for row, each, targeted in zip(logits, ids, predicted, strict=True)
+    ]
+    return _by_document(losses, predicted, logits.device)
+
+
+def _by_document(losses: Sequence[Tensor], predicted: Tensor, device: torch.device) -> Tensor:
     # Summed along rows of a table, never scattered: the same bits every time.
-    table = torch.zeros(predicted.shape, dtype=torch.float64, device=last.device)
-    table[predicted.to(last.device)] = torch.cat([part.to(last.device) for part in losses])
+    table = torch.zeros(predicted.shape, dtype=torch.float64, device=device)
+    table[predicted.to(device)] = torch.cat([part.to(device) for part in losses])
     return table.sum(1)
 
 

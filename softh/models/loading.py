@@ -111,7 +111,7 @@ def describe(module: Any, tokenizer: Any, name: str, *, causal: bool = True) -> 
         family=family_from_name(name) or module.config.model_type,
         parameters=sum(weight.numel() for weight in module.parameters()),
         vocabulary=module.get_input_embeddings().weight.shape[0],
-        longest_context=_longest_context(module),
+        longest_context=longest_context(module),
         streams=_streams(module),
     )
 
@@ -360,7 +360,8 @@ def all_hidden(module: Any, ids: Tensor, mask: Tensor) -> Sequence[Tensor]:
     return hidden
 
 
-def _longest_context(module: Any) -> int | None:
+def longest_context(module: Any) -> int | None:
+    """Tokens that a model can read; None without a limit."""
     for name, part in module.named_modules():
         # Position tables of the RoBERTa kind leave the rows up to the padding one unused.
         if name.endswith("position_embeddings") and getattr(part, "padding_idx", None) is not None:

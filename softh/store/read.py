@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from softh.errors import InputError
-from softh.quantities import BY_COLUMN, CORRECTIONS, FURTHER, PLANE
+from softh.quantities import BY_COLUMN, CORRECTIONS, FURTHER, OF_THE_MODEL, PLANE
 from softh.store import plane, schema
 from softh.store.connection import connect, invalid_files, list_runs, pending_uploads, query, refresh, version, warnings
 
@@ -196,14 +196,14 @@ def further(
 
 
 def further_columns(data: Path, estimate_ids: Sequence[str]) -> list[str]:
-    """Columns of :data:`softh.quantities.FURTHER` that some of these estimates have a value of.
+    """Columns of quantities that are not on the plane that some of these estimates have a value of.
 
-    Estimates of earlier versions lack those that came later.
+    Estimates of earlier versions lack those that came later. Those of the model as a whole come last.
     """
     ids = list(estimate_ids)
     statement = "SELECT DISTINCT quantity FROM measures WHERE list_contains($ids, estimate_id) AND value IS NOT NULL"
     known = set(query(data, statement, ids=ids)["quantity"])
-    return [each.column for each in FURTHER if each.quantity in known]
+    return [each.column for each in (*FURTHER, *OF_THE_MODEL) if each.quantity in known]
 
 
 def depths(data: Path, estimate_ids: Sequence[str], correction: str) -> pl.DataFrame:

@@ -84,6 +84,24 @@ def test_a_click_on_a_cell_of_the_matrix_opens_its_scatter(chromium: Browser, ad
     page.close()
 
 
+def test_a_preset_of_the_same_page_is_in_the_address_and_back_leaves_it(chromium: Browser, address: str) -> None:
+    page = opened(chromium, address)
+    before = page.locator("h5").first.inner_text()
+    page.get_by_role("button", name="Views to start from").click()
+    page.get_by_text("Do seeds agree?").click()
+    page.wait_for_url("**seeds=averaged**")
+    settled(page)
+    averaged = page.locator("h5").first.inner_text()
+    assert "3 seeds" in averaged
+    page.reload()
+    settled(page)
+    assert page.locator("h5").first.inner_text() == averaged
+    page.evaluate("history.back()")
+    settled(page)
+    expect(page.locator("h5").first).to_have_text(before)
+    page.close()
+
+
 def test_a_preset_opens_the_view_that_it_names(chromium: Browser, address: str) -> None:
     page = opened(chromium, address)
     page.get_by_role("button", name="Views to start from").click()

@@ -21,7 +21,7 @@ from softh.spec import EstimateSpec
 from softh.sweeps.sharding import select_documents
 from softh.text.corpus import Corpus, TokenizedCorpus
 
-DEMO = Path(__file__).parent.parent / "data" / "demo" / "zoo-olmo2-3m-seed0.tar.gz"
+DEMO = Path(__file__).parent.parent / "data" / "demo" / "toy-olmo2-3m-seed0.tar.gz"
 
 
 def demo() -> LoadedModel:

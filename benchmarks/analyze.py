@@ -23,7 +23,7 @@ from softh.jobs import processes, records
 from tests.harness import PATHS, browser, serving, settled
 
 ROOT = Path(__file__).resolve().parent.parent
-DEMO = ROOT / "data" / "demo" / "zoo-olmo2-3m-seed0.tar.gz"
+DEMO = ROOT / "data" / "demo" / "toy-olmo2-3m-seed0.tar.gz"
 ANALYSES, JOBS, REFRESHES = 10, 200, 50
 PANEL = "from dashboard.workspace import job_panel, my_estimates\njob_panel.panel(my_estimates.show)"
 PATIENCE = 600_000.0

@@ -14,7 +14,7 @@ from tests import first_schema
 from tests.harness import DRAWN, browser, free_port, settled, wait_for
 
 ROOT = Path(__file__).parents[1]
-DEMO = ROOT / "data" / "demo" / "zoo-olmo2-3m-seed0.tar.gz"
+DEMO = ROOT / "data" / "demo" / "toy-olmo2-3m-seed0.tar.gz"
 TRAIN = """
 import sys
 from datasets import Dataset

@@ -18,7 +18,7 @@ from tests.tiny import save_model
 
 pytestmark = pytest.mark.browser
 
-DEMO = Path(__file__).parents[2] / "data" / "demo" / "zoo-olmo2-3m-seed0.tar.gz"
+DEMO = Path(__file__).parents[2] / "data" / "demo" / "toy-olmo2-3m-seed0.tar.gz"
 MINUTES = 60_000.0
 
 
@@ -77,18 +77,18 @@ def test_an_upload_becomes_a_point_with_a_link(page: Page, chromium: Browser, ad
     page.get_by_role("button", name="Estimate", exact=True).click()
     expect(page.get_by_role("progressbar").first).to_be_visible(timeout=MINUTES)
     expect(page.get_by_text("It lies at").first).to_be_visible(timeout=10 * MINUTES)
-    assert read.estimates(data)["model"].to_list() == ["zoo-olmo2-3m-seed0"]
+    assert read.estimates(data)["model"].to_list() == ["toy-olmo2-3m-seed0"]
     page.get_by_role("link", name="Trajectory").last.click()
     page.wait_for_selector(DRAWN)
-    assert "zoo-olmo2-3m-seed0" in page.locator(".js-plotly-plot").first.text_content()
-    assert "models=zoo-olmo2-3m-seed0" in page.url
+    assert "toy-olmo2-3m-seed0" in page.locator(".js-plotly-plot").first.text_content()
+    assert "models=toy-olmo2-3m-seed0" in page.url
     other = chromium.new_context().new_page()
     other.goto(page.url)
     other.wait_for_selector(DRAWN)
-    assert "zoo-olmo2-3m-seed0" in other.locator(".js-plotly-plot").first.text_content()
+    assert "toy-olmo2-3m-seed0" in other.locator(".js-plotly-plot").first.text_content()
     other.goto(f"{address}/frontier")
     other.wait_for_selector(DRAWN)
-    assert "zoo-olmo2-3m-seed0" in other.locator(".js-plotly-plot").first.text_content()
+    assert "toy-olmo2-3m-seed0" in other.locator(".js-plotly-plot").first.text_content()
     other.context.close()
 
 

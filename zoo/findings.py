@@ -223,8 +223,8 @@ def preferences(zoo: Zoo) -> list[Cells]:
         if row["parent"] in by_model and (row["stage"] or "base") != "base":
             pair = [measured.filter(estimate_id=by_model[name]) for name in (row["parent"], row["model"])]
             whole = probe_changes.changes(*pair)[0]
-            change = f"{whole.value:+.4f} (95 % {whole.low:+.4f} to {whole.high:+.4f})"
-            found.append({"after": short(row["model"]), "preference information, corrected": change})
+            change = f"{1e3 * whole.value:+.3f} (95 % {1e3 * whole.low:+.3f} to {1e3 * whole.high:+.3f})"
+            found.append({"after": short(row["model"]), "preference information, corrected, in thousandths": change})
     return found
 
 
@@ -390,7 +390,7 @@ def _cost_text(data: Path) -> str:
     rows = json.loads(path.read_text(encoding="utf-8"))
     total = {key: sum(row.get(key) or 0 for row in rows) for key in ("training", "estimating", "scoring")}
     return _prose(
-        f"Added over {len(rows)} jobs that ran side by side on one GPU: training {total['training']:,.0f} s, estimates",
+        f"Added over {len(rows)} jobs that ran side by side: training {total['training']:,.0f} s, estimates",
         f"and probes {total['estimating']:,.0f} s, scores {total['scoring']:,.0f} s; each job is in",
         "`benchmarks/results/zoo.json`.",
     )

@@ -4,7 +4,7 @@ import resource
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ def costs() -> None:
 
 
 @contextmanager
-def _timed() -> Iterator[dict[str, float]]:
+def _timed() -> Generator[dict[str, float]]:
     """Seconds of PARTS by name, each with the GPU's work done before and after it."""
     seconds: defaultdict[str, float] = defaultdict(float)
 

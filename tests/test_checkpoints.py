@@ -443,16 +443,16 @@ def test_hub_models_that_cannot_be_had_are_explained(hub: Hub, saved: Path) -> N
     hub.repos["models/a/c"] = Repo({"main": files_of(saved)}, gated=True)
     _refused("a/c", "gated", "ask for it", "hf auth login")
     hub.status = 503
-    _refused("a/d", "cannot be reached")
+    _refused("a/d", "Cannot reach the Hugging Face hub")
     hub.status = 403
     _refused("a/d", "status 403", "hf auth login")
 
 
 def test_no_network_is_said_in_a_sentence(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
-    _refused("a/b", "cannot be reached", "check the network")
+    _refused("a/b", "Cannot reach the Hugging Face hub", "check the network")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    _refused("a/b", "cannot be reached")
+    _refused("a/b", "Cannot reach the Hugging Face hub")
 
 
 @pytest.mark.parametrize(

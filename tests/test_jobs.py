@@ -281,7 +281,7 @@ def test_an_estimate_is_titled_and_its_paths_are_absolute(data: Path, monkeypatc
     assert (job.settings["model"], job.settings["corpus"]) == (str(data / "model"), f"file:{data / 'text.jsonl'}")
     assert job.title == "model on text.jsonl, 256 × 256 tokens"
     job, _ = jobs.submit_spec(EstimateSpec(model="owner/name", revision="step8"))
-    assert job.title == "owner/name at step8 on python-docs, 256 × 256 tokens"
+    assert job.title == "owner/name at step8 on weymouth-nt, 256 × 256 tokens"
 
 
 def test_records_that_are_no_database_are_a_sentence(data: Path) -> None:

@@ -313,7 +313,7 @@ def test_a_download_given_up_is_taken_up_file_by_file(hub: Hub, saved: Path, mon
     monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
     _steps(saved, hub)
     hub.cut, hub.cuts = 0, 100
-    with pytest.raises(InputError, match="cannot be reached"):
+    with pytest.raises(InputError, match="Cannot reach the Hugging Face hub"):
         resolve("EleutherAI/pythia-14m", "step8")
     monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 10_000)
     hub.cut, hub.cuts = 10_000, 100  # what is longer breaks again and again, and each time some bytes come

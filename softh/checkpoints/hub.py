@@ -38,7 +38,7 @@ _TIMEOUT = 20.0
 """Seconds that the hub may stay silent while a head is read."""
 _LOGIN = "log in with `hf auth login` or set HF_TOKEN"
 _UNREACHABLE = (
-    "Cannot reach the Hugging Face hub, and there is no local folder {model!r}: check the network, or name a folder."
+    "Cannot reach the Hugging Face hub, and there is no local folder {model}: check the network, or name a folder."
 )
 # The first exception type that matches decides: the most specific come first.
 _SENTENCES: tuple[tuple[type[Exception], str], ...] = (

@@ -48,7 +48,7 @@ def test_a_deck_shows_the_slide_of_the_link(data: Path) -> None:
     store.save("talk", [Slide("layers", VIEW, "plane", "First"), Slide("layers", VIEW, None, "Second", "note")])
     app = opened(deck="talk", slide="2")
     assert not app.exception
-    assert len(figures(app)) == 2
+    assert len(figures(app)) == 3
     assert app.text_input(key="title-talk-1").value == "Second"
     assert len(figures(opened(deck="talk"))) == 1
 
@@ -100,4 +100,4 @@ def test_a_wrong_link_falls_back_with_a_note(link: dict, words: str, data: Path)
     app = opened(**link)
     assert not app.exception
     assert f"The link asks for {words}" in text(app)
-    assert len(figures(app)) == 2
+    assert len(figures(app)) == 3

@@ -88,8 +88,8 @@ TABLE: dict[str, set[str]] = {
     "dashboard.view": {"dashboard.escape", "softh.errors", "plotly", "polars"},
     "dashboard.format": {"softh.analysis", "softh.quantities", "softh.text"},
     "dashboard.data": {
-        "dashboard.format", "softh.analysis", "softh.checkpoints.revisions", "softh.format", "softh.quantities", "softh.settings", "softh.spec",
-        "softh.store", *PAGES,
+        "dashboard.format", "softh.analysis", "softh.checkpoints.revisions", "softh.errors", "softh.format",
+        "softh.quantities", "softh.settings", "softh.spec", "softh.store", *PAGES,
     },
     "dashboard.figures": {
         "dashboard.data", "dashboard.format", "softh.analysis", "softh.format", "softh.quantities", *PAGES,

@@ -1,5 +1,6 @@
 """Estimates beside scores: which sources there are, and the statistics of one choice, cached."""
 
+import math
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -11,6 +12,7 @@ from softh import settings
 from softh.analysis import correlation, finished_models
 from softh.analysis import selection as selecting
 from softh.analysis.correlation import Chosen, Detail, Matrix, Method, Study
+from softh.errors import InputError
 from softh.quantities import FURTHER
 from softh.store import read
 
@@ -89,7 +91,12 @@ def matrix(choice: Choice, scores: tuple[str, ...]) -> tuple[Matrix, Study]:
         return every, whole
     parts = []
     for name in scores:
-        one, chosen = _by_layer(choice, name)
+        try:
+            one, chosen = _by_layer(choice, name)
+        except InputError:  # too few families have this score: its column is empty, the others are shown
+            j = whole.scores.index(name)
+            nothing = whole.y[:, [j]] * math.nan
+            one, chosen = replace(whole, scores=(name,), y=nothing, y_error=nothing), {}
         plain = correlation.matrix(one.x, one.y, one.family, one.predictors, one.scores, choice.method)
         parts.append(correlation.with_chosen(plain, chosen))
     return correlation.beside(parts), whole

@@ -15,8 +15,11 @@ from softh.analysis import finished_models, seeds, shares, standard_errors
 from softh.analysis.shares import Share
 from softh.checkpoints.revisions import family_from_name
 from softh.quantities import BY_COLUMN, FURTHER, OF_THE_MODEL
-from softh.spec import EstimateSpec
+from softh.spec import PLUG_IN, EstimateSpec
 from softh.store import plane, read
+
+HAS_DEBIASED = pl.col("estimator") != PLUG_IN
+"""Whether an estimate has debiased values beside raw and null-corrected ones."""
 
 
 @dataclass(frozen=True)

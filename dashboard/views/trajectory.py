@@ -165,9 +165,13 @@ def _curves(chosen: Selection, shown: pl.DataFrame, runs: Runs) -> Curves:
 
 
 def default_models(estimates: pl.DataFrame) -> list[str]:
-    """A few models that tell most: the runs of the largest and of the smallest, or finished ones where no run is."""
-    each = estimates.group_by("model").agg(pl.col("revision").n_unique(), pl.col("parameters").max())
-    each = each.sort("parameters", "model")
+    """A few models that tell most: the runs of the largest and of the smallest, or finished ones where no run is.
+
+    Where some have debiased values, models without them are not among these.
+    """
+    debiased = queries.HAS_DEBIASED.any().alias("debiased")
+    each = estimates.group_by("model").agg(pl.col("revision").n_unique(), pl.col("parameters").max(), debiased)
+    each = each.filter(pl.col("debiased") | ~pl.col("debiased").any()).sort("parameters", "model")
     runs = each.filter(pl.col("revision") > 1)["model"].to_list()
     finished = each.filter(pl.col("revision") == 1)["model"].sort().to_list()
     return list(dict.fromkeys([*runs[-1:], *runs[:1]])) or finished[:MOST_MODELS]

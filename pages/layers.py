@@ -23,6 +23,9 @@ with left:
     frame.chart(view.figures["plane"], "plane", view.data)
 with right:
     frame.chart(view.figures["profiles"], "profiles", view.data)
+if "context" in view.figures:
+    st.subheader("What each longer n-gram explains")
+    frame.chart(view.figures["context"], "context", view.data)
 if "training" in view.figures:
     st.subheader("Along training")
     frame.chart(view.figures["training"], "training", view.data)

@@ -158,13 +158,16 @@ def test_two_chosen_estimates_are_compared_by_their_difference(page: str, stored
     data = stored(a=NEW, b=NEW, c=NEW)
     points = ["a, main", "b, main"] if page == "trajectory" else ["a", "b"]
     models = {"models": ["a", "b"]} if page == "trajectory" else {}
-    [note] = shown(page, points=points, **models).notes
+    standing = shown(page, points=points[:1], **models).notes  # what the frontier says of all its models
+    assert len(standing) == (2 if page == "frontier" else 0)
+    *others, note = shown(page, points=points, **models).notes
+    assert tuple(others) == standing
     first, second = read.trajectory(data, ["a", "b"], order=1, correction="debiased").to_dicts()
     found = differences.difference(second, first, "input")
     assert f"I(X;Z) {plus_minus(found.value, found.error)}" in note
     assert found.error < 0.2 * (first["input_se_draws"] + second["input_se_draws"])
     assert "paired in directions and documents" in note
-    assert not shown(page, points=points[:1], **models).notes
+    assert not any("paired in" in said or " minus " in said for said in standing)
 
 
 def test_curves_of_a_difference_have_its_own_error(stored: Callable, record: Callable) -> None:
@@ -186,7 +189,8 @@ def test_a_post_trained_model_says_how_it_differs_from_its_origin(stored: Callab
     changed = record("x-sft", shape=raised(0.1))
     changed["model"] |= {"stage": "sft", "family": "x"}
     write.save(changed, data)
-    assert "less that one: I(X;Z) 0.1" in shown("frontier").figures["plane"].to_json()
+    cards = [card[1] for trace in shown("frontier").figures["plane"].data for card in trace.customdata or ()]
+    assert sum("made from x<br>compared with it: I(X;Z) 0.1" in card for card in cards) == 1
 
 
 WORDS = {"labels": "words"}

@@ -33,6 +33,12 @@ def test_what_the_tables_say_of_a_parent_comes_before_names() -> None:
     assert finished_models.origins(table) == {"b-sft": "a", "c-q4": "b"}
 
 
+def test_a_model_without_a_stored_parent_comes_from_one_that_has_one() -> None:
+    table = models(("x", "base"), ("x-sft", "sft"), ("x-dpo", "dpo"))
+    table = table.with_columns(parent=pl.Series([None, "x", None], dtype=pl.String))
+    assert finished_models.origins(table) == {"x-sft": "x", "x-dpo": "x-sft"}
+
+
 def test_a_post_trained_model_comes_from_the_latest_earlier_stage_of_its_name() -> None:
     table = models(
         ("zoo-x-20m (trained here)", "base"),

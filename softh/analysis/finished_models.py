@@ -43,14 +43,15 @@ def origins(models: pl.DataFrame) -> dict[str, str]:
     """
     kin: dict[tuple[Any, ...], list[tuple[int, str]]] = {}
     known = dict(models.filter(pl.col("parent").is_in(models["model"].to_list())).select("model", "parent").iter_rows())
-    for row in models.filter(pl.col("parent").is_null()).sort("model").iter_rows(named=True):
+    unknown = set(models.filter(pl.col("parent").is_null())["model"])
+    for row in models.sort("model").iter_rows(named=True):
         key = (without_stage(row["model"]).lower(), row["architecture"], row["layers"], row["width"])
         kin.setdefault(key, []).append((stage_rank(row["stage"]), row["model"]))
     origin_of: dict[str, str] = {}
     for family in kin.values():
         for rank, model in family:
             earlier = [other for other in family if other[0] < rank]
-            if earlier:
+            if earlier and model in unknown:
                 origin_of[model] = max(earlier)[1]
     return origin_of | known
 

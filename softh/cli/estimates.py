@@ -76,11 +76,11 @@ def _estimate_run(
             failed += 1
     for warning in read.warnings(place):
         say(warning)
-    rows = read.trajectory(place, correction="corrected", estimates=estimate_ids, order=spec.orders[0])
+    rows = [row for row in read.lowest(place).sort("step", "revision").to_dicts() if row["estimate_id"] in estimate_ids]
     if as_json:
-        show_json(rows.to_dicts())
-    elif estimate_ids:
-        show(tables.several(rows.sort("step", "revision").to_dicts()))
+        show_json(rows)
+    elif rows:
+        show(tables.several(rows))
     if failed:
         say(f"{len(estimate_ids)} of {len(checkpoints)} checkpoints were estimated.")
         raise typer.Exit(2)

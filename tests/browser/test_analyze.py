@@ -81,7 +81,7 @@ def test_an_upload_becomes_a_point_with_a_link(page: Page, chromium: Browser, ad
     page.get_by_role("link", name="Trajectory").last.click()
     page.wait_for_selector(DRAWN)
     assert "toy-olmo2-3m-seed0" in page.locator(".js-plotly-plot").first.text_content()
-    assert "models=toy-olmo2-3m-seed0" in page.url
+    assert "points=toy-olmo2-3m-seed0" in page.url
     other = chromium.new_context().new_page()
     other.goto(page.url)
     other.wait_for_selector(DRAWN)

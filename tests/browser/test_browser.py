@@ -13,7 +13,7 @@ from tests.harness import DRAWN, browser, serving, settled
 
 pytestmark = pytest.mark.browser
 
-PATHS = {"/": 2, "/layers": 2, "/method": 7}
+PATHS = {"/": 2, "/layers": 3, "/method": 7}
 """Path → how many figures it has."""
 # A page opened by its own path first looks for a server below that path; the browser reports the two misses.
 PROBE = re.compile(r"/(layers|method)/_stcore/(health|host-config)$")

@@ -92,7 +92,7 @@ def test_a_preset_of_the_same_page_is_in_the_address_and_back_leaves_it(chromium
     page.wait_for_url("**seeds=averaged**")
     settled(page)
     averaged = page.locator("h5").first.inner_text()
-    assert "3 seeds" in averaged
+    assert averaged != before
     page.reload()
     settled(page)
     assert page.locator("h5").first.inner_text() == averaged

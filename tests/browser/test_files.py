@@ -196,11 +196,11 @@ def test_a_deck_of_two_pages_is_ordered_presented_and_exported(
     menu(page)
     csv = saved(page, "CSV", tmp_path)
     page.get_by_role("button", name="Add this figure").click()
-    page.get_by_text("Slide 1 of talk").wait_for()
+    page.get_by_text("Added to talk, slide 1.").wait_for()
     page.goto(f"{address}/layers?model=Run-1M&revision=step64&correction=raw")
     menu(page, 1)
     page.get_by_role("button", name="Add whole page").click()
-    page.get_by_text("Slide 2 of talk").wait_for()
+    page.get_by_text("Added to talk, slide 2.").wait_for()
 
     page.goto(f"{address}/present?deck=talk&slide=2")
     page.wait_for_selector(DRAWN)

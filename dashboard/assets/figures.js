@@ -1,7 +1,8 @@
 // All figures of a page together: the ranges of their axes go to the server, a double click shows all again, a run that
 // the legend hides is hidden everywhere, and the point under the mouse is ringed wherever it is drawn.
 export default function ({ setTriggerValue }) {
-  const plots = () => [...document.querySelectorAll(".js-plotly-plot")]
+  // A figure that is presented is drawn beside the page, in the size of its slide, and answers to nothing.
+  const plots = () => [...document.querySelectorAll("[class*='st-key-'] .js-plotly-plot")].filter(plot => !plot.closest(".softh-deck"))
   const axes = plot => Object.keys(plot._fullLayout).filter(name => /^[xy]axis\d*$/.test(name))
   const keyOf = plot => [...plot.closest("[class*='st-key-']").classList]
     .find(name => name.startsWith("st-key-")).slice("st-key-".length)

@@ -7,7 +7,7 @@ function placeNames(plot) {
   const names = plot.layout.meta?.names
   const { xaxis, yaxis, font } = plot._fullLayout
   if (!names?.length || !xaxis || !yaxis || plot.softhPlaying) return
-  const key = JSON.stringify([names, xaxis._length, yaxis._length, xaxis.range, yaxis.range])
+  const key = JSON.stringify([names, Math.round(xaxis._length), Math.round(yaxis._length), xaxis.range, yaxis.range])
   if (plot.softhNamed === key) return
   plot.softhNamed = key
   const taken = []

@@ -243,7 +243,7 @@ def _html_presents_itself(chromium: Browser, file: Path) -> None:
     with offline(chromium) as (other, asked):
         other.goto(file.as_uri())
         other.wait_for_selector(".softh-deck[data-slide='1'] .xtitle")
-        assert other.locator(".softh-deck .js-plotly-plot").count() == 2
+        assert other.locator(".softh-deck .js-plotly-plot").count() == 4
         other.keyboard.press("ArrowRight")
         other.wait_for_selector(".softh-deck[data-slide='2'] .xtitle")
         box = other.locator(".softh-deck .scatterlayer .point").last.bounding_box()

@@ -5,6 +5,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
 from starlette.routing import Route
 from streamlit.starlette import App
 
@@ -22,9 +24,14 @@ async def begin(served: App) -> AsyncGenerator[None]:
     yield
 
 
+async def home(request: Request) -> RedirectResponse:
+    """The first page, which Streamlit knows at / alone, for whoever types its name; with the parameters of a link."""
+    return RedirectResponse(f"./?{request.url.query}" if request.url.query else "./")
+
+
 app = App(
     "app.py",
-    routes=[Route("/health", guard.health), Route("/metrics", guard.prometheus)],
+    routes=[Route("/health", guard.health), Route("/metrics", guard.prometheus), Route("/trajectory", home)],
     middleware=[Middleware(hosts.Hosts), Middleware(static_files.StaticFiles), Middleware(guard.Guard)],
     lifespan=begin,
 )

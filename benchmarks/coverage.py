@@ -11,6 +11,7 @@ independent samples.
 import json
 import os
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ import typer
 from softh.analysis.correlation import METHODS, Method, compare, intervals, nested
 
 RESULTS = Path(__file__).parent / "results" / "coverage.json"
+Draw = Callable[[np.random.Generator, int], np.ndarray]
+"""Draws so many rows."""
 FAMILIES = {
     "3 × 10": [10] * 3,
     "20, 5, 5": [20, 5, 5],
@@ -161,7 +164,7 @@ def samples(
     return x, rho * x + np.sqrt(1 - rho**2) * y if rho else y
 
 
-def mixed(generator: np.random.Generator, family: np.ndarray, share: float, draw) -> np.ndarray:  # noqa: ANN001
+def mixed(generator: np.random.Generator, family: np.ndarray, share: float, draw: Draw) -> np.ndarray:
     """Columns of which a share of the variance lies between families."""
     of_family = draw(generator, int(family.max()) + 1)[family]
     return np.sqrt(share) * of_family + np.sqrt(1 - share) * draw(generator, len(family))

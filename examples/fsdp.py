@@ -45,7 +45,7 @@ def main() -> None:
         optimizer.step()
         optimizer.zero_grad()
     if dist.get_rank() == 0:
-        print(f"{plane.seconds:.1f} s of estimates; {plane.failures or 'none failed'}")  # noqa: T201
+        print(f"{plane.seconds:.1f} s of estimates; {plane.failures or 'none failed'}")
     dist.destroy_process_group()
 
 

@@ -77,7 +77,7 @@ def main() -> None:
                 for row in measure(weights, sample, step).measures
                 if row.correction == "debiased" and row.layer is None
             )
-            print(f"step {step}: I(X;Z) {point.value:.4f}")  # noqa: T201
+            print(f"step {step}: I(X;Z) {point.value:.4f}")
         starts = rng.integers(0, len(text) - 32, 16)
         update(weights, text[starts[:, None] + np.arange(32)])
 

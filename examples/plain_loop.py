@@ -16,7 +16,7 @@ STEPS = 60
 
 def log(numbers: dict[str, float], step: int) -> None:
     """Where the numbers go."""
-    print(step, {name: round(value, 4) for name, value in numbers.items() if name.endswith(("input", "output"))})  # noqa: T201
+    print(step, {name: round(value, 4) for name, value in numbers.items() if name.endswith(("input", "output"))})
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
         model(input_ids=ids[rows], labels=ids[rows]).loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-    print(f"{plane.seconds:.1f} s of estimates; {plane.failures or 'none failed'}")  # noqa: T201
+    print(f"{plane.seconds:.1f} s of estimates; {plane.failures or 'none failed'}")
 
 
 if __name__ == "__main__":

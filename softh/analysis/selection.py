@@ -278,7 +278,7 @@ class _Pairs:
         self.counts = np.bincount(self.block, minlength=self.groups**2).astype(float)
 
     def judged(self, ranks: np.ndarray, better: int) -> np.ndarray:
-        """Share of pairs judged rightly, [groups + 1]: without each group, and of all."""
+        """Share of pairs judged correctly, [groups + 1]: without each group, and of all."""
         sums = self._sums(self._right(ranks))
         shares = []
         for left_out in (*range(self.groups), None):

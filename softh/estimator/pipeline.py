@@ -65,7 +65,7 @@ class Estimate:
             "vocabulary": self.model.vocabulary,
             "weights": weights.weights,
             "source": weights.source,
-            # What only whoever trained a model knows.
+            # Known to those who trained the model alone.
             **dict.fromkeys(("size", "training_seed", "parent", "ablation", "former")),
         }
         checkpoint = {

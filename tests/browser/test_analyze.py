@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from softh import jobs
 from softh.jobs import processes
 from softh.store import read
-from tests.harness import DRAWN, browser, serving
+from tests.harness import DRAWN, serving
 from tests.hub import Hub, Repo, files_of, serve
 from tests.tiny import save_model
 
@@ -49,12 +49,6 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: Hub) -> Iterator[
 def address(data: Path) -> Iterator[str]:
     with serving(data) as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture

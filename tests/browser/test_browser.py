@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from softh.store import write
-from tests.harness import DRAWN, browser, serving, settled
+from tests.harness import DRAWN, serving, settled
 
 pytestmark = pytest.mark.browser
 
@@ -35,12 +35,6 @@ def address(tmp_path_factory: pytest.TempPathFactory, record: Callable) -> Itera
 def learning(step: int, top: float) -> Callable:
     fitted = top * step / (step + 30)
     return lambda depth, order: (0.9, 0.05 * order + fitted, 0.05 * order + fitted * (0.3 + 0.2 * depth), 0.04 * order)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,12 +1,9 @@
 """Figures in a real browser: names that keep apart, a run that plays, a cell that opens its scatter."""
 
-import shutil
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.harness import ROOT, browser, serving, settled
+from tests.harness import settled
 
 pytestmark = pytest.mark.browser
 
@@ -15,20 +12,6 @@ NAMES = """() => { const plot = document.querySelector(".js-plotly-plot")
   return [...plot.querySelectorAll(".annotation-text")].filter(text => texts.has(text.textContent))
     .map(text => { const box = text.getBoundingClientRect(); return [box.left, box.top, box.right, box.bottom] }) }"""
 HEADS = "document.querySelector('.softh-trail circle')?.getAttribute('cx')"
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    data = tmp_path_factory.mktemp("shipped")
-    shutil.copy(ROOT / "data" / "softh.duckdb", data)
-    with serving(data) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as opened:
-        yield opened
 
 
 def opened(chromium: Browser, url: str, width: int = 1440) -> Page:
@@ -41,8 +24,8 @@ def opened(chromium: Browser, url: str, width: int = 1440) -> Page:
 
 @pytest.mark.parametrize("width", [1440, 1024, 390])
 @pytest.mark.parametrize("path", ["/", "/frontier", "/frontier?ablations=true"])
-def test_names_do_not_lie_on_each_other(chromium: Browser, address: str, path: str, width: int) -> None:
-    page = opened(chromium, address + path, width)
+def test_names_do_not_lie_on_each_other(chromium: Browser, shipped: str, path: str, width: int) -> None:
+    page = opened(chromium, shipped + path, width)
     page.wait_for_timeout(800)
     boxes = page.evaluate(NAMES)
     page.close()
@@ -53,8 +36,8 @@ def test_names_do_not_lie_on_each_other(chromium: Browser, address: str, path: s
     assert hit == []
 
 
-def test_a_run_plays_on_the_figure_and_leaves_it_as_it_was(chromium: Browser, address: str) -> None:
-    page = opened(chromium, address)
+def test_a_run_plays_on_the_figure_and_leaves_it_as_it_was(chromium: Browser, shipped: str) -> None:
+    page = opened(chromium, shipped)
     page.get_by_role("button", name="Play the training").click()
     page.wait_for_function(f"{HEADS} !== undefined")
     begun = page.evaluate(HEADS)
@@ -66,8 +49,8 @@ def test_a_run_plays_on_the_figure_and_leaves_it_as_it_was(chromium: Browser, ad
     page.close()
 
 
-def test_a_click_on_a_cell_of_the_matrix_opens_its_scatter(chromium: Browser, address: str) -> None:
-    page = opened(chromium, f"{address}/benchmarks")
+def test_a_click_on_a_cell_of_the_matrix_opens_its_scatter(chromium: Browser, shipped: str) -> None:
+    page = opened(chromium, f"{shipped}/benchmarks")
     plot = page.locator(".js-plotly-plot").nth(2)
     plot.scroll_into_view_if_needed()
     at = plot.evaluate("""plot => { const { xaxis, yaxis } = plot._fullLayout, box = plot.getBoundingClientRect()
@@ -84,8 +67,8 @@ def test_a_click_on_a_cell_of_the_matrix_opens_its_scatter(chromium: Browser, ad
     page.close()
 
 
-def test_a_preset_of_the_same_page_is_in_the_address_and_back_leaves_it(chromium: Browser, address: str) -> None:
-    page = opened(chromium, address)
+def test_a_preset_of_the_same_page_is_in_the_address_and_back_leaves_it(chromium: Browser, shipped: str) -> None:
+    page = opened(chromium, shipped)
     before = page.locator("h5").first.inner_text()
     page.get_by_role("button", name="Views to start from").click()
     page.get_by_text("Do seeds agree?").click()
@@ -102,8 +85,8 @@ def test_a_preset_of_the_same_page_is_in_the_address_and_back_leaves_it(chromium
     page.close()
 
 
-def test_a_preset_opens_the_view_that_it_names(chromium: Browser, address: str) -> None:
-    page = opened(chromium, address)
+def test_a_preset_opens_the_view_that_it_names(chromium: Browser, shipped: str) -> None:
+    page = opened(chromium, shipped)
     page.get_by_role("button", name="Views to start from").click()
     page.get_by_text("The same by layer").click()
     expect(page).to_have_title("Layers · softh")

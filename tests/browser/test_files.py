@@ -15,7 +15,7 @@ from pptx import Presentation
 
 from softh.store import write
 from tests.browser.pictures import TOLERANCE, difference, of_pdf, of_svg
-from tests.harness import DRAWN, browser, serving, settled
+from tests.harness import DRAWN, serving, settled
 
 pytestmark = pytest.mark.browser
 
@@ -34,12 +34,6 @@ def address(tmp_path_factory: pytest.TempPathFactory, record: Callable) -> Itera
 
 def shaped(fitted: float) -> Callable:
     return lambda depth, order: (0.9, 0.05 * order + fitted, 0.05 * order + 0.4 * fitted**1.3, 0.04 * order)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """What a visitor does to a page without thinking: back, forth, reload, double clicks, the legend, a second tab."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from dashboard.views import registry
-from tests.harness import ROOT, browser, serving, settled
+from tests.harness import settled
 
 pytestmark = pytest.mark.browser
 
@@ -17,20 +16,6 @@ RANGES = """() => { const { xaxis, yaxis } = document.querySelector(".js-plotly-
   return [...xaxis.range, ...yaxis.range] }"""
 VISIBLE = """() => [...document.querySelectorAll(".js-plotly-plot")].map(plot =>
   plot.data.filter(t => t.legendgroup && (t.visible ?? true) === true).map(t => t.legendgroup))"""
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    data = tmp_path_factory.mktemp("shipped")
-    shutil.copy(ROOT / "data" / "softh.duckdb", data)
-    with serving(data) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -65,15 +50,15 @@ def area(page: Page) -> dict[str, float]:
     return found
 
 
-def test_back_and_forward_open_what_was_seen_on_every_page(page: Page, address: str) -> None:
-    visit(page, address)
+def test_back_and_forward_open_what_was_seen_on_every_page(page: Page, shipped: str) -> None:
+    visit(page, shipped)
     seen, pages = {}, [each for each in registry.PAGES if each.view]
     for each in pages:
         if each is not pages[0]:
             follow(page, each.title)
         seen[each.slug] = page.evaluate(SHOWN)
         assert seen[each.slug], each.slug
-        assert "?" not in page.url  # nothing was chosen, so the address is that of the page
+        assert "?" not in page.url  # nothing was chosen, so the shipped is that of the page
     assert page.evaluate("history.length") == len(pages) + 1  # the empty tab, and one entry a page
     for step in (-1, 1):
         for each in pages[-2::-1] if step < 0 else pages[1:]:
@@ -81,8 +66,8 @@ def test_back_and_forward_open_what_was_seen_on_every_page(page: Page, address: 
             assert page.evaluate(SHOWN) == seen[each.slug], each.slug
 
 
-def test_what_was_chosen_comes_back_with_its_page_and_on_reload(page: Page, address: str) -> None:
-    visit(page, f"{address}/?models=zoo-olmo2-60m+%28trained+here%29&order=2")
+def test_what_was_chosen_comes_back_with_its_page_and_on_reload(page: Page, shipped: str) -> None:
+    visit(page, f"{shipped}/?models=zoo-olmo2-60m+%28trained+here%29&order=2")
     first = page.evaluate(SHOWN)
     page.get_by_test_id("stButtonGroup").filter(has_text="raw").get_by_role("radio", name="raw").or_(
         page.get_by_role("button", name="raw")
@@ -102,10 +87,10 @@ def test_what_was_chosen_comes_back_with_its_page_and_on_reload(page: Page, addr
     assert page.get_by_text("No model is chosen").count() == 0
 
 
-def test_two_tabs_do_not_disturb_each_other(page: Page, address: str) -> None:
-    visit(page, f"{address}/frontier")
+def test_two_tabs_do_not_disturb_each_other(page: Page, shipped: str) -> None:
+    visit(page, f"{shipped}/frontier")
     other = page.context.new_page()
-    visit(other, f"{address}/frontier?order=3")
+    visit(other, f"{shipped}/frontier?order=3")
     settled(page)
     page.reload()
     settled(page)
@@ -114,10 +99,10 @@ def test_two_tabs_do_not_disturb_each_other(page: Page, address: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/frontier", "/layers"])
-def test_a_double_click_shows_all_again_however_the_page_was_opened(page: Page, address: str, path: str) -> None:
-    visit(page, address + path)
+def test_a_double_click_shows_all_again_however_the_page_was_opened(page: Page, shipped: str, path: str) -> None:
+    visit(page, shipped + path)
     whole = page.evaluate(RANGES)
-    visit(page, f"{address}{path}?plane-axes=x+0.1%3A0.2")
+    visit(page, f"{shipped}{path}?plane-axes=x+0.1%3A0.2")
     assert page.evaluate(RANGES) != whole
     box = area(page)
     for _ in range(2):  # the second shows no more than all
@@ -127,8 +112,8 @@ def test_a_double_click_shows_all_again_however_the_page_was_opened(page: Page, 
         assert page.evaluate(RANGES) == pytest.approx(whole)
 
 
-def test_an_entry_of_the_legend_hides_its_run_in_all_figures(page: Page, address: str) -> None:
-    visit(page, address)
+def test_an_entry_of_the_legend_hides_its_run_in_all_figures(page: Page, shipped: str) -> None:
+    visit(page, shipped)
     plane, curves = page.evaluate(VISIBLE)
     runs = sorted(set(curves))
     assert len(runs) == 2
@@ -139,8 +124,8 @@ def test_an_entry_of_the_legend_hides_its_run_in_all_figures(page: Page, address
     page.wait_for_function(f"() => ({VISIBLE})().every(groups => new Set(groups).size === 2)")
 
 
-def test_a_click_on_the_ring_of_a_phase_fades_nothing(page: Page, address: str) -> None:
-    visit(page, address)
+def test_a_click_on_the_ring_of_a_phase_fades_nothing(page: Page, shipped: str) -> None:
+    visit(page, shipped)
     at = page.evaluate("""() => {
       const plot = document.querySelector(".js-plotly-plot"), { xaxis, yaxis } = plot._fullLayout
       const ring = plot.data.find(t => t.marker?.symbol === "circle-open" && t.marker.size === 19)
@@ -156,8 +141,9 @@ def test_a_click_on_the_ring_of_a_phase_fades_nothing(page: Page, address: str) 
 
 
 @pytest.mark.parametrize("slug", [each.slug for each in registry.PAGES])
-def test_a_page_opens_by_its_own_address(page: Page, address: str, slug: str) -> None:
+def test_a_page_opens_by_its_own_address(page: Page, shipped: str, slug: str) -> None:
     title = registry.page(slug).title
-    visit(page, f"{address}/{'' if slug == registry.PAGES[0].slug else slug}")
+    visit(page, f"{shipped}/{slug}")
     expect(page).to_have_title(f"{title} · softh")
+    expect(page.get_by_text("Page not found")).to_have_count(0)
     assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0

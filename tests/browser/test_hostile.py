@@ -11,7 +11,7 @@ from dashboard.decks import store as decks
 from softh import access, jobs
 from softh.jobs import records
 from softh.store import write
-from tests.harness import PATHS, QUIET, browser, serving
+from tests.harness import PATHS, QUIET, serving
 from tests.store_rows import HOSTILE, hostile_record
 
 pytestmark = pytest.mark.browser
@@ -60,12 +60,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def address(data: Path) -> Iterator[str]:
     with serving(data) as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from softh.store import read, write
-from tests.harness import browser, serving
+from tests.harness import serving
 from tests.probe_rows import probe
 from tests.tiny import llama, save_model, texts
 
@@ -36,12 +36,6 @@ def address(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     with serving(data) as found:
         yield found
     del os.environ["SOFTH_MODELS"]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from dashboard.decks import store
 from softh import access, jobs
 from softh.store import read
-from tests.harness import browser, free_port, serving
+from tests.harness import free_port, serving
 from tests.protocol import XSRF, Session, session
 from tests.tiny import save_model
 
@@ -37,12 +37,6 @@ class Service:
     data: Path
     starter: Cookies
     viewer: Cookies
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

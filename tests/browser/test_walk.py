@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from dashboard.views import registry
-from tests.harness import QUIET, browser, serving
+from tests.harness import QUIET
 
 pytestmark = pytest.mark.browser
 
@@ -48,21 +47,6 @@ OTHERWISE = """() => [...document.querySelectorAll(".js-plotly-plot")].flatMap(p
 def paths() -> list[str]:
     """The path of every page of the app."""
     return ["/" if page is registry.PAGES[0] else f"/{page.slug}" for page in registry.PAGES]
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The app on a copy of the shipped tables: decks and jobs that a walk leaves behind stay out of the project."""
-    data = tmp_path_factory.mktemp("shipped")
-    shutil.copy(ROOT / "data" / "softh.duckdb", data)
-    with serving(data) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -157,9 +141,9 @@ def label(page: Page, kind: str, place: int) -> str:
 
 @pytest.mark.parametrize("path", paths())
 def test_every_control_of_every_page_works_and_the_link_opens_what_was_seen(
-    page: Page, chromium: Browser, address: str, path: str
+    page: Page, chromium: Browser, shipped: str, path: str
 ) -> None:
-    visit(page, address + path)
+    visit(page, shipped + path)
     changed = walk(page)
     if path not in ("/method", "/present", "/analyze"):
         assert changed > 4
@@ -174,8 +158,8 @@ def test_every_control_of_every_page_works_and_the_link_opens_what_was_seen(
     other.context.close()
 
 
-def test_a_zoom_and_chosen_points_are_in_the_link(page: Page, chromium: Browser, address: str) -> None:
-    visit(page, address)
+def test_a_zoom_and_chosen_points_are_in_the_link(page: Page, chromium: Browser, shipped: str) -> None:
+    visit(page, shipped)
     for index in (20, 24):
         x, y = page.evaluate(POINT, index)
         page.mouse.move(x, y)
@@ -212,8 +196,8 @@ POINT = """index => {
 }"""
 
 
-def test_a_run_plays_in_the_browser_without_the_server(page: Page, address: str) -> None:
-    visit(page, f"{address}/?play=true")
+def test_a_run_plays_in_the_browser_without_the_server(page: Page, shipped: str) -> None:
+    visit(page, f"{shipped}/?play=true")
     heads = "document.querySelector('.js-plotly-plot').data.at(-1).x.map(Number)"
     begun = page.evaluate(heads)
     sent: list[str] = []
@@ -225,26 +209,26 @@ def test_a_run_plays_in_the_browser_without_the_server(page: Page, address: str)
     assert sent == []
 
 
-def test_the_introduction_is_put_away_for_good(page: Page, address: str) -> None:
-    visit(page, address)
+def test_the_introduction_is_put_away_for_good(page: Page, shipped: str) -> None:
+    visit(page, shipped)
     page.get_by_role("button", name="Got it").click()
     expect(page.locator(".intro")).to_be_hidden()
-    visit(page, f"{address}/layers")
+    visit(page, f"{shipped}/layers")
     expect(page.locator(".intro")).to_be_hidden()
-    visit(page, f"{address}/method")
+    visit(page, f"{shipped}/method")
     expect(page.locator(".intro")).to_be_visible()
 
 
 @pytest.mark.parametrize(
     "query", ["%FF%FE=%80", "order=%E0%A4%A", "models=%00&order=%F0", "plane-axes=x+1:&corpus=%C0"]
 )
-def test_broken_encoding_in_a_link_is_a_note_at_most(page: Page, address: str, query: str) -> None:
-    visit(page, f"{address}/?{query}")
+def test_broken_encoding_in_a_link_is_a_note_at_most(page: Page, shipped: str, query: str) -> None:
+    visit(page, f"{shipped}/?{query}")
     expect(page.locator(".js-plotly-plot")).to_have_count(2)
 
 
-def test_a_reader_gets_everywhere_with_the_keyboard(page: Page, address: str) -> None:
-    visit(page, address)
+def test_a_reader_gets_everywhere_with_the_keyboard(page: Page, shipped: str) -> None:
+    visit(page, shipped)
     page.locator("[data-testid=stSidebarNavLink]").first.focus()
     reached = set()
     for _ in range(60):

@@ -31,13 +31,16 @@ def headline(choice: Choice, result: Matrix, cell: Study, detail: Detail) -> str
     q = result.q[result.predictors.index(predictor), result.scores.index(score)]
     interval = "" if isnan(plain.low) else f", 95 % {signed(plain.low)} to {signed(plain.high)}"
     size = f"{choice.method.capitalize()} {signed(plain.value)}{interval}"
-    if isnan(q) or q >= 0.05:
+    told = not isnan(plain.low) and plain.low * plain.high > 0
+    if not told or isnan(q):
         sentence = f"Among {among}, {predictor} does not clearly go with {score} ({size})"
     elif choice.layer == CHOSEN:
         sentence = f"Among {among}, {predictor} at the selected layer predicts {score} ({size})"
     else:
         way = "higher" if plain.value > 0 else "lower"
         sentence = f"Among {among}, higher {predictor} goes with {way} {score} ({size})"
+    if told and q >= 0.05:
+        sentence += f", not surely so as one of {int((result.q >= 0).sum())} pairs looked at"
     rival = detail.rival
     if rival is None or not (rival.p < 0.05 and rival.low * rival.high > 0):
         return f"{sentence}."

@@ -25,6 +25,9 @@ from softh.format import and_more
 from softh.quantities import BY_COLUMN, CORRECTION_NAMES, PLANE
 
 LEAST_PAIRS = 10
+MOST = 0.75
+"""Share of the checkpoints that must have a measure for it to be compared. Those that lack it are then left out: all
+measures are compared on the same pairs."""
 LOSS = BY_COLUMN["bits_per_byte"].name
 _LESS_IS_BETTER = r"(?i)bits per byte|perplexity|loss"
 AMONG = {
@@ -95,7 +98,7 @@ def candidates(
     depths: Mapping[str, pl.DataFrame],
     further: pl.DataFrame | None = None,
 ) -> Candidates:
-    """Checkpoints or models of the tables with one score, and every measure that all of them have.
+    """Checkpoints or models of the tables with one score, and every measure that most of them have.
 
     points: means over layers of one order, one row an estimate and correction, as `read.trajectory` gives. scores: rows
     of `benchmarks`. depths: correction → transformer layers of that order, as `read.depths` gives. further: spectral
@@ -132,18 +135,17 @@ def candidates(
             first = further.group_by("estimate_id").agg(pl.col(column).drop_nulls().first())
             measures[BY_COLUMN[column].symbol] = Measure(_numbers(_by_id(first, ids), column))
     scored = np.isfinite(values := sign * _numbers(rows, "score"))
-    # A measure that some lack would cost all others those checkpoints.
-    whole_measures = {
-        name: one
+    known_share = {
+        name: np.isfinite(one.values.reshape(len(scored), -1)[scored]).all(axis=1).mean() if scored.any() else 0.0
         for name, one in measures.items()
-        if scored.any() and np.isfinite(one.values.reshape(len(scored), -1)[scored]).all()
     }
-    if LOSS not in whole_measures:
+    kept = {name: one for name, one in measures.items() if known_share[name] >= MOST}
+    if known_share[LOSS] < 1:
         raise InputError(
             "Not every checkpoint with this score has a loss, which is what the others are compared with: estimate "
             "with loss, or choose another score."
         )
-    return Candidates(values, rows["group"].to_list(), whole_measures)
+    return Candidates(values, rows["group"].to_list(), kept)
 
 
 def of_table(table: pl.DataFrame, score: str, group: str, loss: str, *, less_is_better: bool = False) -> Candidates:

@@ -130,6 +130,24 @@ def test_checkpoints_of_the_store_meet_their_scores(tmp_path: Path, record: Call
         CliRunner().invoke(app, ["select", "--data", str(tmp_path), "--score", "x"], catch_exceptions=False)
 
 
+@pytest.mark.parametrize(("lacking", "compared"), [(1, 4), (2, 5)])
+def test_few_that_lack_a_measure_are_left_out_and_a_measure_that_many_lack_is(
+    lacking: int, compared: int, tmp_path: Path, record: Callable
+) -> None:
+    scores = []
+    for number in range(5):
+        for step in (1, 4, 16, 64):
+            model, tokens = f"Run-{number}", None if number < lacking else 1_000 * step
+            write.save(record(model, f"step{step}", step=step, tokens=tokens), tmp_path)
+            about = {"model": model, "metric": "accuracy", "stderr": None, "source": "a test", "task": "cloze"}
+            scores.append({**about, "revision": f"step{step}", "score": step + number})
+    write.save_scores(scores, tmp_path)
+    run = CliRunner().invoke(app, ["select", "--data", str(tmp_path), "--json"])
+    rows = {row["measure"]: row for row in json.loads(run.stdout)}
+    assert ("training tokens" in rows) == (lacking == 1)
+    assert rows[selection.LOSS]["pairs"] == compared * 6
+
+
 def test_the_published_table_has_ours_beside_it() -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((30, 2))

@@ -1,8 +1,9 @@
 """Measures of the spectrum, dimension and anisotropy: their cost in an estimate, and whether their errors are right.
 
-`python -m benchmarks.measures [cost] [coverage]` runs the parts named, by default both, and writes
+`python -m benchmarks.measures [cost] [coverage] [first]` runs the parts named, by default all, and writes
 benchmarks/results/measures-PART-DEVICE.json (or into $OUT). Cost: models of the shape of OLMo2 with random weights, on
 this machine's GPU or CPU; with `--short` the smallest. Coverage: a population of documents whose states are known.
+First: SmolLM2-135M-Instruct on c4-sample.jsonl of `../shared/text`, with and without the first position of documents.
 """
 
 import json
@@ -15,13 +16,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks._real import smollm2
 from benchmarks._report import DEVICE, SHORT
+from benchmarks._states import States
 from benchmarks._synthetic import machine, olmo2, windows
+from softh.checkpoints import resolve
 from softh.estimator.measures import jackknife
 from softh.estimator.spectra import SPECTRAL, SpectralSample, spectral_values
 from softh.models import loading
 from softh.models.hidden_states import HiddenStates
 from softh.spec import EstimateSpec
+from softh.text import corpus
 
 # Shape, documents, context. The last is the model of docs/method.md, on as many documents as it was measured on.
 SIZES = {
@@ -29,6 +34,7 @@ SIZES = {
     "cpu": (("44m", 128, 256),),
 }
 FOLDS = 8
+C4, LAYER = Path(__file__).parents[2] / "shared" / "text" / "c4-sample.jsonl", 14
 
 
 def _synchronize() -> None:
@@ -107,16 +113,35 @@ def coverage() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def first() -> list[dict[str, Any]]:
+    """Value and standard error over documents of every measure of one layer, by what is done to its states."""
+    model = loading.load_model(resolve.resolve(str(smollm2())), "float32", "cpu")
+    spec = EstimateSpec(model="", corpus=f"file:{C4}", documents=40, context=128)
+    states = States.of(model, corpus.load(spec.corpus, spec.documents, spec.seed), spec, [LAYER])
+    lengths = np.diff(states.starts)
+    fold = np.repeat(np.arange(len(lengths)) % FOLDS, lengths)
+    inner = np.ones(len(fold), dtype=bool)
+    inner[states.starts[:-1]] = False
+    rows = []
+    for unit in (False, True):
+        for kept in (np.ones_like(inner), inner):
+            values = spectral_values(states.layers[LAYER][torch.from_numpy(kept)], fold[kept], FOLDS, unit=unit)
+            named = {name: [float(of[0]), jackknife(of[1:])] for name, of in zip(SPECTRAL, values, strict=True)}
+            rows.append({"unit length": unit, "positions": int(kept.sum()), **named})
+    return rows
+
+
 def main() -> None:
     """Run the parts that were asked for."""
     torch.manual_seed(0)
     folder = Path(os.environ.get("OUT") or Path(__file__).parent / "results")
-    for part in (cost, coverage):
-        if part.__name__ in sys.argv or not {"cost", "coverage"} & set(sys.argv):
-            found = {"machine": machine(DEVICE), "about": part.__doc__, part.__name__: part()}
-            name = f"measures-{part.__name__}-{DEVICE}.json"
-            (folder / name).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-            print(json.dumps(found[part.__name__], indent=1))
+    parts = {part.__name__: part for part in (cost, coverage, first)}
+    for name, part in parts.items():
+        if name in sys.argv or not parts.keys() & set(sys.argv):
+            found = {"machine": machine(DEVICE), "about": part.__doc__, name: part()}
+            target = folder / f"measures-{name}-{DEVICE}.json"
+            target.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            print(json.dumps(found[name], indent=1))
 
 
 if __name__ == "__main__":

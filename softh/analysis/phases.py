@@ -303,8 +303,8 @@ def turn(values: Array) -> Array:
 
     Half of it is the largest deviation from the nearest monotone curve.
 
-    >>> turn(np.array([0.0, 1.0, 3.0, 2.0])), turn(np.array([0.0, 1.0, 1.0, 2.0]))
-    (1.0, 0.0)
+    >>> turn(np.array([[0.0, 1.0, 3.0, 2.0], [0.0, 1.0, 1.0, 2.0]])).tolist()
+    [1.0, 0.0]
     """
     before = np.minimum.accumulate(values, axis=-1)
     after = np.minimum.accumulate(values[..., ::-1], axis=-1)[..., ::-1]

@@ -88,8 +88,8 @@ def degrees(sizes: np.ndarray) -> float:
     one family) and G − 1 is too bold (.06 to .08), so the geometric mean is taken, three parts of G − 1 to one: .03 to
     .06 (benchmarks.statistics_correlation).
 
-    >>> degrees(np.array([5, 5, 5, 5])), round(degrees(np.array([21, 1, 1, 1, 1, 1, 1, 1, 1, 1])), 2)
-    (3.0, 5.51)
+    >>> [round(degrees(np.array(sizes)), 2) for sizes in ([5, 5, 5, 5], [21, 1, 1, 1, 1, 1, 1, 1, 1, 1])]
+    [3.0, 5.51]
     """
     families, models = len(sizes), sizes.sum()
     # A mean of family means, each with the error of independent models: its values without each family are linear.

@@ -66,8 +66,7 @@ def several(estimates: list[Row]) -> Table:
     widest = max(len(row["revision"]) for row in estimates)
     for column, ratio in zip(table.columns[1:4], (20, 10, 18), strict=True):
         column.justify, column.no_wrap, column.overflow, column.ratio = "left", False, "fold", ratio
-    table.columns[2].min_width = min(_REVISION, max(len(row["revision"]) for row in estimates))
-    table.columns[2].min_width = min(widest, _REVISION)
+    table.columns[2].width = min(widest, _REVISION)  # the least of a column that has a ratio
     marks = len({row["correction"] for row in estimates}) > 1
     for row in estimates:
         mark = "*" if marks and row["correction"] != "debiased" else ""

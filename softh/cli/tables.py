@@ -31,8 +31,8 @@ _DASHES = "A dash in place of a debiased value: too few labels are in several do
 _NAMES = {**CORRECTION_NAMES, "lower": "lower bound"}
 """Lines of an order, in their order."""
 _INPUT, _OUTPUT, _OPTIMALITY, _ENTROPY = (BY_COLUMN[name] for name in ("input", "output", "optimality", "entropy"))
-_REVISION = 14
-"""Characters of a revision that are never broken."""
+_REVISION, _TEXT = 14, 11
+"""Characters of a revision and of a text's name that are never broken."""
 _LISTED = (_ENTROPY, _INPUT, _OUTPUT, _OPTIMALITY)
 _OF_LABELS = [quantity for quantity in PLANE if quantity.has_labels]
 
@@ -63,10 +63,11 @@ def several(estimates: list[Row]) -> Table:
     symbols = [quantity.symbol for quantity in (_ENTROPY, _INPUT, _OUTPUT)]
     table = _table("", "id", "model", "revision", "text", "size", *symbols, "optim.", "bits/B", "date")
     table.expand = True
-    widest = max(len(row["revision"]) for row in estimates)
     for column, ratio in zip(table.columns[1:4], (20, 10, 18), strict=True):
         column.justify, column.no_wrap, column.overflow, column.ratio = "left", False, "fold", ratio
-    table.columns[2].width = min(widest, _REVISION)  # the least of a column that has a ratio
+    # The least of a column that has a ratio: names of that length are never broken.
+    table.columns[2].width = min(max(len(row["revision"]) for row in estimates), _REVISION)
+    table.columns[3].width = min(max(len(row["corpus"]) for row in estimates), _TEXT)
     marks = len({row["correction"] for row in estimates}) > 1
     for row in estimates:
         mark = "*" if marks and row["correction"] != "debiased" else ""

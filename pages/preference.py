@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard import escape
 from dashboard.data import queries
 from dashboard.page import frame
 from dashboard.views import preference
@@ -26,9 +27,16 @@ else:
         frame.chart(view.figures["linear"], "linear", view.data)
         st.subheader("Do words or length alone do as well?")
         frame.chart(view.figures["others"], "others", view.data)
+    left, right = st.columns(2, gap="medium")
     if "changed" in view.figures:
-        st.subheader("What post-training changes")
-        frame.chart(view.figures["changed"], "changed", view.data)
+        with left:
+            st.subheader("What post-training changes")
+            frame.chart(view.figures["changed"], "changed", view.data)
+    if "moves" in view.figures:
+        with right:
+            st.subheader("Preference changes against complexity changes")
+            frame.chart(view.figures["moves"], "moves", view.behind["moves"])
+            st.markdown(escape.prose(" ".join(view.notes)))
     frame.reading(view)
     frame.table(view.rows, view.data, f"{view.name}.csv")
 

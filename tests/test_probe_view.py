@@ -14,10 +14,12 @@ from streamlit.testing.v1 import AppTest
 from dashboard.data import queries
 from dashboard.views.preference_summary import Findings, paragraph
 from dashboard.views.registry import build
-from softh.analysis.probe_changes import Change, changes, stages
+from softh.analysis.differences import Difference
+from softh.analysis.probe_changes import Change, Movement, Step, association, changes, finding, movements, stages, steps
 from softh.analysis.probe_summary import rank_correlation
 from softh.store import write
 from tests.probe_rows import probe
+from tests.store_rows import build_record
 
 APP = str(Path(__file__).parents[1] / "app.py")
 
@@ -87,6 +89,87 @@ def test_changes_are_offered_within_a_family_alone_and_on_the_same_positions(fam
         positions=pl.when(pl.col("stage") == "dpo").then(1).otherwise(pl.col("positions"))
     )
     assert list(stages(apart)) == ["zoo-x (trained here): base → sft"]
+
+
+def test_each_stage_follows_the_one_before_it_and_the_last_the_first(family: Path) -> None:
+    found = steps(queries.probes())
+    assert [(step.name, step.probes, step.whole) for step in found] == [
+        ("base → sft", ("aa00", "aa01"), False), ("sft → dpo", ("aa01", "aa02"), False),
+        ("base → dpo", ("aa00", "aa02"), True),
+    ]  # fmt: skip
+    two = queries.probes().filter(pl.col("stage") != "sft")
+    assert [(step.name, step.whole) for step in steps(two)] == [("base → dpo", False)]
+    apart = two.with_columns(positions=pl.when(pl.col("stage") == "dpo").then(1).otherwise(pl.col("positions")))
+    assert not steps(apart)
+
+
+def plane(data: Path, *less: str) -> Path:
+    """The models of the family on the plane, each stage with less I(X;Z)."""
+    for place, name in enumerate(("zoo-x", "zoo-x-sft", "zoo-x-dpo")):
+        if name not in less:
+            lower = 0.01 * place
+            made = build_record(
+                f"{name} (trained here)", layers=2, orders=(1,),
+                shape=lambda depth, order, lower=lower: (0.9, 0.3 - lower + 0.01 * depth, 0.1, 0.02),
+            )  # fmt: skip
+            write.save(made, data)
+    return data
+
+
+def test_changes_of_preferences_are_drawn_against_those_of_complexity(family: Path) -> None:
+    plane(family)
+    view, _ = build("preference", {"unit": ["log n"]})
+    rows = view.behind["moves"]
+    assert rows["complexity"].to_list() == pytest.approx([-0.01, -0.01, -0.02])
+    assert (rows["complexity_low"] <= rows["complexity"]).all()
+    assert (rows["preference_low"] < rows["preference"]).all()
+    expected = {row.name: change for row in steps(queries.probes()) for change in [_preference_change(row)]}
+    assert rows["preference"].to_list() == pytest.approx([1e3 * change.value for change in expected.values()])
+    assert rows["preference_high"].to_list() == pytest.approx([1e3 * change.high for change in expected.values()])
+    assert rows["whole"].to_list() == [False, False, True]
+    figure = view.figures["moves"]
+    assert list(figure.data[0].x) == rows["complexity"].to_list()
+    assert list(figure.data[0].marker.symbol) == ["square", "diamond", "diamond-open"]
+    assert figure.layout.meta["alt"].count("I(X;Z) −0.0") == 3
+    assert "I(X;Z) falls in 2" in view.notes[0]
+    assert "3 points, 1 of them sums of others, cannot settle" in view.notes[0]
+    last, _ = build("preference", {"positions": ["mean state"], "part": ["matched by length"]})
+    assert "moves" in last.figures
+
+
+def _preference_change(step: Step) -> Change:
+    rows = queries.preferences(step.probes).filter(what="preference", subset="all")
+    return changes(*(rows.filter(estimate_id=one) for one in step.probes))[0]
+
+
+def test_a_step_is_left_out_where_a_model_is_not_on_the_plane(family: Path) -> None:
+    assert "moves" not in build("preference", {})[0].figures
+    plane(family, "zoo-x-sft")
+    rows = build("preference", {})[0].behind["moves"]
+    assert rows["after"].to_list() == ["zoo-x-dpo (trained here)"]
+    assert not movements(steps(queries.probes()), queries.preferences(()), pl.DataFrame())
+
+
+def moved(chain: str, complexity: float, preference: float) -> Movement:
+    step = Step(chain, ("base", "sft"), (chain, f"{chain}-sft"), ("a", "b"), whole=False)
+    return Movement(
+        step, Difference(complexity, ((0.001, 15),), ((0.001, 7),)), Change(None, preference, 0.1, -1.0, 1.0)
+    )
+
+
+def test_an_association_is_told_from_three_chains_on() -> None:
+    random = np.random.default_rng(0)
+    few = [moved(chain, *random.normal(0, 0.1, 2)) for chain in "ab" for _ in range(6)]
+    assert association(few) is None
+    assert "cannot settle" in finding(few)
+    values = [(chain, x) for chain in "abcdef" for x in random.normal(0, 0.1, 4)]
+    known = association([moved(chain, x, 2 * x + random.normal(0, 0.01)) for chain, x in values])
+    assert known is not None
+    assert known.families == 6
+    assert known.low > 0.8
+    assert "the two go together" in finding([moved(chain, x, 2 * x) for chain, x in values])
+    assert "go against each other" in finding([moved(chain, x, -x) for chain, x in values])
+    assert finding([]) == ""
 
 
 FOUND = Findings("M", 200, 3.0, 0.2, 150.0, 5, (2.5, 0.3), {"linear": (0.9, 0.01), "words": (0.8, 0.01),

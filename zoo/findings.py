@@ -16,6 +16,7 @@ import polars as pl
 from scipy.stats import spearmanr
 
 from softh.analysis import differences, finished_models, phases, probe_changes
+from softh.analysis.probe_changes import Movement
 from softh.analysis.standard_errors import combined
 from softh.checkpoints.stages import stage_rank
 from softh.quantities import BY_COLUMN
@@ -26,6 +27,8 @@ BOOKS = "books-heldout"
 ORDER = 1
 CORRECTIONS = ("debiased", "corrected", "raw")
 QUANTITIES = ("input", "output", "optimality")
+STATES = {"preference": "all tokens", "preference mean": "mean state"}
+"""Rows of Z that a probe is of → in words."""
 SCORES = {"bits / byte": f"bits per byte, {BOOKS}", "cloze": "cloze", "grammar": "grammar"}
 
 Cells = dict[str, str]
@@ -78,7 +81,8 @@ def document(data: Path) -> str:
         "## What changed with debiasing", _debiasing_text(zoo), table(agreement(zoo)),
         "## Finished models", _finished_text(zoo), table(frontier(zoo)),
         "## One thing changed at a time", _AXES, table(axes(zoo)),
-        "## Post-training", _stages_text(zoo), table(stages(zoo)), table(preferences(zoo)),
+        "## Post-training", _stages_text(zoo), table(stages(zoo)), _preferences_text(zoo),
+        table(preferences(zoo)),
         "## Fewer bits a weight", _BITS, table(bits(zoo)),
         "## Preference information along training", _PROBES, table(probes(zoo)),
         "## What it cost", _cost_text(data),
@@ -212,20 +216,26 @@ def bits(zoo: Zoo) -> list[Cells]:
 
 
 def preferences(zoo: Zoo) -> list[Cells]:
-    """Preference information before and after post-training, paired over draws and pairs."""
-    every = read.probes(zoo.data).filter(pl.col("source").str.starts_with("zoo"))
-    last = finished_models.last(every)
-    by_model = {row["model"]: row["estimate_id"] for row in last.to_dicts()}
-    measured = read.preferences(zoo.data, list(by_model.values()))
-    measured = measured.filter(pl.col("what") == "preference", pl.col("subset") == "all")
+    """Preference information before and after post-training beside I(X;Z), paired; from several kinds of states."""
     found = []
-    for row in last.sort("parameters", "model", descending=[True, False]).to_dicts():
-        if row["parent"] in by_model and (row["stage"] or "base") != "base":
-            pair = [measured.filter(estimate_id=by_model[name]) for name in (row["parent"], row["model"])]
-            whole = probe_changes.changes(*pair)[0]
-            change = f"{1e3 * whole.value:+.3f} (95 % {1e3 * whole.low:+.3f} to {1e3 * whole.high:+.3f})"
-            found.append({"after": short(row["model"]), "preference information, corrected, in thousandths": change})
+    for moves in zip(*(movements(zoo, what) for what in STATES), strict=True):
+        step, complexity = moves[0].step, moves[0].complexity
+        cells = {"model": short(step.models[1]), "less": short(step.models[0])}
+        cells["Δ I(X;Z)"] = _difference(complexity)
+        for what, move in zip(STATES, moves, strict=True):
+            one = move.preference
+            text = f"{1e3 * one.value:+.3f} ({1e3 * one.low:+.3f} to {1e3 * one.high:+.3f})"
+            cells[f"Δ I(Z; preferred), {STATES[what]}"] = f"**{text}**" if one.low * one.high > 0 else text
+        found.append(cells)
     return found
+
+
+def movements(zoo: Zoo, what: str) -> list[Movement]:
+    """What every step of post-training changes, preference information of all pairs and one kind of states."""
+    last = finished_models.last(read.probes(zoo.data).filter(pl.col("source").str.starts_with("zoo")))
+    ways = probe_changes.steps(last)
+    measured = read.preferences(zoo.data, [one for way in ways for one in way.probes])
+    return probe_changes.movements(ways, measured.filter(what=what, subset="all"), zoo.finished(BOOKS))
 
 
 def probes(zoo: Zoo) -> list[Cells]:
@@ -259,13 +269,17 @@ def _measure(rows: pl.DataFrame) -> str:
 def _change(zoo: Zoo, row: Mapping[str, Any], less: Mapping[str, Any]) -> Cells:
     cells = {"model": short(row["model"]), "less": short(less["model"])}
     for name in QUANTITIES:
-        found = differences.difference(row, less, name)
-        sure = found.value is not None and found.half_width is not None and abs(found.value) > found.half_width
-        text = "" if found.value is None else f"{found.value:+.4f} ± {found.half_width or 0:.4f}"
-        cells[f"Δ {BY_COLUMN[name].symbol}"] = f"**{text}**" if sure else text
+        cells[f"Δ {BY_COLUMN[name].symbol}"] = _difference(differences.difference(row, less, name))
     losses = [zoo.scores.get((each["model"], SCORES["bits / byte"])) for each in (row, less)]
     cells["Δ bits / byte"] = "" if None in losses else f"{losses[0][0] - losses[1][0]:+.3f}"  # ty: ignore
     return cells
+
+
+def _difference(found: differences.Difference) -> str:
+    if found.value is None:
+        return ""
+    text = f"{found.value:+.4f} ± {found.half_width or 0:.4f}"
+    return f"**{text}**" if found.half_width is not None and abs(found.value) > found.half_width else text
 
 
 def _value(row: Mapping[str, Any] | None, name: str) -> str:
@@ -383,6 +397,26 @@ def _stages_text(zoo: Zoo) -> str:
         "verified in the text (rlvr: the word that a sentence decides, `zoo/reinforce.py`). Each stage less the one",
         f"before; {sure} of {len(rows)} changes of I(X;Z) exceed their error.",
     )
+
+
+def _preferences_text(zoo: Zoo) -> str:
+    """What both changes show; empty where no model was probed before and after."""
+    told = [(where, moves) for what, where in STATES.items() if (moves := movements(zoo, what))]
+    if not told:
+        return ""
+    return _prose(
+        "**Preference changes against complexity changes**: every step, and the last model less the first;",
+        "I(Z; preferred) of 1,400 pairs, corrected, mean over layers, in thousandths, with 95 % intervals, and I(X;Z)",
+        "on held-out books.",
+        *(
+            f"From {'the ' if where == 'mean state' else ''}{where}: {_lower(probe_changes.finding(moves))}"
+            for where, moves in told
+        ),
+    )
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 def _cost_text(data: Path) -> str:

@@ -10,8 +10,9 @@ from dashboard.data.axis_options import AxisOption
 from dashboard.data.caching import cached_by
 from dashboard.data.queries import Setup
 from dashboard.data.rows import Display, title
-from dashboard.format import decimals, plus_minus
-from softh.analysis import differences, finished_models
+from dashboard.format import decimals, labels_name, plus_minus
+from softh.analysis import differences, finished_models, probe_changes
+from softh.analysis.probe_changes import Movement
 from softh.format import and_more
 from softh.quantities import BY_COLUMN, PLANE
 
@@ -45,6 +46,28 @@ def of_origins(points: pl.DataFrame, origins: Mapping[str, str], display: Displa
     rows = queries.replicates(wanted, display.order, display.correction)
     by_id = {row["estimate_id"]: row for row in rows.to_dicts()}
     return {model: changes(by_id[model], by_id[origin]).rstrip(".") for model, origin in pairs}
+
+
+def movements(probes: pl.DataFrame, what: str, subset: str) -> tuple[list[Movement], str]:
+    """What post-training changes in I(X;Z) and in preference information; text, labels and correction of the former.
+
+    probes: one row a model. The text is the one on which most steps have both models, order 1; nothing where no model
+    was probed before and after a step.
+    """
+    ways = probe_changes.steps(probes)
+    setups = {setup: set(queries.comparable(setup)["model"]) for setup in queries.setups()} if ways else {}
+    if not setups:
+        return [], ""
+    setup = max(setups, key=lambda one: sum(set(way.models) <= setups[one] for way in ways))
+    last = finished_models.last(queries.comparable(setup))
+    wanted = last.filter(pl.col("model").is_in([name for way in ways for name in way.models]))["estimate_id"].to_list()
+    for correction in ("debiased", "corrected"):
+        plane = queries.replicates(tuple(wanted), 1, correction).drop_nulls("input")
+        if not plane.is_empty():
+            break
+    rows = queries.preferences(tuple(dict.fromkeys(one for way in ways for one in way.probes)))
+    found = probe_changes.movements(ways, rows.filter(what=what, subset=subset), plane)
+    return found, f"{setup.corpus}, {labels_name(1, correction, setup.labels)}"
 
 
 def chances(points: pl.DataFrame, x: AxisOption, y: AxisOption, display: Display) -> dict[str, float]:

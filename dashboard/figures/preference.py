@@ -7,10 +7,12 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
-from dashboard.figures.template import SYMBOLS, Theme, template
+from dashboard.figures.frontier import stage_symbol
+from dashboard.figures.label_placement import Name, add_names
+from dashboard.figures.template import SYMBOLS, Theme, mix, template
 from dashboard.format import plus_minus, short_model
 from softh.analysis import standard_errors
-from softh.analysis.probe_changes import Change
+from softh.analysis.probe_changes import Change, Movement
 
 _BASELINE_NAMES = {"length": "length alone", "words": "words alone", "linear": "hidden states"}
 
@@ -139,6 +141,73 @@ def change(changes: Sequence[Change], name: str, scale: float, unit: str, theme:
     said = f"{plus_minus(scale * mean.value, scale * mean.error)} {unit}"
     between = f"95 % interval {interval(mean, scale)}"
     return _described(figure, f"Change of the information by layer, {name}. Mean over layers {said}, {between}.")
+
+
+def movements(moves: Sequence[Movement], labels: str, scale: float, unit: str, theme: Theme) -> go.Figure:
+    """One point a step of post-training, with 95 % intervals: change of preference information against that of I(X;Z).
+
+    labels: of which labels and correction the complexity is. Hollow: from the base to the last model, over other steps.
+    """
+    below = f"<br><span style='font-size:12px;color:{theme.muted}'>{labels}</span>"
+    figure = _empty(theme, f"change of I(Z; preferred), {unit}", f"change of I(X;Z), log n{below}")
+    for line in (figure.add_hline, figure.add_vline):
+        line(0, line={"color": theme.muted, "width": 1})
+    for place, chain in enumerate(dict.fromkeys(move.step.chain for move in moves)):
+        mine = [move for move in moves if move.step.chain == chain]
+        figure.add_trace(_movements(mine, scale, unit, theme.colours[place % len(theme.colours)], theme))
+    spots = [(move.complexity.value or 0.0, scale * move.preference.value) for move in moves]
+    ends_x = [
+        x + sign * (m.complexity.half_width or 0) for m, (x, _) in zip(moves, spots, strict=True) for sign in (-1, 1)
+    ]
+    ends_y = [scale * end for move in moves for end in (move.preference.low, move.preference.high)]
+    for axis, ends in ((figure.layout.xaxis, ends_x), (figure.layout.yaxis, ends_y)):
+        low, high = min(0.0, *ends), max(0.0, *ends)
+        axis.range = low - 0.06 * (high - low), high + 0.1 * (high - low)
+    figure.update_layout(margin={"t": 8, "b": 70, "l": 74, "r": 12})
+    names = [
+        Name(move.step.name, *spot, quiet=move.step.whole, run=move.step.chain)
+        for move, spot in sorted(zip(moves, spots, strict=True), key=lambda pair: pair[0].step.whole)
+    ]
+    said = "; ".join(f"{short_model(move.step.chain)} {move.step.name}: {_moved(move, scale)}" for move in moves)
+    _described(figure, f"Change of preference information in {unit} against change of I(X;Z) by post-training. {said}.")
+    add_names(figure, names, spots, _MOVEMENTS_SHOWN, theme)
+    return figure
+
+
+_MOVEMENTS_SHOWN = 440.0, 310.0
+"""Least pixels of the axes on a desktop."""
+
+
+def _movements(mine: Sequence[Movement], scale: float, unit: str, colour: str, theme: Theme) -> go.Scatter:
+    """The steps of one chain; a marker is that of the stage that a step ends in, as on every figure."""
+    values = [scale * move.preference.value for move in mine]
+    bars = {"color": mix(colour, theme.background, 0.5), "thickness": 1.2, "width": 0}
+    return go.Scatter(
+        x=[move.complexity.value for move in mine], y=values, mode="markers", name=short_model(mine[0].step.chain),
+        legendgroup=mine[0].step.chain,
+        marker={
+            "symbol": [stage_symbol(m.step.stages[1]) + ("-open" if m.step.whole else "") for m in mine], "size": 10,
+            "color": colour, "line": {"width": [2 if move.step.whole else 0 for move in mine], "color": colour},
+        },
+        error_x={"array": [move.complexity.half_width for move in mine], **bars},
+        error_y={
+            "symmetric": False, "array": [scale * (m.preference.high - m.preference.value) for m in mine],
+            "arrayminus": [scale * (m.preference.value - m.preference.low) for m in mine], **bars,
+        },
+        customdata=[
+            f"<b>{move.step.chain}</b><br>{move.step.name}<br>{_moved(move, scale).replace('), ', ')<br>')} {unit}"
+            for move in mine
+        ],
+        hovertemplate="%{customdata}<extra></extra>",
+    )  # fmt: skip
+
+
+def _moved(move: Movement, scale: float) -> str:
+    """'I(X;Z) −0.0059 (95 % −0.0078 to −0.0040), preference −0.020 (95 % …)'."""
+    value, half = move.complexity.value or 0.0, move.complexity.half_width or 0.0
+    ends = " to ".join(f"{value + sign * half:.4f}" for sign in (-1, 1))
+    preference = f"{scale * move.preference.value:.2g} (95 % {interval(move.preference, scale)})"
+    return f"I(X;Z) {value:.4f} (95 % {ends}), preference {preference}".replace("-", "−")
 
 
 def interval(change: Change, scale: float) -> str:

@@ -8,7 +8,7 @@ import polars as pl
 from plotly.graph_objects import Figure
 
 from dashboard.controls import axis_ranges, controls, links
-from dashboard.data import queries
+from dashboard.data import comparison, queries
 from dashboard.figures import preference
 from dashboard.figures.preference import Dot, Probe
 from dashboard.figures.template import Theme, theme_for
@@ -16,7 +16,7 @@ from dashboard.format import plus_minus
 from dashboard.view import Empty, View
 from dashboard.views import preference_summary
 from dashboard.views.preference_summary import Findings, value_and_error
-from softh.analysis.probe_changes import changes, stages
+from softh.analysis.probe_changes import Movement, changes, finding, stages
 from softh.analysis.probe_summary import mean_over_layers, rank_correlation
 
 MOST = 3
@@ -59,6 +59,9 @@ def view() -> View:
         each = changes(before, after)
         figures["changed"] = preference.change(each, step, scale, _UNITS[unit], theme)
         moved = (step, each[0], scale)
+    moves, labels = comparison.movements(probes, what, part)
+    if moves:
+        figures["moves"] = preference.movements(moves, labels, scale, _UNITS[unit], theme)
     first = _findings(
         shown[0], _rows_of(rows, chosen["estimate_id"][0], what, "matched"), chosen.row(0, named=True), scale
     )
@@ -67,11 +70,13 @@ def view() -> View:
         figures=axis_ranges.within(figures),
         rows=_table(chosen, rows, what, part, scale, _UNITS[unit]),
         data=_data(chosen, rows),
-        caption=preference_summary.caption(chosen, rows),
+        caption=preference_summary.caption(chosen, rows) + (f" {_MOVES.format(labels=labels)}" if moves else ""),
         finding=preference_summary.headline(first),
         published=_PUBLISHED,
         text=preference_summary.paragraph(first, moved, _UNITS[unit]),
+        behind={"moves": _moved(moves, scale, _UNITS[unit])} if moves else {},
         name="softh-preference",
+        notes=(finding(moves),) if moves else (),
     )
 
 
@@ -229,6 +234,27 @@ def _data(chosen: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     return flat.sort("model", "what", "subset", "layer")
 
 
+def _moved(moves: Sequence[Movement], scale: float, unit: str) -> pl.DataFrame:
+    """One row a step of post-training, with both changes and their 95 % intervals."""
+    return pl.DataFrame(
+        [
+            {
+                "before": move.step.models[0], "after": move.step.models[1], "whole": move.step.whole,
+                "complexity": move.complexity.value,
+                "complexity_low": (move.complexity.value or 0.0) - (move.complexity.half_width or 0.0),
+                "complexity_high": (move.complexity.value or 0.0) + (move.complexity.half_width or 0.0),
+                "preference": scale * move.preference.value, "preference_low": scale * move.preference.low,
+                "preference_high": scale * move.preference.high, "preference_unit": unit,
+            }
+            for move in moves
+        ]
+    )  # fmt: skip
+
+
+_MOVES = (
+    "Steps of post-training: each model less the one before it in its chain, and, hollow, the last less the first; "
+    "complexity is I(X;Z) on {labels}, mean over layers. Bars are 95 % intervals, paired in draws, documents and pairs."
+)
 _PUBLISHED = "Published: preference information goes with benchmark scores, r = .76 over 47 models; see Benchmarks."
 _POSITIONS_HELP = "Every token of an answer (the default), its last token, or the mean hidden state of the answer."
 _PART_HELP = "All pairs, those matched by length so that length says nothing, or those of one source."

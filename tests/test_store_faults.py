@@ -37,10 +37,10 @@ def bad_record() -> dict[str, Any]:
     return record
 
 
-def store(record: dict[str, Any], data: Path) -> Path:
+def store(record: dict[str, Any], data: Path, name: str = BAD) -> Path:
     """Write a run as another program might: with the right columns, and unchecked."""
     frame = pl.DataFrame([{"schema_version": schema.version(), **record}], schema=run_files.types())
-    path = data / schema.RUNS / f"{BAD}.parquet"
+    path = data / schema.RUNS / f"{name}.parquet"
     path.write_bytes(seal.encode(frame.to_arrow(compat_level=pl.CompatLevel.oldest())))
     return path
 
@@ -144,24 +144,33 @@ def extremes(kind: pl.DataType) -> list[Any]:
     return [None, datetime(1, 1, 1), datetime(1970, 1, 1), datetime(9999, 12, 31)]
 
 
-def every_column() -> Iterator[tuple[str, str]]:
-    for part, table in run_files.parts().items():
-        yield from ((part, column) for column in table.types)
+def columns() -> list[tuple[str, tuple[str, ...]]]:
+    """All columns of every part of a run, six at a time."""
+    each = ((part, list(table.types)) for part, table in run_files.parts().items())
+    return [(part, tuple(names[n : n + 6])) for part, names in each for n in range(0, len(names), 6)]
 
 
-@pytest.mark.parametrize(("part", "column"), every_column())
-def test_no_value_of_any_column_brings_a_page_down(data: Path, part: str, column: str) -> None:
-    kind = run_files.parts()[part].types[column]
-    for value in extremes(kind):
+@pytest.mark.parametrize(("part", "names"), columns())
+def test_no_value_of_any_column_brings_a_page_down(data: Path, part: str, names: tuple[str, ...]) -> None:
+    """What the store accepts lies in one share, a run for each value; what it refuses has a sentence."""
+    types = run_files.parts()[part].types
+    accepted = {}
+    for number, (column, value) in enumerate((name, value) for name in names for value in extremes(types[name])):
         record = bad_record()
         change(part, **{column: value})(record)
         path = store(record, data)
-        os.utime(path, ns=(1, time.monotonic_ns()))
-        try:
-            assert down() == [], value
-        except AssertionError:
-            raise AssertionError((column, value, down())) from None
-        assert "Sound" in read.estimates(data)["model"].to_list()
+        if (defect := intake.find_defect(path)) is not None:
+            assert len(defect.splitlines()) == 1, (column, value)
+            path.unlink()
+        elif column != "estimate_id":
+            record["estimate"]["estimate_id"] = name = f"{number:08x}"
+            accepted[store(record, data, name)] = column, value
+    (data / schema.RUNS / f"{BAD}.parquet").unlink(missing_ok=True)
+    broken = down()
+    assert "Sound" in read.estimates(data)["model"].to_list()
+    assert len(read.estimates(data)) == 1 + len(accepted)
+    assert not read.warnings(data)
+    assert broken == [], list(accepted.values())
 
 
 def test_a_run_that_unpacks_to_more_than_is_allowed_is_not_unpacked(data: Path) -> None:

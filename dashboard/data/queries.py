@@ -154,7 +154,7 @@ def setups() -> list[Setup]:
 
 def comparable(setup: Setup) -> pl.DataFrame:
     """The newest estimate of every checkpoint in one setup."""
-    return newest(estimates().filter(pl.col("settings") == setup.settings))
+    return newest(estimates().filter(pl.col("settings") == setup.settings, pl.col("corpus") == setup.corpus))
 
 
 def newest(rows: pl.DataFrame) -> pl.DataFrame:

@@ -46,6 +46,8 @@ def view(where: Slots | None = None) -> View:
     every = queries.finished(chosen.setup)
     display, fallback = chosen.display.known(every)
     rows = display.select(every)
+    if rows.is_empty():
+        raise Empty("No finished model has values of this order and correction: choose others in the sidebar.")
     scores = queries.finished_scores(chosen.setup)
     x, y = _axes(axis_options.available(rows, scores), where)
     null = display.correction == "null" and (x.has_labels or y.has_labels)

@@ -2,7 +2,7 @@
 
 How often a turn is told of curves that have none (flat, rising, saturating, at several ways of noise), how often one of
 a given height is found, whether the band of a fall holds it, and how often the interval of a boundary holds the true
-one. Writes benchmarks/results/phases.json.
+one; and how high the turns of the zoo's runs are, by the same measure. Writes benchmarks/results/phases.json.
 """
 
 import json
@@ -11,10 +11,13 @@ import platform
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import typer
 
+from softh import settings
 from softh.analysis import phases
 from softh.analysis.phases import Curve
+from softh.store import read
 
 RESULTS = Path(__file__).parent / "results" / "phases.json"
 STEPS = [0, 1, 2, 3, 4, 5, 6, 8, 11, 14, 19, 25, 32, 42, 55, 71, 93, 121, 158, 207, 270, 353, 460, 601, 784, 1024]
@@ -125,6 +128,31 @@ def boundaries(curves: int) -> list[dict[str, object]]:
     return rows
 
 
+def of_the_zoo() -> list[dict[str, object]]:
+    """Every run of the shipped tables on held-out books, order 1: its turns in standard errors, and what is told."""
+    rows: list[dict[str, object]] = []
+    for correction in ("debiased", "corrected", "raw"):
+        points = read.trajectory(settings.data(), corpus="books-heldout", order=1, correction=correction)
+        points = points.filter(labels="tokens").drop_nulls(["step", "input", "output", "entropy"])
+        usual = points["settings"].mode().sort()[0]
+        points = points.filter(settings=usual)
+        steps = points.group_by("model").agg(pl.col("step").n_unique())
+        models = steps.filter(pl.col("step") > 3)["model"].sort().to_list()
+        for run in phases.of_runs(points, models, joined=False):
+            mine = points.filter(model=run.name).unique("step", keep="last").sort("step")
+            row: dict[str, object] = {"run": run.name, "correction": correction}
+            for phase, quantity, sign in (("collapse", "entropy", -1), ("fitting", "output", 1)):
+                curve = phases.curve_of([mine], quantity)
+                values = sign * curve.values[0]
+                top = int(values.argmax())
+                error = float(curve.errors_from_last()[top]) or 1.0
+                row |= {f"{phase} height": float(phases.turn(values)) / error}
+                row |= {f"{phase} by the extreme alone": 0 < top < len(values) - 1, phase: phase in run.ends}
+            row |= {"fall": run.fall.amount, "low": run.fall.low, "high": run.fall.high} if run.fall else {}
+            rows.append(shown(row))
+    return rows
+
+
 def shown(row: dict[str, object]) -> dict[str, object]:
     """The row, printed."""
     print(" ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()), flush=True)
@@ -136,6 +164,7 @@ def main(curves: int = 2000) -> None:
     machine = f"{os.cpu_count()} cores, {platform.machine()}, NumPy {np.__version__}"
     about = {"machine": machine, "curves": curves, "curves of a boundary": curves // 10}
     tables = {"without a turn": told(curves), "with a turn": found(curves), "boundaries": boundaries(curves // 10)}
+    tables["zoo"] = of_the_zoo()
     RESULTS.write_text(json.dumps({**about, **tables}, indent=1) + "\n")
 
 

@@ -39,13 +39,19 @@ if "selection" in view.figures:
         "Pairs of the same run or of any two models. The direction of a measure, its layer and its weight beside the "
         "loss are chosen on the other runs or families; intervals leave each of them out. Dotted: the loss."
     )
-if "paper" in view.figures:
+if "published" in view.figures:
     st.subheader("Beside the published table")
-    frame.chart(view.figures["paper"], "paper", view.behind["paper"])
+    frame.chart(view.figures["published"], "published", view.behind["published"])
     st.caption(
         "Crosses: Pearson's coefficient with the mean of six benchmarks over 47 open-weight models, raw values of "
         "tokens with back-off (Conklin et al., ICLR 2026). Ours are these models and the mean of the scores chosen "
-        "here, in standard deviations: other models, other scores. Every score is in the file of the figure."
+        "here, in standard deviations: other models, other scores."
+    )
+    st.dataframe(view.behind["published scores"], hide_index=True)
+    st.caption(
+        "Pearson's coefficient, 95 % intervals over families; given size: with the log of parameters held. Published "
+        "coefficients with single benchmarks were not at hand, so these columns have ours alone. Preference "
+        "information is what its probes say, whichever values the others are."
     )
 with st.expander("Add your own scores", icon=":material/add_chart:"):
     score_upload.draw()

@@ -1,15 +1,21 @@
 """The view of measures against scores, on the shipped tables: names say what the values are, and ink can be read."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from streamlit.testing.v1 import AppTest
 
+from dashboard.data.presets import presets
 from dashboard.figures.template import mix
 from dashboard.format import signed
 from dashboard.view import View
 from dashboard.views import registry
+from softh.analysis.correlation import MEAN_SCORE
+
+APP = str(Path(__file__).parents[1] / "app.py")
 
 
 def opened(*, dark: bool = False, **link: str) -> View:
@@ -100,3 +106,26 @@ def luminance(colour: str) -> float:
 
 def test_zero_has_no_sign() -> None:
     assert [signed(value) for value in (-0.001, 0.0, -0.006, 0.25)] == ["0.00", "0.00", "−0.01", "0.25"]
+
+
+def test_the_published_table_is_one_click_away_and_has_every_benchmark() -> None:
+    [preset] = [one for one in presets() if one.page == "benchmarks"]
+    view = opened(**preset.parameters)
+    scores = view.behind["published scores"]
+    assert scores.columns[:4] == ["Predictor", "Ours", "Published, mean", MEAN_SCORE]
+    assert {"cloze", "grammar"} <= set(scores.columns)
+    assert scores.drop_nulls("Published, mean")["Published, mean"].unique().sort().to_list() == [
+        "0.08", "0.52", "0.76", "−0.38",
+    ]  # fmt: skip
+    assert scores.height == 4 * 2 * 2
+    assert view.figures["published"].data[-1].name == "published, 47 models"
+
+
+def test_the_page_draws_what_its_switches_add() -> None:
+    app = AppTest.from_file(APP, default_timeout=60).run().switch_page("pages/benchmarks.py")
+    app.query_params["paper"] = "true"
+    app.query_params["select"] = "true"
+    app.run()
+    assert not app.exception
+    assert len(app.get("plotly_chart")) == 5
+    assert any("Published, mean" in table.value.columns for table in app.dataframe)

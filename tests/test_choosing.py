@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from dashboard.views.benchmarks import beside_published
 from softh.analysis import correlation, selection
 from softh.analysis.selection import Measure, choices
 from softh.cli.main import app
@@ -169,3 +170,12 @@ def test_the_published_table_has_ours_beside_it() -> None:
     assert best["low"] > 0.7
     assert best["r_given_size"] == pytest.approx(best["r"], abs=0.1)
     assert table.filter(score="a")["published"].null_count() == 2
+    rows = beside_published(table).to_dicts()
+    assert [(row["Predictor"], row["Published, mean"]) for row in rows] == [
+        (predictors[1], "−0.38"), (predictors[1], None), (predictors[0], "0.52"), (predictors[0], None),
+    ]  # fmt: skip
+    assert rows[2]["Ours"] == "raw, as published"
+    assert rows[3]["Ours"] == "raw, as published, given size"
+    assert rows[2][correlation.MEAN_SCORE].startswith(f"{best['r']:.2f} (")
+    assert "rare" not in rows[0]
+    assert all(row["a"] and row["b"] for row in rows)

@@ -179,9 +179,9 @@ def test_noise_of_shared_documents_has_the_covariance_of_the_folds() -> None:
 def test_curves_take_folds_where_every_checkpoint_has_them_of_the_same_documents(points) -> None:
     runs = [{"revision": f"step{step}", "step": step, "tokens": step} for step in (1, 2, 4, 8)]
     rows = points(*runs).filter(pl.col("ngram") == 1, pl.col("correction") == "debiased").sort("step")
-    assert phases._curve([rows], "output").folds.shape == (1, 4, 8)
+    assert phases.curve_of([rows], "output").folds.shape == (1, 4, 8)
     other = rows.with_columns(corpus_digest=pl.when(pl.col("step") == 8).then(pl.lit("x")).otherwise("corpus_digest"))
-    assert phases._curve([other], "output").folds is None
+    assert phases.curve_of([other], "output").folds is None
     old = points(*({**run, "model": "Old", "debiased": False} for run in runs))
     rows = old.filter(pl.col("model") == "Old", pl.col("ngram") == 1, pl.col("correction") == "corrected").sort("step")
-    assert phases._curve([rows], "output").folds is None
+    assert phases.curve_of([rows], "output").folds is None

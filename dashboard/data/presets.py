@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from dashboard.data import queries
-from softh.analysis import seeds
+from softh.analysis import correlation, seeds
 
 Parameters = Mapping[str, str | list[str]]
 
@@ -44,5 +44,7 @@ def _presets(estimates: pl.DataFrame) -> Iterator[Preset]:
         model, base = sorted(tuned.items())[-1]
         yield Preset("What post-training changes", "frontier", {"points": [base, model]})
         yield Preset("The same by layer", "layers", {"model": model, "against": base})
+    if not queries.benchmarks().is_empty() and estimates["family"].n_unique() >= correlation.LEAST_FAMILIES:
+        yield Preset("Beside the published table", "benchmarks", {"paper": "true"})
     if each["parameters"].n_unique() > 2:
         yield Preset("Compression against size", "frontier", {"x": "parameters", "y": "complexity"})

@@ -11,7 +11,7 @@ from dashboard.data import comparison, correlation, queries
 from dashboard.data.correlation import CHOSEN, FINISHED, MEAN, TRAINING, Choice
 from dashboard.figures import benchmarks, selection
 from dashboard.figures.template import theme_for
-from dashboard.format import corpus_note, source
+from dashboard.format import corpus_note, signed, source
 from dashboard.view import Empty, View
 from dashboard.views.benchmarks_summary import headline, paragraph, published
 from softh.analysis.correlation import MEAN_SCORE, METHODS, Detail, Matrix, Method, Study
@@ -65,8 +65,8 @@ def view() -> View:
         beside = correlation.beside_published(choice, tuple(plain))
         of_mean = beside.filter(score=MEAN_SCORE) if beside.height else beside
         if of_mean.height:
-            figures["paper"] = benchmarks.published(of_mean, theme)
-            behind["paper"] = beside.fill_nan(None)
+            figures["published"] = benchmarks.published(of_mean, theme)
+            behind |= {"published": beside.fill_nan(None), "published scores": beside_published(beside)}
         else:
             notes_of = [*notes_of, "No model has every score that is chosen: choose fewer, to compare their mean."]
     return View(
@@ -118,6 +118,26 @@ def effects(detail: Detail) -> pl.DataFrame:
     return (
         pl.DataFrame([asdict(one) for one in every]).with_columns(ends=pl.Series(ends, dtype=pl.String)).fill_nan(None)
     )
+
+
+def beside_published(rows: pl.DataFrame) -> pl.DataFrame:
+    """One row a predictor and kind of values, a column a score: the published coefficient, and ours with intervals.
+
+    rows: of :func:`softh.analysis.correlation.beside_published`.
+    """
+    cells: dict[tuple[str, str], dict[str, str | None]] = {}
+    for row in rows.sort("predictor", "correction", maintain_order=True).to_dicts():
+        for words, end in (("", ""), (", given size", "_given_size")):
+            kind = f"{row['correction']}{words}"
+            mine = cells.setdefault(
+                (row["predictor"], kind), {"Predictor": row["predictor"], "Ours": kind, "Published, mean": None}
+            )
+            if row["published"] is not None and not end:
+                mine["Published, mean"] = signed(row["published"])
+            value, low, high = (row[f"{name}{end}"] for name in ("r", "low", "high"))
+            known = value is not None and _is(value)
+            mine[row["score"]] = f"{signed(value)} ({signed(low)} to {signed(high)})" if known else None
+    return pl.DataFrame(list(cells.values()), infer_schema_length=None)
 
 
 def choices(rows: list[Choosing]) -> pl.DataFrame:
@@ -216,7 +236,8 @@ _SELECT_HELP = (
 )
 _PAPER_HELP = (
     "Complexity, expressivity, optimality and preference against the mean of the chosen scores and each of them, "
-    "Pearson, raw as published and debiased, also given the number of parameters, beside the published coefficients."
+    "Pearson, raw as published and debiased, also given the number of parameters, beside the published coefficients, "
+    "which are known of the mean alone."
 )
 _LAYER_HELP = (
     "The mean over layers, or the layer at which the *other* families' scores are predicted best. Choosing the "

@@ -221,13 +221,16 @@ def _of_run(name: str, members: Sequence[str], rows: pl.DataFrame) -> RunPhases 
         return None
     runs = [run.filter(pl.col("step").is_in(steps)) for run in runs]
     tokens = None if runs[0]["tokens"].null_count() else tuple(map(float, runs[0]["tokens"]))
-    phases = find(steps, _curve(runs, "entropy"), _curve(runs, "output"))
-    after = fall(_curve(runs, "input")) if phases.fitting else None
+    phases = find(steps, curve_of(runs, "entropy"), curve_of(runs, "output"))
+    after = fall(curve_of(runs, "input")) if phases.fitting else None
     return RunPhases(name, phases, tuple(map(float, steps)), tokens, after)
 
 
-def _curve(runs: Sequence[pl.DataFrame], quantity: str) -> Curve:
-    """One quantity along runs at the same steps; fewer draws of one are the first of the others."""
+def curve_of(runs: Sequence[pl.DataFrame], quantity: str) -> Curve:
+    """One quantity along runs at the same steps; fewer draws of one are the first of the others.
+
+    runs: rows of :func:`softh.store.read.trajectory` of one order and correction each, in the order of their steps.
+    """
     values = [run[quantity].to_list() for run in runs]
     columns = [run[f"{quantity}_draws"].to_list() for run in runs]
     known = min(0 if draws is None else len(draws) for column in columns for draws in column)

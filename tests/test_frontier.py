@@ -8,10 +8,11 @@ import pytest
 
 from dashboard.figures.frontier import family_style, stage_symbol
 from dashboard.figures.template import LIGHT
+from dashboard.format import plus_minus
 from dashboard.view import Empty
 from dashboard.views import registry
-from softh.analysis import finished_models
-from softh.store import write
+from softh.analysis import differences, finished_models
+from softh.store import read, write
 from tests.probe_rows import probe
 
 NAMES = ("zoo-a-3m", "zoo-a-20m", "zoo-a-20m-sft", "zoo-a-20m-dpo", "zoo-b-9m")
@@ -248,7 +249,15 @@ def test_membership_is_a_share_of_samples_and_shared_noise_changes_no_order() ->
 def test_the_frontier_is_told_with_its_chances(tables: Path) -> None:
     view = built()
     assert view.notes[0].startswith("**On the frontier** in 95% of samples")
-    assert view.notes[1].startswith("**Nearest to the bound**")
+    rows = view.data.sort("distance")
+    first, second = rows["model"][:2]
+    assert view.notes[1].startswith(f"**Least distance to the bound**, I(X;Z) − I(Y;Z): {first}, in ")
+    known = finished_models.with_distance(read.trajectory(tables, order=1, correction="debiased"))
+    known = known.with_columns(distance_folds=pl.col("input_folds") - pl.col("output_folds"))
+    known = known.with_columns(distance_draws=pl.col("input_draws") - pl.col("output_draws"))
+    pair = [known.filter(estimate_id=one).row(0, named=True) for one in rows["estimate_id"][:2]]
+    apart = differences.difference(pair[1], pair[0], "distance")
+    assert f"next {second}, farther by {plus_minus(apart.value, apart.error)}" in view.notes[1]
     chances = dict(view.data.select("model", "chance_of_frontier").iter_rows())
     assert all(0 <= chance <= 1 for chance in chances.values())
     assert set(view.data.filter(pl.col("chance_of_frontier") > 0.5)["model"]) <= set(view.rows["Model"])

@@ -132,8 +132,8 @@ def frontier_sentences(points: pl.DataFrame, shares: Mapping[str, float], displa
     if near:
         first, second, share, change = near
         told.append(
-            f"**Nearest to the bound**: {names[first]}, in {share:.0%} of samples; next {names[second]}, farther by "
-            f"{change}."
+            f"**Least distance to the bound**, I(X;Z) − I(Y;Z): {names[first]}, in {share:.0%} of samples; next "
+            f"{names[second]}, farther by {change}."
         )
     return tuple(told)
 

@@ -28,7 +28,7 @@ def finding(rows: pl.DataFrame, display: Display, x: AxisOption, y: AxisOption, 
     first, second = ranked[:2]
     value = plus_minus(first["optimality"], standard_error(first, "optimality"))
     return (
-        f"{short_model(first['model'])} is nearest to the bound of {len(ranked)} models: "
+        f"{short_model(first['model'])} has the largest optimality of {len(ranked)} models: "
         f"{100 * first['optimality']:.0f} % of what it retains helps to predict (optimality {value}), "
         f"{_ahead(first, second, display)}."
     )

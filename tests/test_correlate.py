@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import datasets
 from statsmodels.datasets import longley, stackloss
+from statsmodels.regression.mixed_linear_model import MixedLM
 
 from softh.analysis import correlation
 from softh.analysis.correlation import METHODS, degrees, intervals, matrix, numbered, weighted
@@ -292,6 +293,37 @@ def test_a_mixed_model_finds_slope_and_families() -> None:
     effect, share = correlation.mixed("slope", x, y, family)
     assert effect.value == pytest.approx(2 / y.std() * x.std(), abs=0.05)
     assert share > 0.8
+
+
+@pytest.mark.filterwarnings("ignore")  # of its optimiser
+@pytest.mark.parametrize("sizes", [[10] * 3, [20, 5, 5], [40, *[2] * 19], [15] * 10])
+@pytest.mark.parametrize("spread", [0.0, 0.5, 2.0])
+def test_the_mixed_model_is_that_of_statsmodels(sizes: list[int], spread: float) -> None:
+    generator, family = np.random.default_rng(len(sizes)), np.repeat(np.arange(len(sizes)), sizes)
+    x, y = generator.standard_normal((2, len(family)))
+    y = y + 0.4 * x + spread * generator.standard_normal(len(sizes))[family]
+    effect, share = correlation.mixed("slope", x, y, family)
+    x, y = ((v - v.mean()) / v.std() for v in (x, y))
+    design = np.column_stack([np.ones(len(x)), x])
+    theirs = MixedLM(y, design, groups=family).fit(reml=True, method=["powell"])
+    between, within = float(np.squeeze(theirs.cov_re)), float(theirs.scale)
+    assert effect.value == pytest.approx(theirs.params[1], abs=1e-5)
+    assert share == pytest.approx(between / (between + within), abs=1e-4)
+    variance = np.linalg.inv(within * np.eye(len(x)) + between * (family[:, None] == family))
+    half = stats.norm.ppf(0.975) * np.sqrt(np.linalg.inv(design.T @ variance @ design)[1, 1])
+    assert effect.high - effect.value == pytest.approx(half, rel=1e-3)
+
+
+def test_a_mixed_model_says_what_it_cannot_know() -> None:
+    x, y = np.random.default_rng(0).standard_normal((2, 12))
+    effect, share = correlation.mixed("slope", x, y, np.arange(12))
+    assert effect.value == pytest.approx(np.corrcoef(x, y)[0, 1])
+    assert np.isnan(share)
+    family = np.repeat(np.arange(3), 4)
+    effect, share = correlation.mixed("slope", x, 3 * x, family)
+    assert effect.value == pytest.approx(1)
+    assert np.isnan([effect.low, share]).all()
+    assert np.isnan(correlation.mixed("slope", np.ones(12), y, family)[0].value)
 
 
 @pytest.mark.parametrize(

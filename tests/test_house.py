@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 
 CORE = {
     "numpy", "scipy", "torch", "transformers", "huggingface_hub", "safetensors", "gguf", "datasets", "diskcache",
-    "polars", "accelerate", "tokenizers", "statsmodels", "triton",
+    "polars", "accelerate", "tokenizers", "triton",
 }  # fmt: skip
 PAGES = {"plotly", "polars", "streamlit"}
 OURS = {"softh", "dashboard", "pages", "app", "server", "zoo", "benchmarks", "tests"}

@@ -97,29 +97,50 @@ def within(
 def mixed(name: str, x: np.ndarray, y: np.ndarray, family: np.ndarray) -> tuple[Effect, float]:
     """Slope of y on x, both standardised, with family as a random intercept (REML), and the families' share.
 
-    The share is the part of the variance left that lies between families.
+    The share is the part of the variance left that lies between families: zero is an answer, NaN where each family
+    is one model, which cannot tell. Slope and scale have closed forms given the share (Harville 1977), so that it alone
+    is looked for; the interval is that of least squares with these variances.
     """
-    import warnings
+    x, y = standardised(x), standardised(y)
+    families, n = int(family.max()) + 1, len(x)
+    nothing = Effect(name, np.nan, np.nan, np.nan, n, families)
+    if n < 3 or np.ptp(x) == 0:
+        return nothing, float("nan")
+    columns = np.stack([np.ones(n), x, y])  # of every family only sums count
+    of_family = np.stack([np.bincount(family, column, families) for column in columns])
+    sizes, outer = of_family[0], of_family[:, None] * of_family[None]
+    squares = columns @ columns.T
 
-    from statsmodels.regression.mixed_linear_model import MixedLM
-    from statsmodels.tools.sm_exceptions import ConvergenceWarning, SingularMatrixWarning
+    def fit(share: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Minus twice the likelihood, slope, its variance and what is left of the variance, of shares [k]."""
+        ratio = (share / (1 - share))[:, None]  # of the variance between families to that within
+        shrunk = ratio / (1 + ratio * sizes)
+        sums = squares - np.einsum("kf,abf->kab", shrunk, outer)
+        (a, b), d = (sums[:, 0, 0], sums[:, 0, 1]), sums[:, 1, 1]
+        determinant = np.maximum(a * d - b * b, 1e-300)
+        of_y = sums[:, :2, 2]
+        intercept = (d * of_y[:, 0] - b * of_y[:, 1]) / determinant
+        slope = (a * of_y[:, 1] - b * of_y[:, 0]) / determinant
+        left = np.maximum(sums[:, 2, 2] - intercept * of_y[:, 0] - slope * of_y[:, 1], 1e-15 * n) / (n - 2)
+        likelihood = (n - 2) * np.log(left) + np.log1p(ratio * sizes).sum(1) + np.log(determinant)
+        return likelihood, slope, left * a / determinant, left
 
-    families = len(set(family.tolist()))
-    design = np.column_stack([np.ones(len(x)), standardised(x)])
-    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
-        # A variance of zero between families is an answer; statsmodels warns of it, and only Powell's method, which
-        # asks for no gradient there, always gets to it.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        warnings.simplefilter("ignore", SingularMatrixWarning)
-        try:
-            fit = MixedLM(standardised(y), design, groups=family).fit(reml=True, method=["powell"])
-        except np.linalg.LinAlgError:
-            return Effect(name, np.nan, np.nan, np.nan, len(x), families), float("nan")
-    between = float(np.squeeze(fit.cov_re))
-    low, high = fit.conf_int()[1]
-    effect = Effect(name, float(fit.params[1]), float(low), float(high), len(x), families)
-    left = between + float(fit.scale)
-    return effect, between / left if left > 0 else float("nan")
+    low, high = 0.0, 1 - 1e-9
+    for _ in range(_ROUNDS):
+        shares = np.linspace(low, high, _GRID)
+        best = int(fit(shares)[0].argmin())
+        low, high = shares[max(best - 1, 0)], shares[min(best + 1, _GRID - 1)]
+    share = float(shares[best]) if sizes.max() > 1 else 0.0
+    _, [slope], [variance], [left] = fit(np.array([share]))
+    if left <= 1e-12:  # every model on the line: nothing is left to be shared
+        return Effect(name, float(slope), np.nan, np.nan, n, families), float("nan")
+    half = float(ndtri((1 + LEVEL) / 2) * np.sqrt(variance))
+    effect = Effect(name, float(slope), float(slope) - half, float(slope) + half, n, families)
+    return effect, share if sizes.max() > 1 else float("nan")
+
+
+_GRID, _ROUNDS = 41, 6
+"""Shares that are tried at a time, and how often their range is narrowed around the best: to 10⁻⁷."""
 
 
 def without_each_family(

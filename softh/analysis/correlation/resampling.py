@@ -86,7 +86,7 @@ def degrees(sizes: np.ndarray) -> float:
     Of alike families G − 1. Where one dominates, the error is mostly its own; for independent models Bell and
     McCaffrey's degrees say how much. These alone are too cautious (sizes of .000 to .02 where 21 of 30 models are of
     one family) and G − 1 is too bold (.06 to .08), so the geometric mean is taken, three parts of G − 1 to one: .03 to
-    .06 (benchmarks.statistics_correlation).
+    .06 (benchmarks.coverage).
 
     >>> [round(degrees(np.array(sizes)), 2) for sizes in ([5, 5, 5, 5], [21, 1, 1, 1, 1, 1, 1, 1, 1, 1])]
     [3.0, 5.51]

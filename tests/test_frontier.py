@@ -1,5 +1,6 @@
 """The view of finished models: what is drawn, what is filtered, what stands in the table, what a choice does."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,20 +19,25 @@ from tests.probe_rows import probe
 NAMES = ("zoo-a-3m", "zoo-a-20m", "zoo-a-20m-sft", "zoo-a-20m-dpo", "zoo-b-9m")
 
 
-@pytest.fixture
-def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Callable) -> Path:
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory, record: Callable) -> Path:
     """Five models of two families and a run, packed, with scores; one estimate of one's own."""
-    monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
+    folder = tmp_path_factory.mktemp("stored")
     for place, name in enumerate(NAMES):
-        write.save(made(record, name, place), tmp_path)
+        write.save(made(record, name, place), folder)
     for step in (1, 100):
-        write.save(record("Run", f"step{step}", step=step, shape=shape(0.01 * step / 100)), tmp_path)
+        write.save(record("Run", f"step{step}", step=step, shape=shape(0.01 * step / 100)), folder)
     score = {"revision": None, "task": "cloze", "metric": "accuracy", "stderr": 0.01, "source": "here"}
-    write.pack(
-        tmp_path, [{"model": f"{name} (trained here)", "score": 0.1 * i, **score} for i, name in enumerate(NAMES)]
-    )
-    write.save(made(record, "my-own", 5), tmp_path)
-    return tmp_path
+    write.pack(folder, [{"model": f"{name} (trained here)", "score": 0.1 * i, **score} for i, name in enumerate(NAMES)])
+    write.save(made(record, "my-own", 5), folder)
+    return folder
+
+
+@pytest.fixture
+def tables(stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of what is stored, for the test alone."""
+    monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
+    return shutil.copytree(stored, tmp_path, dirs_exist_ok=True)
 
 
 def made(record: Callable, name: str, place: int) -> dict:

@@ -219,7 +219,7 @@ def test_orphans_of_a_worker_are_killed_by_the_next(data: Path, start: Start) ->
 def test_kills_at_random_moments_lose_nothing_and_end_nothing_twice(data: Path, start: Start) -> None:
     chance = random.Random(0)
     numbers = [counting(str(number), 3, 0.05).id for number in range(10)]
-    for _ in range(8):
+    for _ in range(5):
         process = start(30)
         time.sleep(chance.uniform(0.2, 1.2))
         victims = processes.orphans(jobs.folder()) if chance.random() < 0.5 else []

@@ -2,6 +2,7 @@
 
 import math
 import re
+import shutil
 import statistics
 from itertools import pairwise
 
@@ -132,18 +133,25 @@ def test_a_score_is_a_panel_with_its_error(three):
     assert "grammar" in figure.layout.annotations[0].text
 
 
-@pytest.fixture
-def phased(tmp_path, record, monkeypatch):
-    """Tables with a run whose collapse ends at step 16 and whose fitting ends at step 128."""
-    monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
+@pytest.fixture(scope="module")
+def stored_phases(tmp_path_factory, record):
+    """A run whose collapse ends at step 16 and whose fitting ends at step 128."""
+    folder = tmp_path_factory.mktemp("phases")
     steps = [0, *(2**k for k in range(11))]
     for step in steps:
         place = math.log2(step) if step else -1
         entropy, information = 0.5 + 0.1 * abs(place - 4), 0.4 - 0.04 * abs(place - 7)
         write.save(
-            record("Run", f"step{step}", step=step, tokens=1000 * step, shape=held(entropy, information)), tmp_path
+            record("Run", f"step{step}", step=step, tokens=1000 * step, shape=held(entropy, information)), folder
         )
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def phased(stored_phases, tmp_path, monkeypatch):
+    """A copy of the run's tables, for the test alone."""
+    monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
+    return shutil.copytree(stored_phases, tmp_path, dirs_exist_ok=True)
 
 
 def trajectory(**link):

@@ -1,6 +1,7 @@
 """A view is a link: what a page draws can be built again from its link alone."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -51,15 +52,14 @@ def moved(by: float) -> Callable:
     return shape
 
 
-@pytest.fixture
-def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Callable) -> Path:
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory, record: Callable) -> Path:
     """Three runs of three checkpoints each, and a finished model."""
-    monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
-    scores = []
+    folder, scores = tmp_path_factory.mktemp("stored"), []
     for number, model in enumerate(("Run-1M", "Run-4M", "Run-9M")):
         for place, step in enumerate((0, 10, 100)):
             shape = moved(number + place**2)
-            write.save(record(model, f"step{step}", step=step, tokens=1_000 * step, shape=shape), tmp_path)
+            write.save(record(model, f"step{step}", step=step, tokens=1_000 * step, shape=shape), folder)
             about = {
                 "model": model,
                 "revision": f"step{step}",
@@ -68,10 +68,17 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Callable) ->
                 "source": "a test",
             }
             scores += [{**about, "task": task, "score": place**2 * k + number} for k, task in ((1, "one"), (2, "two"))]
-    write.save(record("Done"), tmp_path)
-    write.save(probe(), tmp_path)
-    write.save_scores(scores, tmp_path)
-    return tmp_path
+    write.save(record("Done"), folder)
+    write.save(probe(), folder)
+    write.save_scores(scores, folder)
+    return folder
+
+
+@pytest.fixture
+def tables(stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of what is stored, for the test alone."""
+    monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
+    return shutil.copytree(stored, tmp_path, dirs_exist_ok=True)
 
 
 def on_page(page: str, params: Mapping[str, Sequence[str]]) -> list[dict]:

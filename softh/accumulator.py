@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from softh.errors import InputError
+from softh.errors import InputError, disk_errors
 from softh.estimator.arrays import Ids, as_ids, as_tensor
 from softh.estimator.assignment import references
 from softh.estimator.buffers import AssignmentBuffer
@@ -281,10 +281,15 @@ class Accumulator:
         leaves the former state.
 
         Raises:
-            InputError: when the folder holds a state that this accumulator was not resumed from.
+            InputError: when the folder holds a state that this accumulator was not resumed from, when the disk is full
+                or the folder cannot be written.
         """
         folder = Path(folder).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
+        with disk_errors("The accumulator could not be saved", folder, SafetensorError):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._save(folder)
+
+    def _save(self, folder: Path) -> None:
         kept = self._kept
         if self._saved is None or self._saved[0] != folder:
             if (folder / _STATE).exists():
@@ -468,10 +473,13 @@ class Accumulator:
         tensors = {name: torch.from_numpy(getattr(rows, name)) for name in ("document", "place", "labels")}
         tensors |= {f"p.{number}": p for number, p in enumerate(rows.p)}
         new = folder / f"new-{self.fingerprint}.tmp"
-        save_file(tensors, new)
-        digest = _digest(new)
-        name = f"rows-{digest[:16]}.safetensors"
-        atomic.publish(new, folder / name)
+        try:
+            save_file(tensors, new)
+            digest = _digest(new)
+            name = f"rows-{digest[:16]}.safetensors"
+            atomic.publish(new, folder / name)
+        finally:
+            new.unlink(missing_ok=True)  # after an error
         return {"name": name, "sha256": digest}
 
     def _read_rows(self, folder: Path, file: Mapping[str, str]) -> Rows:

@@ -1,6 +1,9 @@
-"""Exceptions: the one whose message is written for the user, and one for headers of files."""
+"""Exceptions: the one whose message is written for the user, what turns others into it, and one for headers."""
 
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -26,6 +29,25 @@ def missing_extra(feature: str, package: str | None, extra: str) -> InputError:
     return InputError(
         f'{feature} needs the package {package}, which is not installed: run `pip install "softh[{extra}]"`.'
     )
+
+
+@contextmanager
+def disk_errors(failure: str, folder: Path, *others: type[Exception]) -> Generator[None]:
+    """Turn errors of the disk, and others that a library raises for them, into an InputError with a remedy.
+
+    >>> with disk_errors("The backup could not be written", Path("b")):  # doctest: +ELLIPSIS
+    ...     raise OSError(28, "No space left on device")
+    Traceback (most recent call last):
+    softh.errors.InputError: The backup could not be written in b (No space left on device): free some space there, ...
+    """
+    try:
+        yield
+    except (OSError, *others) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"{failure} in {folder} ({reason}): free some space there, make it writable, or move away what is in the "
+            "way."
+        ) from error
 
 
 class HeaderError(ValueError):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.store_rows import record
+from tests.store_rows import HOSTILE, record
 
 SUBSETS = ("all", "matched", "source a", "source b")
 LAYERS = (None, 0, 1, 2)
@@ -38,6 +38,23 @@ def probe(
         "spec": json.dumps(spec, sort_keys=True, separators=(",", ":")),
     }  # fmt: skip
     made["measures"] = [*_counts(), *(row for subset in SUBSETS for row in _subset(subset, scale))]
+    return made
+
+
+def hostile_probe(number: int, **given: Any) -> dict[str, Any]:
+    """A probe in which every text that is not part of an id or of a vocabulary is hostile, sources and reasons too."""
+    made = probe(f"bb0{number}", model=f"{number}{HOSTILE}", **given)
+    kept = {"estimate_id", "digest", "corpus_digest", "spec", "versions", "model", "revision", "labels", "stage"}
+    for part in ("model", "checkpoint", "estimate"):
+        made[part] |= {
+            name: HOSTILE for name, value in made[part].items() if isinstance(value, str) and name not in kept
+        }
+    made["estimate"] |= {"revision": f"r{HOSTILE}", "versions": json.dumps({HOSTILE: HOSTILE})}
+    made["checkpoint"]["revision"] = f"r{HOSTILE}"
+    renamed = {"source a": f"source {HOSTILE}", "identical answers": f"identical {HOSTILE}"}
+    for row in made["measures"]:
+        for old, new in renamed.items():
+            row["variable"] = row["variable"].replace(old, new)
     return made
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from softh import Accumulator, Information, InputError, information
 from softh.estimator.information import Value
@@ -271,6 +272,29 @@ def test_something_else_is_not_resumed_and_not_merged(data: Data, tmp_path: Path
         empty().save(tmp_path / "state")
     with pytest.raises(InputError, match="holds no accumulator"):
         empty().resume(tmp_path)
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_the_former_state(
+    data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accumulator = empty()
+    data.update(accumulator, np.arange(100))
+    accumulator.save(tmp_path)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    data.update(accumulator, np.arange(100, 120))
+
+    def full(tensors: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("softh.accumulator.save_file", full)
+        with pytest.raises(InputError, match=r"could not be saved in .*No space left.*: free some space"):
+            accumulator.save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert Accumulator.load(tmp_path).kept == 100
+    accumulator.save(tmp_path)
+    assert Accumulator.load(tmp_path).kept == 120
 
 
 def test_damage_and_other_versions_are_sentences(data: Data, tmp_path: Path) -> None:

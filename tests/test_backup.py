@@ -5,9 +5,10 @@ import io
 import json
 import os
 import random
+import resource
 import tarfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -235,6 +236,32 @@ def test_what_is_in_the_way_is_a_sentence(data: Path, tmp_path: Path) -> None:
     (data / "runs" / "x.parquet").mkdir()
     os.mkfifo(data / "runs" / "y.parquet")
     assert backup.write(data, tmp_path / "again.tar.gz") == 3
+
+
+@pytest.fixture
+def full() -> Iterator[None]:
+    """No file takes more than 2,000 bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(
+    data: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    backup.write(data, tmp_path / "b.tar.gz")
+    before = read.trajectory(data)
+    request.getfixturevalue("full")
+    with pytest.raises(InputError, match=r"could not be written in .*: free some space"):
+        backup.write(data, tmp_path / "new.tar.gz")
+    with pytest.raises(InputError, match=r"could not be restored in .*: free some space"):
+        backup.read(tmp_path / "b.tar.gz", tmp_path / "new")
+    with pytest.raises(InputError, match=r"could not be restored in .*: free some space"):
+        backup.read(tmp_path / "b.tar.gz", data, replace=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.tar.gz", "data", "new"]
+    assert list((tmp_path / "new").iterdir()) == []
+    assert read.trajectory(data).equals(before)
 
 
 def test_what_a_killed_restore_left_is_gone_after_the_next(data: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -117,6 +118,31 @@ def test_without_a_browser_pdf_says_what_to_install(plane: go.Figure, monkeypatc
     assert "apt install chromium" in pdf.missing()
     with pytest.raises(InputError, match="apt install chromium"):
         pdf.figure(exported(plane))
+
+
+def test_as_many_files_print_or_wait_as_memory_allows(plane: go.Figure, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    def printing(*_: object) -> bytes:
+        begun.release()
+        go_on.wait(30)
+        return b"%PDF"
+
+    monkeypatch.setattr(pdf, "_need_chromium", lambda: "chromium")
+    monkeypatch.setattr(pdf, "_print_page", printing)
+    threads = [threading.Thread(target=pdf.print_page, args=(b"", (1.0, 1.0))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    assert all(begun.acquire(timeout=30) for _ in range(2))
+    assert not begun.acquire(timeout=0.1)  # two at a time
+    while pdf._waiting.acquire(blocking=False):  # not all six have come
+        pdf._waiting.release()
+    with pytest.raises(InputError, match="6 files are being printed already"):
+        pdf.print_page(b"", (1.0, 1.0))
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+    assert pdf.print_page(b"", (1.0, 1.0)) == b"%PDF"
 
 
 def test_every_format_has_one_writer_and_an_ending_of_its_own() -> None:

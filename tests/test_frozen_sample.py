@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM
 
 import softh
@@ -87,6 +88,22 @@ def test_another_tokenizer_context_or_kind_of_label_is_a_sentence(tmp_path: Path
     tokenizer(280).save_pretrained(model)
     with pytest.raises(InputError, match=r"made with the tokenizer .* gives other token ids"):
         estimated(model, sample)
+
+
+def test_a_folder_that_cannot_be_written_and_a_full_disk_are_sentences(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match=r"could not be written in .*: free some space"):
+        FrozenSample.write(tmp_path / "file" / "sample", tokenizer(), TEXT, context=32, orders=(1, 2))
+
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("softh.estimator.frozen_sample.save_file", full)
+    with pytest.raises(InputError, match=r"could not be written in .*No space left.*: free some space"):
+        FrozenSample.write(tmp_path / "sample", tokenizer(), TEXT, context=32, orders=(1, 2))
+    assert list((tmp_path / "sample").iterdir()) == []
 
 
 def test_damage_is_a_sentence(sample: FrozenSample) -> None:

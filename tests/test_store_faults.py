@@ -17,6 +17,7 @@ import pytest
 
 from dashboard.views import registry
 from softh import settings
+from softh.cli import doctor
 from softh.errors import InputError
 from softh.store import connection, intake, read, run_files, schema, seal, share, write
 from tests.store_rows import build_record
@@ -170,6 +171,60 @@ def test_no_value_of_any_column_brings_a_page_down(data: Path, part: str, names:
     assert len(read.estimates(data)) == 1 + len(accepted)
     assert not read.warnings(data)
     assert broken == [], list(accepted.values())
+
+
+def _footer(content: bytearray) -> int:
+    return len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+
+
+def _bit(place: Callable[[bytearray], int], bit: int) -> Callable[[bytearray], None]:
+    def changed(content: bytearray) -> None:
+        content[place(content)] ^= bit
+
+    return changed
+
+
+DAMAGE: dict[str, Callable[[bytearray], Any]] = {
+    "a bit of the first field of the footer": _bit(lambda content: _footer(content) + 6, 1),
+    "a bit at which a reader panics": _bit(lambda content: _footer(content) + 862, 128),
+    "a footer of another length": _bit(lambda content: len(content) - 6, 0x7F),
+    "a footer of no length": lambda content: content.__setitem__(slice(-8, -4), bytes(4)),
+    "a checksum of another name": _bit(lambda content: content.rindex(b"softh.sha256") + 6, 1),
+    "an end that is missing": lambda content: content.__delitem__(slice(-1, None)),
+    "an end that is there twice": lambda content: content.extend(content[_footer(content) :]),
+    "nothing in its place": lambda content: content.__setitem__(slice(100, 4_000), bytes(3_900)),
+    "letters before its beginning": lambda content: content.__setitem__(slice(0, 0), b"x"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_file_is_named_and_costs_itself_alone(data: Path, kind: str) -> None:
+    about = {"revision": None, "metric": "acc", "stderr": None, "source": "s"}
+    scores = write.save_scores([{"model": "Bad", "task": "t", "score": 0.5, **about}], data)
+    run = store(bad_record(), data)
+    for path in (run, scores):
+        content = bytearray(path.read_bytes())
+        if path == run or "panics" not in kind:
+            DAMAGE[kind](content)
+        path.write_bytes(content)
+    if kind == "a checksum of another name":  # then the checksums of the pages are what is left
+        assert set(read.estimates(data)["model"]) <= {"Sound", "Bad"}
+    else:
+        assert read.estimates(data)["model"].to_list() == ["Sound"]
+        assert any(warning.startswith(f"{BAD}.parquet is left out") for warning in read.warnings(data))
+        assert any(finding.what == "run" and "remove the file" in finding.remedy for finding in doctor.examine(data))
+    assert down() == []
+
+
+@pytest.mark.parametrize("version", [30, 2**31 - 1, 0, -1, None])
+def test_a_file_of_an_unknown_schema_is_named_and_left_out(data: Path, version: int | None) -> None:
+    path = store(bad_record(), data)
+    table = pq.read_table(path)
+    column = pa.array([version], pa.int32())
+    path.write_bytes(seal.encode(table.set_column(0, "schema_version", column).replace_schema_metadata(None)))
+    assert read.estimates(data)["model"].to_list() == ["Sound"]
+    assert [warning.split()[0] for warning in read.warnings(data)] == [path.name]
+    assert down() == []
 
 
 def test_a_run_that_unpacks_to_more_than_is_allowed_is_not_unpacked(data: Path) -> None:

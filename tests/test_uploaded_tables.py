@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from softh import settings
+from softh.checkpoints import resolve
 from softh.errors import InputError
-from softh.jobs import tasks
+from softh.jobs import processes, tasks
 from softh.scores import load
 from softh.spec import PreferenceSpec
 from softh.uploads import tables, texts
@@ -56,6 +57,15 @@ def test_no_file_of_scores_takes_the_memory_or_time_of_the_server(kind: str) -> 
         tables.read_scores(name, content)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
     assert time.monotonic() - started < 120
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(200_001, 3), (150_000, 20), (1_001, 2_001)])
+def test_more_rows_or_cells_than_are_taken_are_refused_before_they_are_unpacked(rows: int, columns: int) -> None:
+    content = parquet({name: [1.0] * rows for name in ("model", "task", "score", *map(str, range(columns - 3)))})
+    started = time.process_time()
+    with pytest.raises(InputError, match=r"rows of .* columns; expected at most .* split it"):
+        load.read_scores("s.parquet", content)
+    assert time.process_time() - started < 5
 
 
 def test_sound_scores_come_back_as_they_are() -> None:
@@ -105,6 +115,40 @@ def test_a_job_with_uploaded_pairs_is_confined_like_one_with_an_uploaded_text(da
     assert tasks.untrusted({"model": "upload:abc", "pairs": "owner/pairs"})
     assert not tasks.untrusted({"model": "owner/name", "pairs": "owner/pairs"})
     assert not tasks.untrusted({"model": "owner/name", "pairs": str(settings.data() / "own.jsonl")})
+
+
+class EndError(Exception):
+    """Ends a job once it has opened the pairs."""
+
+
+@pytest.mark.parametrize("model", ["owner/name", "upload:abc"])
+@pytest.mark.parametrize("uploaded", [True, False])
+def test_uploaded_pairs_are_opened_after_the_network_is_given_up(
+    data: Path, monkeypatch: pytest.MonkeyPatch, model: str, uploaded: bool
+) -> None:
+    pairs = str(texts.save("p.jsonl", b"{}").resolve()) if uploaded else "owner/pairs"
+    steps: list[str] = []
+
+    def opened(*_: object) -> None:
+        steps.append("pairs")
+        raise EndError
+
+    monkeypatch.setattr(tasks, "_confine", lambda: steps.append("confined"))
+    monkeypatch.setattr(resolve, "resolve", lambda *_: steps.append("model"))
+    monkeypatch.setattr("softh.preference.pairs.load", opened)
+    spec = PreferenceSpec(model=model, pairs=pairs).canonical()
+    with pytest.raises(EndError):
+        tasks.run_preference(spec, {"data": str(data)}, lambda *_: None)
+    confined = ["confined"] if uploaded or model.startswith("upload:") else []
+    model_first = ["model", *confined] if model == "owner/name" else [*confined, "model"]
+    assert steps == [*model_first, "pairs"]
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    monkeypatch.setenv("SOFTH_METRICS_TOKEN", "secret")
+    sent: list[dict[str, str]] = []
+    monkeypatch.setattr(processes.subprocess, "Popen", lambda *_, env, **__: sent.append(env) or opened())
+    with pytest.raises(EndError):
+        processes.start(data, 1, {}, {}, secrets=not tasks.untrusted(json.loads(spec)))
+    assert ("secret" in sent[0].values()) == (not confined)
 
 
 def test_nearest_names_are_sought_for_those_alone_that_are_asked_about() -> None:

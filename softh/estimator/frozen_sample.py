@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from softh.errors import InputError
+from softh.errors import InputError, disk_errors
 from softh.estimator.labels import VARIABLES, label_kind
 from softh.spec import EstimateSpec, Labels, identity
 from softh.text import corpus as corpora
@@ -73,7 +74,8 @@ class FrozenSample:
             seed: of the sample.
 
         Raises:
-            InputError: for a folder with something in it, and as :func:`softh.text.corpus.load` and tokenizing do.
+            InputError: for a folder with something in it, or that cannot be written, for a full disk, and as
+                :func:`softh.text.corpus.load` and tokenizing do.
         """
         place = Path(folder).expanduser()
         if place.exists() and (not place.is_dir() or any(place.iterdir())):
@@ -96,23 +98,18 @@ class FrozenSample:
         }
         for each in kind.labels(tokenized, spec.orders, torch.device("cpu")):
             tensors[f"{each.variable} {each.order}"] = each.labels.numpy().astype(np.int32)
-        place.mkdir(parents=True, exist_ok=True)
         rows = [
             {"text": text.texts[at]} | ({"source": text.sources[at]} if text.sources else {}) for at in tokenized.kept
         ]
         lines = "".join(json.dumps(row) + "\n" for row in rows)
-        (place / frozen.DOCUMENTS).write_text(lines, encoding="utf-8")
-        save_file(tensors, place / frozen.TOKENS)
-        sums = {each: frozen.digest(place / each) for each in (frozen.DOCUMENTS, frozen.TOKENS)}
         state = {
             "format": frozen.FORMAT, "corpus": text.name, "note": text.note,
             "tokenizer": name or getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__,
             "labels": labels, "orders": list(spec.orders), "context": context, "seed": seed,
             "vocabulary": max(len(tokenizer), int(tensors["ids"].max()) + 1),
             "documents": len(rows), "positions": len(positions), "tokens": int(tensors["starts"][-1]),
-            "sha256": sums, "digest": identity(*sums.values()),
         }  # fmt: skip
-        (place / frozen.STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+        _write(place, lines, tensors, state)
         return cls(place)
 
     @property
@@ -157,3 +154,20 @@ class FrozenSample:
             labels = {name: tensors[name][some].astype(np.int64) for name in self.label_sets}
             rows = (document - first) * ids.shape[1] + len(prefix) + position
             yield Batch(ids, mask, rows, labels, document, position)
+
+
+def _write(place: Path, lines: str, tensors: dict[str, np.ndarray], state: dict[str, Any]) -> None:
+    """Write the three files of a sample, or none. Errors: InputError when the disk is full or cannot be written."""
+    names = (frozen.DOCUMENTS, frozen.TOKENS, frozen.STATE)
+    with disk_errors("The sample could not be written", place, SafetensorError):
+        place.mkdir(parents=True, exist_ok=True)
+        try:
+            (place / frozen.DOCUMENTS).write_text(lines, encoding="utf-8")
+            save_file(tensors, place / frozen.TOKENS)
+            sums = {name: frozen.digest(place / name) for name in names[:2]}
+            state |= {"sha256": sums, "digest": identity(*sums.values())}
+            (place / frozen.STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+        except (OSError, SafetensorError):
+            for name in names:  # a folder with something in it is refused
+                (place / name).unlink(missing_ok=True)
+            raise

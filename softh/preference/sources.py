@@ -21,6 +21,8 @@ BUFFER = 10_000
 """Shuffle buffer of a stream from the hub, in rows."""
 LONGEST = 1 << 24
 """Most characters of a line."""
+MOST_BLANK = 100_000
+"""Most blank lines between two rows: a packed file of nothing else would take minutes to read."""
 
 _ROW = "number of the row in the file"
 """Column of a table while it is sampled; no table has one of this name."""
@@ -113,13 +115,20 @@ def _array(file: TextIO) -> list[Any] | None:
 
 def _lines(file: TextIO, path: Path) -> Iterator[tuple[int, str]]:
     """Numbered lines that are not blank, each of bounded length."""
+    last = -1
     for number, line in enumerate(iter(lambda: file.readline(LONGEST), "")):
         if len(line) == LONGEST:
             raise InputError(
                 f"Line {number + 1} of {path.name} has no end; expected one row of JSON a line: make it so."
             )
         if line.strip():
+            last = number
             yield number, line
+        elif number - last > MOST_BLANK:
+            raise InputError(
+                f"{path.name} has more than {MOST_BLANK:,} blank lines after line {last + 1}; expected one row of JSON "
+                "a line: remove them."
+            )
 
 
 def _reservoir(lines: Iterator[tuple[int, str]], limit: int, seed: int) -> tuple[list[tuple[int, str]], int]:

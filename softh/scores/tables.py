@@ -17,6 +17,8 @@ _TASKS = {"MUSR": "MuSR", "MMLU-PRO": "MMLU-Pro"}
 """Column of the leaderboard → task, where they differ."""
 _COLUMNS = ("model", "revision", "task", "metric", "score", "stderr", "source", "precision")
 _PARQUET = b"PAR1"
+MOST_ROWS, MOST_CELLS = 200_000, 2_000_000
+"""Most rows and cells of a table: a small packed file may hold millions, and each row takes a thousand bytes here."""
 
 
 class ParquetTable(ScoreReader):
@@ -118,6 +120,11 @@ def scores_of_table(table: pl.DataFrame, name: str) -> ImportedScores:
     >>> scores_of_table(pl.DataFrame({"model": ["a"], "BBH": [0.5]}), "t.csv").rows[0]["task"]
     'BBH'
     """
+    if table.height > MOST_ROWS or table.height * table.width > MOST_CELLS:
+        raise InputError(
+            f"{name} has {table.height:,} rows of {table.width:,} columns; expected at most {MOST_ROWS:,} rows and "
+            f"{MOST_CELLS:,} cells: split it."
+        )
     if {"fullname", *LEADERBOARD} <= set(table.columns):
         return ImportedScores(unique_rows(_leaderboard(table), name), [])
     columns = {column.lower().strip(): column for column in table.columns}

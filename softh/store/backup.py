@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from softh.errors import InputError
+from softh.errors import InputError, disk_errors
 from softh.locks import lock
 from softh.store import atomic, connection, packed, schema
 
@@ -45,7 +45,7 @@ def write(data: Path, target: Path) -> int:
     files = {name: path for name, path in files.items() if path.is_file()}
     if not files:
         raise InputError(f"{data} holds no tables, runs or decks; expected some to back up: check --data.")
-    with _disk_errors("The backup could not be written", target.parent):
+    with disk_errors("The backup could not be written", target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target)
         with atomic.replacing(target) as new, tarfile.open(new, mode="w:gz", compresslevel=1) as archive:
@@ -63,7 +63,7 @@ def read(source: Path, data: Path, *, replace: bool = False) -> tuple[int, int, 
     """
     digests = _manifest(source)
     failure = f"{source} could not be restored"
-    with _disk_errors(failure, data):
+    with disk_errors(failure, data):
         data.mkdir(parents=True, exist_ok=True)
         with lock(data, wait=0) as alone:
             if not alone:
@@ -225,18 +225,6 @@ def _read_errors(source: Path) -> Generator[None]:
         raise InputError(
             f"{source} is not a backup, or is damaged ({error}); expected a file of `softh backup`: check it."
         ) from None
-
-
-@contextmanager
-def _disk_errors(failure: str, folder: Path) -> Generator[None]:
-    """Turn errors of the disk into an InputError with a remedy."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"{failure} in {folder} ({error.strerror or error}): free some space there, make it writable, or move away "
-            "what is in the way."
-        ) from error
 
 
 def _sweep(target: Path) -> None:

@@ -12,6 +12,7 @@ from softh import access, jobs
 from softh.jobs import records
 from softh.store import write
 from tests.harness import PATHS, QUIET, serving
+from tests.probe_rows import hostile_probe
 from tests.store_rows import HOSTILE, hostile_record
 
 pytestmark = pytest.mark.browser
@@ -29,17 +30,19 @@ def fill(data: Path) -> None:
     for number, name in enumerate("abcde"):
         shape = lambda depth, order, by=number / 50: (0.9, 0.3 + by * by + depth / 9, 0.2 + by + depth / 9, 0.02)  # noqa: E731
         write.save(hostile_record(name, shape=shape), data)
+    for number, stage in enumerate(("base", "sft", None)):
+        write.save(hostile_probe(number, stage=stage, scale=1 + number / 9), data)
     about = {"revision": None, "metric": HOSTILE, "stderr": 0.1, "source": HOSTILE}
     scores = [(f"{name}{HOSTILE}", f"{task}{HOSTILE}") for name in "abcde" for task in (1, 2)]
     write.save_scores(
         [{"model": name, "task": task, "score": i / 9, **about} for i, (name, task) in enumerate(scores)], data
     )
     with records.connect(jobs.folder(data)) as connection:
-        for state in ("failed", "cancelled", "done"):
+        for state in ("failed", "cancelled", "done", "queued", "running", "interrupted"):
             connection.execute(
-                "INSERT INTO jobs (kind, spec, title, submitted, ended, state, message, result) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                ("sweep", json.dumps(state), HOSTILE, 0.0, 1.0, state, HOSTILE, HOSTILE),
+                "INSERT INTO jobs (kind, spec, submitted, ended, state, title, message, phase, result, person) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                ("sweep", json.dumps(state), 0.0, 1.0, state, *[HOSTILE] * 5),
             )
 
 
@@ -58,8 +61,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(data: Path) -> Iterator[str]:
-    with serving(data) as found:
-        yield found
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOFTH_WORKER_IDLE", "0")  # no page starts a worker for the open jobs
+        with serving(data) as found:
+            yield found
 
 
 @pytest.fixture
@@ -87,7 +92,7 @@ def test_no_page_asks_elsewhere_runs_a_script_or_holds_a_link(page: Page, addres
     assert page.evaluate("window.hostile") is None
     assert page.evaluate(LIVE) == []
     assert refused == []  # nothing of our own is held back by the policy either
-    if name not in {"method", "preference"}:
+    if name != "method":
         assert "evil.example" in page.inner_text("body")
 
 

@@ -308,7 +308,9 @@ def test_a_changed_bit_of_a_stored_value_is_noticed_and_counted(tmp_path: Path) 
             assert memo.get_tensor(cache, "key") is None
         memo.set_tensor(cache, "key", values)
         assert torch.equal(memo.get_tensor(cache, "key"), values)
-    assert memo.count_damaged(tmp_path / "cache") == len(range(0, 8 * len(whole), 7))
+        cache.set("other", whole)
+        assert memo.get_tensor(cache, "other") is None  # the value of another key
+    assert memo.count_damaged(tmp_path / "cache") == len(range(0, 8 * len(whole), 7)) + 1
 
 
 def test_a_run_larger_than_the_bound_streams(folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,7 +103,21 @@ def test_a_log_line_is_one_line_whatever_a_name_holds() -> None:
     assert len(logs.LineFormatter(logs.TEXT).format(record).splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", ["![x](http:", "[a](b)@c", "owner/name\n", "", "a b/c", "-x/y", "owner/na\u202eme"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "![x](http:",
+        "[a](b)@c",
+        "owner/name\n",
+        "",
+        "a b/c",
+        "-x/y",
+        "owner/na\u202eme",
+        "![x](http://evil.example/b.png)[Session expired, sign in](http://evil.example/login)@x",
+        "/nowhere/<b>",
+        "~/[a](b)",
+    ],
+)
 def test_a_name_that_no_model_has_is_not_queued(data: Path, name: str) -> None:
     for spec in (EstimateSpec, PreferenceSpec):
         with pytest.raises(InputError):

@@ -8,6 +8,7 @@ from typing import Any
 
 from softh import access, settings
 from softh.checkpoints import hub
+from softh.checkpoints.files import UPLOAD
 from softh.checkpoints.resolve import is_local
 from softh.errors import InputError
 from softh.jobs import launcher, processes, records, tasks
@@ -70,13 +71,22 @@ def submit_spec(
 
     commit: of a hub model, which is estimated even if its branch moves on.
     name: of the model in the title.
+    Errors: as :func:`submit`, and for a model that is neither here nor named as those of the hub are.
     """
     kind = tasks.kind_of(spec)
-    if isinstance(model := getattr(spec, "model", None), str) and not (model and is_local(model)):
-        hub.check_id(model)
+    if isinstance(model := getattr(spec, "model", None), str):
+        _check_model(model)
     title = tasks.KINDS[kind].title(spec, name)
     fields = json.loads(tasks.KINDS[kind].absolute(spec).canonical()) | ({"commit": commit} if commit else {})
     return submit(kind, fields, title=title, options=options, data=data)
+
+
+def _check_model(model: str) -> None:
+    """Refuse a name that no model can have before it is stored and shown to others. Errors: InputError."""
+    if not model or not is_local(model):
+        hub.check_id(model)
+    elif not model.startswith(UPLOAD) and not Path(model).expanduser().exists():
+        raise InputError(f"{model} does not exist; expected a folder, a file of weights or a hub id: check the path.")
 
 
 def listing(states: tuple[str, ...] = (*records.OPEN, *records.ENDED), data: Path | None = None) -> list[Job]:

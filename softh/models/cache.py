@@ -20,7 +20,7 @@ from softh.errors import InputError
 
 _PLAIN = (str, bytes, int)
 _CHECKSUM = 4
-"""Bytes of the CRC-32 before every tensor."""
+"""Bytes of the CRC-32 before every tensor; its key is part of it, so that none is taken for another."""
 _DAMAGED = "damaged"
 """Entry that counts the values that were found damaged."""
 _ERRORS = (OSError, sqlite3.Error, diskcache.Timeout)
@@ -101,7 +101,7 @@ def set_tensor(cache: Cache, key: str, tensor: torch.Tensor) -> None:
     """
     try:
         content = save({"": tensor.contiguous().cpu()})
-        cache.set(key, zlib.crc32(content).to_bytes(_CHECKSUM) + content)
+        cache.set(key, _checksum(key, content) + content)
     except _ERRORS as error:
         raise _unusable(cache.directory, error) from error
 
@@ -110,7 +110,7 @@ def get_tensor(cache: Cache, key: str) -> torch.Tensor | None:
     """Return the tensor stored under `key`; None when it was evicted, or damaged on disk, which is counted."""
     try:
         stored = cache.get(key)
-        if stored is None or (tensor := _decoded(stored)) is not None:
+        if stored is None or (tensor := _decoded(key, stored)) is not None:
             return None if stored is None else tensor
         cache.delete(key)
         count = cache.incr(_DAMAGED)
@@ -137,12 +137,16 @@ def count_damaged(folder: Path) -> int:
             raise _unusable(folder, error) from error
 
 
-def _decoded(stored: object) -> torch.Tensor | None:
-    """The tensor of a stored value; None where its checksum, or what it is, is another."""
+def _checksum(key: str, content: bytes) -> bytes:
+    return zlib.crc32(content, zlib.crc32(key.encode())).to_bytes(_CHECKSUM)
+
+
+def _decoded(key: str, stored: object) -> torch.Tensor | None:
+    """The tensor stored under a key; None where its checksum, or what it is, is another."""
     if not isinstance(stored, bytes):
         return None
     checksum, content = stored[:_CHECKSUM], stored[_CHECKSUM:]
-    return load(content)[""] if zlib.crc32(content).to_bytes(_CHECKSUM) == checksum else None
+    return load(content)[""] if _checksum(key, content) == checksum else None
 
 
 def _unusable(folder: Path | str, error: Exception) -> InputError:

@@ -30,7 +30,7 @@ from softh.store import intake, read, schema, write
 from tests.store_rows import build_record
 
 RESULTS = Path(__file__).with_name("results") / "faults.json"
-MUTATIONS, RUNS, KILLS = 1_000, 2_000, 40
+MUTATIONS, RUNS, KILLS = 1_000, 2_000, 20
 IN_FULL, PAGES = 400, 50
 """Of the bits that the verdict names, one in so many is asked of every table, and one in so many of those of pages."""
 
@@ -81,7 +81,7 @@ def bits_of_a_database() -> dict[str, Any]:
         write.pack(data)
         path = data / schema.DATABASE
         whole, right = path.read_bytes(), answers(data)
-        bits = random.Random(0).sample(range(8 * len(whole)), 2_000)
+        bits = random.Random(0).sample(range(8 * len(whole)), 600)
         for number, bit in enumerate(sorted(bits)):
             _ask(data, path, flipped(whole, bit), number, right, counts, pages=number % PAGES == 0)
     return dict(counts) | {"bits": 8 * len(whole)}

@@ -110,7 +110,10 @@ def test_no_file_of_pairs_takes_the_memory_or_time_of_the_server(data: Path, kin
 
 def test_a_job_with_uploaded_pairs_is_confined_like_one_with_an_uploaded_text(data: Path) -> None:
     path = texts.save("p.jsonl", json.dumps({"chosen": "a", "rejected": "b"}).encode()).resolve()
-    for named in (str(path), f"file:{path}", f"{path.parent}/../{path.parent.name}/{path.name}"):
+    (data / "link.jsonl").symlink_to(path)
+    (data / "folder").symlink_to(path.parent)
+    links = (str(data / "link.jsonl"), f"file:{data / 'folder' / path.name}")
+    for named in (str(path), f"file:{path}", f"{path.parent}/../{path.parent.name}/{path.name}", *links):
         assert tasks.untrusted(json.loads(PreferenceSpec(model="owner/name", pairs=named).canonical()))
     assert tasks.untrusted({"model": "upload:abc", "pairs": "owner/pairs"})
     assert not tasks.untrusted({"model": "owner/name", "pairs": "owner/pairs"})

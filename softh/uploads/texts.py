@@ -54,8 +54,11 @@ def delete(folder: Path) -> None:
 
 
 def is_uploaded(corpus: str) -> bool:
-    """Whether the corpus of a specification is an uploaded text."""
-    return corpus.startswith("file:") and Path(corpus.removeprefix("file:")).is_relative_to(settings.texts().resolve())
+    """Whether the corpus of a specification is an uploaded text, also by a link to one."""
+    if not corpus.startswith("file:"):
+        return False
+    path, uploads = Path(corpus.removeprefix("file:")).expanduser(), settings.texts().resolve()
+    return path.is_relative_to(uploads) or path.resolve().is_relative_to(uploads)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -20,6 +20,8 @@ LIVE = """() => [...document.querySelectorAll("a, img, iframe, object, embed, fo
   .flatMap(each => ["href", "xlink:href", "src", "data", "action"].map(name => each.getAttribute(name)).filter(Boolean))
   .filter(address => !["", location.host].includes(new URL(address, location.href).host))"""
 """Addresses of elsewhere in the page, whatever element has them."""
+OWN = {"https://arxiv.org/abs/2604.07569"}
+"""The paper that every page names."""
 
 
 def fill(data: Path) -> None:
@@ -90,7 +92,7 @@ def test_no_page_asks_elsewhere_runs_a_script_or_holds_a_link(page: Page, addres
     assert [url for url in asked if "evil" in url] == []
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
     assert page.evaluate("window.hostile") is None
-    assert page.evaluate(LIVE) == []
+    assert set(page.evaluate(LIVE)) <= OWN
     assert refused == []  # nothing of our own is held back by the policy either
     if name != "method":
         assert "evil.example" in page.inner_text("body")

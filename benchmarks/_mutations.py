@@ -45,13 +45,15 @@ DEEP = 5_000
 """Brackets or digits that a mutation puts in."""
 
 
-def mutated_files(mutations: int) -> dict[str, Any]:
-    """Of so many mutations of each kind of file: how many are opened, how many are a sentence, and what else."""
+def mutated_files(mutations: int, only: str = "") -> dict[str, Any]:
+    """Of so many mutations of each kind of file, or one: how many are opened, how many a sentence, and what else."""
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         os.environ["SOFTH_DATA"] = str(folder / "data")
         for kind, (path, content, opened) in (_stored(folder) | _uploaded(folder) | _of_models(folder)).items():
+            if only not in {"", kind}:
+                continue
             dice, counts, slowest = random.Random(kind), Counter[str](), 0.0
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)

@@ -1,6 +1,7 @@
 """Faults of storage and of neighbours, many of each: what falls, what is named, what is shown wrongly.
 
-`python -m benchmarks.faults` runs all, `python -m benchmarks.faults bits` one; results/faults.json has the figures.
+`python -m benchmarks.faults` runs all, `python -m benchmarks.faults "bits of a run"` one campaign, and
+`python -m benchmarks.faults "mutated files: recipe"` one kind of file; results/faults.json has the figures.
 """
 
 import json
@@ -48,6 +49,11 @@ def main() -> None:
     access.set_identity_provider(access.Person)
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in sys.argv[1:] or CAMPAIGNS:
+        campaign, _, kind = name.partition(": ")
+        if kind:
+            found[campaign] = found.get(campaign, {}) | mutated_files(MUTATIONS, kind)
+            RESULTS.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+            continue
         started = time.perf_counter()
         found[name] = CAMPAIGNS[name]() | {
             "seconds": round(time.perf_counter() - started, 1),

@@ -540,7 +540,7 @@ def _read_state(folder: Path) -> dict[str, Any]:
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
         version = int(state["format"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise _damaged(folder, f"{_STATE} cannot be read") from None
     if version != FORMAT:
         raise InputError(
@@ -548,9 +548,25 @@ def _read_state(folder: Path) -> dict[str, Any]:
             "start anew."
         )
     wanted = {"fingerprint", "settings", "kinds", "widths", "updates", "seen", "limit", "files"}
-    if not wanted <= set(state):
+    if not wanted <= set(state) or not _is_whole(state):
         raise _damaged(folder, f"{_STATE} is not complete")
     return state
+
+
+def _is_whole(state: Mapping[str, Any]) -> bool:
+    """Whether the values of a state are of the kinds that were written."""
+    settings, files = state["settings"], state["files"]
+    numbers = [state[name] for name in ("updates", "seen", "limit")]
+    return (
+        all(type(number) is int and 0 <= number < 1 << 64 for number in numbers)
+        and all(isinstance(state[name], dict) for name in ("settings", "kinds", "widths"))
+        and set(settings) == {"layers", "labels", "positions", "bins", "draws", "seed", "sample"}
+        and isinstance(files, list)
+        and all(
+            isinstance(each, dict) and all(isinstance(each.get(name), str) for name in ("name", "sha256"))
+            for each in files
+        )
+    )
 
 
 def _damaged(folder: Path, what: str) -> InputError:

@@ -314,6 +314,11 @@ def test_damage_and_other_versions_are_sentences(data: Data, tmp_path: Path) -> 
         (text[:40], "cannot be read"),
         (json.dumps(json.loads(text) | {"format": 2}), "written in format 2 and this version of softh reads 1"),
         (json.dumps({"format": 1}), "is not complete"),
+        (json.dumps(json.loads(text) | {"files": [{"nam": "x"}]}), "is not complete"),
+        (json.dumps(json.loads(text) | {"limit": 1 << 64}), "is not complete"),
+        (json.dumps(json.loads(text) | {"settings": {}}), "is not complete"),
+        ('{"format": 1e999}', "cannot be read"),
+        ("[" * 100_000, "cannot be read"),
     ):
         state.write_text(changed)
         with pytest.raises(InputError, match=sentence):

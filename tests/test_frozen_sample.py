@@ -113,6 +113,16 @@ def test_damage_is_a_sentence(sample: FrozenSample) -> None:
         with pytest.raises(InputError, match=r"documents\.jsonl has changed"):
             read(sample.folder)
     about = json.loads(state.read_text())
+    lacking = {name: value for name, value in about.items() if name != "context"}
+    for changed in (
+        json.dumps(lacking),
+        json.dumps(about | {"orders": 1}),
+        "[" * 100_000,
+        '{"format": 1' + "0" * 5_000 + "}",
+    ):
+        state.write_text(changed)
+        with pytest.raises(InputError, match="is damaged"):
+            FrozenSample(sample.folder)
     for changed, sentence in (("{", "is damaged"), (json.dumps(about | {"format": 2}), "written in format 2")):
         state.write_text(changed)
         with pytest.raises(InputError, match=sentence):

@@ -78,6 +78,11 @@ def test_patterns_choose_among_the_revisions_of_the_hub(tmp_path: Path) -> None:
         ("[[model]]\nid = 'a/b'\ncheckpoints = 0", "checkpoints of"),
         ("[[model]]\nid = 'a/b'\nrevisions = [1]", "quote them"),
         ("[[model", "not valid TOML"),
+        ("a = " + "[" * 100_000, "not valid TOML"),
+        ("a = 1" + "0" * 5_000, "not valid TOML"),
+        ('[estimate]\norders = 5\n[[model]]\nid = "a/b"', "orders"),
+        ('[estimate]\norders = [[1]]\n[[model]]\nid = "a/b"', "orders"),
+        ('[[model]]\nid = "a/b"\nrevisions = 5', "revisions of"),
     ],
 )
 def test_a_recipe_with_a_mistake_is_refused_in_one_sentence(tmp_path: Path, text: str, words: str) -> None:

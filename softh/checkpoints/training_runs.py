@@ -202,5 +202,5 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _count(value: Any) -> int | None:
-    whole = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 and value == int(value)
-    return int(value) if whole else None
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return int(value) if whole and not isinstance(value, bool) and value >= 0 else None

@@ -70,7 +70,7 @@ def load(path: Path) -> Recipe:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); expected a recipe: check the path.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also for numbers of too many digits
         raise InputError(
             f"{path} is not valid TOML ({error}); expected a recipe such as recipes/pythia.toml."
         ) from None
@@ -78,6 +78,10 @@ def load(path: Path) -> Recipe:
     settings = content.get("estimate", {})
     _check_keys(f"[estimate] of {path}", settings, _ESTIMATE)
     if "orders" in settings:
+        if not isinstance(settings["orders"], list) or not all(type(order) is int for order in settings["orders"]):
+            raise InputError(
+                f"orders of [estimate] of {path} was {settings['orders']!r}; expected a list such as [1, 2]: write one."
+            )
         settings["orders"] = tuple(settings["orders"])
     EstimateSpec.from_options({**settings, "model": ""})
     entries = content.get("model", [])
@@ -164,7 +168,7 @@ def is_missing(spec: EstimateSpec, stored: Collection[tuple[str, str]]) -> bool:
 def _entry(where: str, row: Any) -> RecipeEntry:
     _check_keys(where, row, _MODEL)
     name, revisions, count = row.get("id"), row.get("revisions", ()), row.get("checkpoints")
-    revisions = (revisions,) if isinstance(revisions, str) else tuple(revisions)
+    revisions = tuple(revisions) if isinstance(revisions, list | tuple) else (revisions,)
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"id of {where} was {name!r}; expected a hub id, a folder or a GGUF file: add it.")
     if not all(isinstance(revision, str) for revision in revisions):

@@ -18,6 +18,11 @@ from softh.errors import InputError
 
 FORMAT = 1
 STATE, DOCUMENTS, TOKENS = "sample.json", "documents.jsonl", "tokens.safetensors"
+_FIELDS: dict[str, type] = {
+    "corpus": str, "note": str, "tokenizer": str, "labels": str, "orders": list, "context": int, "seed": int,
+    "vocabulary": int, "documents": int, "positions": int, "tokens": int, "digest": str,
+}  # fmt: skip
+"""What sample.json says besides its format and checksums."""
 
 
 class FrozenTokens(NamedTuple):
@@ -60,20 +65,29 @@ def read(folder: Path) -> Folder:
         InputError: when something is missing, damaged or of a newer version.
     """
     try:
-        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        if state["format"] != FORMAT:
-            raise InputError(
-                f"{folder} was written in format {state['format']} and this version of softh reads {FORMAT}: upgrade "
-                "softh, or sample again."
-            )
-        for name in (DOCUMENTS, TOKENS):
-            if digest(folder / name) != state["sha256"][name]:
-                raise _damaged(folder, f"{name} has changed")
-        rows = [json.loads(line) for line in (folder / DOCUMENTS).read_text(encoding="utf-8").splitlines()]
-        sources = [row["source"] for row in rows if "source" in row]
-        return Folder(state, [row["text"] for row in rows], sources, load_file(folder / TOKENS))
-    except (OSError, KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
+        return _read(folder)
+    except InputError:
+        raise
+    except (OSError, KeyError, TypeError, ValueError, RecursionError, SafetensorError) as error:
         raise _damaged(folder, f"{type(error).__name__}: {error}") from None
+
+
+def _read(folder: Path) -> Folder:
+    """As :func:`read`, with whatever error a damaged file ends in."""
+    state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    if state["format"] != FORMAT:
+        raise InputError(
+            f"{folder} was written in format {state['format']} and this version of softh reads {FORMAT}: upgrade "
+            "softh, or sample again."
+        )
+    if wrong := [name for name, kind in _FIELDS.items() if type(state[name]) is not kind]:
+        raise _damaged(folder, f"{wrong[0]} of {STATE} is {state[wrong[0]]!r}")
+    for name in (DOCUMENTS, TOKENS):
+        if digest(folder / name) != state["sha256"][name]:
+            raise _damaged(folder, f"{name} has changed")
+    rows = [json.loads(line) for line in (folder / DOCUMENTS).read_text(encoding="utf-8").splitlines()]
+    sources = [row["source"] for row in rows if "source" in row]
+    return Folder(state, [row["text"] for row in rows], sources, load_file(folder / TOKENS))
 
 
 def check_same(ids: Sequence[np.ndarray], context: int, frozen: FrozenTokens, *, words: bool) -> None:

@@ -40,3 +40,8 @@ def test_every_attack_is_held_by_tests_that_there_are(number: str) -> None:
         names = re.findall(r"^def (test_\w+)", source, re.MULTILINE)
         for word in words.split(", "):
             assert any(word.replace(" ", "_") in name for name in names), f"{file} has no test about {word}"
+
+
+def test_the_table_of_attacks_is_what_its_script_prints() -> None:
+    docs = Path(benchmarks.__path__[0]).parent / "docs" / "attacks.md"
+    assert docs.read_text(encoding="utf-8") == f"{attacks.table()}\n"

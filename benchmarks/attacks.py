@@ -151,8 +151,8 @@ TEXT = """# Attacks and faults, tried again
 
 `python -m benchmarks.attacks` tries each on a folder of its own; *before* is the same script on the version before the
 store judged its files ({counts}). A row that withstood before had been mended by then, or fell in one of its variants.
-The tests that are named hold the row from now on; "faults.py" is a campaign of `python -m benchmarks.faults`. Seconds and
-megabytes are those of the process that asks, on two busy cores.
+The tests that are named hold the row from now on; "faults.py" is a campaign of `python -m benchmarks.faults`.
+Seconds and megabytes are those of the process that asks, on two busy cores.
 
 {rows}
 

@@ -45,7 +45,7 @@ if "published" in view.figures:
     st.caption(
         "Crosses: Pearson's coefficient with the mean of six benchmarks over 47 open-weight models, raw values of "
         "tokens with back-off (Conklin et al., ICLR 2026). Ours are these models and the mean of the scores chosen "
-        "here, in standard deviations: other models, other scores."
+        "here, in standard deviations: other models, other scores. Bars: 95 % intervals over families."
     )
     st.dataframe(view.behind["published scores"], hide_index=True)
     st.caption(

@@ -204,7 +204,7 @@ def published(table: pl.DataFrame, theme: Theme) -> go.Figure:
         tickvals=list(range(len(predictors))), ticktext=predictors, showgrid=False, ticks="",
         range=[len(predictors) - 0.5, -0.5],
     )  # fmt: skip
-    figure.update_xaxes(title_text="Pearson with the mean score, 95 % interval", range=[-1.05, 1.05], nticks=9)
+    figure.update_xaxes(title_text="Pearson with the mean score", range=[-1.05, 1.05], nticks=9)
     said = "; ".join(f"{p} {_signed(r)}, published {_signed(q)}" for p, r, q in first.select(
         "predictor", "r", "published").iter_rows())  # fmt: skip
     alt = f"Published coefficients beside ours: {said}."

@@ -87,7 +87,7 @@ def bits_of_a_database() -> dict[str, Any]:
         write.pack(data)
         path = data / schema.DATABASE
         whole, right = path.read_bytes(), answers(data)
-        bits = random.Random(0).sample(range(8 * len(whole)), 600)
+        bits = random.Random(0).sample(range(8 * len(whole)), 2_000)
         for number, bit in enumerate(sorted(bits)):
             _ask(data, path, flipped(whole, bit), number, right, counts, pages=number % PAGES == 0)
     return dict(counts) | {"bits": 8 * len(whole)}

@@ -94,7 +94,7 @@ def _tagless(value: Any) -> Any:
 
 def _has_foreign_tag(value: Any) -> bool:
     if isinstance(value, str):
-        return "<" in value and _neutral(value) != value
+        return ("<" in value and _neutral(value) != value) or _UNPRINTABLE.search(value) is not None
     if isinstance(value, dict):
         return any(_has_foreign_tag(part) for part in value.values())
     if isinstance(value, Sequence):
@@ -103,7 +103,8 @@ def _has_foreign_tag(value: Any) -> bool:
 
 
 def _neutral(text: str) -> str:
-    """The text with every tag that is not of our figures made visible."""
+    """The text with every tag that is not of our figures made visible, of characters that an SVG may hold."""
+    text = printable(text)
     parts, end = [], 0
     for found in _TAG.finditer(text):
         parts += [text[end : found.start()].replace("<", "&lt;"), found[0]]

@@ -1,13 +1,22 @@
 """Every stored text is hostile at once, in a real browser: no request to elsewhere, no script, no live link."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import pytest
 from playwright.sync_api import Browser, Page
 
+from dashboard.decks import render
 from dashboard.decks import store as decks
+from dashboard.export import html, pdf
+from dashboard.export.contents import DeckExport
+from dashboard.figures.template import LIGHT
+from dashboard.views import registry
 from softh import access, jobs
 from softh.jobs import records
 from softh.store import write
@@ -20,6 +29,9 @@ LIVE = """() => [...document.querySelectorAll("a, img, iframe, object, embed, fo
   .flatMap(each => ["href", "xlink:href", "src", "data", "action"].map(name => each.getAttribute(name)).filter(Boolean))
   .filter(address => !["", location.host].includes(new URL(address, location.href).host))"""
 """Addresses of elsewhere in the page, whatever element has them."""
+PICTURES = """() => Promise.all([...document.querySelectorAll(".js-plotly-plot")]
+  .map(figure => Plotly.toImage(figure, {format: "svg"})))"""
+"""Every figure as the SVG that a reader saves."""
 OWN = {"https://arxiv.org/abs/2604.07569"}
 """The paper that every page names."""
 
@@ -96,6 +108,61 @@ def test_no_page_asks_elsewhere_runs_a_script_or_holds_a_link(page: Page, addres
     assert refused == []  # nothing of our own is held back by the policy either
     if name != "method":
         assert "evil.example" in page.inner_text("body")
+
+
+@pytest.fixture(scope="module")
+def exported(data: Path) -> DeckExport:
+    """A deck of every figure of every page, its titles and notes hostile, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOFTH_DATA", str(data))
+        slides = [
+            decks.Slide(slug, {}, key, HOSTILE[:100], HOSTILE[:500])
+            for slug in registry.VIEWS for key in registry.build(slug, {})[0].figures
+        ]  # fmt: skip
+        return DeckExport(HOSTILE, render.render(slides, dark=False, site="http://localhost"), LIGHT)
+
+
+@pytest.mark.parametrize("form", [html.deck, html.printable_deck])
+def test_no_exported_page_asks_elsewhere_runs_a_script_or_holds_a_link(
+    chromium: Browser, exported: DeckExport, form: Callable[[DeckExport], bytes], tmp_path: Path
+) -> None:
+    file = tmp_path / "deck.html"
+    file.write_bytes(form(exported))
+    context = chromium.new_context(viewport={"width": 1440, "height": 2400})
+    opened = context.new_page()
+    asked: list[str] = []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.goto(file.as_uri())
+    opened.wait_for_selector(".js-plotly-plot .main-svg", timeout=120_000)
+    opened.wait_for_timeout(3_000)
+    assert [url for url in asked if not url.startswith((file.as_uri(), "data:", "blob:"))] == []
+    assert opened.evaluate("window.hostile") is None
+    assert [link for link in opened.evaluate(LIVE) if "evil" in link] == []
+    assert "evil.example" in opened.inner_text("body")
+    context.close()
+
+
+def test_no_exported_picture_or_pdf_holds_a_link(chromium: Browser, exported: DeckExport, tmp_path: Path) -> None:
+    file = tmp_path / "deck.html"
+    file.write_bytes(html.printable_deck(exported))
+    context = chromium.new_context()
+    opened = context.new_page()
+    opened.goto(file.as_uri())
+    opened.wait_for_selector(".js-plotly-plot .main-svg", timeout=120_000)
+    opened.wait_for_timeout(3_000)
+    pictures = opened.evaluate(PICTURES)
+    assert len(pictures) > 10
+    for picture in pictures:
+        for part in ElementTree.fromstring(unquote(picture.partition(",")[2])).iter():
+            assert part.tag.rpartition("}")[2] not in {"a", "script", "foreignObject"}
+            addresses = [value for name, value in part.items() if name.endswith(("href", "src"))]
+            assert all(
+                address.startswith(("#", "data:image/png;")) for address in addresses
+            )  # a scale of colours is one
+    context.close()
+    with ThreadPoolExecutor(1) as pool:  # Playwright's loop runs in this thread
+        printed = pool.submit(pdf.deck, exported).result()
+    assert b"evil" not in b"".join(re.findall(rb"/URI ?\([^)]*\)", printed))
 
 
 def test_a_page_of_another_name_reaches_nothing(chromium: Browser, address: str) -> None:

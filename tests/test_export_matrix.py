@@ -42,6 +42,17 @@ def test_a_matrix_is_a_table_that_reads_as_the_page() -> None:
     assert frame._element.nvGraphicFramePr.cNvPr.get("descr") == "a matrix"
 
 
+def test_a_scale_without_ends_goes_from_the_least_value_to_the_largest() -> None:
+    figure = matrix()
+    figure.update_traces(zmin=None, zmax=None, meta={"columns": ["step 0", "step 10"]})
+    [frame] = [shape for shape in opened(figure).slides[0].shapes if shape.has_table]
+    assert [cell.text for cell in frame.table.rows[0].cells] == ["Spearman", "step 0", "step 10"]
+    assert str(frame.table.cell(1, 1).fill.fore_color.rgb) == "0072B2"
+    assert str(frame.table.cell(2, 1).fill.fore_color.rgb) == "D55E00"
+    figure.update_traces(z=[[0.5, None], [0.5, 0.5]])
+    assert opened(figure)
+
+
 @pytest.mark.parametrize("columns", [1, 2, 12])
 @pytest.mark.parametrize("beside", [0, 2])
 def test_a_matrix_stays_in_its_place_and_breaks_no_word(columns: int, beside: int) -> None:

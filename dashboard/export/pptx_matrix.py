@@ -38,7 +38,8 @@ class _Fit:
 
 def add_table(slide: Slide, trace: Any, place: tuple[int, int, int, int], theme: Theme, alt: str) -> None:
     """Put a heat map into a place (left, top, width, height in EMU); the corner says what the numbers are."""
-    names, headings = [[without_tags(str(value)) for value in values] for values in (trace.y, trace.x)]
+    columns = (trace.meta or {}).get("columns", trace.x)
+    names, headings = [[without_tags(str(value)) for value in values] for values in (trace.y, columns)]
     entries = [[without_tags(text) for text in line] for line in trace.text]
     lines = [[without_tags(trace.colorbar.title.text), *headings]]
     lines += [[name, *line] for name, line in zip(names, entries, strict=True)]
@@ -49,6 +50,8 @@ def add_table(slide: Slide, trace: Any, place: tuple[int, int, int, int], theme:
     frame = slide.shapes.add_table(len(heights), len(widths), *map(Emu, box))
     frame._element.nvGraphicFramePr.cNvPr.set("descr", escape.printable(alt))
     native: Any = frame.table
+    known = [value for line in trace.z for value in line if value is not None]
+    ends = (min(known, default=0), max(known, default=1)) if trace.zmin is None else (trace.zmin, trace.zmax)
     for row, points in zip(native.rows, heights, strict=True):
         row.height = Pt(points)
     for column, points in zip(native.columns, widths, strict=True):
@@ -56,7 +59,7 @@ def add_table(slide: Slide, trace: Any, place: tuple[int, int, int, int], theme:
     for i, line in enumerate(lines):
         for j, text in enumerate(line):
             value = trace.z[i - 1][j - 1] if i and j else None
-            _write_cell(native.cell(i, j), text, fit.size, _colour(value, trace, theme), theme)
+            _write_cell(native.cell(i, j), text, fit.size, _colour(value, trace, ends, theme), theme)
             native.cell(i, j).text_frame.paragraphs[0].alignment = PP_ALIGN.CENTER if j else PP_ALIGN.RIGHT
     for j in range(len(widths)):
         cell = native.cell(0, j)
@@ -93,11 +96,20 @@ def _width(texts: Iterable[str]) -> float:
     return characters + 2 * _MARGIN
 
 
-def _colour(value: float | None, trace: Any, theme: Theme) -> str:
-    """The colour of the page; its scales have evenly spaced colours."""
+def _colour(value: float | None, trace: Any, ends: tuple[float, float], theme: Theme) -> str:
+    """The colour of the page; its scales have evenly spaced colours from the least value to the largest."""
     if value is None:
         return theme.background
-    return along(tuple(colour for _, colour in trace.colorscale), (value - trace.zmin) / (trace.zmax - trace.zmin))
+    low, high = ends
+    return along(tuple(colour for _, colour in trace.colorscale), (value - low) / (high - low) if high > low else 0.5)
+
+
+def _ink(colour: str, theme: Theme) -> str:
+    """Black or white on a strong colour, whichever is read better; the ink of the theme on its own ground."""
+    if colour == theme.background:
+        return theme.ink
+    linear = [(int(colour[n : n + 2], 16) / 255) ** 2.2 for n in (1, 3, 5)]
+    return "#000000" if 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.18 else "#FFFFFF"
 
 
 def _write_cell(cell: Any, text: str, size: float, colour: str, theme: Theme) -> None:
@@ -108,4 +120,4 @@ def _write_cell(cell: Any, text: str, size: float, colour: str, theme: Theme) ->
     cell.fill.fore_color.rgb = rgb(colour)
     run = cell.text_frame.paragraphs[0].add_run()
     run.text = text or "\u00a0"  # an empty cell would be as high as 18 points
-    set_font(run.font, size, theme.ink)
+    set_font(run.font, size, _ink(colour, theme))

@@ -36,7 +36,7 @@ def training_map(rows: pl.DataFrame, display: Display, quantity: str, clock: Aga
         z=[[_value(by_place.get((row["estimate_id"], layer)), quantity) for row in moments] for layer in layers],
         text=[[_text(by_place.get((row["estimate_id"], layer)), quantity) for row in moments] for layer in layers],
         colorscale=[[place / (len(theme.depth) - 1), colour] for place, colour in enumerate(theme.depth)],
-        customdata=[[[name] for name in names] for _ in layers],
+        customdata=[[[name] for name in names] for _ in layers], meta={"columns": names},
         hovertemplate=f"%{{customdata[0]}}, layer %{{y}}<br>{known.name} = %{{z:.4f}}<extra></extra>", name=known.name,
         colorbar={"title": {"text": known.title, "side": "right"}, "thickness": 10, "outlinewidth": 0},
     )  # fmt: skip

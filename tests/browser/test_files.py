@@ -19,6 +19,9 @@ from tests.harness import DRAWN, serving, settled
 
 pytestmark = pytest.mark.browser
 
+NO_PLAY = ".softh-play { visibility: hidden }"
+"""What plays is no part of a figure on paper."""
+
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory, record: Callable) -> Iterator[str]:
@@ -76,6 +79,7 @@ def test_svg_and_pdf_are_what_is_seen(page: Page, address: str, tmp_path: Path) 
     page.keyboard.press("Escape")
     page.mouse.move(0, 0)
     settled(page)
+    page.add_style_tag(content=NO_PLAY)
     screen = picture(page.locator(".st-key-plane .svg-container"))
     others = {"svg": of_svg(svg, screen.width, tmp_path), "pdf": of_pdf(pdf)}
     apart = {name: difference(screen, other) for name, other in others.items()}
@@ -100,7 +104,7 @@ def test_a_zoomed_figure_is_exported_zoomed(page: Page, address: str, tmp_path: 
     svg, pdf = saved(page, "SVG", tmp_path), saved(page, "PDF", tmp_path)
     page.keyboard.press("Escape")
     settled(page)
-    page.add_style_tag(content=".softh-play { visibility: hidden }")  # what plays is no part of a figure on paper
+    page.add_style_tag(content=NO_PLAY)
     screen = picture(page.locator(".st-key-plane .svg-container"))
     for drawn in (of_svg(svg, screen.width, tmp_path), of_pdf(pdf)):
         assert difference(screen, drawn) < TOLERANCE < difference(before, drawn)

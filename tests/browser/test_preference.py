@@ -61,6 +61,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_own_pairs_are_uploaded_probed_and_drawn(page: Page, address: str, pairs: Path, data: Path) -> None:
     page.goto(f"{address}/preference")
+    page.get_by_text("How sure is this?").click()
     page.get_by_text("clearly more than chance").wait_for()
     page.locator("input[type=file]").first.set_input_files(pairs)
     page.get_by_text("40 pairs of my-pairs, 40 with a prompt").wait_for()

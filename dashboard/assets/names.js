@@ -44,5 +44,5 @@ function placeNames(plot) {
   }
   const same = each => names.some(name => name.text === each.text && name.x === each.x && name.y === each.y)
   const others = (plot.layout.annotations ?? []).filter(each => !same(each))
-  window.Plotly.relayout(plot, { annotations: [...others, ...placed] })
+  return window.Plotly.relayout(plot, { annotations: [...others, ...placed] })
 }

@@ -46,6 +46,7 @@ async function deckFigure(box, figure, scale, Plotly, still) {
   const layout = { ...figure.layout, width: width / scale, height: height / scale, autosize: false }
   await Plotly.newPlot(inner, { data: figure.data, layout, frames: figure.frames,
     config: { displaylogo: false, displayModeBar: false, staticPlot: still } })
+  await placeNames(inner)
 }
 
 function deckSlide(parent, slide, inks) {

@@ -57,8 +57,8 @@ def deck_content(export: DeckExport, *, printed: bool = False) -> dict[str, Any]
 
 
 def deck_script() -> str:
-    """deck.js, which presents in the page and in the file."""
-    return (_HERE / "deck.js").read_text(encoding="utf-8")
+    """deck.js, which presents in the page and in the file, after what places names."""
+    return _names_script() + (_HERE / "deck.js").read_text(encoding="utf-8")
 
 
 def without_controls(figure: go.Figure) -> dict[str, Any]:
@@ -75,6 +75,11 @@ def plotly_folder() -> Path:
     return Path(plotly.__file__).parent / "package_data"
 
 
+def _names_script() -> str:
+    """names.js, which places names beside points for the size that a figure has."""
+    return (_HERE.parent / "assets" / "names.js").read_text(encoding="utf-8")
+
+
 def _json(figure: go.Figure) -> dict[str, Any]:
     return json.loads(str(figure.to_json()))
 
@@ -89,6 +94,7 @@ def _page(template: str, content: Any, theme: Theme, title: str, font_face: str)
         face=font_face,
         plotly=(plotly_folder() / "plotly.min.js").read_text(encoding="utf-8"),
         deck=deck_script() if "$deck" in text.template else "",
+        names=_names_script() if "$names" in text.template else "",
         drawing=json.dumps(content).replace("<", "\\u003c"),
     )
     return filled.encode()

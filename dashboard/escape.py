@@ -84,7 +84,8 @@ def _tagless(value: Any) -> Any:
     if isinstance(value, str):
         return _neutral(value)
     if isinstance(value, dict):
-        return {key: part if key == "meta" else _tagless(part) for key, part in value.items()}
+        # The alternative text is no markup; what else is in meta, scripts of ours write into figures.
+        return {key: part if key == "alt" else _tagless(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_tagless(part) for part in value]
     if isinstance(value, np.ndarray) and value.dtype.kind in "OU":

@@ -136,7 +136,8 @@ def test_a_perfect_order_has_an_interval_with_a_width(models: int, method: corre
     found = intervals(x, x, np.arange(models), method)
     assert found.low[0, 0] < 0.9999
     assert found.high[0, 0] == pytest.approx(1)
-    assert (found.p[0, 0] < 0.05) == (found.low[0, 0] > 0) == (models > 5)
+    # Of 5 models 2 of 120 orders are perfect, of 4 models 2 of 24.
+    assert (found.p[0, 0] < 0.05) == (found.low[0, 0] > 0) == (models > (5 if method == "pearson" else 4))
 
 
 def test_p_follows_strength_and_a_column_against_itself_has_the_least() -> None:

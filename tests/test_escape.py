@@ -51,11 +51,13 @@ def test_the_hostile_text_shows_its_letters() -> None:
 def test_a_figure_keeps_our_tags_and_no_others() -> None:
     own = "<b>a</b><br><span style='font-size:12px;color:#123456'>b</span>"
     figure = go.Figure(go.Scatter(x=[1], y=[2], name=HOSTILE, text=[own + HOSTILE], hovertemplate=HOSTILE))
-    figure.update_layout(title_text=HOSTILE, meta={"alt": HOSTILE})
+    figure.update_layout(title_text=HOSTILE, meta={"alt": HOSTILE, "names": [{"text": HOSTILE}]})
     figure.add_annotation(text=HOSTILE)
     safe = escape.figure(figure)
     assert safe.data[0].text[0].startswith(own)
-    for text in (safe.data[0].name, safe.data[0].text[0], safe.layout.title.text, safe.layout.annotations[0].text):
+    placed_later = safe.layout.meta["names"][0]["text"]
+    annotation = safe.layout.annotations[0].text
+    for text in (safe.data[0].name, safe.data[0].text[0], safe.layout.title.text, annotation, placed_later):
         assert "<a" not in text
         assert "&lt;a href" in text
         assert "\x07" not in text  # no SVG of the figure could be read

@@ -1,5 +1,6 @@
 """Differences along training runs; and nested choice of a layer, by the other families."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -100,7 +101,11 @@ def nested(
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios.append(np.abs(fisher(permuted[:, -1], nearest_to_one(len(y), "pearson"))) / errors)
     usual = stdtrit(degrees(sizes), (1 + LEVEL) / 2)
-    stretch = np.nanquantile(np.concatenate(ratios), LEVEL) / usual
+    known = np.concatenate(ratios)
+    known = np.sort(known[~np.isnan(known)])
+    # What was seen counts as one of the permutations: of m others, that of rank .95 (m + 1) is exceeded in 5 %.
+    rank = min(math.ceil(LEVEL * (len(known) + 1)), len(known))
+    stretch = known[rank - 1] / usual if len(known) else math.nan
     found = interval(np.asarray(value), without, sizes, "pearson", stretch=float(stretch))
     placed = np.empty_like(values)
     placed[:, order] = values

@@ -41,7 +41,10 @@ def view() -> View:
     )
     plain = [name for name in wanted if not name.startswith(_KNOWN_BY_LOSS)] or wanted
     score = controls.select("Score", wanted, session.SCORE.key, default=plain[0])
-    result, _ = correlation.matrix(choice, tuple(wanted))
+    try:
+        result, _ = correlation.matrix(choice, tuple(wanted))
+    except InputError as few:  # a choice of models or families is no mistake of the reader
+        raise Empty(str(few)) from few
     detail, cell, depths = correlation.cell(choice, predictor, score)
     theme = theme_for(chosen.display.dark)
     rows, shown = table(result), _shown(cell, choice, turned=bool(depths))

@@ -163,7 +163,7 @@ def movements(moves: Sequence[Movement], labels: str, scale: float, unit: str, t
     for axis, ends in ((figure.layout.xaxis, ends_x), (figure.layout.yaxis, ends_y)):
         low, high = min(0.0, *ends), max(0.0, *ends)
         axis.range = low - 0.06 * (high - low), high + 0.1 * (high - low)
-    figure.update_layout(margin={"t": 8, "b": 70, "l": 74, "r": 12})
+    figure.update_layout(margin={"t": 8, "b": 70, "l": 74, "r": 50})
     names = [
         Name(move.step.name, *spot, quiet=move.step.whole, run=move.step.chain)
         for move, spot in sorted(zip(moves, spots, strict=True), key=lambda pair: pair[0].step.whole)

@@ -852,7 +852,7 @@ def of_all(**values: Any) -> Callable[[dict[str, Any]], None]:
 
 
 row(
-    "13", "A run whose spec is no JSON", "test_store_faults: odd_values",
+    "13", "A run whose spec is not JSON", "test_store_faults: odd_values",
     {
         "as shown": odd(lambda record: record["estimate"].update(spec="{")),
         "a list": odd(lambda record: record["estimate"].update(spec="[]")),

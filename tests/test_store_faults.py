@@ -82,7 +82,7 @@ def change(part: str, **values: Any) -> Callable[[dict[str, Any]], None]:
 
 
 ODD: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "a specification that is no JSON": change("estimate", spec="{"),
+    "a specification that is not JSON": change("estimate", spec="{"),
     "one that is a list": change("estimate", spec="[]"),
     "one that is a number": change("estimate", spec="1"),
     "one that is nested": change("estimate", spec='{"a":{"b":1}}'),

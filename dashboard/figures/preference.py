@@ -144,7 +144,7 @@ def change(changes: Sequence[Change], name: str, scale: float, unit: str, theme:
 
 
 def movements(moves: Sequence[Movement], labels: str, scale: float, unit: str, theme: Theme) -> go.Figure:
-    """One point a step of post-training, with 95 % intervals: change of preference information against that of I(X;Z).
+    """Changes of preference information and of I(X;Z), a point for each step of post-training, with 95 % intervals.
 
     labels: of which labels and correction the complexity is. Hollow: from the base to the last model, over other steps.
     """

@@ -12,7 +12,7 @@ from statsmodels.datasets import longley, stackloss
 from statsmodels.regression.mixed_linear_model import MixedLM
 
 from softh.analysis import correlation
-from softh.analysis.correlation import METHODS, degrees, intervals, matrix, numbered, weighted
+from softh.analysis.correlation import METHODS, degrees, intervals, layer_choice, matrix, numbered, weighted
 from softh.errors import InputError
 
 SCIPY = {"spearman": stats.spearmanr, "pearson": stats.pearsonr, "kendall": stats.kendalltau}
@@ -242,6 +242,36 @@ def test_trends_correlate_in_levels_and_not_in_differences() -> None:
     changes, runs = correlation.differences(walks, ["a"] * 60, np.arange(60.0))
     assert abs(np.corrcoef(changes.T)[0, 1]) < 0.3
     assert runs == ["a"] * 59
+
+
+def test_permuted_scores_are_the_same_scores_and_their_families_stay_as_alike() -> None:
+    generator = np.random.default_rng(0)
+    family = np.repeat(np.arange(12), 5)
+    for alike in (0.0, 2.0):
+        y = alike * generator.standard_normal(12)[family] + generator.standard_normal(60)
+        permuted = layer_choice.permuted(y, family, 200, generator)
+        assert (np.sort(permuted, axis=1) == np.sort(y)).all()
+        shares = (
+            layer_choice.between(y, family),
+            float(np.mean([layer_choice.between(one, family) for one in permuted])),
+        )
+        assert abs(shares[0] - shares[1]) < 0.12
+    assert shares[0] > 0.6
+
+
+def test_scores_of_single_models_are_permuted_freely() -> None:
+    y = np.arange(6.0)
+    permuted = layer_choice.permuted(y, np.arange(6), 6_000, np.random.default_rng(0))
+    assert layer_choice.between(y, np.arange(6)) == 0
+    assert permuted.mean(0) == pytest.approx(y.mean(), abs=0.1)
+
+
+def test_kendall_of_eight_single_models_is_called_no_more_often_than_exactly() -> None:
+    order = np.arange(8.0)
+    for swapped, called in (((0, 1, 2, 3, 7, 6, 5, 4), False), ((0, 1, 2, 3, 6, 7, 5, 4), True)):
+        exact = stats.kendalltau(order, swapped).pvalue
+        p = correlation.intervals(order[:, None], np.array(swapped, float)[:, None], np.arange(8), "kendall").p[0, 0]
+        assert (p < 0.05) == (exact < 0.05) == called
 
 
 def test_a_chosen_layer_is_judged_by_others() -> None:

@@ -1,5 +1,7 @@
 """The view of measures against scores: which scores, which predictor, how, and what came of it."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from math import isnan
 from typing import cast
@@ -32,7 +34,8 @@ def view() -> View:
     measured = correlation.measured(choice)
     display, fallback = chosen.display.known(measured)
     choice = replace(choice, correction=display.correction)
-    study = correlation.study(choice)
+    with _too_few():
+        study = correlation.study(choice)
     wanted = controls.several("Scores", list(study.scores), "scores", default=_usual(study), help=_SCORES_HELP)
     if not wanted:
         raise Empty("No score is chosen: choose one in the sidebar.")
@@ -41,11 +44,9 @@ def view() -> View:
     )
     plain = [name for name in wanted if not name.startswith(_KNOWN_BY_LOSS)] or wanted
     score = controls.select("Score", wanted, session.SCORE.key, default=plain[0])
-    try:
+    with _too_few():
         result, _ = correlation.matrix(choice, tuple(wanted))
-    except InputError as few:  # a choice of models or families is no mistake of the reader
-        raise Empty(str(few)) from few
-    detail, cell, depths = correlation.cell(choice, predictor, score)
+        detail, cell, depths = correlation.cell(choice, predictor, score)
     theme = theme_for(chosen.display.dark)
     rows, shown = table(result), _shown(cell, choice, turned=bool(depths))
     turned = [_TURNED] if choice.layer == CHOSEN else []
@@ -88,6 +89,15 @@ def view() -> View:
         name="softh-benchmarks",
         notes=tuple(notes_of),
     )
+
+
+@contextmanager
+def _too_few() -> Generator[None]:
+    """Say as a note what a choice of models, families or checkpoints does not allow: it is no mistake of the reader."""
+    try:
+        yield
+    except InputError as few:
+        raise Empty(str(few)) from few
 
 
 def table(result: Matrix) -> pl.DataFrame:

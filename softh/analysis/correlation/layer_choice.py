@@ -73,8 +73,8 @@ def nested(
 
     A best-looking layer is the best of many, and looks better than it is; here no model is judged by a layer that its
     own score helped to choose. The error is that of leaving each family out and choosing anew; how many of them the
-    95 % interval takes, and p with it, is known from scores permuted over models, for which layers are chosen anew as
-    well. Raises InputError for fewer than three families.
+    95 % interval takes, and p with it, is known from permuted scores, for which layers are chosen anew as well; see
+    :func:`permuted`. Raises InputError for fewer than three families.
     """
     families = int(family.max()) + 1
     if families < LEAST_FAMILIES or len(y) < LEAST_MODELS:
@@ -95,11 +95,10 @@ def nested(
     step = max(1, _CHUNK // (families * (families + 1) * x.shape[1]))
     ratios = []
     for start in range(0, permutations, step):
-        rows = np.tile(np.arange(len(y)), (min(step, permutations - start), 1))
-        permuted, _ = every.judge(y[generator.permuted(rows, axis=1)])
-        errors = interval(permuted[:, -1], permuted[:, :-1].T, sizes, "pearson").error
+        by_chance, _ = every.judge(permuted(y, of_model, min(step, permutations - start), generator))
+        errors = interval(by_chance[:, -1], by_chance[:, :-1].T, sizes, "pearson").error
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratios.append(np.abs(fisher(permuted[:, -1], nearest_to_one(len(y), "pearson"))) / errors)
+            ratios.append(np.abs(fisher(by_chance[:, -1], nearest_to_one(len(y), "pearson"))) / errors)
     usual = stdtrit(degrees(sizes), (1 + LEVEL) / 2)
     known = np.concatenate(ratios)
     known = np.sort(known[~np.isnan(known)])
@@ -112,6 +111,38 @@ def nested(
     return Chosen(
         placed[-1], placed[:-1], depths, float(value), float(found.low), float(found.high), float(found.p),
     )  # fmt: skip
+
+
+def permuted(y: np.ndarray, family: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Permutations [count, n] of scores y [n] whose families are as alike as those of y; family [n] is sorted.
+
+    Scores that are permuted over models freely share nothing within a family any more, and coefficients of families
+    that do share spread wider. So the order is that of normal variables of which the same part of the variance lies
+    between families.
+    """
+    share = between(y, family)
+    of_family = generator.standard_normal((count, int(family[-1]) + 1))[:, family]
+    latent = math.sqrt(share) * of_family + math.sqrt(1 - share) * generator.standard_normal((count, len(y)))
+    return np.sort(y)[np.argsort(np.argsort(latent, axis=1), axis=1)]
+
+
+def between(y: np.ndarray, family: np.ndarray) -> float:
+    """Part of the variance of y [n] that lies between families, 0 to 1: by analysis of variance, of random effects.
+
+    0 where no family has two models, since nothing is known then.
+
+    >>> between(np.array([1.0, 1.2, 3.0, 3.2, 5.0, 5.2]), np.array([0, 0, 1, 1, 2, 2])) > 0.9
+    True
+    """
+    sizes = np.bincount(family)
+    n, families = len(y), len(sizes)
+    if n == families:
+        return 0.0
+    means = np.bincount(family, y) / sizes
+    within = float(((y - means[family]) ** 2).sum()) / (n - families)
+    among = float((sizes * (means - y.mean()) ** 2).sum()) / (families - 1)
+    of_families = max(0.0, (among - within) * (families - 1) / (n - float((sizes**2).sum()) / n))
+    return of_families / (of_families + within) if of_families else 0.0
 
 
 def with_chosen(result: Matrix, chosen: Mapping[str, Chosen]) -> Matrix:

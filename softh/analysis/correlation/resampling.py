@@ -42,9 +42,11 @@ def intervals(x: np.ndarray, y: np.ndarray, family: np.ndarray, method: Method) 
     z, error = fisher(value, nearest_to_one(len(y), method)), np.full(value.shape, alone(len(y), method))
     if method == "spearman":  # where it is strong, Fieller's error is too small (Bonett and Wright 2000)
         error *= np.sqrt(np.maximum(1.06, 1 + value**2 / 2) / 1.06)
-    half = ndtri((1 + LEVEL) / 2) * error
+    # Kendall's coefficient moves in steps of a swap: half of one is the usual correction for continuity.
+    step = np.arctanh(2 / (len(y) * (len(y) - 1))) if method == "kendall" else 0.0
+    half = ndtri((1 + LEVEL) / 2) * error + step
     ends = np.minimum(np.tanh(z - half), value), np.maximum(np.tanh(z + half), value)
-    of_ranks = (*ends, error, 2 * ndtr(-np.abs(z) / error))
+    of_ranks = (*ends, error, 2 * ndtr(-np.maximum(np.abs(z) - step, 0) / error))
     each = zip((found.low, found.high, found.error, found.p), of_ranks, strict=True)
     return Interval(*(np.where(known, ranks, other) for other, ranks in each))
 

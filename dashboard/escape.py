@@ -21,7 +21,9 @@ _AUTOMATIC = re.compile(r"(?i)(https?:|ftp:|www|mailto:|xmpp:)(?=[/.\w])|(?<=[\w
 _SHORTCODE = re.compile(r":(?=[\w+/-]+:)")
 """:smile:, :material/star: are symbols, whatever is escaped."""
 _CODE = re.compile(r"((?<!`)`[^`\n]+`(?!`)|\*\*)")
-_TAG = re.compile(r"</?(?:b|i|sub|sup|span)>|<br ?/?>|<span style='(?:font-size:\d+px;)?color:[#\w(),. ]+'>")
+_TAG = re.compile(
+    r"</?(?:b|i|sub|sup|span)>|<br ?/?>|<extra></extra>|<span style='(?:font-size:\d+px;)?color:[#\w(),. ]+'>"
+)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 

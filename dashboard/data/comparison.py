@@ -40,12 +40,15 @@ def of_origins(points: pl.DataFrame, origins: Mapping[str, str], display: Displa
     """Id of a post-trained estimate → its differences from the model that it was made from, where both are there."""
     ids = dict(points.select("model", "estimate_id").iter_rows())
     pairs = [(ids[model], ids[origin]) for model, origin in origins.items() if {model, origin} <= set(ids)]
-    if not pairs:
-        return {}
-    wanted = tuple(sorted({one for pair in pairs for one in pair}))
-    rows = queries.replicates(wanted, display.order, display.correction)
+    return _of_pairs(tuple(pairs), display.order, display.correction) if pairs else {}
+
+
+@cached_by(lambda pairs, *_: queries.estimates_version(tuple(one for pair in pairs for one in pair)))
+def _of_pairs(pairs: tuple[tuple[str, str], ...], order: int, correction: str) -> dict[str, str]:
+    """Id of the first estimate of each pair → its differences from the second."""
+    rows = queries.replicates(tuple(sorted({one for pair in pairs for one in pair})), order, correction)
     by_id = {row["estimate_id"]: row for row in rows.to_dicts()}
-    return {model: changes(by_id[model], by_id[origin]).rstrip(".") for model, origin in pairs}
+    return {first: changes(by_id[first], by_id[second]).rstrip(".") for first, second in pairs}
 
 
 def movements(probes: pl.DataFrame, what: str, subset: str) -> tuple[list[Movement], str]:

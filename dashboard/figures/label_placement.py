@@ -1,7 +1,7 @@
 """Label placement: which points of a crowded figure are named, on which side, without overlaps."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,21 +85,21 @@ def add_names(
     size: pixels of the axes, as far as they are known here; the browser places the names again for its own
     (figures.js). The axes have their ranges.
     """
+    axes = figure.layout.xaxis, figure.layout.yaxis
+    along = [_along(axis, pixels) for axis, pixels in zip(axes, size, strict=True)]
     placed = place_labels(
-        [PointLabel(str(number), *_pixels(figure, name.x, name.y, size), name.needed, 0.54 * 12 * len(name.text))
+        [PointLabel(str(number), along[0](name.x), along[1](name.y), name.needed, 0.54 * 12 * len(name.text))
          for number, name in enumerate(names)],
-        [_pixels(figure, x, y, size) for x, y in crowd], *size,
+        [(along[0](x), along[1](y)) for x, y in crowd], *size,
     )  # fmt: skip
-    every = [_annotation(figure, name, theme) for name in names]
+    logarithmic = [axis.type == "log" for axis in axes]
+    every = [_annotation(name, logarithmic, theme) for name in names]
     add_to_layout(figure, "annotations", [every[int(one.label.name)] | one.beside for one in placed])
     add_meta(figure, names=[{**one, "needed": name.needed} for one, name in zip(every, names, strict=True)])
 
 
-def _annotation(figure: go.Figure, name: Name, theme: Theme) -> dict[str, Any]:
-    x, y = (
-        math.log10(value) if axis.type == "log" else value
-        for value, axis in ((name.x, figure.layout.xaxis), (name.y, figure.layout.yaxis))
-    )
+def _annotation(name: Name, logarithmic: Sequence[bool], theme: Theme) -> dict[str, Any]:
+    x, y = (math.log10(at) if log else at for at, log in zip((name.x, name.y), logarithmic, strict=True))
     return {
         "x": x, "y": y, "text": f"<b>{name.text}</b>" if name.strong else name.text, "showarrow": False,
         "font": {"size": 11.5, "color": theme.muted if name.quiet else theme.ink}, "bgcolor": theme.veil,
@@ -107,12 +107,10 @@ def _annotation(figure: go.Figure, name: Name, theme: Theme) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _pixels(figure: go.Figure, x: float, y: float, size: tuple[float, float]) -> tuple[float, float]:
-    shares = []
-    for value, axis in ((x, figure.layout.xaxis), (y, figure.layout.yaxis)):
-        low, high = axis.range
-        shares.append(((math.log10(value) if axis.type == "log" else value) - low) / (high - low))
-    return shares[0] * size[0], shares[1] * size[1]
+def _along(axis: Any, pixels: float) -> Callable[[float], float]:
+    """Pixels from the start of an axis to a value; the axis is asked once, since Plotly's objects are slow to ask."""
+    (low, high), log = axis.range, axis.type == "log"
+    return lambda value: ((math.log10(value) if log else value) - low) / (high - low) * pixels
 
 
 def place_labels(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from softh.checkpoints.revisions import log_spaced_revisions
+from softh.checkpoints.revisions import exact_tokens, log_spaced_revisions, parse_revision
 from softh.errors import InputError
 from softh.spec import EstimateSpec
 from softh.store import read
@@ -108,6 +108,32 @@ def test_polypythias_finds_its_revisions_on_the_hub(tmp_path: Path, monkeypatch:
     steps = [spec.revision for spec in specs if spec.model == "EleutherAI/pythia-160m-data-seed3"]
     assert (steps[0], steps[-1]) == ("step0", "step143000")
     assert set(steps) <= set(PYTHIA)
+
+
+def test_olmo_3_and_reinforcement_learning_find_their_revisions_on_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = (0, 1000, 2000, 3000, 5000, 7000, *range(9000, 1_413_000, 3000), 1_413_814)
+    stages = ("main", "stage2-step8000", "stage2-step47684", "stage3-step1000", "stage3-step11921")
+    rewarded = ("main", *(f"step_{step}" for step in range(200, 2601, 200)))
+    names = {"allenai/Olmo-3-1025-7B": (*stages, *(f"stage1-step{step}" for step in steps)),
+             "allenai/OLMo-2-0425-1B-RLVR1": rewarded}  # fmt: skip
+    with reached(tmp_path, monkeypatch) as server:
+        specs = []
+        for recipe_name in ("olmo3-7b", "olmo2-1b-rl"):
+            asked = sweep.load(ROOT / "recipes" / f"{recipe_name}.toml")
+            for entry in asked.models:
+                found = names.get(entry.id, ("main",))
+                server.repos[f"models/{entry.id}"] = Repo({name: {"of": name.encode()} for name in found})
+            specs += asked.specs()
+    pretraining = [spec.revision for spec in specs if spec.model == "allenai/Olmo-3-1025-7B" and spec.revision]
+    assert len(pretraining) == 48
+    assert (pretraining[0], pretraining[-1]) == ("stage1-step0", "stage1-step1413814")
+    assert not any(name.startswith(("stage2", "stage3")) for name in pretraining)
+    rewards = [spec.revision for spec in specs if spec.model == "allenai/OLMo-2-0425-1B-RLVR1"]
+    assert rewards == list(rewarded[1:])
+    last = parse_revision("stage1-step1413814")
+    assert exact_tokens("allenai/Olmo-3-1025-7B", last) == 1_413_814 * 512 * 8192
 
 
 @pytest.fixture

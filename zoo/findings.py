@@ -85,6 +85,7 @@ def document(data: Path) -> str:
         table(preferences(zoo)),
         "## Fewer bits a weight", _BITS, table(bits(zoo)),
         "## Preference information along training", _PROBES, table(probes(zoo)),
+        "## Published models", _published_text(published(data)), table(beside(published(data))),
         "## What it cost", _cost_text(data),
     ]  # fmt: skip
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -238,6 +239,61 @@ def movements(zoo: Zoo, what: str) -> list[Movement]:
     return probe_changes.movements(ways, measured.filter(what=what, subset="all"), zoo.finished(BOOKS))
 
 
+def published(data: Path) -> pl.DataFrame:
+    """Debiased rows of models that others published, order 1, mean over layers, the latest of each text and labels."""
+    rows = read.trajectory(data, order=ORDER, correction="debiased")
+    others = rows.filter(pl.col("source").str.starts_with("cache/models"), pl.col("labels").is_in(["tokens", "words"]))
+    newest = others.sort("created_at").unique(["model", "corpus", "labels"], keep="last")
+    return newest.sort("parameters", "model", "corpus", "labels")
+
+
+def beside(rows: pl.DataFrame) -> list[Cells]:
+    """One row a published model and text: where it lies under tokens and under words, and how well it predicts."""
+    found = []
+    for (model, corpus), both in rows.group_by("model", "corpus", maintain_order=True):
+        by_labels = {row["labels"]: row for row in both.to_dicts()}
+        loss = by_labels["tokens"]
+        cells = {"model": str(model), "text": str(corpus)}
+        for labels in ("tokens", "words"):
+            cells |= {f"{BY_COLUMN[name].symbol}, {labels}": _value(by_labels.get(labels), name) for name in QUANTITIES}
+        known = loss["bits_per_byte"] is not None
+        cells["bits / byte"] = (
+            f"{loss['bits_per_byte']:.3f} ± {loss['bits_per_byte_se_documents']:.3f}" if known else ""
+        )
+        found.append(cells)
+    return found
+
+
+def _published_text(rows: pl.DataFrame) -> str:
+    """What the table shows, and the paired differences of two sizes of one family and tokenizer."""
+    return _prose(
+        "Weights that packages carry, so that anybody can measure them again (data/README.md); those whose names say",
+        "so are dequantised from four bits, and no number of theirs is one of the published checkpoint. Encoders",
+        "predict no next token.",
+        *(_two_sizes(sizes) for _, sizes in rows.group_by("family", "vocabulary", maintain_order=True)),
+    )
+
+
+def _two_sizes(rows: pl.DataFrame) -> str:
+    """The largest model of one family and tokenizer less the smallest, paired; empty where there is one size."""
+    small, large = (rows.filter(parameters=size) for size in (rows["parameters"].min(), rows["parameters"].max()))
+    if small["model"][0] == large["model"][0]:
+        return ""
+    pairs = large.join(small, on=["corpus", "labels"], suffix="_small", validate="1:1")
+    by_id = {row["estimate_id"]: row for row in rows.to_dicts()}
+    ids = pairs.select("estimate_id", "estimate_id_small").rows()
+    told = []
+    for name in QUANTITIES:
+        each = [differences.difference(by_id[one], by_id[less], name) for one, less in ids]
+        sure = sum(one.half_width is not None and abs(one.value or 0) > one.half_width for one in each)
+        ends = sorted(one.value or 0 for one in each)
+        told.append(f"{BY_COLUMN[name].symbol} by {ends[0]:+.4f} to {ends[-1]:+.4f} (sure in {sure} of {len(each)})")
+    return (
+        f"**{rows['family'][0]}, one tokenizer, two sizes**: over texts and kinds of labels, the larger model less the "
+        f"smaller differs in {', '.join(told)}."
+    )
+
+
 def probes(zoo: Zoo) -> list[Cells]:
     """Preference information at the checkpoints of the runs that were probed as they trained."""
     every = read.probes(zoo.data).filter(pl.col("source").str.starts_with("zoo"))
@@ -251,11 +307,7 @@ def probes(zoo: Zoo) -> list[Cells]:
             pl.col("layer").is_null(), estimate_id=row["estimate_id"], subset="all", correction="corrected",
             quantity="information", what="preference",
         )  # fmt: skip
-        linear = measured.filter(
-            pl.col("layer").is_null(), estimate_id=row["estimate_id"], subset="all", quantity="accuracy", what="linear"
-        )
-        found.append({"run": short(row["model"]), "step": str(row["step"]), "preference information": _measure(mine),
-                      "accuracy of a linear classifier": _measure(linear)})  # fmt: skip
+        found.append({"run": short(row["model"]), "step": str(row["step"]), "preference information": _measure(mine)})
     return found
 
 
@@ -263,7 +315,7 @@ def _measure(rows: pl.DataFrame) -> str:
     if rows.is_empty() or rows["value"][0] is None:
         return ""
     row = rows.row(0, named=True)
-    return f"{row['value']:.4f} ± {combined(row['se_draws'], row['se_documents']) or 0:.4f}"
+    return f"{1e3 * row['value']:.3f} ± {1e3 * (combined(row['se_draws'], row['se_documents']) or 0):.3f}"
 
 
 def _change(zoo: Zoo, row: Mapping[str, Any], less: Mapping[str, Any]) -> Cells:
@@ -313,7 +365,7 @@ def short(name: str) -> str:
 
 def _prose(*sentences: str) -> str:
     """Sentences as a paragraph of lines that a person can read in the file, too."""
-    return textwrap.fill(" ".join(sentences), 120, break_on_hyphens=False, break_long_words=False)
+    return textwrap.fill(" ".join(filter(None, sentences)), 120, break_on_hyphens=False, break_long_words=False)
 
 
 def _introduction(zoo: Zoo) -> str:
@@ -433,5 +485,6 @@ def _cost_text(data: Path) -> str:
 _AXES = "A model with one thing changed less its counterpart of the same architecture and size."
 _BITS = "Every matrix rounded to nearest, 64 weights with one scale; less the model they were made from."
 _PROBES = (
-    "I(Z; preferred or rejected) of 1,400 pairs, all tokens of the answers, corrected, mean over layers, in training."
+    "I(Z; preferred or rejected) of 1,400 pairs, all tokens of the answers, corrected, mean over layers; in training, "
+    "in thousandths."
 )

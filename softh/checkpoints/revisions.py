@@ -28,6 +28,7 @@ _TOKENS_PER_STEP = (
     (re.compile(r"allenai/OLMo-2-0425-1B"), 512 * 4096),
     (re.compile(r"allenai/OLMo-2-1124-7B"), 1024 * 4096),
     (re.compile(r"allenai/OLMo-2-1124-13B"), 2048 * 4096),
+    (re.compile(r"allenai/Olmo-3-1025-7B"), 512 * 8192),
 )
 
 
@@ -57,6 +58,16 @@ def parse_revision(name: str) -> Revision | None:
         return None if step is None else Revision(None, None, step, None)
     stage, ingredient, step, tokens = (int(text) if text else None for text in match.groups())
     return Revision(stage, ingredient, step, None if tokens is None else tokens * 10**9)
+
+
+def in_training(name: str) -> tuple[int, int]:
+    """What names of training revisions are sorted by: stage, then step; all others come first.
+
+    >>> sorted(["step_1000", "stage2-step8", "main", "step_200"], key=in_training)
+    ['main', 'step_200', 'step_1000', 'stage2-step8']
+    """
+    parsed = parse_revision(name)
+    return (0, -1) if parsed is None else (parsed.stage or 0, -1 if parsed.step is None else parsed.step)
 
 
 def log_spaced_revisions(names: Iterable[str], count: int) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from softh.checkpoints import hub, training_runs
 from softh.checkpoints import resolve as checkpoints
-from softh.checkpoints.revisions import log_spaced_revisions, log_spaced_steps
+from softh.checkpoints.revisions import in_training, log_spaced_revisions, log_spaced_steps
 from softh.errors import InputError
 from softh.format import and_more
 from softh.spec import EstimateSpec, stored_name
@@ -191,7 +191,7 @@ def _revisions(entry: RecipeEntry, list_revisions: Callable[[str], list[str]]) -
                 f"{entry.id} has no revision like {pattern!r} among its {len(known)}; "
                 "expected a pattern that matches some: check them on its page."
             )
-        chosen += matching
+        chosen += sorted(matching, key=in_training)  # the hub sorts step_1000 before step_200
     names = list(dict.fromkeys(chosen))
     return [*(names if entry.checkpoints is None else log_spaced_revisions(names, entry.checkpoints))]
 

@@ -1,5 +1,6 @@
 """GGUF files against the models they came from, for every architecture that transformers reads from GGUF."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -8,16 +9,17 @@ from typing import Any
 import gguf
 import huggingface_hub.constants
 import pytest
+import tokenizers
 import torch
 import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedTokenizerFast
 
 from softh.checkpoints import gguf_settings, hub
 from softh.checkpoints.gguf_header import GgufHeader
 from softh.checkpoints.resolve import resolve
 from softh.cost.preflight import preflight
 from softh.errors import InputError
-from softh.models.loading import LoadedModel, load_model
+from softh.models.loading import LoadedModel, check_words, load_model
 from softh.spec import EstimateSpec
 from tests import gguf_files
 from tests.hub import Hub, Repo, commit, serve
@@ -392,3 +394,20 @@ def test_a_name_that_is_no_single_file_is_refused(quants: tuple[Hub, str], name:
 
 def test_two_quantisations_of_a_repository_are_two_checkpoints(quants: tuple[Hub, str]) -> None:
     assert resolve("acme/tiny-GGUF:Q4_K_M").digest != resolve("acme/tiny-GGUF:Q4_K_S").digest
+
+
+def test_a_tokenizer_that_lost_its_merges_is_refused() -> None:
+    words = [f"{a}{b}{c}ing" for a in "bdfgl" for b in "aeiou" for c in "nrt"]
+    trained = tokenizers.Tokenizer(tokenizers.models.BPE())
+    trained.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    trainer = tokenizers.trainers.BpeTrainer(vocab_size=5_000, initial_alphabet=alphabet)
+    trained.train_from_iterator([f"the {word}" for word in words], trainer)
+    check_words(PreTrainedTokenizerFast(tokenizer_object=trained), "whole")
+    content = json.loads(trained.to_str())
+    content["model"]["merges"] = content["model"]["merges"][:10]
+    damaged = PreTrainedTokenizerFast(tokenizer_object=tokenizers.Tokenizer.from_str(json.dumps(content)))
+    with pytest.raises(InputError, match=r"splits '[a-z]+ing' and other words of its vocabulary"):
+        check_words(damaged, "damaged")
+    few = PreTrainedTokenizerFast(tokenizer_object=tokenizers.Tokenizer(tokenizers.models.BPE()))
+    check_words(few, "a vocabulary without words")

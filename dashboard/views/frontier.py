@@ -21,6 +21,7 @@ from dashboard.view import Empty, View
 from dashboard.views import frontier_summary
 from softh.analysis import finished_models
 from softh.analysis.finished_models import by_stage, stage_name
+from softh.format import and_more
 from softh.quantities import BY_COLUMN
 
 _NUMBERS = [BY_COLUMN[column] for column in ("input", "output", "optimality", "distance", "entropy")]
@@ -78,6 +79,7 @@ def view(where: Slots | None = None) -> View:
         published=frontier_summary.published(placed, x, y, null=null),
         source=source(display.labels, chosen.setup.corpus, chosen.setup.label),
         notes=(
+            *_readers(placed),
             *comparison.frontier_sentences(placed, chances, display),
             *comparison.sentences(sorted(picked), display),
         ),
@@ -87,6 +89,17 @@ def view(where: Slots | None = None) -> View:
 def link_to(landing: Landing) -> Parameters:
     """The link that shows the finished models of an estimate's setup."""
     return landing.setup
+
+
+def _readers(placed: pl.DataFrame) -> list[str]:
+    """That models without a head for next tokens are beside others, by name."""
+    headless = placed.filter(pl.col("architecture").str.ends_with("Model"))["model"].sort().to_list()
+    if not headless:
+        return []
+    return [
+        f"{and_more(headless, 3)}: no head for next tokens. Encoders read what follows a token, too, so that their "
+        "I(Y;Z) is no prediction."
+    ]
 
 
 def _introduction(x: AxisOption, y: AxisOption, *, null: bool) -> str:

@@ -1,6 +1,7 @@
 """Models in memory: checkpoints loaded by transformers, and their description in the tables."""
 
 import logging
+import re
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 _WITHOUT_EMBEDDING = {"mamba", "mamba2", "falcon_mamba", "rwkv"}
 """For these transformers returns every layer and the last once more after the norm, but not the embedding."""
+_WORD, _WORDS = re.compile("[▁Ġ][a-z]{5,9}"), 40
+"""Pieces of a vocabulary that are whole words, and how many of them a tokenizer is tried with."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,27 @@ def load_model(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto"
         )
     model = describe(module.eval().requires_grad_(requires_grad=False), tokenizer, checkpoint.name, causal=causal)
     return replace(model, adapted=adapted)
+
+
+def check_words(tokenizer: Any, name: str) -> None:
+    """Check that words of a vocabulary are one token each.
+
+    Some versions of transformers rebuild the tokenizer of a GGUF file without its merges: then the model reads other
+    tokens than it was trained on, and nothing but its loss tells.
+
+    Errors: InputError where most words are split.
+    """
+    vocabulary = tokenizer.get_vocab()
+    # The earliest are the most frequent, merged first.
+    words = [piece[1:] for piece in sorted(vocabulary, key=vocabulary.__getitem__) if _WORD.fullmatch(piece)][:_WORDS]
+    if len(words) < _WORDS:
+        return
+    alone, *pairs = tokenizer(["the", *(f"the {word}" for word in words)], add_special_tokens=False)["input_ids"]
+    if sum(len(pair) > len(alone) + 1 for pair in pairs) > _WORDS / 2:
+        raise InputError(
+            f"The tokenizer that transformers {transformers.__version__} makes of {name} splits {words[0]!r} and other "
+            "words of its vocabulary; expected one token each, as the model was trained: update transformers."
+        )
 
 
 def describe(module: Any, tokenizer: Any, name: str, *, causal: bool = True) -> LoadedModel:
@@ -167,6 +191,8 @@ def load_module(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> 
     except torch.OutOfMemoryError:
         raise InputError(_too_large(checkpoint, dtype, memory)) from None
     tokenizer = _from_pretrained(AutoTokenizer, checkpoint, **options)
+    if weights.format.self_contained:
+        check_words(tokenizer, checkpoint.name)
     if not tokenizer.chat_template and not weights.format.self_contained:
         tokenizer.chat_template = _processor_template(checkpoint.path)
     # A pooler comes after the last hidden state and does not change it.

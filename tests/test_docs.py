@@ -4,6 +4,7 @@ Models and C4 come from a hub on loopback, which serves the demo checkpoint and 
 """
 
 import gzip
+import io
 import json
 import os
 import re
@@ -19,9 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import nbformat
 import numpy as np
+import polars as pl
 import pytest
 
+from docs import build
+from softh.scores import tables
 from softh.store import write
 from tests.harness import free_port, wait_for
 from tests.hub import Repo, files_of, reached
@@ -77,6 +82,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         part = gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode())
         names = [f"en/c4-{kind}.00000-of-00001.json.gz" for kind in ("train", "validation")]
         hub.repos["datasets/allenai/c4"] = Repo({"main": {"README.md": C4_CARD.encode(), **dict.fromkeys(names, part)}})
+        hub.repos["datasets/open-llm-leaderboard/contents"] = Repo({"main": {"data/train-0.parquet": leaderboard()}})
         monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.url)
         where = hub.url + "/datasets/{repo_id}/resolve/{revision}/{path}"
         monkeypatch.setattr(datasets.config, "HUB_DATASETS_URL", where)
@@ -88,6 +94,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.delenv("SOFTH_RUNS", raising=False)
         monkeypatch.chdir(place)
         yield place
+
+
+def leaderboard() -> bytes:
+    """A table with the columns of the Open LLM Leaderboard."""
+    row = {"fullname": f"{MODEL}-Instruct", "Precision": "bfloat16", "Model sha": "0123456789abcdef", "Flagged": False}
+    content = io.BytesIO()
+    pl.DataFrame([row | dict.fromkeys(tables.LEADERBOARD, 1.0)]).write_parquet(content)
+    return content.getvalue()
 
 
 def unpacked(place: Path) -> Path:
@@ -209,3 +223,62 @@ def test_blocks_are_found_and_one_that_is_wrong_fails(folder: Path) -> None:
         said("softh show nothing", "here:1")
     with pytest.raises(AssertionError):
         said('pip install "softh[unknown]"', "here:1")
+
+
+def test_the_notebook_is_its_script_and_holds_its_figures() -> None:
+    made, kept = build.notebook(), nbformat.read(build.NOTEBOOK, nbformat.NO_CONVERT)
+    nbformat.validate(kept)
+    assert [(cell.cell_type, cell.id, cell.source) for cell in kept.cells] == [
+        (cell.cell_type, cell.id, cell.source) for cell in made.cells
+    ], "run `make docs`"
+    outputs = [output for cell in kept.cells for output in cell.get("outputs", ())]
+    assert {output.output_type for output in outputs} <= {"execute_result", "display_data", "stream"}
+    drawn = [cell.source for cell in kept.cells if "application/vnd.plotly.v1+json" in str(cell.get("outputs"))]
+    asked = [cell.source for cell in kept.cells if cell.cell_type == "code" and "\nsofth.plot." in f"\n{cell.source}"]
+    assert drawn == [source for source in asked if not source.startswith("import softh.plot\n\nimport softh\n\n#")]
+
+
+def test_what_a_page_lacks_or_loads_from_elsewhere_is_named(tmp_path: Path) -> None:
+    (tmp_path / "other.html").write_text('<h2 id="there">…</h2>')
+    (tmp_path / "index.html").write_text(
+        '<a href="other.html#there">1</a><a href="other.html#gone">2</a><a href="gone.html">3</a>'
+        '<a href="https://example.org">4</a><script src="https://example.org/a.js"></script><img src="gone.png">'
+        '<link rel="stylesheet" href="//example.org/a.css"><a href="#gone">5</a>'
+    )
+    assert [line.partition(" loads ")[2] or line.split()[3].rstrip(",") for line in build.problems(tmp_path)] == [
+        "https://example.org/a.js", "gone.png", "//example.org/a.css", "other.html#gone", "gone.html", "#gone"
+    ]  # fmt: skip
+
+
+@pytest.mark.real
+def test_the_script_runs_and_the_site_is_built_without_a_warning(folder: Path) -> None:
+    for command in ([ROOT / "examples" / "quickstart.py"], ["-m", "docs.build", "--no-run"]):
+        done = subprocess.run(
+            [sys.executable, *map(str, command)], cwd=ROOT, text=True, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert (build.SITE / "index.html").is_file()
+
+
+def test_every_document_is_on_the_site_and_the_log_is_for_maintainers() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    parts = re.findall(r":caption: ([\w ]+)\n\n(.*?)```", index, flags=re.DOTALL)
+    listed = {name: caption for caption, names in parts for name in names.split()}
+    pages = {path.relative_to(ROOT / "docs").with_suffix("").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert set(listed) == pages - {"index"} | {"notebook"}
+    assert listed["log"] == "For maintainers"
+
+
+def test_hooks_and_workflows_are_those_of_the_project() -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    pins = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8")
+    for name, package in (("ruff-pre-commit", "ruff"), ("check-jsonschema", "check-jsonschema")):
+        revision = re.search(rf"{name}\n    rev: v?([\d.]+)", hooks)
+        assert revision is not None
+        assert f"\n{package}=={revision[1]}\n" in pins
+    flows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    done = subprocess.run([*command, *map(str, flows)], text=True, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
+    targets = set(re.findall(r"\bmake ([a-z-]+)", "".join(path.read_text(encoding="utf-8") for path in flows)))
+    assert targets <= set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))

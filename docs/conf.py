@@ -1,6 +1,7 @@
 """Configuration of the documentation site, which `make docs` builds with Sphinx."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 import softh  # noqa: E402  (after its folder is on the path)
+from dashboard.figures import amounts, sensitivity  # noqa: E402
 
 project = "softh"
 author = "softh"
@@ -37,7 +39,7 @@ napoleon_numpy_docstring = False
 
 html_theme = "furo"
 html_title = f"softh {release}"
-html_static_path = [str(Path(plotly.__file__).parent / "package_data" / "plotly.min.js")]
+html_static_path = ["figures.js", str(Path(plotly.__file__).parent / "package_data" / "plotly.min.js")]
 html_favicon = "../dashboard/icon.svg"
 html_copy_source = False
 html_show_sphinx = False
@@ -45,27 +47,42 @@ html_theme_options = {"top_of_page_buttons": []}
 pygments_style, pygments_dark_style = "default", "github-dark"
 
 PLOTLY = "application/vnd.plotly.v1+json"
+COMMENT = re.compile(r"<!-- figure: (\w+) (.+?) -->")
+LOADED = "".join(f'<script defer src="_static/{name}"></script>' for name in ("plotly.min.js", "figures.js"))
 
 
 def draw_figures(_: Sphinx, name: str, source: list[str]) -> None:
-    """Let the figures of the notebook be drawn by the plotly.js of the site, which is the one that made them."""
-    if name != "notebook":
-        return
-    notebook = json.loads(source[0])
-    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", ())]
-    figures = [output for output in outputs if PLOTLY in output.get("data", {})]
-    for number, output in enumerate(figures):
-        load = '<script src="_static/plotly.min.js"></script>' if number == 0 else ""
-        output["data"] = {"text/html": load + drawn(f"figure-{number}", output["data"][PLOTLY])}
-    source[0] = json.dumps(notebook)
+    """Put figures in: those of the notebook, and where a comment of a page of the top level names one."""
+    source[0] = in_notebook(source[0]) if name == "notebook" else COMMENT.sub(in_page, source[0])
 
 
-def drawn(place: str, figure: dict[str, Any]) -> str:
-    """HTML that draws a figure where it stands, as wide as the page."""
-    content = {"data": figure["data"], "layout": figure["layout"] | {"autosize": True, "width": None},
-               "config": {"responsive": True, "displaylogo": False}}  # fmt: skip
+def in_notebook(text: str) -> str:
+    """The notebook with HTML in the place of Plotly's data."""
+    notebook = json.loads(text)
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", ()):
+            if PLOTLY in output.get("data", {}):
+                output["data"] = {"text/html": drawn(output["data"][PLOTLY])}
+    return json.dumps(notebook)
+
+
+def in_page(comment: re.Match[str]) -> str:
+    """The figure that a comment names, light and dark, as the page Method shows it."""
+    kind, of = comment.groups()
+    both = (
+        amounts.curves(amounts.results()[of], dark=dark)
+        if kind == "amounts"
+        else sensitivity.curves(sensitivity.results(), of, dark=dark)
+        for dark in (False, True)
+    )
+    return f"```{{raw}} html\n{drawn(*(json.loads(figure.to_json()) for figure in both))}\n```"
+
+
+def drawn(*figures: dict[str, Any]) -> str:
+    """HTML that figures.js draws: one figure, or a light and a dark one."""
+    content = [{"data": figure["data"], "layout": figure["layout"]} for figure in figures]
     inside = json.dumps(content).replace("</", "<\\/")
-    return f'<div id="{place}" class="figure"></div><script>Plotly.newPlot("{place}", {inside})</script>'
+    return f'{LOADED}<div class="drawn"><script type="application/json">{inside}</script><div></div></div>'
 
 
 def setup(app: Sphinx) -> None:

@@ -43,7 +43,7 @@ def run_notebook(timeout: int = 600) -> None:
     nbformat.write(made, NOTEBOOK)
 
 
-class _Page(HTMLParser):
+class Page(HTMLParser):
     """What a page has and asks for: ids, links, and files that a browser loads by itself."""
 
     def __init__(self, text: str) -> None:
@@ -68,7 +68,7 @@ class _Page(HTMLParser):
 
 def problems(site: Path) -> Iterator[str]:
     """A sentence for each link that leads nowhere, and each file that a page loads from elsewhere or lacks."""
-    pages = {path: _Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
+    pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
     for path, page in pages.items():
         where = path.relative_to(site).as_posix()
         for load in page.loads:

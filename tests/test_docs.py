@@ -260,6 +260,21 @@ def test_the_script_runs_and_the_site_is_built_without_a_warning(folder: Path) -
     assert (build.SITE / "index.html").is_file()
 
 
+@pytest.mark.real
+def test_tasks_of_newcomers_take_so_many_clicks_through_the_site() -> None:
+    if not (build.SITE / "index.html").is_file():
+        subprocess.run([sys.executable, "-m", "docs.build", "--no-run"], cwd=ROOT, check=True)
+    tasks = re.findall(r"\| \[.+\]\((.+)\) \| (\d) \|$", (ROOT / "docs" / "tasks.md").read_text("utf-8"), re.MULTILINE)
+    assert len(tasks) == 8
+    first = build.Page((build.SITE / "index.html").read_text("utf-8"))
+    for link, told in tasks:
+        page, _, part = link.replace(".md", ".html").partition("#")
+        assert page in first.links
+        inside = build.Page((build.SITE / page).read_text("utf-8"))
+        assert not part or f"#{part}" in inside.links
+        assert int(told) == 1 + bool(part), link
+
+
 def test_every_document_is_on_the_site_and_the_log_is_for_maintainers() -> None:
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     parts = re.findall(r":caption: ([\w ]+)\n\n(.*?)```", index, flags=re.DOTALL)

@@ -48,12 +48,20 @@ pygments_style, pygments_dark_style = "default", "github-dark"
 
 PLOTLY = "application/vnd.plotly.v1+json"
 COMMENT = re.compile(r"<!-- figure: (\w+) (.+?) -->")
+PICTURE = re.compile(r"!\[(.+)\]\((.+)-light\.png\)")
 LOADED = "".join(f'<script defer src="_static/{name}"></script>' for name in ("plotly.min.js", "figures.js"))
 
 
 def draw_figures(_: Sphinx, name: str, source: list[str]) -> None:
-    """Put figures in: those of the notebook, and where a comment of a page of the top level names one."""
-    source[0] = in_notebook(source[0]) if name == "notebook" else COMMENT.sub(in_page, source[0])
+    """Put figures in: those of the notebook, where a comment names one, and of pictures also the dark one."""
+    source[0] = in_notebook(source[0]) if name == "notebook" else COMMENT.sub(in_page, PICTURE.sub(both, source[0]))
+
+
+def both(picture: re.Match[str]) -> str:
+    """A light and a dark picture, of which the theme shows one."""
+    alt, path = picture.groups()
+    shown = (f"```{{image}} {path}-{look}.png\n:alt: {alt}\n:class: only-{look}\n```" for look in ("light", "dark"))
+    return "\n\n".join(shown)
 
 
 def in_notebook(text: str) -> str:
@@ -69,13 +77,13 @@ def in_notebook(text: str) -> str:
 def in_page(comment: re.Match[str]) -> str:
     """The figure that a comment names, light and dark, as the page Method shows it."""
     kind, of = comment.groups()
-    both = (
+    figures = (
         amounts.curves(amounts.results()[of], dark=dark)
         if kind == "amounts"
         else sensitivity.curves(sensitivity.results(), of, dark=dark)
         for dark in (False, True)
     )
-    return f"```{{raw}} html\n{drawn(*(json.loads(figure.to_json()) for figure in both))}\n```"
+    return f"```{{raw}} html\n{drawn(*(json.loads(figure.to_json()) for figure in figures))}\n```"
 
 
 def drawn(*figures: dict[str, Any]) -> str:

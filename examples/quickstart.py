@@ -85,8 +85,10 @@ ids = torch.tensor(tokenizer("\n\n".join(texts), verbose=False)["input_ids"])
 # %%
 STEPS = 200
 torch.manual_seed(0)
-sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4}
-model = AutoModelForCausalLM.from_config(LlamaConfig(vocab_size=len(tokenizer), **sizes))
+config = LlamaConfig(
+    vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=3, num_attention_heads=4
+)
+model = AutoModelForCausalLM.from_config(config)
 optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
 plane = softh.InformationPlane(
     "first-model", tokenizer, STEPS, documents=32, context=64, draws=8, orders=(1, 2), points=9, share=None, data=folder

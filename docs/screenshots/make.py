@@ -23,7 +23,7 @@ def whole(page: Page) -> None:
 def shoot(opened: Browser, address: str, name: str) -> None:
     """One picture, such as layers-dark."""
     place, look = name.split("-")
-    page = opened.new_page(color_scheme=look, viewport={"width": WIDTH, "height": 900})
+    page = opened.new_page(color_scheme="dark" if look == "dark" else "light", viewport={"width": WIDTH, "height": 900})
     page.goto(address + PATHS[place])
     settled(page)
     understood = page.get_by_role("button", name="Understood")

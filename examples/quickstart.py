@@ -37,7 +37,7 @@ softh.plot.plane()
 # The same quantities along training, and every finished model with the Pareto frontier:
 
 # %%
-softh.plot.trajectory(["toy-60M-seed1", "toy-20M (OLMo 2"], quantities=["complexity", "expressivity", "optimality"])
+softh.plot.trajectory(["toy-60M-seed1", "toy-9M-seed0"], quantities=["complexity", "expressivity", "optimality"])
 
 # %%
 softh.plot.frontier()

@@ -295,5 +295,5 @@ def test_hooks_and_workflows_are_those_of_the_project() -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
     done = subprocess.run([*command, *map(str, flows)], text=True, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
-    targets = set(re.findall(r"\bmake ([a-z-]+)", "".join(path.read_text(encoding="utf-8") for path in flows)))
+    targets = set(re.findall(r"run: make ([a-z-]+)", "".join(path.read_text(encoding="utf-8") for path in flows)))
     assert targets <= set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))

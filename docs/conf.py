@@ -43,6 +43,7 @@ html_static_path = ["figures.js", str(Path(plotly.__file__).parent / "package_da
 html_favicon = "../dashboard/icon.svg"
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 html_show_search_summary = False  # a browser refuses to fetch them from a folder
 html_theme_options = {"top_of_page_buttons": []}
 pygments_style, pygments_dark_style = "default", "github-dark"

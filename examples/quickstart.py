@@ -29,8 +29,6 @@
 # %%
 import softh.plot
 
-import softh
-
 softh.plot.plane()
 
 # %% [markdown]

@@ -78,7 +78,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         hub.repos[f"models/{MODEL}"] = hub.repos[f"models/{MODEL}-Instruct"] = Repo({"main": model})
         steps = {f"step-{step}": {**model, "of": str(step).encode()} for step in (1000, 4000, 16000)}
         hub.repos[f"models/{MODEL}-intermediate-checkpoints"] = Repo({"main": model, **steps})
-        rows = [{"text": text, "timestamp": "", "url": ""} for text in texts(48, 1500)]
+        rows = [{"text": text, "timestamp": "", "url": ""} for text in texts(24, 600)]
         part = gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode())
         names = [f"en/c4-{kind}.00000-of-00001.json.gz" for kind in ("train", "validation")]
         hub.repos["datasets/allenai/c4"] = Repo({"main": {"README.md": C4_CARD.encode(), **dict.fromkeys(names, part)}})

@@ -26,8 +26,8 @@ bench: .venv/real ## the measurements of benchmarks/, one after another
 	@for file in benchmarks/[!_]*.py; do \
 		echo "== $$file"; name=$${file%.py}; $(VENV) -m benchmarks.$${name#benchmarks/} || exit 1; done
 
-docs: .venv/dev ## the references of docs/, from the code
-	$(VENV) -m docs.reference
+docs: .venv/dev ## the documentation site in artefacts/site: references, notebook, links checked
+	$(VENV) -m docs.build
 
 zoo-small: .venv/run ## pretrain a model of 1 M parameters on this CPU and put its curve on the page
 	$(VENV) -m zoo all zoo/small.toml $(if $(wildcard ../shared/text),,--text python-docs)
@@ -41,7 +41,7 @@ zoo-small: .venv/run ## pretrain a model of 1 M parameters on this CPU and put i
 	@$(VENV) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-.venv/dev: .venv/run requirements-dev.txt requirements-scale.txt
+.venv/dev: .venv/run requirements-dev.txt requirements-docs.txt requirements-scale.txt
 	@$(VENV) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
 	@touch $@
 

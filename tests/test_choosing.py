@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from dashboard.views.benchmarks import beside_published
 from softh.analysis import correlation, selection
-from softh.analysis.selection import Measure, choices
+from softh.analysis.selection import MeasureValues, choices
 from softh.cli.main import app
 from softh.errors import InputError
 from softh.store import write
@@ -20,7 +20,7 @@ GROUPS = np.repeat(np.arange(6), 10)
 NAMES = [f"run {g}" for g in GROUPS]
 
 
-def made(seed: int = 0, *, hidden: float = 0.0) -> tuple[np.ndarray, dict[str, Measure]]:
+def made(seed: int = 0, *, hidden: float = 0.0) -> tuple[np.ndarray, dict[str, MeasureValues]]:
     """A score that loss knows with noise; `other` knows that noise in part, `nothing` none, `deep` at a depth."""
     rng = np.random.default_rng(seed)
     loss, noise, nothing = rng.standard_normal((3, 60))
@@ -28,8 +28,8 @@ def made(seed: int = 0, *, hidden: float = 0.0) -> tuple[np.ndarray, dict[str, M
     deep = rng.standard_normal((60, 6))
     deep[:, 4] = -score + 0.1 * rng.standard_normal(60)
     measures = {
-        "loss": Measure(loss, -1), "other": Measure(hidden * noise + rng.standard_normal(60)),
-        "nothing": Measure(nothing), "score": Measure(score), "deep": Measure(deep),
+        "loss": MeasureValues(loss, -1), "other": MeasureValues(hidden * noise + rng.standard_normal(60)),
+        "nothing": MeasureValues(nothing), "score": MeasureValues(score), "deep": MeasureValues(deep),
     }  # fmt: skip
     return score, measures
 
@@ -59,7 +59,7 @@ def test_errors_are_those_of_leaving_each_group_out() -> None:
     without = []
     for g in range(6):
         kept = g != GROUPS
-        some = {name: Measure(one.values[kept], one.better) for name, one in measures.items()}
+        some = {name: MeasureValues(one.values[kept], one.better) for name, one in measures.items()}
         names = [name for name, one in zip(NAMES, kept, strict=True) if one]
         without.append(choices(score[kept], names, some, "loss", within=True)[1])
     for part in ("accuracy", "beyond"):

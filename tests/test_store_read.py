@@ -244,3 +244,18 @@ def test_asking_changes_no_file(tmp_path: Path) -> None:
     assert (tmp_path / "softh.duckdb").read_bytes() == (copy / "softh.duckdb").read_bytes()
     with read.connect(tmp_path) as connection, pytest.raises(duckdb.Error):
         connection.execute("DELETE FROM stored.estimates")
+
+
+def test_tables_open_in_a_notebook_that_has_no_progress_bar_to_switch_off(tmp_path: Path) -> None:
+    class Notebook:
+        """A connection in Jupyter without ipywidgets, where DuckDB refuses the setting."""
+
+        def __init__(self) -> None:
+            self.inner = duckdb.connect()
+
+        def execute(self, sql: str, *values: object) -> duckdb.DuckDBPyConnection:
+            if "progress_bar" in sql:
+                raise duckdb.InvalidInputException("required package 'ipywidgets' is missing")
+            return self.inner.execute(sql, *values)
+
+    assert packed.attach(Notebook(), tmp_path / "softh.duckdb") == []

@@ -18,7 +18,7 @@ Ranges = Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Value(Generic[T]):
+class SessionValue(Generic[T]):
     """One value of the reader's session."""
 
     key: str
@@ -37,86 +37,86 @@ class Value(Generic[T]):
         return st.session_state.pop(self.key, self.default)
 
 
-PAGE = Value[str]("page", "")
+PAGE = SessionValue[str]("page", "")
 """Path of the page that runs."""
-LINKED_CORPUS = Value[str]("linked_corpus", "")
+LINKED_CORPUS = SessionValue[str]("linked_corpus", "")
 """The text that the link named which opened the session."""
-SELECTION = Value[Selection | None]("selection", None)
+SELECTION = SessionValue[Selection | None]("selection", None)
 """What the shared controls say."""
-PARAMETERS = Value[Mapping[str, Sequence[str]]]("parameters", {})
+PARAMETERS = SessionValue[Mapping[str, Sequence[str]]]("parameters", {})
 """What every control of this run of the page says, as a link would."""
-AT_DEFAULT = Value[frozenset[str]]("at_default", frozenset())
+AT_DEFAULT = SessionValue[frozenset[str]]("at_default", frozenset())
 """Those of them that stand at their default."""
 
-POINTS = Value[Sequence[str]]("points", ())
+POINTS = SessionValue[Sequence[str]]("points", ())
 """Control: names of the chosen points."""
-POINT_NAMES = Value[Mapping[str, str]]("points-names", {})
+POINT_NAMES = SessionValue[Mapping[str, str]]("points-names", {})
 """Id → name of the points that can be chosen."""
-POINT_ROWS = Value[Any]("points-rows", None)
+POINT_ROWS = SessionValue[Any]("points-rows", None)
 """Control: the table whose rows are the points."""
 
-PREDICTOR, SCORE = Value[str]("predictor", ""), Value[str]("score", "")
+PREDICTOR, SCORE = SessionValue[str]("predictor", ""), SessionValue[str]("score", "")
 """Controls: the cell of the matrix that is shown in detail."""
 
-AXES = Value[Any]("axes", None)
+AXES = SessionValue[Any]("axes", None)
 """Component that listens to the axes of all figures."""
 
-DECK_SLIDE = Value[str]("slide", "1")
+DECK_SLIDE = SessionValue[str]("slide", "1")
 """Control: number of the chosen slide, from 1."""
-PRESENTING = Value[bool]("presenting", False)
-STAGE = Value[Any]("stage", None)
+PRESENTING = SessionValue[bool]("presenting", False)
+STAGE = SessionValue[Any]("stage", None)
 """Component that presents a deck."""
 
-UPLOADED_MODEL = Value[str | None]("kept", None)
+UPLOADED_MODEL = SessionValue[str | None]("kept", None)
 """Control: the chosen upload."""
-REFUSED_UPLOAD = Value[tuple[Sequence[str], str]]("refused", ((), ""))
+REFUSED_UPLOAD = SessionValue[tuple[Sequence[str], str]]("refused", ((), ""))
 """Ids of the files that were refused last, and why."""
-UPLOADED_TEXT = Value[Path | None]("own_text", None)
-ENDED_JOBS = Value[frozenset[int] | None]("ended_jobs", None)
+UPLOADED_TEXT = SessionValue[Path | None]("own_text", None)
+ENDED_JOBS = SessionValue[frozenset[int] | None]("ended_jobs", None)
 """Jobs whose end this session has announced."""
-JOB_ERROR = Value[str]("said", "")
+JOB_ERROR = SessionValue[str]("said", "")
 
 
-def former_default(control: str) -> Value[Any]:
+def former_default(control: str) -> SessionValue[Any]:
     """Default of a control in the last run."""
-    return Value(f"{control}-default", None)
+    return SessionValue(f"{control}-default", None)
 
 
-def figure(key: str) -> Value[Any]:
+def figure(key: str) -> SessionValue[Any]:
     """Control: a figure, whose value has the points that were clicked."""
-    return Value(key, None)
+    return SessionValue(key, None)
 
 
-def axis_ranges(figure: str) -> Value[str]:
+def axis_ranges(figure: str) -> SessionValue[str]:
     """Control: ranges of the axes of a figure, as written in the link."""
-    return Value(f"{figure}-axes", "")
+    return SessionValue(f"{figure}-axes", "")
 
 
-def full_ranges(figure: str) -> Value[Ranges]:
+def full_ranges(figure: str) -> SessionValue[Ranges]:
     """Ranges of a figure that shows all of its data."""
-    return Value(f"home-{figure}", {})
+    return SessionValue(f"home-{figure}", {})
 
 
-def drawn_ranges(figure: str) -> Value[Ranges]:
+def drawn_ranges(figure: str) -> SessionValue[Ranges]:
     """Ranges that a figure was drawn with last."""
-    return Value(f"drawn-{figure}", {})
+    return SessionValue(f"drawn-{figure}", {})
 
 
-def zoomed(figure: str) -> Value[bool]:
+def zoomed(figure: str) -> SessionValue[bool]:
     """Whether the reader has just zoomed in a figure, so that the browser shows the new ranges already."""
-    return Value(f"zooming-{figure}", False)
+    return SessionValue(f"zooming-{figure}", False)
 
 
-def upload_round(control: str) -> Value[int]:
+def upload_round(control: str) -> SessionValue[int]:
     """How often an upload control was emptied: a control under a new key begins empty."""
-    return Value(f"{control}-turn", 0)
+    return SessionValue(f"{control}-turn", 0)
 
 
-def slide_title(deck: str, number: int) -> Value[str]:
+def slide_title(deck: str, number: int) -> SessionValue[str]:
     """Control: title of a slide, counted from 0."""
-    return Value(f"title-{deck}-{number}", "")
+    return SessionValue(f"title-{deck}-{number}", "")
 
 
-def slide_note(deck: str, number: int) -> Value[str]:
+def slide_note(deck: str, number: int) -> SessionValue[str]:
     """Control: note of a slide, counted from 0."""
-    return Value(f"note-{deck}-{number}", "")
+    return SessionValue(f"note-{deck}-{number}", "")

@@ -31,7 +31,7 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Preset:
+class SizePreset:
     """A size to choose; inches None is the size on the screen."""
 
     name: str
@@ -60,10 +60,10 @@ class Preset:
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("As seen", None, 1.0),
-        Preset("Slide 16:9", (40 / 3, 7.5), 1.6),
-        Preset("Single column", (85 / 25.4, 85 / 25.4), 0.7),
-        Preset("Double column", (180 / 25.4, 119 / 25.4), 0.77),
+        SizePreset("As seen", None, 1.0),
+        SizePreset("Slide 16:9", (40 / 3, 7.5), 1.6),
+        SizePreset("Single column", (85 / 25.4, 85 / 25.4), 0.7),
+        SizePreset("Double column", (180 / 25.4, 119 / 25.4), 0.77),
     )
 }
 

@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard import escape
 from dashboard.controls import browser, session
 from dashboard.decks import store
-from dashboard.export.contents import PRESETS, FigureExport, Preset, Size, as_seen
+from dashboard.export.contents import PRESETS, FigureExport, Size, SizePreset, as_seen
 from dashboard.export.formats import FORMATS, file_stem
 from dashboard.figures.template import theme_for
 from softh import access
@@ -76,7 +76,7 @@ def _files(figure: go.Figure, key: str, rows: pl.DataFrame | None, link: Mapping
         st.caption(escape.prose(sentence))
 
 
-def _in_browser(key: str, name: str, preset: Preset, link: Mapping[str, Sequence[str]]) -> dict[str, Any] | None:
+def _in_browser(key: str, name: str, preset: SizePreset, link: Mapping[str, Sequence[str]]) -> dict[str, Any] | None:
     """The files that the reader's browser draws, and how large the figure is there, with its ranges."""
     data = {
         "chart": key, "name": name, "ground": theme_for(browser.dark()).background, "inches": preset.inches,

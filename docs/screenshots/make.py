@@ -9,30 +9,27 @@ from playwright.sync_api import Browser, Page
 from tests.harness import PATHS, browser, serving, settled, tables
 
 HERE = Path(__file__).parent
-LOOKS = {"light": ("light", 1400), "dark": ("dark", 1400), "narrow": ("light", 390)}
-FIRST_VISIT = "trajectory-narrow"
-"""The one picture with the introduction that a reader puts away."""
+LOOKS, WIDTH = ("light", "dark"), 1400
 
 
-def whole(page: Page, width: int) -> None:
+def whole(page: Page) -> None:
     """Make the window as high as the page, which scrolls inside of it."""
     page.wait_for_timeout(1_500)
     height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-    page.set_viewport_size({"width": width, "height": height})
+    page.set_viewport_size({"width": WIDTH, "height": height})
     page.wait_for_timeout(1_000)
 
 
 def shoot(opened: Browser, address: str, name: str) -> None:
     """One picture, such as layers-dark."""
     place, look = name.split("-")
-    scheme, width = LOOKS[look]
-    page = opened.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
+    page = opened.new_page(color_scheme="dark" if look == "dark" else "light", viewport={"width": WIDTH, "height": 900})
     page.goto(address + PATHS[place])
     settled(page)
     understood = page.get_by_role("button", name="Understood")
-    if name != FIRST_VISIT and understood.count() and understood.is_visible():
+    if understood.count() and understood.is_visible():
         understood.click()
-    whole(page, width)
+    whole(page)
     page.screenshot(path=HERE / f"{name}.png")
     page.close()
 

@@ -12,7 +12,7 @@ Verdict = Literal["agrees", "differs", "undecided"]
 
 
 @dataclass(frozen=True)
-class Line:
+class Compared:
     """One quantity at one place of two measurements."""
 
     place: str
@@ -31,7 +31,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Summary:
+class ComparisonSummary:
     """A quantity over several places."""
 
     quantity: str
@@ -46,32 +46,34 @@ class Summary:
     """Places where the difference is larger than its 95 % interval."""
 
 
-def lines(place: str, first: Mapping[str, Any], second: Mapping[str, Any], quantities: Sequence[str]) -> Iterator[Line]:
+def lines(
+    place: str, first: Mapping[str, Any], second: Mapping[str, Any], quantities: Sequence[str]
+) -> Iterator[Compared]:
     """Every quantity of two rows of :func:`softh.store.read.trajectory` at one place."""
     for name in quantities:
-        yield Line(place, name, first[name], second[name], difference(second, first, name))
+        yield Compared(place, name, first[name], second[name], difference(second, first, name))
 
 
-def summarise(found: Sequence[Line]) -> list[Summary]:
+def summarise(found: Sequence[Compared]) -> list[ComparisonSummary]:
     """One summary a quantity, in the order in which they come."""
     return [_summary(name, [line for line in found if line.quantity == name]) for name in _names(found)]
 
 
-def judge(found: Sequence[Line], tolerance: float) -> Verdict:
+def judge(found: Sequence[Compared], tolerance: float) -> Verdict:
     """Whether all differences are within a tolerance.
 
     ``differs`` where one is larger than the tolerance by more than half of its 95 % interval, ``undecided`` where one
     is larger by less, or is not known; else ``agrees``.
 
     >>> sure = Difference(0.5, ((0.01, 7),), ((0.0, 7),))
-    >>> judge([Line("mean", "input", 1.0, 1.5, sure)], 0.1), judge([Line("mean", "input", 1.0, 1.5, sure)], 0.6)
+    >>> judge([Compared("mean", "input", 1.0, 1.5, sure)], 0.1), judge([Compared("mean", "input", 1.0, 1.5, sure)], 0.6)
     ('differs', 'agrees')
     """
     verdicts = {_verdict(line, tolerance) for line in found}
     return "differs" if "differs" in verdicts else "undecided" if "undecided" in verdicts or not found else "agrees"
 
 
-def _verdict(line: Line, tolerance: float) -> Verdict:
+def _verdict(line: Compared, tolerance: float) -> Verdict:
     if line.first is None and line.second is None:
         return "agrees"  # nothing can be said of either
     if line.difference.value is None:
@@ -82,16 +84,16 @@ def _verdict(line: Line, tolerance: float) -> Verdict:
     return "differs" if size - (line.difference.half_width or 0.0) > tolerance else "undecided"
 
 
-def _names(found: Sequence[Line]) -> list[str]:
+def _names(found: Sequence[Compared]) -> list[str]:
     return list(dict.fromkeys(line.quantity for line in found))
 
 
-def _summary(name: str, found: Sequence[Line]) -> Summary:
+def _summary(name: str, found: Sequence[Compared]) -> ComparisonSummary:
     known = [line for line in found if line.difference.value is not None]
     values = [line.difference.value for line in known if line.difference.value is not None]
     worst = max(known, key=lambda line: abs(line.difference.value or 0.0), default=None)
     pairs = [(line.first, line.second) for line in known if line.first is not None and line.second is not None]
-    return Summary(
+    return ComparisonSummary(
         name,
         len(found),
         None if worst is None else worst.difference.value,

@@ -38,7 +38,7 @@ AMONG = {
 
 
 @dataclass(frozen=True)
-class Measure:
+class MeasureValues:
     """One measure of every checkpoint or model: one number each, or one a depth among which others choose."""
 
     values: np.ndarray
@@ -81,7 +81,7 @@ class Candidates:
     score: np.ndarray
     """[n], more being better; NaN where it is not known."""
     group: list[str]
-    measures: dict[str, Measure]
+    measures: dict[str, MeasureValues]
 
     @property
     def groups(self) -> int:
@@ -115,10 +115,10 @@ def candidates(
     of_estimate = points.unique("estimate_id").select("estimate_id", "bits_per_byte", "parameters", "tokens", "entropy")
     whole = _by_id(of_estimate, ids)
     measures = {
-        LOSS: Measure(_numbers(whole, "bits_per_byte"), -1),
-        "parameters": Measure(_numbers(whole, "parameters"), 1),
-        "training tokens": Measure(_numbers(whole, "tokens"), 1),
-        "entropy": Measure(_numbers(whole, "entropy")),
+        LOSS: MeasureValues(_numbers(whole, "bits_per_byte"), -1),
+        "parameters": MeasureValues(_numbers(whole, "parameters"), 1),
+        "training tokens": MeasureValues(_numbers(whole, "tokens"), 1),
+        "entropy": MeasureValues(_numbers(whole, "entropy")),
     }
     for correction, name in CORRECTION_NAMES.items():
         mine = points.filter(pl.col("correction") == correction)
@@ -126,14 +126,14 @@ def candidates(
             continue
         placed = _by_id(mine.with_columns(distance=pl.col("input") - pl.col("output")), ids)
         labelled = [*(each.column for each in PLANE if each.has_labels), "distance"]
-        measures |= {f"{BY_COLUMN[c].name}, {name}": Measure(_numbers(placed, c)) for c in labelled}
+        measures |= {f"{BY_COLUMN[c].name}, {name}": MeasureValues(_numbers(placed, c)) for c in labelled}
         if correction in depths:
             measures |= _layered(depths[correction], ids, name)
     further = pl.DataFrame(schema={"estimate_id": pl.String}) if further is None else further
     for column in further.columns:
         if column in BY_COLUMN and not BY_COLUMN[column].has_labels:
             first = further.group_by("estimate_id").agg(pl.col(column).drop_nulls().first())
-            measures[BY_COLUMN[column].symbol] = Measure(_numbers(_by_id(first, ids), column))
+            measures[BY_COLUMN[column].symbol] = MeasureValues(_numbers(_by_id(first, ids), column))
     scored = np.isfinite(values := sign * _numbers(rows, "score"))
     known_share = {
         name: np.isfinite(one.values.reshape(len(scored), -1)[scored]).all(axis=1).mean() if scored.any() else 0.0
@@ -158,7 +158,7 @@ def of_table(table: pl.DataFrame, score: str, group: str, loss: str, *, less_is_
     numeric = [name for name, kind in table.schema.items() if kind.is_numeric() and name not in (score, group)]
     if loss not in numeric or not table.schema[score].is_numeric():
         raise InputError(f"{loss!r} and {score!r} must be columns of numbers: correct the table.")
-    measures = {name: Measure(_numbers(table, name), -1 if name == loss else 0) for name in numeric}
+    measures = {name: MeasureValues(_numbers(table, name), -1 if name == loss else 0) for name in numeric}
     sign = -1.0 if less_is_better else 1.0
     return Candidates(sign * _numbers(table, score), [str(one) for one in table[group]], measures)
 
@@ -205,7 +205,7 @@ def _numbers(rows: pl.DataFrame, column: str) -> np.ndarray:
     return rows[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def _layered(layers: pl.DataFrame, ids: Sequence[str], correction: str) -> dict[str, Measure]:
+def _layered(layers: pl.DataFrame, ids: Sequence[str], correction: str) -> dict[str, MeasureValues]:
     """Every quantity of the plane at the depths among which the other groups choose."""
     parts = layers.sort("layer").partition_by("estimate_id", as_dict=True)
     found = {}
@@ -214,13 +214,13 @@ def _layered(layers: pl.DataFrame, ids: Sequence[str], correction: str) -> dict[
             continue
         gap = np.full(DEPTHS, np.nan)
         profiles = [gap if (own := parts.get((one,))) is None else at_depths(_numbers(own, each.column)) for one in ids]
-        found[f"{each.name} at a chosen layer, {correction}"] = Measure(np.array(profiles))
+        found[f"{each.name} at a chosen layer, {correction}"] = MeasureValues(np.array(profiles))
     return found
 
 
 @one_thread()
 def choices(
-    score: np.ndarray, group: Sequence[str], measures: Mapping[str, Measure], loss: str, *, within: bool
+    score: np.ndarray, group: Sequence[str], measures: Mapping[str, MeasureValues], loss: str, *, within: bool
 ) -> list[Choice]:
     """How well each measure chooses by a score [n], more being better; loss names the one to be beaten.
 
@@ -258,7 +258,7 @@ def choices(
     return rows
 
 
-def _read(measure: Measure, known: np.ndarray) -> np.ndarray:
+def _read(measure: MeasureValues, known: np.ndarray) -> np.ndarray:
     """Ranks [n, depths] of a measure."""
     return midranks(measure.values.reshape(len(known), -1)[known])
 

@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from softh.analysis import agreement
-from softh.analysis.agreement import Line
+from softh.analysis.agreement import Compared
 from softh.cli.options import AsJson, Data, folder
 from softh.cli.output import show, show_json
 from softh.errors import InputError
@@ -82,7 +82,7 @@ def _rows(place: Path, name: str, order: int) -> list[dict[str, Any]]:
     return debiased or [row for row in chosen if row["correction"] == "corrected"]
 
 
-def _by_layer(places: Sequence[Path], first: dict[str, Any], second: dict[str, Any], order: int) -> Iterator[Line]:
+def _by_layer(places: Sequence[Path], first: dict[str, Any], second: dict[str, Any], order: int) -> Iterator[Compared]:
     names = [quantity.column for quantity in PLANE]
     rows = [
         {row["layer"]: {**each, **row} for row in read.layers(place, each["estimate_id"], order, each["correction"])
@@ -95,7 +95,7 @@ def _by_layer(places: Sequence[Path], first: dict[str, Any], second: dict[str, A
     yield from agreement.lines("mean", first, second, names)
 
 
-def _by_checkpoint(mine: Sequence[dict[str, Any]], theirs: Sequence[dict[str, Any]]) -> Iterator[Line]:
+def _by_checkpoint(mine: Sequence[dict[str, Any]], theirs: Sequence[dict[str, Any]]) -> Iterator[Compared]:
     key = "step" if all(row["step"] is not None for row in (*mine, *theirs)) else "revision"
     others = {row[key]: row for row in theirs}
     shared = [row for row in mine if row[key] in others]
@@ -122,7 +122,7 @@ def _notes(first: dict[str, Any], second: dict[str, Any]) -> Iterator[str]:
         yield "They have different numbers of layers: only the means are compared."
 
 
-def _tables(found: Sequence[Line]) -> Iterator[Table]:
+def _tables(found: Sequence[Compared]) -> Iterator[Table]:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for heading in ("", *(f"{BY_COLUMN[name].symbol} {end}" for name in _columns(found) for end in ("A", "B − A"))):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -140,7 +140,7 @@ def _tables(found: Sequence[Line]) -> Iterator[Table]:
     yield table
 
 
-def _columns(found: Sequence[Line]) -> list[str]:
+def _columns(found: Sequence[Compared]) -> list[str]:
     return list(dict.fromkeys(line.quantity for line in found))
 
 
@@ -148,14 +148,14 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:z.4f}"
 
 
-def _change(line: Line) -> str:
+def _change(line: Compared) -> str:
     half = line.difference.half_width
     return (
         _number(line.difference.value) + (f" ±{half:.4f}" if half is not None else "") + ("*" if line.is_real else "")
     )
 
 
-def _plain(line: Line) -> dict[str, Any]:
+def _plain(line: Compared) -> dict[str, Any]:
     found = line.difference
     return {
         "place": line.place, "quantity": line.quantity, "first": line.first, "second": line.second,

@@ -25,20 +25,20 @@ folds, so that the error of a difference follows from two estimates."""
 
 
 @dataclass(frozen=True)
-class Design:
+class PairDesign:
     """Permutations of the labels, and folds of the pairs."""
 
     keep: Tensor  # [1 + permutations, pairs] float64: 0 where labels are swapped; row 0 is the truth
     fold: np.ndarray  # [pairs] int64
     folds: int
 
-    def subset(self, pairs: np.ndarray) -> "Design":
+    def subset(self, pairs: np.ndarray) -> "PairDesign":
         """The design of some of the pairs, by number."""
-        return Design(self.keep[:, torch.from_numpy(pairs)], self.fold[pairs], self.folds)
+        return PairDesign(self.keep[:, torch.from_numpy(pairs)], self.fold[pairs], self.folds)
 
 
 @dataclass(frozen=True)
-class Information:
+class PairInformation:
     """Information of one layer about the label, in nats."""
 
     raw: np.ndarray  # [1 + folds, draws]: of all pairs, then without each fold
@@ -46,7 +46,7 @@ class Information:
     permuted: np.ndarray  # [permutations]: mean over draws, all pairs
 
 
-def design(fold: np.ndarray, folds: int, permutations: int, seed: int) -> Design:
+def design(fold: np.ndarray, folds: int, permutations: int, seed: int) -> PairDesign:
     """Draw permutations, each of which swaps the two labels of every pair with probability one half.
 
     >>> design(np.array([0, 1, 0]), folds=2, permutations=10, seed=0).keep.shape
@@ -54,10 +54,10 @@ def design(fold: np.ndarray, folds: int, permutations: int, seed: int) -> Design
     """
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, 2))))
     keep = np.concatenate([np.ones((1, len(fold))), random.integers(0, 2, (permutations, len(fold)))])
-    return Design(torch.from_numpy(keep), fold, folds)
+    return PairDesign(torch.from_numpy(keep), fold, folds)
 
 
-def information(chosen: Tensor, rejected: Tensor, pairing: Design) -> Information:
+def information(chosen: Tensor, rejected: Tensor, pairing: PairDesign) -> PairInformation:
     """I(Z; preferred) = H(Z) − Σ P(label) H(Z | label), over positions, in nats.
 
     Args:
@@ -77,10 +77,10 @@ def information(chosen: Tensor, rejected: Tensor, pairing: Design) -> Informatio
         for chunk in (slice(start, start + step) for start in range(0, draws, step))
     ]
     values = torch.cat(parts, dim=-1).cpu().numpy()  # [1 + folds, 1 + permutations, draws]
-    return Information(values[:, 0], values[:, 1:].mean(1), values[0, 1:].mean(-1))
+    return PairInformation(values[:, 0], values[:, 1:].mean(1), values[0, 1:].mean(-1))
 
 
-def _information(chosen: Tensor, rejected: Tensor, pairing: Design) -> Tensor:
+def _information(chosen: Tensor, rejected: Tensor, pairing: PairDesign) -> Tensor:
     draws, bins = chosen.shape[1:]
     keep = pairing.keep.to(chosen.device)
     tables, totals = [], []
@@ -109,7 +109,7 @@ def _entropy(counts: Tensor) -> Tensor:
     return torch.where(total > 1e-9, total.log() - torch.special.xlogy(counts, counts).sum(-1) / total, 0.0)
 
 
-def rows(layers: Sequence[Information], variable: str, bins: int, positions: int) -> list[Measure]:
+def rows(layers: Sequence[PairInformation], variable: str, bins: int, positions: int) -> list[Measure]:
     """Rows of the table `measures` for every layer and the mean over layers, raw, null and corrected, in log n.
 
     Errors over pairs: of raw the jackknife over folds; of the null the spread of a single permutation; of corrected

@@ -22,7 +22,7 @@ from softh.models.hidden_states import HiddenStates, LoadedModel
 from softh.preference import baselines, pairs
 from softh.preference import information as paired
 from softh.preference.completions import Completions, completions, folds, independent
-from softh.preference.information import Design
+from softh.preference.information import PairDesign
 from softh.preference.linear import CrossValidation, cross_validate, mean_and_error
 from softh.preference.pairs import Pairs
 from softh.spec import PreferenceSpec, identity
@@ -223,7 +223,9 @@ def subsets(answers: Completions, seed: int) -> dict[str, np.ndarray]:
     return {name: which for name, which in numbers.items() if name == ALL or len(which) >= FEWEST}
 
 
-def subset_design(pairing: Design, group: np.ndarray, pairs: np.ndarray, seed: int) -> tuple[Design, np.ndarray]:
+def subset_design(
+    pairing: PairDesign, group: np.ndarray, pairs: np.ndarray, seed: int
+) -> tuple[PairDesign, np.ndarray]:
     """Design of some pairs, by number, and [pairs] what they are held out by.
 
     Their folds are those of all pairs, unless the prompts of these few are in too few of them.
@@ -231,14 +233,14 @@ def subset_design(pairing: Design, group: np.ndarray, pairs: np.ndarray, seed: i
     part, own = pairing.subset(pairs), independent(group[pairs], pairing.folds)
     if len(np.unique(own)) > len(np.unique(group[pairs])) or len(np.unique(part.fold)) < MIN_FOLDS:
         count = min(pairing.folds, len(pairs))
-        part = Design(part.keep, folds(own, count, seed), count)
+        part = PairDesign(part.keep, folds(own, count, seed), count)
     return part, own
 
 
 def _measures(
     layers: Sequence[AnswerSums],
     answers: Completions,
-    pairing: Design,
+    pairing: PairDesign,
     spec: PreferenceSpec,
     progress: ProgressCallback,
 ) -> list[Measure]:
@@ -251,7 +253,7 @@ def _measures(
         for name, numbers in subset_pairs.items()
         for row in _baseline_rows(answers, numbers, *designs[name], name, spec.bins)
     ]
-    informations: dict[tuple[str, str], list[paired.Information]] = {}
+    informations: dict[tuple[str, str], list[paired.PairInformation]] = {}
     regressions: dict[str, list[CrossValidation]] = {}
     for number, layer in enumerate(layers):
         progress("statistics", number, len(layers))
@@ -278,7 +280,7 @@ def _measures(
 
 
 def _baseline_rows(
-    answers: Completions, numbers: np.ndarray, pairing: Design, group: np.ndarray, subset: str, bins: int
+    answers: Completions, numbers: np.ndarray, pairing: PairDesign, group: np.ndarray, subset: str, bins: int
 ) -> list[Measure]:
     """Scores of the baselines, length only and bag of words, on some pairs, whose design and groups these are."""
     fold = pairing.fold

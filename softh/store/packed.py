@@ -5,6 +5,7 @@ import re
 import shutil
 import tempfile
 import weakref
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def attach(connection: duckdb.DuckDBPyConnection, database: Path) -> list[str]:
     From then on the connection opens no other file. Returns one sentence for each reason why rows are left out. Raises
     InputError for a database that is damaged, of a newer schema, or holds anything else than the tables of softh.
     """
-    connection.execute("SET enable_progress_bar = false")
+    with suppress(duckdb.InvalidInputException):  # a notebook without ipywidgets has no bar, and no setting of it
+        connection.execute("SET enable_progress_bar = false")
     connection.execute('CREATE TABLE packed_left_out ("table" VARCHAR, key VARCHAR, reason VARCHAR)')
     if not database.exists():
         connection.execute(f"ATTACH ':memory:' AS stored; USE stored; {schema.SQL} USE memory")

@@ -35,8 +35,6 @@ class Detail:
     plain: Effect
     adjusted: tuple[Effect, ...]
     """Given size, tokens and both, within families, and the slope of a mixed model."""
-    between_families: float
-    """Share of the score's variance left by the mixed model that lies between families."""
     without_family: tuple[Effect, ...]
     without_model: Effect
     """Least and greatest coefficient without any one model, as the ends."""
@@ -73,13 +71,13 @@ def detail(cell: Study, rival: np.ndarray | None, method: Method, chosen: Chosen
         raise InputError(
             f"{name} is the same for all {len(x)} models, and a constant has no correlation: choose another."
         )
-    slope, share = mixed("slope, family as a random effect", x, y, family)
+    slope, _ = mixed("slope, family as a random effect", x, y, family)
     adjusted = [*_given(controls, x, y, family, method, again), slope]
     one = without_each_model(x, y, method)
     ends = float(np.nanmin(one)), float(np.nanmax(one))
     known = rival is not None and np.isfinite(rival).all() and np.ptp(rival) > 0
     return Detail(
-        whole, tuple(effect for effect in adjusted if np.isfinite(effect.value)), share,
+        whole, tuple(effect for effect in adjusted if np.isfinite(effect.value)),
         tuple(without_each_family(x, y, family, family_names(cell.family), method)),
         Effect("without any one model", whole.value, *ends, len(x) - 1, whole.families), through,
         compare(x, rival, y, family, method, again) if known and rival is not None else None,

@@ -86,7 +86,7 @@ TABLE: dict[str, set[str]] = {
         "softh.preference", "softh.progress", "softh.settings", "softh.spec", "softh.store", "softh.sweeps",
         "softh.text", "softh.uploads", "psutil",
     },
-    "softh.cli": {"softh", "typer", "rich", "torch", "polars"},
+    "softh.cli": {"dashboard.gallery", "softh", "typer", "rich", "torch", "polars"},
     "softh.__init__": {
         "softh.accumulator", "softh.api", "softh.callback", "softh.errors", "softh.estimator", "softh.plot",
         "softh.spec",
@@ -120,6 +120,10 @@ TABLE: dict[str, set[str]] = {
         "dashboard.controls", "dashboard.escape", "dashboard.export", "dashboard.figures", "dashboard.view",
         "dashboard.views",
         "softh.access", "softh.errors", "softh.locks", "softh.settings", "softh.store", *PAGES,
+    },
+    "dashboard.gallery": {
+        "dashboard.data", "dashboard.escape", "dashboard.export", "dashboard.figures", "dashboard.view",
+        "dashboard.views", "softh.errors", "softh.format", "plotly", "polars",
     },
     "dashboard.server": {
         "dashboard.escape", "softh.access", "softh.errors", "softh.jobs", "softh.settings", "softh.store", "starlette",

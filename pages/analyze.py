@@ -16,6 +16,8 @@ st.markdown(
 with frame.errors_in_place():
     if auth.may_change():
         estimate_form.form()
+    elif auth.read_only():
+        st.code("pip install 'softh[app]'\npython -m softh app", language="bash")
 
 if not auth.read_only():
     st.subheader("Jobs")

@@ -72,6 +72,13 @@ SETTINGS = (
         "Names that browsers may use for this server, separated by commas, such as `plane.lab.example`. `*`: all.",
         default_help="localhost, the addresses of Streamlit's options, and the host of the sign-in",
     ),
+    Setting(
+        "SOFTH_FRAMES",
+        SERVER,
+        "Sites that may show these pages in a frame, separated by commas, such as `https://blog.lab.example`; `*`: all "
+        "sites. Meant for pages that only show, since a site can place a frame under a reader's click.",
+        default_help="none",
+    ),
     Setting("SOFTH_LOG", SERVER, "`json`: web process and worker log one JSON object a line.", choices=("json",)),
     Setting(
         "SOFTH_READ_ONLY",

@@ -252,9 +252,9 @@ def _css() -> str:
     return Template(_asset("site.css")).substitute(font=FONT, **inks)
 
 
-def _filled(name: str, **values: str) -> str:
+def _filled(asset: str, **values: str) -> str:
     """One of the HTML files beside this one, filled."""
-    return Template(_asset(name)).substitute(head=_asset("head.html").rstrip(), **values)
+    return Template(_asset(asset)).substitute(head=_asset("head.html").rstrip(), **values)
 
 
 def _asset(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The static site: every preset with its finding, figures and numbers; names of others are text; one folder at a time."""
+"""The static site: every preset with its finding, figures and numbers; names of others are text."""
 
 import json
 import re
@@ -78,7 +78,7 @@ def test_nothing_is_loaded_from_elsewhere(shipped: dict[str, bytes]) -> None:
                 assert not re.match(r"(?:\w+:)?//", attributes.get("href") or "")
         folder = Path(name).parent
         sources = re.findall(r'(?:src|href)="([^"#:?]+)"', page.decode())
-        assert {str((folder / each)).replace("figures/../", "") for each in sources} <= set(shipped), name
+        assert {str(folder / each).replace("figures/../", "") for each in sources} <= set(shipped), name
         assert "default-src 'none'" in page.decode()
     assert "url(" not in shipped["site.css"].decode()
 
@@ -133,7 +133,10 @@ def test_a_site_goes_into_an_empty_folder_or_over_an_earlier_one(tmp_path: Path)
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "words"
 
 
-def test_the_command_says_where_to_look(tmp_path: Path, record: Callable[..., dict[str, Any]]) -> None:
+def test_the_command_says_where_to_look(
+    tmp_path: Path, record: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOFTH_DATA", "")  # the command sets it for its process
     write.save(record("Only"), tmp_path / "data")
     done = CliRunner().invoke(
         app, ["site", "-o", str(tmp_path / "out"), "--data", str(tmp_path / "data")], catch_exceptions=False
@@ -144,7 +147,7 @@ def test_the_command_says_where_to_look(tmp_path: Path, record: Callable[..., di
 
 @pytest.mark.parametrize("address", ["softh.example", "javascript:alert(1)", "https://a b", "https://a'x"])
 def test_an_address_that_is_none_is_refused(address: str) -> None:
-    with pytest.raises(InputError, match="The dashboard was .*; expected an address"):
+    with pytest.raises(InputError, match=r"The dashboard was .*; expected an address"):
         site.files(address)
 
 

@@ -89,7 +89,7 @@ def framing_sites() -> list[str]:
 
 
 def content_policy(host: str) -> str:
-    """The Content-Security-Policy of a page: nothing comes from or goes to another server, and none frames it unnamed."""
+    """The Content-Security-Policy of a page: nothing comes from or goes to another server; named sites may frame it."""
     sites = framing_sites()
     ancestors = " ".join(["'self'", *sites]) if sites else "'none'"
     own = host if _HOST.fullmatch(host) else "localhost"

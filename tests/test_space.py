@@ -1,4 +1,4 @@
-"""The hosted demo: its packages are the pins, its settings exist, and every page runs with them alone, changing nothing."""
+"""The hosted demo: its packages are pinned, its settings exist, and every page runs with them and writes nothing."""
 
 import os
 import re

@@ -80,6 +80,11 @@ def names_script() -> str:
     return (_HERE.parent / "assets" / "names.js").read_text(encoding="utf-8")
 
 
+def play_script() -> str:
+    """play.js, which lets the paths of a figure grow."""
+    return (_HERE.parent / "assets" / "play.js").read_text(encoding="utf-8")
+
+
 def as_json(figure: go.Figure) -> dict[str, Any]:
     """Plotly's JSON of a figure."""
     return json.loads(str(figure.to_json()))

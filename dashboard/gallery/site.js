@@ -30,7 +30,10 @@
     const config = { displaylogo: false, responsive: true, showSendToCloud: false, staticPlot: thumb, modeBarButtonsToRemove: ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"] }
     await Plotly.react(div, traces, thumb ? small(shown) : shown, config)
     div.softhNamed = null
-    if (!thumb) await placeNames(div)
+    if (thumb) return
+    await placeNames(div)
+    div.querySelector(".softh-play")?.remove()
+    offerPlay(div)
   }
 
   const self = name => {
@@ -61,6 +64,7 @@
     document.head.append(Object.assign(document.createElement("style"), { textContent: softhLibrary.face }))
     run(softhLibrary.plotly)
     run(softhLibrary.names)
+    run(softhLibrary.play)
     const plots = [...document.querySelectorAll(".plot")]
     const all = () => plots.reduce((before, div) => before.then(() => draw(div)), Promise.resolve())
     const button = document.querySelector("button.theme")

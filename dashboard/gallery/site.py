@@ -238,7 +238,7 @@ def _library() -> str:
     """Plotly and what draws a figure, as texts: pages run them, and a figure saved as one file takes them along."""
     parts = {
         "plotly": (html.plotly_folder() / "plotly.min.js").read_text(encoding="utf-8"),
-        "names": html.names_script(), "face": fonts.for_screens(), "font": FONT,
+        "names": html.names_script(), "play": html.play_script(), "face": fonts.for_screens(), "font": FONT,
         "file": html.template_text("figure.html"), "grounds": {"light": LIGHT.background, "dark": DARK.background},
     }  # fmt: skip
     return f"window.softhFigures = {{}}\nwindow.softhLibrary = {_js(parts)}\n"

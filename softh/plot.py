@@ -29,8 +29,8 @@ from softh.store import read
 
 try:
     import plotly.graph_objects as go
-except ModuleNotFoundError as error:
-    raise missing_extra("softh.plot", error.name, "plot") from None
+except ModuleNotFoundError:
+    raise missing_extra("softh.plot", "plotly", "plot") from None
 
 from dashboard import escape
 from dashboard.data import axis_options

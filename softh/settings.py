@@ -153,6 +153,11 @@ def data() -> Path:
     return project / "data" if project else platformdirs.user_data_path("softh", appauthor=False)
 
 
+def use_data(folder: Path) -> None:
+    """Have this process, and those that it starts, read the tables of another folder."""
+    os.environ.update({"SOFTH_DATA": str(folder.absolute())})
+
+
 def cache() -> Path:
     """Folder that may always be deleted: SOFTH_CACHE, else cache/ of a checkout, else the user's cache folder."""
     if named := text("SOFTH_CACHE"):

@@ -1,11 +1,11 @@
 """The command ``softh site``."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from softh import settings
 from softh.cli.app import need_extra
 from softh.cli.options import Data
 from softh.cli.output import say
@@ -28,7 +28,7 @@ def site(
     """
     need_extra("The site")
     if data is not None:
-        os.environ["SOFTH_DATA"] = str(data.absolute())
+        settings.use_data(data)
     from dashboard.gallery import site as gallery  # late: Streamlit and Plotly, which no other command waits for
 
     content, left_out = gallery.files(dashboard)

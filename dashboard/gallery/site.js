@@ -22,6 +22,7 @@
     const traces = thumb ? structuredClone(data).map(trace => {
       if (trace.showscale !== false && trace.type === "heatmap") trace.showscale = false
       if (trace.marker?.showscale) trace.marker.showscale = false
+      if (/text/.test(trace.mode ?? "")) trace.mode = trace.mode.replace(/\+?text\+?/, "") || "none"
       return trace
     }) : structuredClone(data)
     const shown = { ...structuredClone(layout), autosize: true, width: undefined, height: undefined }
@@ -68,7 +69,7 @@
     const plots = [...document.querySelectorAll(".plot")]
     const all = () => plots.reduce((before, div) => before.then(() => draw(div)), Promise.resolve())
     const button = document.querySelector("button.theme")
-    const told = () => { if (button) button.textContent = root.dataset.theme === "dark" ? "Light" : "Dark" }
+    const told = () => { if (button) button.textContent = root.dataset.theme === "dark" ? "Light theme" : "Dark theme" }
     told()
     button?.addEventListener("click", () => {
       root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark"

@@ -36,6 +36,8 @@ _PLACE = re.compile(r"(?:figures/|numbers/)?[\w-]+\.\w+")
 """Names of the files of a site."""
 _MOST_ROWS = 150
 """Rows of a table on a page; the file beside it has all."""
+_LONGEST = 160
+"""Characters below a figure."""
 _PAPER = "https://arxiv.org/abs/2604.07569"
 _FALLBACK = (Preset("Models on the plane", "frontier", {}), Preset("Checkpoints on the plane", "trajectory", {}))
 """Where the tables have too little for any preset."""
@@ -50,11 +52,8 @@ class Shown:
     """Name of its page without the ending."""
     light: View
     dark: View
-
-    @property
-    def first(self) -> str:
-        """Of its first figure."""
-        return self.figure_name(next(iter(self.light.figures)))
+    card: str
+    """Key of the figure on its card: the first that no card before it has."""
 
     def figure_name(self, key: str) -> str:
         """Name of a figure's files without the ending."""
@@ -118,8 +117,10 @@ def _earlier(folder: Path) -> set[str]:
 def _built(wanted: Sequence[Preset]) -> tuple[list[Shown], list[str]]:
     """The views that can be built, for both themes, and why others cannot."""
     shown, left_out, slugs = [], [], set()
+    seen: list[str | None] = []
     for preset in wanted:
         query = {key: [value] if isinstance(value, str) else value for key, value in preset.parameters.items()}
+        query = {"ablations": ["false"], **query}  # as on the page; a link that does not say so shows them
         slug = file_stem(preset.label)
         slug = slug if slug not in slugs | {"index"} else f"{slug}-{len(slugs)}"
         try:
@@ -128,7 +129,10 @@ def _built(wanted: Sequence[Preset]) -> tuple[list[Shown], list[str]]:
             left_out.append(f"{preset.label} is left out: {error}")
         else:
             slugs.add(slug)
-            shown.append(Shown(preset, slug, light, dark))
+            drawn = {key: figure.to_json() for key, figure in light.figures.items()}
+            card = next((key for key, content in drawn.items() if content not in seen), next(iter(drawn)))
+            seen.append(drawn[card])
+            shown.append(Shown(preset, slug, light, dark, card))
     return shown, left_out
 
 
@@ -171,24 +175,24 @@ def _index(every: Sequence[Shown]) -> str:
     return _filled(
         "index.html",
         cards="".join(map(_card, every)),
-        scripts="".join(f'<script src="figures/{each.first}.js"></script>' for each in every),
+        scripts="".join(f'<script src="figures/{each.figure_name(each.card)}.js"></script>' for each in every),
         told=f"{told} on {text(and_more(corpora, most=3))}; written {today.day} {today:%B %Y}.",
         paper=_PAPER,
     )
 
 
 def _card(shown: Shown) -> str:
-    figure = next(iter(shown.light.figures.values()))
     return _filled(
         "card.html", href=f"{shown.slug}.html", label=text(shown.preset.label), finding=_prose(shown.light.finding),
-        name=shown.first, alt=_alt(figure),
+        name=shown.figure_name(shown.card), alt=_alt(shown.light.figures[shown.card]),
     )  # fmt: skip
 
 
 def _figure(shown: Shown, key: str) -> str:
     figure, name = shown.light.figures[key], shown.figure_name(key)
     height = int(figure.layout.height or 450)
-    return _filled("figure.html", name=name, alt=_alt(figure), height=str(height), frame=str(height + 20))
+    told = _told(figure)
+    return _filled("figure.html", name=name, alt=_alt(figure), told=told, height=str(height), frame=str(height + 20))
 
 
 def _live(preset: Preset, dashboard: str) -> str:
@@ -222,11 +226,19 @@ def _cell(value: object) -> str:
 def _prose(sentence: str) -> str:
     """A sentence of ours that names things of others: **bold** and `code` stay, all else is text."""
     safe = text(escape.printable(sentence))
+    safe = re.sub(r" (?=%)|(?<=[±<>=]) | (?=[±<>=])", "\u00a0", safe)  # a number stays with its error and its unit
     return re.sub(r"`([^`\n]+)`", r"<code>\1</code>", re.sub(r"\*\*([^*\n]+)\*\*", r"<strong>\1</strong>", safe))
 
 
 def _alt(figure: go.Figure) -> str:
     return text(escape.printable(str((figure.layout.meta or {}).get("alt", ""))))
+
+
+def _told(figure: go.Figure) -> str:
+    """What a figure shows, in a few words: its title where it has one, else how its alternative text begins."""
+    meta = figure.layout.meta or {}
+    words = str(meta.get("title") or re.split(r"[;:]|\. ", str(meta.get("alt", "")), maxsplit=1)[0])
+    return _prose(words if len(words) <= _LONGEST else f"{words[:_LONGEST]} …")
 
 
 def _js(value: object) -> str:

@@ -1,5 +1,8 @@
 """The command ``softh site``."""
 
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -29,10 +32,11 @@ def site(
     need_extra("The site")
     if data is not None:
         settings.use_data(data)
-    from dashboard.gallery import site as gallery  # late: Streamlit and Plotly, which no other command waits for
+    with _quiet():
+        from dashboard.gallery import site as gallery  # late: Streamlit and Plotly, which no other command waits for
 
-    content, left_out = gallery.files(dashboard)
-    gallery.write(output, content)
+        content, left_out = gallery.files(dashboard)
+        gallery.write(output, content)
     for sentence in left_out:
         say(sentence)
     views = sum("/" not in name and name.endswith(".html") for name in content) - 1
@@ -40,3 +44,13 @@ def site(
         f"{views} views in {len(content)} files, {format_size(sum(map(len, content.values())))}: open "
         f"{(output / 'index.html').absolute()}"
     )
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """No warnings: Streamlit warns at every cache that there is no server around it."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)

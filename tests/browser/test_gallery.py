@@ -83,7 +83,7 @@ def test_the_theme_follows_the_reader_and_can_be_changed(chromium: Browser, fold
     with Opened(chromium, 1440, dark=True) as opened:
         page = opened.open(view)
         assert (page.evaluate(ground), page.evaluate(ink)) == ("rgb(18, 22, 27)", "#E4E8EC")
-        page.get_by_role("button", name="Light").click()
+        page.get_by_role("button", name="Light theme").click()
         page.wait_for_function(f"{ink} === '#1F2933'")
         assert page.evaluate(ground) == "rgb(255, 255, 255)"
         assert opened.faults == []

@@ -238,6 +238,7 @@ def _told(figure: go.Figure) -> str:
     """What a figure shows, in a few words: its title where it has one, else how its alternative text begins."""
     meta = figure.layout.meta or {}
     words = str(meta.get("title") or re.split(r"[;:]|\. ", str(meta.get("alt", "")), maxsplit=1)[0])
+    words = f"{words[:1].upper()}{words[1:]}"
     return _prose(words if len(words) <= _LONGEST else f"{words[:_LONGEST]} …")
 
 

@@ -4,16 +4,18 @@ import functools
 import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from dashboard.gallery import site
 from softh.store import write
-from tests.harness import DRAWN, ROOT
+from tests.harness import DRAWN, ROOT, serving, settled
 from tests.store_rows import hostile_record
 
 pytestmark = pytest.mark.browser
@@ -107,30 +109,63 @@ def test_a_figure_saved_as_one_file_opens_elsewhere(chromium: Browser, folder: P
         assert opened.faults == []
 
 
-@pytest.fixture
+@contextmanager
 def served(folder: Path) -> Iterator[str]:
+    """Address of a server of the files of a folder."""
     handler = functools.partial(SimpleHTTPRequestHandler, directory=str(folder))
-    handler.log_message = lambda *_: None  # ty: ignore[unresolved-attribute]
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
 
 
 def test_the_code_of_an_iframe_shows_the_figure_in_another_page(
-    chromium: Browser, folder: Path, served: str, tmp_path: Path
+    chromium: Browser, folder: Path, tmp_path: Path
 ) -> None:
     view = next(path for path in sorted(folder.glob("*.html")) if path.name != "index.html")
-    page = chromium.new_page()
-    page.goto(f"{served}/{view.name}")
-    page.evaluate("window.drawn")
-    page.get_by_text("Embed", exact=True).first.click()
-    code = page.locator("textarea").first.input_value()
-    assert re.match(rf'<iframe src="{served}/figures/[\w-]+\.html" title=', code)
-    (tmp_path / "blog.html").write_text(f"<!doctype html><title>blog</title>{code}", encoding="utf-8")
-    page.goto((tmp_path / "blog.html").as_uri())
-    page.frame_locator("iframe").locator(DRAWN).first.wait_for()
-    page.close()
+    with served(folder) as address, served(tmp_path) as elsewhere:
+        page = chromium.new_page()
+        page.goto(f"{address}/{view.name}")
+        page.evaluate("window.drawn")
+        page.get_by_text("Embed", exact=True).first.click()
+        code = page.locator("textarea").first.input_value()
+        assert re.match(rf'<iframe src="{address}/figures/[\w-]+\.html" title=', code)
+        (tmp_path / "blog.html").write_text(f"<!doctype html><title>blog</title>{code}", encoding="utf-8")
+        page.goto(f"{elsewhere}/blog.html")
+        page.frame_locator("iframe").locator(DRAWN).first.wait_for()
+        page.close()
+
+
+def test_a_site_that_a_setting_names_shows_a_view_by_the_code_of_the_menu(
+    chromium: Browser, tmp_path: Path, record: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in (0, 8, 64):
+        write.save(record("Run", f"step{step}", step=step, tokens=64 * step), tmp_path / "data")
+    (tmp_path / "blog").mkdir()
+    codes = []
+    with served(tmp_path / "blog") as elsewhere:
+        for named in ("", elsewhere):
+            monkeypatch.setenv("SOFTH_FRAMES", named)
+            with serving(tmp_path / "data") as address:
+                page = chromium.new_page()
+                page.goto(f"{address}/?spread=bands")
+                page.wait_for_selector(DRAWN)
+                settled(page)
+                page.get_by_role("button", name="Export").first.click()
+                page.get_by_role("button", name="Embed").click()
+                page.locator("textarea").first.wait_for()
+                codes.append([each.input_value() for each in page.locator(".menu textarea").all()])
+                if named:
+                    (tmp_path / "blog" / "index.html").write_text(f"<!doctype html>{codes[-1][0]}", encoding="utf-8")
+                    page.goto(elsewhere)
+                    page.frame_locator("iframe").locator(DRAWN).first.wait_for()
+                page.close()
+    (alone,), (live, file) = codes
+    assert file == alone
+    assert 'src="softh-trajectory-plane.html"' in file
+    assert re.search(r'src="http://localhost:\d+/\?spread=bands&#38;embed=true"', live)
 
 
 def test_hostile_names_do_nothing(chromium: Browser, tmp_path: Path) -> None:

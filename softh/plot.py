@@ -95,7 +95,7 @@ def plane(
     'Information plane, order 1 (token), debiased'
     """
     if isinstance(what, Mapping):
-        pairs = {name: [each] if isinstance(each, tuple) else list(each) for name, each in what.items()}
+        pairs = {name: _pairs(each) for name, each in what.items()}
         return _shown(measured.plane(pairs, correction, spread, dark=dark), dark=dark)
     points, names = _points(what, corpus, layer, data)
     display, _ = _display(points, order, correction, dark=dark).known(points)
@@ -302,7 +302,7 @@ class _Tables:
 
 
 @contextmanager
-def _opened(what: "Sequence[One]", data: Path | str | None) -> Generator[_Tables]:
+def _opened(what: Sequence[Any], data: Path | str | None) -> Generator[_Tables]:
     """The tables of what is to be drawn, while they are open."""
     made = [each for each in what if not isinstance(each, str)]
     if not made:
@@ -316,6 +316,12 @@ def _opened(what: "Sequence[One]", data: Path | str | None) -> Generator[_Tables
     records = [each.record() for each in made]
     with read.temporary(records) as folder:
         yield _Tables(folder, [*{each["model"]["model"]: None for each in records}], [each.id for each in made])
+
+
+def _pairs(given: Any) -> list[Any]:
+    """Pairs of complexity and expressivity, of which one may be given alone."""
+    first = next(iter(given), None)
+    return [given] if hasattr(first, "debiased") else list(given)
 
 
 def _folder(data: Path | str | None) -> Path:
@@ -352,7 +358,7 @@ def _points(
                 f"The frame has no column {missing[0]}; expected rows of softh.store.read.trajectory: pass those."
             )
         return with_bracket(newest(_comparable(rows, corpus))), in_order_of_colours(rows)
-    chosen: Sequence[Any] = [] if what is None else what if isinstance(what, list | tuple) else [what]
+    chosen: list[Any] = [] if what is None else [*what] if isinstance(what, list | tuple) else [what]
     with _opened(chosen, data) as found:
         every = read.estimates(found.folder)
         estimates = _comparable(found.of(every), corpus, every)

@@ -6,10 +6,11 @@ from typing import Any
 
 from softh.analysis import standard_errors
 from softh.analysis.correlation import Effect
+from softh.analysis.phases import Boundary, RunPhases
 from softh.quantities import CORRECTION_NAMES, PLANE, label_name
 from softh.text import sources
 
-_NAMES = {**CORRECTION_NAMES, "lower": "lower bound"}
+CORRECTION_WORDS = {**CORRECTION_NAMES, "lower": "lower bound"}
 
 
 def order_name(order: int, labels: str = "tokens") -> str:
@@ -19,7 +20,7 @@ def order_name(order: int, labels: str = "tokens") -> str:
 
 def labels_name(order: int, correction: str, labels: str = "tokens") -> str:
     """'order 1 (token), debiased'."""
-    return f"{order_name(order, labels)}, {_NAMES[correction]}"
+    return f"{order_name(order, labels)}, {CORRECTION_WORDS[correction]}"
 
 
 def standard_error(row: Mapping[str, Any], quantity: str) -> float | None:
@@ -66,6 +67,12 @@ def count(number: int | None) -> str:
 def checkpoint_name(row: Mapping[str, Any]) -> str:
     """'step 64' where the step is known, else the revision."""
     return f"step {row['step']:,}" if row["step"] is not None else str(row["revision"])
+
+
+def boundary_text(run: RunPhases, end: Boundary) -> str:
+    """'step 128, 8.39M tokens (95 % interval 96–192)'."""
+    tokens = f", {count(round(run.at(end.step, 'tokens')))} tokens" if run.tokens else ""
+    return f"step {end.step:,.0f}{tokens} (95 % interval {end.low:,.0f}–{end.high:,.0f})"
 
 
 def corpus_note(corpus: str) -> str:

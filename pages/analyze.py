@@ -2,20 +2,26 @@
 
 import streamlit as st
 
+from dashboard.data import neighbours
 from dashboard.page import frame
 from dashboard.server import auth
 from dashboard.workspace import estimate_form, job_panel, my_estimates, my_uploads
 
 frame.enter()
 st.title("Where does your checkpoint land?")
-st.markdown(
-    "Enter a Hugging Face model, pick a folder on this server, or upload a checkpoint. It is measured in the "
-    "background; a few minutes later it appears on every page."
-)
+if not auth.read_only():
+    st.markdown(
+        "Enter a Hugging Face model, pick a folder on this server, or upload a checkpoint. It is measured in the "
+        "background; a few minutes later it appears on every page."
+    )
 
 with frame.errors_in_place():
     if auth.may_change():
         estimate_form.form()
+    elif auth.read_only():
+        st.code("pip install 'softh[app]'\npython -m softh app", language="bash")
+        if neighbours.own().is_empty():
+            st.stop()
 
 if not auth.read_only():
     st.subheader("Jobs")

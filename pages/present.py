@@ -14,9 +14,9 @@ may_change = auth.may_change()
 name = controls.choose_deck()
 if name is None:
     frame.need_estimates()
-    st.info("No deck yet.", icon=":material/flag:")
     if not may_change:
         st.stop()
+    st.info("No deck yet.", icon=":material/flag:")
     st.markdown(
         "Open a page, choose what it shows, and above a figure take **Export → Add this figure**: it becomes a slide. "
         "Slides are live: they update with the data."

@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from softh import plot
     from softh.accumulator import Accumulator
     from softh.api import estimate, save_accumulated
     from softh.callback import InformationPlane, InformationPlaneCallback
@@ -17,7 +18,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Accumulator", "Estimate", "EstimateSpec", "FrozenSample", "Information", "InformationPlane",
     "InformationPlaneCallback", "InputError", "PreferenceSpec", "__version__", "entropy", "estimate", "information",
-    "save_accumulated",
+    "plot", "save_accumulated",
 ]  # fmt: skip
 
 _MODULES = {
@@ -39,6 +40,8 @@ _MODULES = {
 
 def __getattr__(name: str) -> Any:
     """Import a public name on first use: some bring torch, which takes seconds."""
+    if name == "plot":
+        return importlib.import_module("softh.plot")
     if name not in _MODULES:
         raise AttributeError(f"module 'softh' has no attribute {name!r}")
     return getattr(importlib.import_module(_MODULES[name]), name)

@@ -30,7 +30,8 @@ from softh.estimator.information import Information, measured
 from softh.estimator.labels import VARIABLES, LabelSet, Positions
 from softh.estimator.measures import Entropies, Key
 from softh.estimator.positions_kept import EVERYTHING, Kept, Rows, content
-from softh.format import format_size
+from softh.format import and_more, format_size
+from softh.notebook import table
 from softh.spec import EstimateSpec
 from softh.store import atomic
 
@@ -133,6 +134,17 @@ class Accumulator:
     def _kept(self) -> Kept:
         spec = self.spec
         return Kept(self.positions, len(self.layers), len(self.labels), spec.draws, spec.bins, spec.seed)
+
+    def _repr_html_(self) -> str:
+        """What it has collected so far, as a table of a notebook."""
+        rows = [
+            ("layers", and_more(self.layers)),
+            ("label sets", and_more(self.labels)),
+            ("updates", f"{self.updates:,}"),
+            ("positions passed", f"{self.seen:,}"),
+            ("positions kept", f"{self.kept:,} of at most {self.positions:,}"),
+        ]
+        return table("Accumulator", ["", ""], rows)
 
     @property
     def kept(self) -> int:

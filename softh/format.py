@@ -1,5 +1,6 @@
-"""Sizes, durations and lists of names as sentences write them, the same everywhere."""
+"""Sizes, durations, numbers with errors and lists of names as sentences write them, the same everywhere."""
 
+import math
 from collections.abc import Sequence
 
 
@@ -27,6 +28,19 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * unit:
             return f"{seconds / unit:.0f} {name}"
     return f"{max(seconds, 0):.0f} s"
+
+
+def with_error(value: float | None, *errors: float | None) -> str:
+    """A number with the root of the sum of squares of the errors that are known.
+
+    Example:
+        >>> with_error(0.2, 0.03, 0.04), with_error(0.2, None), with_error(None)
+        ('0.2000 ± 0.0500', '0.2000', '—')
+    """
+    known = [error for error in errors if error is not None]
+    if value is None:
+        return "—"
+    return f"{value:.4f} ± {math.hypot(*known):.4f}" if known else f"{value:.4f}"
 
 
 def and_more(names: Sequence[str], most: int = 6, separator: str = ", ") -> str:

@@ -143,6 +143,16 @@ OF_THE_MODEL = tuple(each for each in QUANTITIES if each.column == "variational_
 BY_COLUMN = {each.column: each for each in QUANTITIES}
 
 
+def quantity_name(quantity: str, variable: str | None) -> str:
+    """What a row of the stored table `measures` is called in words.
+
+    >>> quantity_name("information", "input"), quantity_name("entropy", None), quantity_name("accuracy", "linear")
+    ('complexity', 'entropy', 'accuracy, linear')
+    """
+    known = [each.name for each in QUANTITIES if (each.quantity, each.variable) == (quantity, variable)]
+    return known[0] if known else f"{quantity}, {variable}" if variable else quantity
+
+
 def has_labels(column: str) -> bool:
     """Whether a column of points depends on labels; neither H(Z) nor a benchmark's score does."""
     return column in BY_COLUMN and BY_COLUMN[column].has_labels

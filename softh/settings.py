@@ -72,6 +72,13 @@ SETTINGS = (
         "Names that browsers may use for this server, separated by commas, such as `plane.lab.example`. `*`: all.",
         default_help="localhost, the addresses of Streamlit's options, and the host of the sign-in",
     ),
+    Setting(
+        "SOFTH_FRAMES",
+        SERVER,
+        "Sites that may show these pages in a frame, separated by commas, such as `https://blog.lab.example`; `*`: all "
+        "sites. Meant for pages that only show, since a site can place a frame under a reader's click.",
+        default_help="none",
+    ),
     Setting("SOFTH_LOG", SERVER, "`json`: web process and worker log one JSON object a line.", choices=("json",)),
     Setting(
         "SOFTH_READ_ONLY",
@@ -144,6 +151,11 @@ def data() -> Path:
         return Path(named)
     project = checkout()
     return project / "data" if project else platformdirs.user_data_path("softh", appauthor=False)
+
+
+def use_data(folder: Path) -> None:
+    """Have this process, and those that it starts, read the tables of another folder."""
+    os.environ.update({"SOFTH_DATA": str(folder.absolute())})
 
 
 def cache() -> Path:

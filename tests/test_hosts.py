@@ -71,6 +71,17 @@ def test_the_setting_and_the_sign_in_name_more_hosts(client: TestClient, monkeyp
     assert client.get("/", headers={"host": "anything.example"}).text == "shown"
 
 
+def test_only_sites_that_a_setting_names_may_frame_a_page(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOFTH_FRAMES", "https://blog.lab.example, *.evil.example; script-src *, https://*.hf.space")
+    headers = client.get("/").headers
+    assert "x-frame-options" not in headers
+    policy = headers["content-security-policy"]
+    assert policy.endswith("frame-ancestors 'self' https://blog.lab.example https://*.hf.space")
+    monkeypatch.setenv("SOFTH_FRAMES", "nonsense")
+    assert client.get("/").headers["x-frame-options"] == "DENY"
+    assert client.get("/").headers["content-security-policy"].endswith("frame-ancestors 'none'")
+
+
 def test_no_page_is_framed_or_loads_from_elsewhere(client: TestClient) -> None:
     headers = client.get("/").headers
     assert (headers["x-frame-options"], headers["x-content-type-options"]) == ("DENY", "nosniff")

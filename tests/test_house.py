@@ -31,6 +31,7 @@ TABLE: dict[str, set[str]] = {
     "softh.logs": {"softh.errors", "softh.settings"},
     "softh.progress": set(),
     "softh.format": set(),
+    "softh.notebook": set(),
     "softh.quantities": set(),
     "softh.spec": {"softh.errors", "softh.text"},
     "softh.access": {"softh.errors", "softh.settings"},
@@ -53,7 +54,7 @@ TABLE: dict[str, set[str]] = {
     },
     "softh.estimator": {
         "softh.blas", "softh.checkpoints", "softh.cost", "softh.errors", "softh.format", "softh.models",
-        "softh.quantities", "softh.spec", "softh.text", *CORE,
+        "softh.notebook", "softh.quantities", "softh.spec", "softh.text", *CORE,
     },
     "softh.preference": {
         "softh.blas", "softh.checkpoints", "softh.errors", "softh.estimator", "softh.models", "softh.spec",
@@ -63,10 +64,16 @@ TABLE: dict[str, set[str]] = {
         "softh.access", "softh.accumulator", "softh.checkpoints", "softh.errors", "softh.estimator", "softh.models",
         "softh.settings", "softh.spec", "softh.store",
     },
-    "softh.accumulator": {"softh.errors", "softh.estimator", "softh.format", "softh.spec", "softh.store", *CORE},
+    "softh.accumulator": {
+        "softh.errors", "softh.estimator", "softh.format", "softh.notebook", "softh.spec", "softh.store", *CORE,
+    },
     "softh.callback": {
         "softh.access", "softh.checkpoints", "softh.estimator", "softh.models", "softh.quantities", "softh.settings",
         "softh.spec", "softh.store", "softh.text", *CORE,
+    },
+    "softh.plot": {
+        "dashboard.data", "dashboard.escape", "dashboard.figures", "softh.analysis", "softh.errors", "softh.estimator",
+        "softh.format", "softh.quantities", "softh.settings", "softh.store", "plotly", "polars",
     },
     "softh.sweeps": {
         "softh.checkpoints", "softh.cost", "softh.errors", "softh.format", "softh.estimator", "softh.models",
@@ -79,9 +86,10 @@ TABLE: dict[str, set[str]] = {
         "softh.preference", "softh.progress", "softh.settings", "softh.spec", "softh.store", "softh.sweeps",
         "softh.text", "softh.uploads", "psutil",
     },
-    "softh.cli": {"softh", "typer", "rich", "torch", "polars"},
+    "softh.cli": {"dashboard.gallery", "softh", "typer", "rich", "torch", "polars"},
     "softh.__init__": {
-        "softh.accumulator", "softh.api", "softh.callback", "softh.errors", "softh.estimator", "softh.spec",
+        "softh.accumulator", "softh.api", "softh.callback", "softh.errors", "softh.estimator", "softh.plot",
+        "softh.spec",
     },
     "softh.__main__": {"softh.cli"},
     "dashboard.escape": {"numpy", "plotly", "polars"},
@@ -112,6 +120,10 @@ TABLE: dict[str, set[str]] = {
         "dashboard.controls", "dashboard.escape", "dashboard.export", "dashboard.figures", "dashboard.view",
         "dashboard.views",
         "softh.access", "softh.errors", "softh.locks", "softh.settings", "softh.store", *PAGES,
+    },
+    "dashboard.gallery": {
+        "dashboard.data", "dashboard.escape", "dashboard.export", "dashboard.figures", "dashboard.view",
+        "dashboard.views", "softh.errors", "softh.format", "plotly", "polars",
     },
     "dashboard.server": {
         "dashboard.escape", "softh.access", "softh.errors", "softh.jobs", "softh.settings", "softh.store", "starlette",

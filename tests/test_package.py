@@ -64,7 +64,7 @@ def test_a_range_has_both_ends_but_where_versions_are_dates() -> None:
 
 @pytest.mark.parametrize(
     ("folders", "extras"),
-    [(("softh",), ("gguf", "scale")), (("softh", "dashboard", "pages"), ("app", "gguf", "scale"))],
+    [(("softh",), ("gguf", "plot", "scale")), (("softh", "dashboard", "pages"), ("app", "gguf", "plot", "scale"))],
 )
 def test_what_is_imported_is_in_the_base_or_an_extra(folders: tuple[str, ...], extras: tuple[str, ...]) -> None:
     paths = [path for path in source_files(*folders) if path.parts[0] in folders]

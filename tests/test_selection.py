@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.controls import session
 from dashboard.data import queries
-from dashboard.views.trajectory import MOST_MODELS
+from dashboard.data.rows import MOST_MODELS
 from softh.store import read, write
 
 APP = str(Path(__file__).parents[1] / "app.py")

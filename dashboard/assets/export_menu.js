@@ -14,6 +14,7 @@ export default function ({ parentElement, data, setStateValue }) {
   }
   for (const format of data.formats) add(format.label, () => file(format))
   add("Link", link)
+  add("Embed", embed)
   const status = menu.appendChild(document.createElement("output"))
   const watched = plot()
   watched?.on?.("plotly_relayout", report)
@@ -72,6 +73,30 @@ export default function ({ parentElement, data, setStateValue }) {
       field.select()
       return "Copy the link below: this browser lets no page write to the clipboard."
     }
+  }
+
+  // The whole view as this server shows it, where the server lets other sites frame it; and the figure as a file.
+  async function embed() {
+    const { name, frames } = menu.softh
+    const title = plot()?.layout.meta?.alt ?? name
+    const sign = text => text.replace(/[&<>"]/g, one => `&#${one.charCodeAt(0)};`)
+    const iframe = (src, height) =>
+      `<iframe src="${sign(src)}" title="${sign(title)}" width="100%" height="${height}" style="border:0" loading="lazy"></iframe>`
+    const live = address()
+    const codes = {
+      ...(frames ? { "This view, live": iframe(`${live}${live.includes("?") ? "&" : "?"}embed=true`, 900) } : {}),
+      [`This figure: save it as HTML beside your page, as ${name}.html`]: iframe(`${name}.html`, Math.round(plot()?._fullLayout?.height ?? 560)),
+    }
+    menu.querySelectorAll("label").forEach(each => each.remove())
+    for (const [told, code] of Object.entries(codes)) {
+      const label = menu.appendChild(document.createElement("label"))
+      label.textContent = told
+      const field = label.appendChild(document.createElement("textarea"))
+      Object.assign(field, { readOnly: true, rows: 3, spellcheck: false, value: code })
+      field.addEventListener("focus", () => field.select())
+    }
+    menu.append(status)
+    return frames ? "" : "The view itself can be embedded once this server's administrator names your site in SOFTH_FRAMES."
   }
 
   // A format is vector graphics (SVG) or a picture of so many pixels for each of the screen.

@@ -17,6 +17,16 @@ function placeNames(plot) {
       taken.push([left - NAME.point, top - NAME.point, left + NAME.point, top + NAME.point])
     })
   }
+  // What stands beside the axes already, such as the names of rays.
+  for (const each of plot.layout.annotations ?? []) {
+    if (each.showarrow !== false || each.xref || names.some(name => name.text === each.text && name.x === each.x)) continue
+    const lines = each.text.split("<br>").map(line => line.replace(/<[^>]*>/g, ""))
+    pen.font = `${each.font?.size ?? font.size}px ${font.family}`
+    const [wide, high] = [Math.max(...lines.map(line => pen.measureText(line).width)), lines.length * NAME.line]
+    const left = xaxis.l2p(each.x) + (each.xshift ?? 0) - wide * ({ left: 0, right: 1 }[each.xanchor] ?? 0.5)
+    const top = yaxis.l2p(each.y) - high * ({ top: 0, bottom: 1 }[each.yanchor] ?? 0.5)
+    taken.push([left, top, left + wide, top + high])
+  }
   const free = (box, x, y) => box[0] >= -60 && box[1] >= 0 && box[2] <= xaxis._length + 50 && box[3] <= yaxis._length
     && !taken.some(other => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3]
       && !(other[0] < x && x < other[2] && other[1] < y && y < other[3]))

@@ -3,9 +3,9 @@
 from dashboard.data import queries
 from dashboard.data.caching import cached_by
 from dashboard.data.queries import Setup
-from dashboard.format import count, plus_minus
+from dashboard.format import boundary_text, plus_minus
 from softh.analysis import phases
-from softh.analysis.phases import Boundary, RunPhases
+from softh.analysis.phases import RunPhases
 
 
 @cached_by(queries.setup_version, entries=64)
@@ -24,12 +24,6 @@ def sentence(run: RunPhases) -> str:
         return f"**{run.name}**: no phase is sure: neither H(Z) nor I(Y;Z) turns by more than noise would."
     parts += [f"no end of {name} is sure" for name in missing]
     return f"**{run.name}**: {', '.join(parts)}. {compression_sentence(run)}".strip()
-
-
-def boundary_text(run: RunPhases, end: Boundary) -> str:
-    """'step 128, 8.39M tokens (95 % interval 96–192)'."""
-    tokens = f", {count(round(run.at(end.step, 'tokens')))} tokens" if run.tokens else ""
-    return f"step {end.step:,.0f}{tokens} (95 % interval {end.low:,.0f}–{end.high:,.0f})"
 
 
 def compression_sentence(run: RunPhases) -> str:

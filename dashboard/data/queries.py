@@ -9,17 +9,14 @@ import polars as pl
 
 from dashboard.data import axis_options
 from dashboard.data.caching import cached_by
-from dashboard.data.rows import Display, with_bracket
+from dashboard.data.rows import Display, in_order_of_colours, newest, with_bracket
 from softh import settings
 from softh.analysis import finished_models, seeds, shares, standard_errors
 from softh.analysis.shares import Share
 from softh.checkpoints.revisions import family_from_name
 from softh.quantities import BY_COLUMN, FURTHER, OF_THE_MODEL
-from softh.spec import PLUG_IN, EstimateSpec
+from softh.spec import EstimateSpec
 from softh.store import plane, read
-
-HAS_DEBIASED = pl.col("estimator") != PLUG_IN
-"""Whether an estimate has debiased values beside raw and null-corrected ones."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +80,8 @@ def families() -> list[str]:
 
 
 def runs_first() -> list[str]:
-    """Every model of the tables, those with several checkpoints first and one seed before the others.
-
-    A place in it is a colour: the first are the ones to be told apart.
-    """
-    each = estimates().group_by("model").agg(pl.col("revision").n_unique()).sort("model")
-    each = each.with_columns(pl.col("model").str.replace(r"-seed\d+", "").alias("stem"))
-    again = pl.int_range(pl.len()).over("stem")
-    return each.sort(pl.col("revision") == 1, again, pl.col("model"))["model"].to_list()
+    """Every model of the tables in the order of their colours."""
+    return in_order_of_colours(estimates())
 
 
 def ablations() -> list[str]:
@@ -155,12 +146,6 @@ def setups() -> list[Setup]:
 def comparable(setup: Setup) -> pl.DataFrame:
     """The newest estimate of every checkpoint in one setup."""
     return newest(estimates().filter(pl.col("settings") == setup.settings, pl.col("corpus") == setup.corpus))
-
-
-def newest(rows: pl.DataFrame) -> pl.DataFrame:
-    """The last estimate of every checkpoint, in the order of the rows."""
-    last = rows.sort("created_at").unique(["model", "revision", "digest"], keep="last")["estimate_id"]
-    return rows.filter(pl.col("estimate_id").is_in(last.to_list()))
 
 
 @cached_by(setup_version)

@@ -7,11 +7,16 @@ from typing import Any, Literal
 import polars as pl
 
 from dashboard.format import checkpoint_name, labels_name
+from softh.spec import PLUG_IN
 
 Row = Mapping[str, Any]
 Against = Literal["tokens", "step", "order"]
 ABLATION = r"-(?:hot|slow|shuffled|repeated|\d+steps)(?: \(.*\))?$"
 """Names of runs that were stopped early, or trained on text or with a learning rate that was spoiled on purpose."""
+HAS_DEBIASED = pl.col("estimator") != PLUG_IN
+"""Whether an estimate has debiased values beside raw and null-corrected ones."""
+MOST_MODELS = 4
+"""Models shown until the reader chooses: more paths than these cannot be told apart at a glance."""
 CLOCKS = {"tokens": "training tokens", "step": "training step"}
 
 
@@ -83,6 +88,36 @@ def clock(points: pl.DataFrame) -> Against | None:
     if trained.group_by("model").agg(pl.col("estimate_id").n_unique()).filter(pl.col("estimate_id") > 1).is_empty():
         return None
     return "tokens" if trained["tokens"].null_count() == 0 else "step"
+
+
+def newest(rows: pl.DataFrame) -> pl.DataFrame:
+    """The last estimate of every checkpoint, in the order of the rows."""
+    last = rows.sort("created_at").unique(["model", "revision", "digest"], keep="last")["estimate_id"]
+    return rows.filter(pl.col("estimate_id").is_in(last.to_list()))
+
+
+def in_order_of_colours(estimates: pl.DataFrame) -> list[str]:
+    """Every model, those with several checkpoints first and one seed before the others.
+
+    A place in it is a colour: the first are the ones to be told apart.
+    """
+    each = estimates.group_by("model").agg(pl.col("revision").n_unique()).sort("model")
+    each = each.with_columns(pl.col("model").str.replace(r"-seed\d+", "").alias("stem"))
+    again = pl.int_range(pl.len()).over("stem")
+    return each.sort(pl.col("revision") == 1, again, pl.col("model"))["model"].to_list()
+
+
+def usual_models(estimates: pl.DataFrame) -> list[str]:
+    """A few models that tell most: the runs of the largest and of the smallest, or finished ones where no run is.
+
+    Where some have debiased values, models without them are not among these.
+    """
+    debiased = HAS_DEBIASED.any().alias("debiased")
+    each = estimates.group_by("model").agg(pl.col("revision").n_unique(), pl.col("parameters").max(), debiased)
+    each = each.filter(pl.col("debiased") | ~pl.col("debiased").any()).sort("parameters", "model")
+    runs = each.filter(pl.col("revision") > 1)["model"].to_list()
+    finished = each.filter(pl.col("revision") == 1)["model"].sort().to_list()
+    return list(dict.fromkeys([*runs[-1:], *runs[:1]])) or finished[:MOST_MODELS]
 
 
 def runs(points: pl.DataFrame) -> list[list[dict[str, Any]]]:

@@ -19,7 +19,7 @@ _CONTROLS = ("updatemenus", "sliders")
 
 def figure(export: FigureExport) -> bytes:
     """The figure alone; it fills the window."""
-    return _page("figure.html", {"figure": _json(export.figure)}, export.theme, export.title, fonts.for_screens())
+    return _page("figure.html", {"figure": as_json(export.figure)}, export.theme, export.title, fonts.for_screens())
 
 
 def printable_figure(export: FigureExport) -> bytes:
@@ -41,7 +41,7 @@ def printable_deck(export: DeckExport) -> bytes:
 
 def deck_content(export: DeckExport, *, printed: bool = False) -> dict[str, Any]:
     """What deck.js draws, as JSON; printed leaves out what only a screen can use."""
-    as_json = without_controls if printed else _json
+    content_of = without_controls if printed else as_json
     theme = export.theme
     return {
         "name": export.name,
@@ -49,7 +49,7 @@ def deck_content(export: DeckExport, *, printed: bool = False) -> dict[str, Any]
         "slides": [
             {
                 "title": slide.title, "note": slide.note, "problem": slide.problem, "link": slide.link,
-                "figures": [as_json(figure) for figure in slide.figures],
+                "figures": [content_of(figure) for figure in slide.figures],
             }
             for slide in export.slides
         ],
@@ -58,12 +58,12 @@ def deck_content(export: DeckExport, *, printed: bool = False) -> dict[str, Any]
 
 def deck_script() -> str:
     """deck.js, which presents in the page and in the file, after what places names."""
-    return _names_script() + (_HERE / "deck.js").read_text(encoding="utf-8")
+    return names_script() + (_HERE / "deck.js").read_text(encoding="utf-8")
 
 
 def without_controls(figure: go.Figure) -> dict[str, Any]:
     """Plotly's JSON of a figure without what only a screen can use: frames, buttons and sliders."""
-    content = _json(figure)
+    content = as_json(figure)
     content.pop("frames", None)
     for name in _CONTROLS:
         content["layout"].pop(name, None)
@@ -75,18 +75,29 @@ def plotly_folder() -> Path:
     return Path(plotly.__file__).parent / "package_data"
 
 
-def _names_script() -> str:
+def names_script() -> str:
     """names.js, which places names beside points for the size that a figure has."""
     return (_HERE.parent / "assets" / "names.js").read_text(encoding="utf-8")
 
 
-def _json(figure: go.Figure) -> dict[str, Any]:
+def play_script() -> str:
+    """play.js, which lets the paths of a figure grow."""
+    return (_HERE.parent / "assets" / "play.js").read_text(encoding="utf-8")
+
+
+def as_json(figure: go.Figure) -> dict[str, Any]:
+    """Plotly's JSON of a figure."""
     return json.loads(str(figure.to_json()))
 
 
-def _page(template: str, content: Any, theme: Theme, title: str, font_face: str) -> bytes:
+def template_text(name: str) -> str:
+    """One of the HTML files beside this one, with its places."""
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+def _page(name: str, content: Any, theme: Theme, title: str, font_face: str) -> bytes:
     """One of the HTML files beside this one, filled; the content as JSON that cannot end a script."""
-    text = Template((_HERE / template).read_text(encoding="utf-8"))
+    text = Template(template_text(name))
     filled = text.substitute(
         title=escape(title),
         ground=theme.background,
@@ -94,7 +105,7 @@ def _page(template: str, content: Any, theme: Theme, title: str, font_face: str)
         face=font_face,
         plotly=(plotly_folder() / "plotly.min.js").read_text(encoding="utf-8"),
         deck=deck_script() if "$deck" in text.template else "",
-        names=_names_script() if "$names" in text.template else "",
+        names=names_script() if "$names" in text.template else "",
         drawing=json.dumps(content).replace("<", "\\u003c"),
     )
     return filled.encode()

@@ -8,11 +8,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dashboard.data.phases import boundary_text
 from dashboard.data.rows import Row
 from dashboard.figures.label_placement import Name
 from dashboard.figures.template import Theme, add_to_layout
-from dashboard.format import checkpoint_name
+from dashboard.format import boundary_text, checkpoint_name
 from softh.analysis.phases import RunPhases
 
 MOST_BANDS = 3

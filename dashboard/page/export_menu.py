@@ -15,6 +15,7 @@ from dashboard.decks import store
 from dashboard.export.contents import PRESETS, FigureExport, Size, SizePreset, as_seen
 from dashboard.export.formats import FORMATS, file_stem
 from dashboard.figures.template import theme_for
+from dashboard.server import hosts
 from softh import access
 from softh.errors import InputError
 
@@ -81,6 +82,7 @@ def _in_browser(key: str, name: str, preset: SizePreset, link: Mapping[str, Sequ
     data = {
         "chart": key, "name": name, "ground": theme_for(browser.dark()).background, "inches": preset.inches,
         "scale": preset.scale, **browser.asset_urls(), "link": urlencode(link, doseq=True),
+        "frames": bool(hosts.framing_sites()),
         "formats": [
             {"label": target.label, "suffix": target.suffix, "mime": target.mime, "scale": target.browser_scale}
             for target in FORMATS if target.browser_scale

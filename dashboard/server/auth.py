@@ -12,8 +12,8 @@ from softh import access, settings
 from softh.access import Person
 
 _READ_ONLY = (
-    "This server only shows: nothing is started or changed on its pages (SOFTH_READ_ONLY is set); its administrator "
-    "can do so from the command line."
+    "This server only shows: nothing is started or changed on its pages (SOFTH_READ_ONLY is set). To measure models "
+    "and to build decks, run softh on a machine of yours."
 )
 _VIEWER = "{name} may look, but not start or change anything: ask its administrator for a place in SOFTH_STARTERS."
 

@@ -17,6 +17,7 @@ from softh import settings
 
 _ALWAYS = ("localhost", "127.0.0.1", "::1")
 _HOST = re.compile(r"[\w.\-\[\]:]+")
+_SITE = re.compile(r"https?://(?:\*\.)?[\w.\-\[\]:]+")
 _ANY = "*"
 _OPEN_TO_ALL = "/health"
 """Asked by programs that know the machine by its number only; it says nothing of what is stored."""
@@ -46,7 +47,9 @@ class Hosts:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(raw=list(message["headers"]))
-                answer["x-frame-options"], answer["x-content-type-options"] = "DENY", "nosniff"
+                answer["x-content-type-options"] = "nosniff"
+                if not framing_sites():  # the older header knows no list
+                    answer["x-frame-options"] = "DENY"
                 answer["content-security-policy"], answer["referrer-policy"] = policy, "same-origin"
                 message = {**message, "headers": answer.raw}
             await send(message)
@@ -79,14 +82,22 @@ def names() -> set[str]:
     return {name for name in own | more | {_sign_in()} if name and name != "0.0.0.0"}  # noqa: S104 - not a name to ask for
 
 
+def framing_sites() -> list[str]:
+    """The sites that may show a page in a frame, as browsers write them; what is no site is left out."""
+    listed = [site.strip() for site in settings.text("SOFTH_FRAMES").split(",")]
+    return [site for site in listed if site == _ANY or _SITE.fullmatch(site)]
+
+
 def content_policy(host: str) -> str:
-    """The Content-Security-Policy of a page: nothing comes from, goes to, or frames another server."""
+    """The Content-Security-Policy of a page: nothing comes from or goes to another server; named sites may frame it."""
+    sites = framing_sites()
+    ancestors = " ".join(["'self'", *sites]) if sites else "'none'"
     own = host if _HOST.fullmatch(host) else "localhost"
     return (
         "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
         "img-src 'self' data: blob:; font-src 'self' data:; media-src 'self' data: blob:; worker-src 'self' blob:; "
         f"connect-src 'self' ws://{own} wss://{own} data: blob:; frame-src 'self' data: blob:; object-src 'none'; "
-        "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+        f"base-uri 'self'; form-action 'self'; frame-ancestors {ancestors}"
     )
 
 

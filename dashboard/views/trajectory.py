@@ -11,7 +11,7 @@ from dashboard.data.histories import Runs, load_runs, tasks
 from dashboard.data.neighbours import Landing, Parameters
 from dashboard.data.phases import run_phases, sentence
 from dashboard.data.queries import Selection
-from dashboard.data.rows import Against, clock, title
+from dashboard.data.rows import Against, clock, title, usual_models
 from dashboard.figures import runs as figures
 from dashboard.figures.curves import Along, trajectory_curves
 from dashboard.figures.marks import phase_marks
@@ -22,8 +22,6 @@ from dashboard.views import trajectory_summary
 from softh.analysis import seeds
 from softh.quantities import BY_COLUMN, PLANE
 
-MOST_MODELS = 4
-"""Models shown until the reader chooses: more paths than these cannot be told apart at a glance."""
 _MEAN = "mean over layers"
 _NOTHING, _FORMER = "none", {"nothing": "none"}
 _SEPARATELY, _AVERAGED = "separately", "averaged"
@@ -110,7 +108,7 @@ def link_to(landing: Landing) -> Parameters:
 
 def _runs(estimates: pl.DataFrame) -> Runs:
     available = estimates["model"].unique().sort().to_list()
-    models = tuple(sorted(controls.several("Models", available, "models", default=default_models(estimates))))
+    models = tuple(sorted(controls.several("Models", available, "models", default=usual_models(estimates))))
     if not models:
         raise Empty("No model is chosen: choose one in the sidebar.")
     joined = False
@@ -162,19 +160,6 @@ def _curves(chosen: Selection, shown: pl.DataFrame, runs: Runs) -> Curves:
         less = controls.select("Subtract run", [_NOTHING, *several], "minus", former=_FORMER, help=_MINUS_HELP)
     minus = None if less == _NOTHING or along == "order" else less
     return Curves(quantities, Along(cast(Against, along), linear), minus)
-
-
-def default_models(estimates: pl.DataFrame) -> list[str]:
-    """A few models that tell most: the runs of the largest and of the smallest, or finished ones where no run is.
-
-    Where some have debiased values, models without them are not among these.
-    """
-    debiased = queries.HAS_DEBIASED.any().alias("debiased")
-    each = estimates.group_by("model").agg(pl.col("revision").n_unique(), pl.col("parameters").max(), debiased)
-    each = each.filter(pl.col("debiased") | ~pl.col("debiased").any()).sort("parameters", "model")
-    runs = each.filter(pl.col("revision") > 1)["model"].to_list()
-    finished = each.filter(pl.col("revision") == 1)["model"].sort().to_list()
-    return list(dict.fromkeys([*runs[-1:], *runs[:1]])) or finished[:MOST_MODELS]
 
 
 def _caption(chosen: Selection, runs: Runs, curves: Curves, shown: pl.DataFrame) -> str:

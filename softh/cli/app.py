@@ -30,8 +30,7 @@ def serve(
 
     Where the folder of the tables cannot be written, the pages only show.
     """
-    if absent := [name for name in EXTRA if importlib.util.find_spec(name) is None]:
-        raise missing_extra("The dashboard", absent[0], "app")
+    need_extra("The dashboard")
     check_free(address, port)
     environment = dict(os.environ)
     if data is not None:
@@ -49,6 +48,12 @@ def serve(
     if os.name == "posix":
         os.execve(sys.executable, command, environment)
     sys.exit(subprocess.call(command, env=environment))
+
+
+def need_extra(feature: str) -> None:
+    """Raise InputError where a package of softh[app] is missing."""
+    if absent := [name for name in EXTRA if importlib.util.find_spec(name) is None]:
+        raise missing_extra(feature, absent[0], "app")
 
 
 def site() -> Path:

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from softh import __version__, access
-from softh.cli import backup, compare, doctor, estimates, jobs, preference, sample, scores, select, sweep
+from softh.cli import backup, compare, doctor, estimates, jobs, preference, sample, scores, select, site, sweep
 from softh.cli.app import serve
 from softh.cli.output import say
 from softh.errors import InputError
@@ -53,6 +53,7 @@ def softh(
 
 
 app.command("app")(serve)
+app.command("site")(site.site)
 app.command("estimate")(estimates.estimate)
 app.command("preference")(preference.preference)
 app.command("sweep")(sweep.sweep)

@@ -26,6 +26,8 @@ from softh.estimator.entropies import (
 from softh.estimator.labels import LabelSet, Positions
 from softh.estimator.measures import measure, replicates, summarise
 from softh.estimator.memory_plan import Need, Plan, available, choose
+from softh.format import with_error
+from softh.notebook import table
 from softh.spec import EstimateSpec
 
 if TYPE_CHECKING:
@@ -49,10 +51,7 @@ class Value:
     """Value without each fold of documents."""
 
     def __str__(self) -> str:
-        if self.value is None:
-            return "—"
-        known = [error for error in (self.se_draws, self.se_documents) if error is not None]
-        return f"{self.value:.4f} ± {math.hypot(*known):.4f}" if known else f"{self.value:.4f}"
+        return with_error(self.value, self.se_draws, self.se_documents)
 
 
 @dataclass(frozen=True)
@@ -91,6 +90,13 @@ class Information:
         rows = [(name, value.value, value.se_draws, value.se_documents) for name, value in self._values()]
         kinds = {"name": pl.String, "value": pl.Float64, "se_draws": pl.Float64, "se_documents": pl.Float64}
         return pl.DataFrame(rows, schema=kinds, orient="row")
+
+    def _repr_html_(self) -> str:
+        """The values as a table of a notebook."""
+        rows = [(name, str(value)) for name, value in self._values()]
+        size = f"{self.positions:,} positions, {self.labels:,} labels, {self.documents:,} documents"
+        note = f"{size}; ± one standard error. {self.note or ''}".strip()
+        return table("Information in units of log n", ["", "value"], rows, note)
 
     def _values(self) -> Iterator[tuple[str, Value]]:
         for each in fields(self):

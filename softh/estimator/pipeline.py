@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,12 +22,17 @@ from softh.estimator.entropies import Labelling, ProgressCallback, document_fold
 from softh.estimator.labels import label_kind
 from softh.estimator.measures import Entropies, Measure, bits_per_byte, measure, variational_bound
 from softh.estimator.spectra import SpectralSample
-from softh.format import format_size
+from softh.format import format_size, with_error
 from softh.models import hidden_states
 from softh.models.hidden_states import Cache, HiddenStates, LoadedModel
+from softh.notebook import table
+from softh.quantities import CORRECTION_NAMES, quantity_name
 from softh.spec import EstimateSpec, PreferenceSpec, identity
 from softh.text import corpus
 from softh.text.corpus import Corpus, TokenizedCorpus, predicted_tokens
+
+if TYPE_CHECKING:
+    import polars as pl
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +55,36 @@ class Estimate:
     seconds: float
     created_at: datetime
     measures: tuple[Measure, ...]
+
+    def to_polars(self) -> "pl.DataFrame":
+        """One row a measure, without its replicates.
+
+        Columns: layer (None for the mean over layers), quantity, variable, ngram, correction, value (in log n, or a
+        ratio), se_draws, se_documents, positions, labels.
+        """
+        import polars as pl  # estimates do without
+
+        names = [each.name for each in dataclasses.fields(Measure) if each.name not in ("draws", "folds")]
+        rows = [{name: getattr(row, name) for name in names} for row in self.measures]
+        return pl.DataFrame(rows, infer_schema_length=None)
+
+    def _repr_html_(self) -> str:
+        """Means over layers at the lowest order as a table of a notebook, one column a correction."""
+        means = [row for row in self.measures if row.layer is None and row.correction in CORRECTION_NAMES]
+        lowest = min((row.ngram for row in means if row.ngram is not None), default=None)
+        cells: dict[str, dict[str, str]] = {}
+        for row in means:
+            if row.ngram in (None, lowest):
+                told = with_error(row.value, row.se_draws, row.se_documents)
+                cells.setdefault(quantity_name(row.quantity, row.variable), {})[row.correction] = told
+        heads = [each for each in CORRECTION_NAMES if any(each in row for row in cells.values())]
+        rows = [[name, *(row.get(each, "") for each in heads)] for name, row in cells.items()]
+        title = f"{self.checkpoint.name}, {self.checkpoint.revision}"
+        note = (
+            f"Mean over layers, order {lowest}; {self.corpus.name}: {self.documents:,} documents, {self.positions:,} "
+            f"positions; {self.spec.draws} draws of {self.spec.bins} directions; ± one standard error; id {self.id}."
+        )
+        return table(title, ["", *(CORRECTION_NAMES[each] for each in heads)], rows, note)
 
     def record(self) -> dict[str, Any]:
         """Rows of the tables `models`, `checkpoints`, `estimates` and `measures`, as plain values."""

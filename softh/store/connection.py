@@ -1,17 +1,20 @@
 """Opening the store: the packed database read-only and the valid run files beside it, open until a file changes."""
 
 import os
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
 import duckdb
 import polars as pl
 
 from softh import settings
 from softh.errors import InputError
-from softh.store import intake, packed, plane, schema
+from softh.store import intake, packed, plane, run_files, schema
 from softh.store.share import configured_share
 
 VIEWS = Path(__file__).with_name("views.sql").read_text(encoding="utf-8")
@@ -99,6 +102,24 @@ def connect(data: Path) -> duckdb.DuckDBPyConnection:
     store = _Store(data)
     store.update(_states(data))
     return store.usable()
+
+
+@contextmanager
+def temporary(records: Iterable[dict[str, Any]]) -> Generator[Path]:
+    """A folder whose only estimates are these records, gone at the end: for questions about what is not stored.
+
+    Nothing is put on a share, and runs that a share has are in its tables too: ask by the ids of the records.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / schema.RUNS).mkdir()
+        for record in records:
+            target = folder / schema.RUNS / f"{record['estimate']['estimate_id']}.parquet"
+            target.write_bytes(run_files.encode(record))
+        try:
+            yield folder
+        finally:
+            _forget(folder)
 
 
 def cursor(data: Path) -> duckdb.DuckDBPyConnection:

@@ -9,12 +9,22 @@ import polars as pl
 from softh.errors import InputError
 from softh.quantities import BY_COLUMN, CORRECTIONS, FURTHER, OF_THE_MODEL, PLANE
 from softh.store import plane, schema
-from softh.store.connection import connect, invalid_files, list_runs, pending_uploads, query, refresh, version, warnings
+from softh.store.connection import (
+    connect,
+    invalid_files,
+    list_runs,
+    pending_uploads,
+    query,
+    refresh,
+    temporary,
+    version,
+    warnings,
+)
 
 __all__ = [
     "benchmarks", "check", "connect", "depths", "estimates", "find_estimate", "further", "invalid_files",
     "layers", "list_runs", "lowest", "measures", "models", "oldest", "pending_uploads", "preferences", "probes",
-    "query", "record", "refresh", "replaced", "trajectory", "version", "warnings",
+    "query", "record", "refresh", "replaced", "temporary", "trajectory", "version", "warnings",
 ]  # fmt: skip
 
 

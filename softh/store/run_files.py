@@ -30,7 +30,11 @@ def types(version: int | None = None) -> pl.Schema:
 
 
 def encode(record: dict[str, Any]) -> bytes:
-    """Content of the run file of a record. Errors: ValueError when it breaks the rules of the tables."""
+    """Content of the run file of a record. Errors: ValueError when it breaks the rules of the tables.
+
+    The estimate may leave out the digest, which is its checkpoint's.
+    """
+    record = {**record, "estimate": {"digest": record["checkpoint"]["digest"], **record["estimate"]}}
     for part, table in parts().items():
         for row in record[part] if part == "measures" else [record[part]]:
             if wrong := set(row) ^ set(table.types):

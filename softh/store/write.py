@@ -50,8 +50,7 @@ def save(record: dict[str, Any], data: Path) -> Path:
     written, ValueError for a record that breaks the rules of the tables.
     """
     record = _with_own_name(record, data)
-    digest = record["checkpoint"]["digest"]
-    content = run_files.encode({**record, "estimate": {"digest": digest, **record["estimate"]}})
+    content = run_files.encode(record)
     target = data / schema.RUNS / f"{record['estimate']['estimate_id']}.parquet"
     with _disk_errors("The estimate could not be stored", target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)

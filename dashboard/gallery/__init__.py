@@ -1,0 +1,1 @@
+"""Telling views of the tables as a static site."""

@@ -32,7 +32,6 @@ nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # nothing is loaded from elsew
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False

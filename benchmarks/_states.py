@@ -18,8 +18,7 @@ from softh.estimator.labels import label_kind
 from softh.estimator.measures import Measure, measure
 from softh.models.hidden_states import HiddenStates, LoadedModel, load_model
 from softh.spec import EstimateSpec
-from softh.sweeps.sharding import select_documents
-from softh.text.corpus import Corpus, TokenizedCorpus
+from softh.text.corpus import Corpus, TokenizedCorpus, select_documents
 
 DEMO = Path(__file__).parent.parent / "data" / "demo" / "toy-olmo2-3m-seed0.tar.gz"
 

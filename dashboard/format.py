@@ -7,7 +7,7 @@ from typing import Any
 from softh.analysis import standard_errors
 from softh.analysis.correlation import Effect
 from softh.analysis.phases import Boundary, RunPhases
-from softh.quantities import CORRECTION_NAMES, PLANE, label_name
+from softh.quantities import CORRECTION_NAMES, PLANE, label_name, of_series
 from softh.text import sources
 
 CORRECTION_WORDS = {**CORRECTION_NAMES, "lower": "lower bound"}
@@ -80,10 +80,20 @@ def corpus_note(corpus: str) -> str:
     return f"{corpus} ({note})" if (note := sources.caption(corpus)) else corpus
 
 
-def source(shown: str, corpus: str, settings: str) -> str:
-    """One line below figures: what is shown, of which text, with which errors."""
+def data_note(corpus: str, labels: str) -> str:
+    """What was measured on: 'Text: c4-sample (web text from C4, ODC-BY)', or which time series."""
+    return f"Time series: {corpus}" if of_series(labels) else f"Text: {corpus_note(corpus)}"
+
+
+def units(labels: str) -> tuple[str, str]:
+    """What documents and positions are called: windows and patches of time series."""
+    return ("windows", "patches") if of_series(labels) else ("documents", "tokens")
+
+
+def source(shown: str, data: str, settings: str) -> str:
+    """One line below figures: what is shown, of which text or series (:func:`data_note`), with which errors."""
     what = f"{shown[0].upper()}{shown[1:]}"
-    return f"{what}. Text: {corpus_note(corpus)}; {settings}. Bars, bands and ±: one standard error."
+    return f"{what}. {data}; {settings}. Bars, bands and ±: one standard error."
 
 
 def hover_text(row: Mapping[str, Any], title: str) -> str:

@@ -26,6 +26,11 @@ with right:
 if "context" in view.figures:
     st.subheader("What each longer n-gram explains")
     frame.chart(view.figures["context"], "context", view.data)
+if "sources" in view.figures:
+    st.subheader("By source")
+    for note in view.notes:
+        st.caption(escape.markdown(note))
+    frame.chart(view.figures["sources"], "sources", view.data)
 if "training" in view.figures:
     st.subheader("Along training")
     frame.chart(view.figures["training"], "training", view.data)

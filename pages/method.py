@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import escape
 from dashboard.controls import browser
 from dashboard.data import queries, tables
-from dashboard.figures import amounts, sensitivity
+from dashboard.figures import amounts, court, sensitivity, token_labels
 from dashboard.page import frame
 from softh.text import sources
 
@@ -22,7 +22,8 @@ frame.enter()
 st.title("What is measured, and where do the numbers come from?")
 CONTENTS = (
     "Definitions", "How sure a number is", "What the amount of text does", "Phases of pretraining",
-    "What the settings do", "Where these tables come from", "Published results, not ours", "How to cite",
+    "Kinds of tokens", "Against other estimators", "What the settings do", "Where these tables come from",
+    "Published results, not ours", "How to cite",
 )  # fmt: skip
 with st.sidebar:
     st.markdown("**Contents**\n\n" + "\n".join(f"- [{name}](#{anchor(name)})" for name in CONTENTS))
@@ -44,6 +45,25 @@ for model, found in amounts.results().items():
 
 st.header("Phases of pretraining", anchor=anchor("Phases of pretraining"))
 st.markdown(browser.asset("method/phases.md"))
+
+st.header("Kinds of tokens", anchor=anchor("Kinds of tokens"))
+found = token_labels.results()
+for model in dict.fromkeys(row["model"] for row in found):
+    frame.picture(token_labels.by_layer(found, model, dark=browser.dark()), f"token labels {model}")
+    first = next(row for row in found if row["model"] == model)
+    st.caption(
+        f"{escape.prose(model)} on {first['text']}, {first['documents']} documents, {first['positions']:,} positions, "
+        f"{first['draws']} draws: what each layer says of the class of a token, of its frequency and of its place in "
+        "the document, debiased, in parts of what there is to say. Bars are one standard error."
+    )
+
+st.header("Against other estimators", anchor=anchor("Against other estimators"))
+judged = court.results()
+st.markdown(browser.asset("method/court.md"))
+for place, channel in zip(cycle(st.columns(2)), court.channels(judged), strict=False):
+    with place:
+        st.markdown(f"**{escape.markdown(channel)}**")
+        frame.picture(court.chart(judged, channel, dark=browser.dark()), f"court {channel}")
 
 st.header("What the settings do", anchor=anchor("What the settings do"))
 swept = sensitivity.results()

@@ -6,19 +6,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from softh import plot
     from softh.accumulator import Accumulator
-    from softh.api import estimate, save_accumulated
+    from softh.api import estimate, estimate_by_source, save_accumulated
     from softh.callback import InformationPlane, InformationPlaneCallback
     from softh.errors import InputError
     from softh.estimator.frozen_sample import FrozenSample
     from softh.estimator.information import Information, entropy, information
     from softh.estimator.pipeline import Estimate
+    from softh.estimator.series import SeriesSample
     from softh.spec import EstimateSpec, PreferenceSpec
 
 __version__ = "0.1.0"
 __all__ = [
     "Accumulator", "Estimate", "EstimateSpec", "FrozenSample", "Information", "InformationPlane",
-    "InformationPlaneCallback", "InputError", "PreferenceSpec", "__version__", "entropy", "estimate", "information",
-    "plot", "save_accumulated",
+    "InformationPlaneCallback", "InputError", "PreferenceSpec", "SeriesSample", "__version__", "entropy", "estimate",
+    "estimate_by_source", "information", "plot", "save_accumulated",
 ]  # fmt: skip
 
 _MODULES = {
@@ -31,8 +32,10 @@ _MODULES = {
     "InformationPlaneCallback": "softh.callback",
     "InputError": "softh.errors",
     "PreferenceSpec": "softh.spec",
+    "SeriesSample": "softh.estimator.series",
     "entropy": "softh.estimator.information",
     "estimate": "softh.api",
+    "estimate_by_source": "softh.api",
     "information": "softh.estimator.information",
     "save_accumulated": "softh.api",
 }

@@ -15,6 +15,7 @@ from softh.estimator.entropies import ProgressCallback
 from softh.estimator.frozen_sample import FrozenSample
 from softh.estimator.measures import measure
 from softh.estimator.pipeline import Estimate
+from softh.estimator.series import SeriesSample
 from softh.models.cache import open_cache
 from softh.models.loading import LoadedModel
 from softh.spec import EstimateSpec, identity
@@ -65,9 +66,43 @@ def estimate(
 
 
 @access.as_owner()
+def estimate_by_source(
+    model: str,
+    *,
+    device: str = "auto",
+    save: bool = True,
+    data: Path | str | None = None,
+    progress: ProgressCallback | None = None,
+    **options: Any,
+) -> dict[str | None, Estimate]:
+    """Estimate a text and each of its sources in the same passes, and store all; arguments as for :func:`estimate`.
+
+    Returns:
+        Estimates by source, the whole text under None; the smallest sources of more than 32 are one together.
+
+    Raises:
+        InputError: as :func:`estimate` does, and for a text that does not say what its documents are a part of.
+
+    >>> estimate_by_source("folder/of/a/model", draws=0)
+    Traceback (most recent call last):
+    softh.errors.InputError: draws was 0; expected a whole number of at least 1: try --draws 1.
+    """
+    spec = EstimateSpec.from_options({"model": model, **options})
+    folder = Path(data or settings.data())
+    if save:
+        write.check_writable(folder)
+    with open_cache(settings.cache()) as cache:
+        results = pipeline.estimate_by_source(spec, device=device, cache=cache, progress=progress)
+    if save:
+        for result in results:
+            write.save(result.record(), folder)
+    return {result.spec.source: result for result in results if isinstance(result.spec, EstimateSpec)}
+
+
+@access.as_owner()
 def save_accumulated(
     accumulator: Accumulator,
-    sample: FrozenSample,
+    sample: FrozenSample | SeriesSample,
     model: str,
     *,
     parameters: int,
@@ -86,7 +121,7 @@ def save_accumulated(
     Args:
         accumulator: of all hidden states of a model on a frozen sample: the first layer is the embedding, the others
             count in the mean; label sets are those of the sample.
-        sample: the frozen sample, whose digest the accumulator was made with.
+        sample: the frozen sample of a text, or the sample of time series, whose digest the accumulator was made with.
         model: its name in the tables.
         parameters: number of weights.
         step: optimiser steps so far; an estimate of another step is another point.

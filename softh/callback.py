@@ -24,12 +24,13 @@ from transformers import TrainerCallback
 
 from softh import access, settings
 from softh.checkpoints.resolve import Checkpoint
+from softh.estimator.labels import label_corpus
 from softh.estimator.pipeline import Estimate, Prepared, estimate_model, prepare
 from softh.models import loading, sharded
 from softh.models.loading import LoadedModel
 from softh.quantities import BY_COLUMN, PLANE
 from softh.spec import EstimateSpec, Labels
-from softh.text import corpus, sources
+from softh.text import sources
 from softh.text.corpus import Corpus
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class InformationPlane:
         draws: draws of the reference directions.
         orders: n-gram orders of the labels.
         seed: of all random numbers.
-        labels: what is labelled, tokens, words or bytes.
+        labels: what is labelled: tokens, words, bytes, or others of :data:`softh.quantities.LABELS`.
         share: largest share of the training time for estimates, some of which are skipped to keep it; None for all.
         tokens_per_step: training tokens of a step, for the tables, where they are known.
         save: stores a record; by default in the store in `data`.
@@ -84,6 +85,7 @@ class InformationPlane:
     >>> tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE({"a": 0, "b": 1}, [])))
     >>> sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
     >>> config = LlamaConfig(vocab_size=2, **sizes)
+    >>> from softh.text import corpus
     >>> text = corpus.sample("letters", ["abba" * 9, "baab" * 9], 2, 0, "Two letters.")
     >>> records = []
     >>> plane = InformationPlane("tiny", tokenizer, steps=2, corpora=[text], orders=(1,), draws=2, save=records.append)
@@ -248,8 +250,9 @@ class InformationPlane:
     @cached_property
     def texts(self) -> list[Corpus]:
         """The documents of every corpus, sampled once."""
-        size = self.spec.documents, self.spec.seed
-        return [text if isinstance(text, Corpus) else corpus.load(text, *size) for text in self.corpora]
+        spec = self.spec
+        size = spec.documents, spec.seed, spec.labels
+        return [text if isinstance(text, Corpus) else label_corpus(text, *size) for text in self.corpora]
 
     def checkpoint(self, model: nn.Module, step: int | None) -> Checkpoint:
         """Description of the current weights, for the tables."""

@@ -17,15 +17,90 @@ NGRAMS = {1: "token", 2: "bigram", 3: "trigram", 4: "quadgram"}
 """Order of a label → its name."""
 
 
+@dataclass(frozen=True)
+class LabelKindName:
+    """What n-grams are made of: its name in specifications and tables, and in words."""
+
+    name: str
+    one: str
+    """One of them."""
+    about: str
+    """What they are, for people who choose."""
+    series: bool = False
+    """Whether they are of time series; others are of text."""
+
+
+LABELS = (
+    LabelKindName("tokens", "token", "tokens of the model"),
+    LabelKindName("words", "word", "whitespace words, the same for every tokenizer"),
+    LabelKindName("bytes", "byte", "bytes, the same for every tokenizer"),
+    LabelKindName("classes", "token class", "function, content, number, punctuation, code or white space"),
+    LabelKindName("bands", "frequency band", "how frequent the token is, in fifths of the text"),
+    LabelKindName("places", "place", "how far into its document the token is, in octaves"),
+    LabelKindName("sources", "source", "what the document is a part of"),
+    LabelKindName("languages", "language", "column language or lang of a corpus"),
+    LabelKindName("values", "value bin", "level of a patch of a time series, in quantiles", series=True),
+    LabelKindName("slopes", "slope bin", "rise or fall over a patch, in quantiles", series=True),
+    LabelKindName("phases", "seasonal phase", "place in the season", series=True),
+    LabelKindName("patches", "patch", "level, slope and phase together", series=True),
+    LabelKindName("changes", "change point", "whether the level shifts in the patch", series=True),
+    LabelKindName("outliers", "outlier", "whether a value of the patch is far off", series=True),
+)
+"""Every kind of label; those of a corpus's own column are called :data:`COLUMN` and its name."""
+COLUMN, AHEAD = "column:", "@"
+"""Before the name of a column; before the horizon, where Y of a time series begins later than with the next patch."""
+TEXT_LABELS = tuple(each.name for each in LABELS if not each.series)
+
+
+def known_labels(labels: str) -> bool:
+    """Whether a specification may have this kind of label.
+
+    >>> [known_labels(name) for name in ("tokens", "column:topic", "values@8", "letters", "tokens@2", "values@1")]
+    [True, True, True, False, False, False]
+    """
+    base, ahead, horizon = labels.partition(AHEAD)
+    if labels.startswith(COLUMN):
+        return len(labels) > len(COLUMN)
+    kind = next((each for each in LABELS if each.name == base), None)
+    return kind is not None and (not ahead or (kind.series and horizon.isdecimal() and int(horizon) > 1))
+
+
+def of_series(labels: str) -> bool:
+    """Whether labels are of time series, and the hidden states of a model that is not of language.
+
+    >>> of_series("values@8"), of_series("tokens")
+    (True, False)
+    """
+    return any(each.name == labels.partition(AHEAD)[0] and each.series for each in LABELS)
+
+
+def label_columns(labels: str) -> tuple[str, ...]:
+    """Columns of a corpus that have such labels, the first that is there; none for labels that need no column.
+
+    >>> label_columns("column:topic"), label_columns("languages"), label_columns("tokens")
+    (('topic',), ('language', 'lang'), ())
+    """
+    if labels.startswith(COLUMN):
+        return (labels.removeprefix(COLUMN),)
+    return {"sources": ("source",), "languages": ("language", "lang")}.get(labels, ())
+
+
 def label_name(order: int, labels: str = "tokens") -> str:
     """The labels of an order in words; labels is what they are made of.
 
     >>> label_name(1), label_name(2), label_name(1, "words"), label_name(3, "bytes")
     ('token', 'bigram', 'word', 'trigram of bytes')
+    >>> label_name(1, "classes"), label_name(1, "values@8"), label_name(1, "column:topic")
+    ('token class', 'value bin, Y 8 ahead', 'topic')
     """
     if labels == "tokens":
         return NGRAMS[order]
-    return labels.removesuffix("s") if order == 1 else f"{NGRAMS[order]} of {labels}"
+    base, _, horizon = labels.partition(AHEAD)
+    if labels.startswith(COLUMN):
+        base, horizon = labels.removeprefix(COLUMN), ""
+    one = next((each.one for each in LABELS if each.name == base), base)
+    later = f", Y {horizon} ahead" if horizon else ""
+    return f"{one}{later}" if order == 1 else f"{NGRAMS[order]} of {base}{later}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,13 +16,15 @@ from functools import cache
 from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
 
 from softh.errors import InputError
+from softh.quantities import COLUMN, TEXT_LABELS, known_labels
 from softh.text import sources
 
 Directions = Literal["iid", "orthonormal"]
 TemperatureRule = Literal["bound", "leading", "exact"]
 Weighting = Literal["positions", "labels"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
-Labels = Literal["tokens", "words", "bytes"]
+Labels = str
+"""One of :data:`softh.quantities.LABELS`, or ``column:NAME``."""
 
 HIGHEST_ORDER = 4
 PLUG_IN, DEBIASED = "plug-in", "growth-4"
@@ -38,6 +40,7 @@ def about(
     former: str | None = None,
     as_before: Any = MISSING,
     earlier: tuple[str, ...] = (),
+    offered: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Metadata of a field of a specification.
 
@@ -47,8 +50,11 @@ def about(
         wherever options are named.
     as_before: of every field that is added later: the value that means what was done before there was such a field.
     earlier: values that stored specifications may have and that cannot be chosen any more.
+    offered: values to choose from, where others are possible, too.
     """
-    return {"help": text, "least": least, "former": former, "as_before": as_before, "earlier": earlier}
+    return {
+        "help": text, "least": least, "former": former, "as_before": as_before, "earlier": earlier, "offered": offered,
+    }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,9 +197,16 @@ class EstimateSpec(Spec):
     labels: Labels = field(
         default="tokens",
         metadata=about(
-            "What is labelled: tokens of the model, words (whitespace words, the same for every tokenizer) or bytes.",
+            "What is labelled: tokens of the model, words (whitespace words, the same for every tokenizer), bytes, or "
+            "what single tokens are: classes, bands (of frequency), places (in the document), sources, languages, or "
+            "column:NAME of the corpus.",
             as_before="tokens",
+            offered=TEXT_LABELS,
         ),
+    )
+    source: str | None = field(
+        default=None,
+        metadata=about("Only documents of one source, where the text says what they are a part of.", as_before=None),
     )
     estimator: Literal["growth-4"] = field(
         default=DEBIASED,
@@ -205,6 +218,9 @@ class EstimateSpec(Spec):
         if not self.orders or not set(self.orders) <= set(range(1, HIGHEST_ORDER + 1)):
             given = ",".join(map(str, self.orders)) or "none"
             raise InputError(f"orders was {given}; expected numbers from 1 to {HIGHEST_ORDER}: try --orders 1,2,3,4.")
+        if not known_labels(self.labels):
+            names = ", ".join(TEXT_LABELS)
+            raise InputError(f"labels was {self.labels!r}; expected one of {names} or {COLUMN}NAME: choose one.")
         super().__post_init__()
 
     def current(self) -> EstimateSpec:
@@ -274,6 +290,12 @@ def option_name(name: str) -> str:
 def types_of(spec: type[Spec]) -> dict[str, Any]:
     """Type of every field of a specification."""
     return get_type_hints(spec)
+
+
+def offered(each: dataclasses.Field[Any], spec: type[Spec]) -> tuple[str, ...]:
+    """Values to choose from: all there are, or the usual ones."""
+    usual: tuple[str, ...] = each.metadata["offered"]
+    return choices_of(types_of(spec)[each.name]) or usual
 
 
 def choices_of(annotation: Any) -> tuple[str, ...]:

@@ -41,6 +41,19 @@ def test_a_numpy_trainer_ends_as_points_on_a_page(tmp_path: Path, monkeypatch: p
     assert all("numpy-toy" in figure.to_json() for figure in view.figures.values())
 
 
+def test_a_model_of_time_series_ends_as_points_on_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = run(tmp_path, "examples.time_series")
+    assert out.count("I(X;Z)") == 4
+    rows = read.trajectory(tmp_path, correction="debiased", order=1).sort("step")
+    assert rows["step"].to_list() == [0, 10, 50, 200]
+    assert rows["output"][3] > 2 * rows["output"][0] > 0  # it learns what comes next
+    assert not read.warnings(tmp_path)
+    monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
+    view, _ = registry.build("trajectory", {}, dark=False)
+    assert "Trajectory, time series" in view.title
+    assert all("series-toy" in figure.to_json() for figure in view.figures.values())
+
+
 def test_what_is_accumulated_is_stored_as_the_same_estimate(tmp_path: Path) -> None:
     text = corpus.sample("some", texts(16), 16, 0, "English of Python's help.")
     sample = FrozenSample.write(tmp_path / "sample", tokenizer(), text, context=32, orders=(1, 2))

@@ -33,7 +33,7 @@ TABLE: dict[str, set[str]] = {
     "softh.format": set(),
     "softh.notebook": set(),
     "softh.quantities": set(),
-    "softh.spec": {"softh.errors", "softh.text"},
+    "softh.spec": {"softh.errors", "softh.quantities", "softh.text"},
     "softh.access": {"softh.errors", "softh.settings"},
     "softh.scores": {"softh.errors", "softh.format", *CORE},
     "softh.analysis": {"softh.blas", "softh.checkpoints", "softh.errors", "softh.format", "softh.quantities", *CORE},
@@ -83,7 +83,8 @@ TABLE: dict[str, set[str]] = {
     "softh.jobs": {
         "softh.locks",
         "softh.access", "softh.checkpoints", "softh.errors", "softh.format", "softh.estimator", "softh.models",
-        "softh.preference", "softh.progress", "softh.settings", "softh.spec", "softh.store", "softh.sweeps",
+        "softh.preference", "softh.progress", "softh.quantities", "softh.settings", "softh.spec", "softh.store",
+        "softh.sweeps",
         "softh.text", "softh.uploads", "psutil",
     },
     "softh.cli": {"dashboard.gallery", "softh", "typer", "rich", "torch", "polars"},

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -47,6 +48,7 @@ def test_names_of_corpora_and_of_kinds_of_labels_are_unique() -> None:
 @pytest.mark.parametrize("kind", labels.LABEL_KINDS, ids=lambda kind: kind.name)
 def test_every_kind_labels_every_position_densely(kind: labels.LabelKind) -> None:
     text = corpus.sample("proverbs", ["look before you leap", "he who laughs last laughs last"], 2, 0, "Proverbs.")
+    text = replace(text, labels=("en", "fr"))
     tokenized = kind.tokenize(text, tokenizer(), context=64, highest_order=2)
     positions = kind.positions(tokenized, 2)
     sets = list(kind.labels(tokenized, (1, 2), torch.device("cpu")))

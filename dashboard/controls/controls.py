@@ -310,7 +310,7 @@ def _number(value: Any, low: float, high: float) -> float | None:
 
 _SETTINGS_HELP = "Estimates are comparable only with identical settings."
 _ORDERS_HELP = (
-    "Labels are n-grams of tokens, words or bytes: "
+    "Labels are n-grams of tokens, words or bytes, or of other labels that the settings name: "
     + ", ".join(f"{order} {name}" for order, name in NGRAMS.items())
     + "."
 )

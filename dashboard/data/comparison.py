@@ -14,7 +14,7 @@ from dashboard.format import decimals, labels_name, plus_minus
 from softh.analysis import differences, finished_models, probe_changes
 from softh.analysis.probe_changes import Movement
 from softh.format import and_more
-from softh.quantities import BY_COLUMN, PLANE
+from softh.quantities import AHEAD, BY_COLUMN, COLUMN, LABELS, PLANE, of_series
 
 MOST = 5
 """Differences that are told at a time."""
@@ -157,7 +157,7 @@ def _nearest(ids: tuple[str, ...], order: int, correction: str) -> tuple[str, st
 def labels_note(setup: Setup, vocabularies: int) -> str:
     """What labels are, and what that means for models of several vocabularies."""
     if setup.labels != "tokens":
-        return f"Labels are {setup.labels}, which are the same for every tokenizer. "
+        return labels_about(setup.labels)
     if vocabularies < 2:
         return "Labels are tokens. "
     words = [other for other in queries.setups() if other.corpus == setup.corpus and other.labels == "words"]
@@ -166,6 +166,22 @@ def labels_note(setup: Setup, vocabularies: int) -> str:
         f"Labels are tokens, and the {vocabularies} vocabularies of these models have different kinds of them: compare "
         f"across tokenizers with care, or {better}, which all tokenizers share. "
     )
+
+
+def labels_about(labels: str) -> str:
+    """What labels other than tokens are; empty for tokens."""
+    if labels == "tokens":
+        return ""
+    if labels in ("words", "bytes"):
+        return f"Labels are {labels}, which are the same for every tokenizer. "
+    base, _, horizon = labels.partition(AHEAD)
+    about = next((each.about for each in LABELS if each.name == base), "a column of the text")
+    if of_series(labels):
+        later = f"the one {horizon} patches ahead" if horizon else "the next"
+        return (
+            f"Hidden states are of time series; labels are {base} ({about}): X of the patch last read, Y of {later}. "
+        )
+    return f"Labels are {labels.removeprefix(COLUMN)} ({about}): X of the token last read, Y of the next. "
 
 
 def _change(row: Mapping[str, Any], less: Mapping[str, Any], name: str) -> str:

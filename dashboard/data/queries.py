@@ -1,20 +1,22 @@
 """Queries of the pages to the store, cached for as long as what they are about does not change."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Any
 
 import polars as pl
 
 from dashboard.data import axis_options
 from dashboard.data.caching import cached_by
 from dashboard.data.rows import Display, in_order_of_colours, newest, with_bracket
+from dashboard.format import units
 from softh import settings
 from softh.analysis import finished_models, seeds, shares, standard_errors
 from softh.analysis.shares import Share
 from softh.checkpoints.revisions import family_from_name
-from softh.quantities import BY_COLUMN, FURTHER, OF_THE_MODEL
+from softh.quantities import BY_COLUMN, FURTHER, OF_THE_MODEL, of_series
 from softh.spec import EstimateSpec
 from softh.store import plane, read
 
@@ -30,7 +32,7 @@ class Setup:
     """The column `settings` of the store."""
     orders: tuple[int, ...]
     labels: str = "tokens"
-    """What labels are made of: tokens, words or bytes."""
+    """What labels are made of: a name of :data:`softh.quantities.LABELS`, or a column."""
     vocabularies: int = 1
     """How many vocabularies its models have."""
 
@@ -129,16 +131,27 @@ def setups() -> list[Setup]:
         )
         .sort(["len", "corpus", "settings"], descending=[True, False, False])
     )
+    specs = {row["settings"]: json.loads(row["settings"]) for row in counted.to_dicts()}
+    rows = [{**row, "orders": specs[row["settings"]].get("orders", (1,))} for row in counted.to_dicts()]
+    # Of setups with as many estimates the whole text comes before its sources; of time series, most orders first.
+    rows.sort(
+        key=lambda row: (
+            -row["len"],
+            row["corpus"],
+            "source" in specs[row["settings"]],
+            -len(row["orders"]) if of_series(row["labels"]) else 0,
+        )
+    )
     every = [
         Setup(
             row["corpus"],
             _label(row["settings"], row["context"]),
             row["settings"],
-            tuple(json.loads(row["settings"]).get("orders", (1,))),
+            tuple(row["orders"]),
             row["labels"],
             row["vocabulary"],
         )
-        for row in counted.to_dicts()
+        for row in rows
     ]
     return [_distinct(setup, every) for setup in every]
 
@@ -247,6 +260,24 @@ def replicates(ids: tuple[str, ...], order: int, correction: str, layer: int | N
     return read.trajectory(settings.data(), order=order, correction=correction, layer=layer, estimates=ids)
 
 
+def of_sources(row: Mapping[str, Any]) -> dict[str, str]:
+    """Source → id of its newest estimate, of all sources of a text of one pass; none where they are not all there.
+
+    row: of an estimate of the whole text.
+    """
+    settings_of = json.loads(row["settings"])
+    if "source" in settings_of:
+        return {}
+    same = estimates().filter(model=row["model"], digest=row["digest"], corpus=row["corpus"])
+    found: dict[str, Any] = {}
+    for each in same.sort("created_at").to_dicts():
+        theirs = json.loads(each["settings"])
+        if (source := theirs.pop("source", None)) is not None and theirs == settings_of:
+            found[source] = each
+    whole = sum(each["positions"] for each in found.values()) == row["positions"]
+    return {source: each["estimate_id"] for source, each in found.items()} if whole else {}
+
+
 @cached_by(scores_version, entries=4)
 def benchmarks() -> pl.DataFrame:
     """Every benchmark score; see :func:`softh.store.read.benchmarks`."""
@@ -315,7 +346,10 @@ def _digest(rows: pl.DataFrame) -> str:
 
 def _label(setting: str, context: int) -> str:
     spec = json.loads(setting)
-    parts = [f"{spec.get('documents', '?')} documents × {context} tokens"]
+    labels = spec.get("labels", "tokens")
+    documents, positions = units(labels)
+    kind = "time series, " if of_series(labels) else ""
+    parts = [f"{kind}{spec.get('documents', '?')} {documents} × {context} {positions}"]
     # The text is chosen apart, and its size is named first.
     apart = {"corpus", "documents", "context"}
     parts += [f"{name} {value}" for name, value in EstimateSpec.unusual(spec).items() if name not in apart]

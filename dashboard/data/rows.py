@@ -28,7 +28,7 @@ class Display:
     correction: str
     dark: bool = False
     kind: str = "tokens"
-    """What labels are made of: tokens, words or bytes."""
+    """What labels are made of: a name of :data:`softh.quantities.LABELS`, or a column."""
 
     @property
     def labels(self) -> str:

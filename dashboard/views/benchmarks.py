@@ -13,7 +13,7 @@ from dashboard.data import comparison, correlation, queries
 from dashboard.data.correlation import CHOSEN, FINISHED, MEAN, TRAINING, Choice
 from dashboard.figures import benchmarks, selection
 from dashboard.figures.template import theme_for
-from dashboard.format import corpus_note, signed, source
+from dashboard.format import data_note, signed, source
 from dashboard.view import Empty, View
 from dashboard.views.benchmarks_summary import headline, paragraph, published
 from softh.analysis.correlation import MEAN_SCORE, METHODS, Detail, Matrix, Method, Study
@@ -51,7 +51,12 @@ def view() -> View:
     rows, shown = table(result), _shown(cell, choice, turned=bool(depths))
     turned = [_TURNED] if choice.layer == CHOSEN else []
     labels = comparison.labels_note(chosen.setup, measured["vocabulary"].n_unique()).strip()
-    notes = [*turned, *study.notes, labels, f"Text: {corpus_note(chosen.setup.corpus)}; {chosen.setup.label}."]
+    notes = [
+        *turned,
+        *study.notes,
+        labels,
+        f"{data_note(chosen.setup.corpus, chosen.setup.labels)}; {chosen.setup.label}.",
+    ]
     what = f"{'changes of ' if choice.among == TRAINING else ''}{predictor} and {score}"
     figures = {
         "scatter": benchmarks.scatter(shown, detail, sorted(set(study.family)), choice.method, theme),
@@ -83,7 +88,7 @@ def view() -> View:
         caption=fallback + " ".join(notes),
         finding=headline(choice, result, cell, detail),
         published=published(choice, detail, predictor),
-        source=source(display.labels, chosen.setup.corpus, chosen.setup.label),
+        source=source(display.labels, data_note(chosen.setup.corpus, chosen.setup.labels), chosen.setup.label),
         text=paragraph(choice, result, cell, detail, depths),
         behind=behind,
         name="softh-benchmarks",

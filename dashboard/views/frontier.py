@@ -16,7 +16,7 @@ from dashboard.data.neighbours import Landing, Parameters
 from dashboard.data.rows import ABLATION
 from dashboard.figures import frontier as frontier_figure
 from dashboard.figures.frontier import Models
-from dashboard.format import bracket, corpus_note, count, plus_minus, source, standard_error
+from dashboard.format import bracket, count, data_note, plus_minus, source, standard_error
 from dashboard.view import Empty, View
 from dashboard.views import frontier_summary
 from softh.analysis import finished_models
@@ -77,7 +77,7 @@ def view(where: Slots | None = None) -> View:
         name="softh-frontier",
         finding=frontier_summary.finding(placed, display, x, y, front, null=null),
         published=frontier_summary.published(placed, x, y, null=null),
-        source=source(display.labels, chosen.setup.corpus, chosen.setup.label),
+        source=source(display.labels, data_note(chosen.setup.corpus, chosen.setup.labels), chosen.setup.label),
         notes=(
             *_readers(placed),
             *comparison.frontier_sentences(placed, chances, display),
@@ -235,7 +235,7 @@ def _caption(models: Models, x: AxisOption, y: AxisOption, setup: queries.Setup,
         "Distance to the bound: I(X;Z) − I(Y;Z), in log n, information kept that does "
         "not predict what follows. Crosses and ± are one standard error, of reference draws and of documents "
         "combined. Arrows go from a base model to its post-trained version (matched by name)."
-        f" Click two models to read their difference with its error. {labels}Text: {corpus_note(setup.corpus)}; "
+        f" Click two models to read their difference with its error. {labels}{data_note(setup.corpus, setup.labels)}; "
         f"{setup.label}."
     )
 

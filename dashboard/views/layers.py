@@ -7,16 +7,17 @@ import polars as pl
 from plotly.graph_objects import Figure
 
 from dashboard.controls import axis_ranges, controls
-from dashboard.data import queries, tables
+from dashboard.data import comparison, queries, tables
 from dashboard.data.neighbours import Landing, Parameters
 from dashboard.data.rows import Display, clock
-from dashboard.figures import depth, runs
+from dashboard.figures import by_source, depth, runs
 from dashboard.figures.context import context_shares
-from dashboard.format import checkpoint_name, corpus_note, count, source
+from dashboard.format import checkpoint_name, count, data_note, source, units
 from dashboard.view import Empty, View
 from dashboard.views import layers_summary
 from softh.analysis import differences, finished_models
-from softh.quantities import BY_COLUMN, PLANE
+from softh.analysis.by_source import split
+from softh.quantities import BY_COLUMN, PLANE, of_series
 
 
 def view() -> View:
@@ -30,22 +31,25 @@ def view() -> View:
     shown = display.select(layers)
     if shown.is_empty():
         raise Empty("This estimate has no such labels or values: choose another order or correction in the sidebar.")
+    sources, note = _by_source(row, display)
     figures = {
         "plane": runs.depth_plane(layers, display),
         "profiles": runs.depth_profiles(layers, display, columns),
         **_along_training(estimates, row["model"], display),
         **_against(estimates, row, display),
         **_context(row, display),
+        **sources,
     }
     return View(
-        title=f"{row['model']}, {checkpoint_name(row)}",
+        title=f"{row['model']}, {checkpoint_name(row)}{SERIES if of_series(row['labels']) else ''}",
         figures=axis_ranges.within(figures),
         rows=tables.layers(shown),
         data=tables.data(shown),
         caption=fallback + _caption(row, shown.row(0, named=True), display.correction),
         name="softh-layers",
         finding=layers_summary.finding(shown, null=display.correction == "null"),
-        source=source(display.labels, chosen.setup.corpus, chosen.setup.label),
+        notes=note,
+        source=source(display.labels, data_note(chosen.setup.corpus, chosen.setup.labels), chosen.setup.label),
     )
 
 
@@ -98,6 +102,25 @@ def _context(row: dict[str, Any], display: Display) -> dict[str, Figure]:
     return {"context": context_shares(parts, row["model"], dark=display.dark)} if parts else {}
 
 
+def _by_source(row: dict[str, Any], display: Display) -> tuple[dict[str, Figure], tuple[str, ...]]:
+    """The planes of the sources of the text, where all were estimated in one pass, and how they add up."""
+    ids = queries.of_sources(row)
+    if not ids:
+        return {}, ()
+    every = (row["estimate_id"], *ids.values())
+    rows, raw = (
+        {each["estimate_id"]: each for each in queries.replicates(every, display.order, correction).to_dicts()}
+        for correction in (display.correction, "raw")
+    )
+    shown = {name: rows[each] for name, each in ids.items() if each in rows and rows[each]["input"] is not None}
+    if row["estimate_id"] not in rows or not shown or set(every) - set(raw):
+        return {}, ()
+    parts = [raw[each] for each in ids.values()]
+    splits = {name: split(raw[row["estimate_id"]], parts, name) for name in ("entropy", "input", "output")}
+    figure = by_source.source_planes(rows[row["estimate_id"]], shown, display.labels, dark=display.dark)
+    return {"sources": figure}, (by_source.sentence(splits),)
+
+
 def _columns(further: Sequence[str]) -> list[str]:
     """The quantities that are drawn by depth, of those on the plane and some others."""
     known = [BY_COLUMN[column] for column in further if BY_COLUMN[column].per_layer]
@@ -124,17 +147,20 @@ def _checkpoint(estimates: pl.DataFrame) -> dict[str, Any]:
 def _caption(row: dict[str, Any], labels: dict[str, Any], correction: str) -> str:
     bracket = _BRACKET if correction == "debiased" else ""
     return (
-        "Bars, where there are several orders: what the last token explains of H(Z), what each longer n-gram adds, "
-        "and the rest. "
+        f"{comparison.labels_about(row['labels'])}Bars, where there are several orders: what the last label explains "
+        "of H(Z), what each longer n-gram adds, and the rest. "
         "Crosses, bands and ± are one standard error, of reference draws and of documents combined. Solid rays join "
-        f"points of equal optimality. {bracket}{count(row['parameters'])} parameters, {row['weights']}. Text: "
-        f"{corpus_note(row['corpus'])}; {row['documents']:,} documents, {row['positions']:,} positions, "
+        f"points of equal optimality. {bracket}{count(row['parameters'])} parameters, {row['weights']}. "
+        f"{data_note(row['corpus'], row['labels'])}; {row['documents']:,} {units(row['labels'])[0]}, "
+        f"{row['positions']:,} positions, "
         f"{labels['input_labels']:,} different X and {labels['output_labels']:,} different Y, labels of "
         f"{row['labels']}; {row['draws']} draws of {row['bins']} directions; "
         f"{row['dtype']} on {row['device']}, {row['created_at']:%Y-%m-%d}."
     )
 
 
+SERIES = ", time series"
+"""In titles, where labels are of time series."""
 _NOBODY = "none"
 _HEAT_HELP = "Every layer at every checkpoint of the model, and where each layer ends collapse and fitting."
 _AGAINST_HELP = "Layer by layer minus another model with as many layers, with paired errors: base and tuned, two seeds."

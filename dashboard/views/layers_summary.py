@@ -13,6 +13,9 @@ def finding(shown: pl.DataFrame, *, null: bool) -> str:
     inner = [row for row in rows if row["layer"] > 0]
     if len(inner) < 2:
         return ""
+    name = short_model(shown["model"][0])
+    if all(row["input"] <= 2 * (standard_error(row, "input") or 0) for row in inner):
+        return f"No layer of {name} says more about these labels than its error (complexity, twice the error)."
     best, last = max(inner, key=lambda row: row["optimality"]), inner[-1]
     first = rows[0]
     value = plus_minus(best["optimality"], standard_error(best, "optimality"))
@@ -25,5 +28,4 @@ def finding(shown: pl.DataFrame, *, null: bool) -> str:
         if error and abs(lost) > 2 * error
         else "its last layer retains about as much as its embedding"
     )
-    name = short_model(shown["model"][0])
     return f"{name} is nearest to the bound in {where} (optimality {value}); {change} (complexity, in log n)."

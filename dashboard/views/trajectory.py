@@ -16,11 +16,12 @@ from dashboard.figures import runs as figures
 from dashboard.figures.curves import Along, trajectory_curves
 from dashboard.figures.marks import phase_marks
 from dashboard.figures.plane import Spread
-from dashboard.format import corpus_note, source
+from dashboard.format import data_note, source
 from dashboard.view import Empty, View
 from dashboard.views import trajectory_summary
+from dashboard.views.layers import SERIES
 from softh.analysis import seeds
-from softh.quantities import BY_COLUMN, PLANE
+from softh.quantities import BY_COLUMN, PLANE, of_series
 
 _MEAN = "mean over layers"
 _NOTHING, _FORMER = "none", {"nothing": "none"}
@@ -84,7 +85,7 @@ def view() -> View:
         agreed = trajectory_summary.published(phased, display)
     table = table.filter(pl.col("estimate_id").is_in(list(ids))) if ids else table
     return View(
-        title=f"Trajectory, {chosen.display.labels}",
+        title=f"Trajectory{SERIES if of_series(chosen.setup.labels) else ''}, {chosen.display.labels}",
         figures=axis_ranges.within({"plane": plane, "curves": beside}),
         rows=tables.checkpoints(table),
         data=tables.data(table),
@@ -92,7 +93,7 @@ def view() -> View:
         name="softh-trajectory",
         finding=found,
         published=agreed,
-        source=source(display.labels, chosen.setup.corpus, chosen.setup.label),
+        source=source(display.labels, data_note(chosen.setup.corpus, chosen.setup.labels), chosen.setup.label),
         notes=(
             *((_NO_PHASES,) if phases and null else map(sentence, phased)),
             *(comparison.sentences(sorted(ids), display, runs.layer) if not runs.joined else ()),
@@ -174,7 +175,7 @@ def _caption(chosen: Selection, runs: Runs, curves: Curves, shown: pl.DataFrame)
         "" if curves.along.of(curves.quantities) == curves.quantities else _NO_ORDER,
         _DIFFERENCE.format(minus=curves.minus) if curves.minus else "" if runs.joined else _CHOOSE,
         comparison.labels_note(chosen.setup, shown["vocabulary"].n_unique()).strip(),
-        f"Text: {corpus_note(chosen.setup.corpus)}; {chosen.setup.label}.",
+        f"{data_note(chosen.setup.corpus, chosen.setup.labels)}; {chosen.setup.label}.",
     ]
     return " ".join(part for part in parts if part)
 

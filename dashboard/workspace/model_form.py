@@ -14,7 +14,7 @@ from softh.checkpoints import hub, server_folders
 from softh.checkpoints.revisions import log_spaced_revisions, parse_revision
 from softh.errors import InputError
 from softh.format import and_more, format_size
-from softh.spec import EstimateSpec, choices_of, stored_name, types_of
+from softh.spec import EstimateSpec, offered, stored_name
 from softh.text import sources
 from softh.uploads import receive, texts
 
@@ -53,7 +53,6 @@ def specs(chosen: ChosenModel, corpus: str, settings: dict[str, Any]) -> list[Es
 
 def settings() -> dict[str, Any]:
     """Settings of the estimate: how much text stands open, the rest is folded away."""
-    types = types_of(EstimateSpec)
     left, right = st.columns(2)
     values: dict[str, Any] = {
         "documents": _number("Documents", "documents", (16, 32, 64, 128, 256, 512, 1024), left),
@@ -64,7 +63,7 @@ def settings() -> dict[str, Any]:
         left, right = st.columns(2)
         values["draws"] = _number("Repeats", "draws", (2, 4, 8, 16, 32, 64), left)
         values["bins"] = _number("Directions per repeat", "bins", (25, 50, 100, 200, 400), right)
-        choices = {name: options for name, kind in types.items() if (options := choices_of(kind))}
+        choices = {name: options for name, field in FIELDS.items() if (options := offered(field, EstimateSpec))}
         for (name, options), place in zip(choices.items(), cycle((left, right)), strict=False):
             # The keys are in links, so a renamed setting has its former name there.
             label, key, default = name.replace("_", " ").capitalize(), stored_name(FIELDS[name]), FIELDS[name].default

@@ -23,6 +23,9 @@ def estimate(
     spec: EstimateSpec,
     device: Device = "auto",
     loss: Annotated[bool, typer.Option("--loss/--no-loss", help="Bits per byte, for which the head must run.")] = True,
+    by_source: Annotated[
+        bool, typer.Option("--by-source", help="Each source of the text too, in the same pass.")
+    ] = False,
     layers: Layers = False,
     data: Data = None,
     as_json: AsJson = False,
@@ -38,12 +41,18 @@ def estimate(
     write.check_writable(place)
     checkpoints = _checkpoints(spec)
     if checkpoints:
-        _estimate_run(spec, checkpoints, place, device, loss=loss, as_json=as_json)
+        _estimate_run(spec, checkpoints, place, device, loss=loss, by_source=by_source, as_json=as_json)
         return
-    estimate_id = _estimate_one(spec, place, device, loss=loss)
+    estimate_id, *sources = _estimate_one(spec, place, device, loss=loss, by_source=by_source)
     for warning in read.warnings(place):
         say(warning)
     show_stored(place, estimate_id, as_json=as_json, layers=layers)
+    if sources and not as_json:
+        of_text, *of_sources = (
+            read.trajectory(place, order=min(spec.orders), estimates=[each]).to_dicts()
+            for each in (estimate_id, *sources)
+        )
+        show(tables.by_source(of_text, of_sources))
 
 
 def _checkpoints(spec: EstimateSpec) -> tuple[str, ...]:
@@ -64,13 +73,15 @@ def _checkpoints(spec: EstimateSpec) -> tuple[str, ...]:
 
 
 def _estimate_run(
-    spec: EstimateSpec, checkpoints: Sequence[str], place: Path, device: str, *, loss: bool, as_json: bool
-) -> None:
+    spec: EstimateSpec, checkpoints: Sequence[str], place: Path, device: str, *, loss: bool, by_source: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Estimate the checkpoints of a training run one after another, and show them in one table."""
     estimate_ids, failed = [], 0
     for model in checkpoints:
         try:
-            estimate_ids.append(_estimate_one(replace(spec, model=model), place, device, loss=loss))
+            one = replace(spec, model=model)
+            estimate_ids += _estimate_one(one, place, device, loss=loss, by_source=by_source)
         except InputError as error:
             say(f"{model}: {error}")
             failed += 1
@@ -82,18 +93,19 @@ def _estimate_run(
     elif rows:
         show(tables.several(rows))
     if failed:
-        say(f"{len(estimate_ids)} of {len(checkpoints)} checkpoints were estimated.")
+        say(f"{len(checkpoints) - failed} of {len(checkpoints)} checkpoints were estimated.")
         raise typer.Exit(2)
 
 
-def _estimate_one(spec: EstimateSpec, place: Path, device: str, *, loss: bool) -> str:
-    """Estimate and store one model; returns the id."""
-    record = _compute(spec, device, loss=loss)
-    estimate_id = record["estimate"]["estimate_id"]
-    for old in read.estimates(place).filter(estimate_id=estimate_id)["created_at"]:
+def _estimate_one(spec: EstimateSpec, place: Path, device: str, *, loss: bool, by_source: bool) -> list[str]:
+    """Estimate and store one model; returns the id, followed by those of the sources where they are asked for."""
+    records = _compute(spec, device, loss=loss, by_source=by_source)
+    estimate_ids = [record["estimate"]["estimate_id"] for record in records]
+    for old in read.estimates(place).filter(estimate_id=estimate_ids[0])["created_at"]:
         say(f"This estimate was stored already, on {old:%Y-%m-%d}; the new one replaces it.")
-    write.save(record, place)
-    return estimate_id
+    for record in records:
+        write.save(record, place)
+    return estimate_ids
 
 
 def list_(
@@ -155,16 +167,21 @@ def pack(
     typer.echo(f"{packed.folded} {files} folded into {connection.database(place)}.")
 
 
-def _compute(spec: EstimateSpec, device: str, *, loss: bool) -> dict[str, Any]:
-    """The record of a new estimate."""
+def _compute(spec: EstimateSpec, device: str, *, loss: bool, by_source: bool) -> list[dict[str, Any]]:
+    """The record of a new estimate, followed by those of its sources where they are asked for."""
     say(f"Loading {spec.model} …")
     try:
         # torch takes seconds to import; the other commands do without.
-        from softh.estimator.pipeline import estimate as compute
+        from softh.estimator import pipeline
         from softh.models.cache import open_cache
 
         with open_cache(settings.cache()) as cache, Bar() as bar:
-            return compute(spec, device=device, cache=cache, progress=bar, loss=loss, on_plan=say).record()
+            if by_source:
+                found = pipeline.estimate_by_source(
+                    spec, device=device, cache=cache, progress=bar, loss=loss, on_plan=say
+                )
+                return [each.record() for each in found]
+            return [pipeline.estimate(spec, device=device, cache=cache, progress=bar, loss=loss, on_plan=say).record()]
     except KeyboardInterrupt:
         say("Stopped: nothing was stored, and the hidden states computed so far are cached for next time.")
         raise typer.Exit(130) from None

@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from softh.analysis.by_source import split
 from softh.analysis.standard_errors import combined
 from softh.checkpoints import architectures
 from softh.quantities import BY_COLUMN, CORRECTION_NAMES, FURTHER, PLANE, Quantity, label_name
@@ -85,6 +86,37 @@ def several(estimates: list[Row]) -> Table:
         f"`show ID --layers` gives every layer, order and error.{starred}"
     )
     return table
+
+
+def by_source(whole: list[Row], parts: list[list[Row]]) -> Table:
+    """The plane of a text and of each of its sources at its lowest order, and what lies within and between them.
+
+    Rows of :func:`softh.store.read.trajectory`, of the text and of each source, at the lowest order, raw and debiased.
+    """
+    raw = {row["correction"]: row for row in whole}["raw"]
+    table = _table(
+        "By source", "source", "positions", _ENTROPY.symbol,
+        *(f"{each.symbol} {what}" for each in (_INPUT, _OUTPUT) for what in ("debiased", "raw")),
+    )  # fmt: skip
+    for rows in (whole, *parts):
+        of = {row["correction"]: row for row in rows}
+        cells = [number(of[what][each.column]) for each in (_INPUT, _OUTPUT) for what in ("debiased", "raw")]
+        name = json.loads(of["raw"]["spec"]).get("source") or "all"
+        table.add_row(name, f"{of['raw']['positions']:,}", number(of["raw"]["entropy"]), *cells)
+    found = [split(raw, [_raw(rows) for rows in parts], each.column) for each in (_ENTROPY, _INPUT, _OUTPUT)]
+    table.add_section()
+    for name in ("within", "between"):
+        h, x, y = (number(getattr(each, name)) for each in found)
+        table.add_row(f"{name} sources", "", h, "", x, "", y)
+    table.caption = (
+        f"Mean over layers, in units of log n, {label_name(raw['ngram'], raw['labels'])} labels. Within: mean over "
+        "sources by positions; between: the rest. Raw values add up exactly."
+    )
+    return table
+
+
+def _raw(rows: list[Row]) -> Row:
+    return next(row for row in rows if row["correction"] == "raw")
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -248,8 +280,9 @@ def _without_loss(architecture: str) -> str:
 
 
 def _kind(row: Row) -> str:
-    """'\nwords' where labels are not tokens."""
-    return "" if row["labels"] == "tokens" else f"\n{row['labels']}"
+    """'\nwords' where labels are not tokens, and the source of an estimate of one."""
+    source = json.loads(row["spec"]).get("source")
+    return "".join(f"\n{name}" for name in ("" if row["labels"] == "tokens" else row["labels"], source) if name)
 
 
 def _labels(rows: Rows, order: int) -> str:

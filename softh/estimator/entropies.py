@@ -20,7 +20,7 @@ from softh.estimator.memory_plan import Need, Plan, available, choose
 from softh.models.cache import get_tensor, set_tensor
 from softh.models.hidden_states import HiddenStates
 from softh.spec import EstimateSpec, Weighting, identity
-from softh.text.corpus import TokenizedCorpus
+from softh.text.corpus import TokenizedCorpus, select_documents
 
 COUNTING_VERSION = "5"
 """Version of assignment and counting. Raise it when a change in either moves a number: partial results of another
@@ -69,6 +69,48 @@ def label(tokenized: TokenizedCorpus, spec: EstimateSpec, device: str, *, labels
     lengths = np.array([len(ids) for ids in documents])
     starts = np.searchsorted(positions.document, np.arange(len(documents) + 1))
     return label_positions(label_sets, positions, lengths, starts, fold, folds, spec.seed)
+
+
+@dataclass(frozen=True)
+class SourcePart:
+    """The positions of one source."""
+
+    source: str
+    documents: np.ndarray  # their numbers
+    positions: Tensor  # [positions of the part] int64, their numbers among all
+    labelling: Labelling
+
+
+MOST_SOURCES = 32
+"""Parts of a text; documents of smaller sources than the largest ones are one part together."""
+OTHER_SOURCES = "other sources"
+
+
+def label_parts(tokenized: TokenizedCorpus, labelling: Labelling, spec: EstimateSpec, device: str) -> list[SourcePart]:
+    """Every source of a text with its labels, those of most documents first.
+
+    Raises:
+        InputError: for a text that does not say what its documents are a part of, or that is of one source.
+    """
+    names, of_document, size = np.unique(list(tokenized.sources), return_inverse=True, return_counts=True)
+    if len(names) < 2 or len(of_document) < len(tokenized.ids):
+        raise InputError(
+            f"The text has {len(names)} sources; expected documents of several, named in a column `source`: add one, "
+            "or estimate without --by-source."
+        )
+    order = np.lexsort((names, -size))
+    groups = [[number] for number in order]
+    if len(groups) > MOST_SOURCES:
+        groups[MOST_SOURCES - 1 :] = [list(order[MOST_SOURCES - 1 :])]
+    parts = []
+    for group_of in groups:
+        documents = np.flatnonzero(np.isin(of_document, group_of))
+        some = label(select_documents(tokenized, documents), spec, device)
+        positions = torch.from_numpy(np.flatnonzero(np.isin(labelling.positions.document, documents)))
+        parts.append(
+            SourcePart(str(names[group_of[0]]) if len(group_of) == 1 else OTHER_SOURCES, documents, positions, some)
+        )
+    return parts
 
 
 def document_folds(documents: int, sources: Sequence[str], folds: int) -> np.ndarray:
@@ -147,14 +189,33 @@ def measure_entropies(
         progress: called after every reading.
         reading_plan: how to read the states; by default the result of :func:`plan`.
     """
+    return measure_parts(states, labelling, directions, epsilon, spec, progress, reading_plan)[0]
+
+
+def measure_parts(
+    states: HiddenStates,
+    labelling: Labelling,
+    directions: References,
+    epsilon: float,
+    spec: EstimateSpec,
+    progress: ProgressCallback,
+    reading_plan: Plan | None = None,
+    parts: Sequence[SourcePart] = (),
+) -> list[Entropies]:
+    """As :func:`measure_entropies`, of all positions, then of those of each part, counted in the same reading."""
     reading_plan = reading_plan or plan(states, labelling, spec)
     device = labelling.fold.device
     all_directions = directions.directions.to(device)
     reader = HiddenStateReader(states, labelling, device)
-    counting = Counting(labelling, reader.index, spec)
+    counting = CountingParts(
+        [
+            Counting(labelling, reader.index, spec),
+            *(Counting(part.labelling, reader.index[part.positions.to(device)], spec) for part in parts),
+        ]
+    )
     values: list[list[np.ndarray]] = [[] for _ in range(states.layers)]
     readings = list(reading_plan.readings())
-    partial = PartialResults(states, spec, directions.digest)
+    partial = PartialResults(states, spec, directions.digest, [part.source for part in parts])
     with full_precision():
         for done, (layers, draws) in enumerate(readings):
             progress("statistics", done, len(readings))
@@ -171,7 +232,9 @@ def measure_entropies(
                 values[layer].append(stored[layer])
     partial.delete()
     progress("statistics", len(readings), len(readings))
-    return assemble_entropies(np.stack([np.concatenate(parts, axis=-1) for parts in values]), labelling, spec)
+    each = counting.split(np.stack([np.concatenate(rows, axis=-1) for rows in values]))
+    labellings = [labelling, *(part.labelling for part in parts)]
+    return [assemble_entropies(rows, of, spec) for rows, of in zip(each, labellings, strict=True)]
 
 
 class Counting:
@@ -184,11 +247,37 @@ class Counting:
         self.design = labelling.design.reindexed(index)
         self.weighting = spec.label_weighting
 
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return len(self.groupings) + self.design.rows
+
     def rows(self, buffer: Buffer) -> np.ndarray:
         """H(Z | label) of every label set, H(Z), then :meth:`Design.sums`; [layers, rows, 1 + folds, draws]."""
         return np.concatenate(
             [buffer_entropies(buffer, self.groupings, self.weighting), buffer.sums(self.design)], axis=1
         )
+
+
+class CountingParts:
+    """What several countings compute of one buffer, in the rows of one array; folds that one lacks are NaN."""
+
+    def __init__(self, countings: Sequence[Counting]) -> None:
+        """Of all positions, then of some of them each."""
+        self.countings = countings
+
+    def rows(self, buffer: Buffer) -> np.ndarray:
+        """Rows of every counting, [layers, rows, 1 + most folds, draws]."""
+        found = [counting.rows(buffer) for counting in self.countings]
+        most = max(rows.shape[2] for rows in found)
+        lacking = [((0, 0), (0, 0), (0, most - rows.shape[2]), (0, 0)) for rows in found]
+        padded = [np.pad(rows, pad, constant_values=np.nan) for rows, pad in zip(found, lacking, strict=True)]
+        return np.concatenate(padded, axis=1)
+
+    def split(self, values: np.ndarray) -> list[np.ndarray]:
+        """The rows of each counting again, with its folds."""
+        parts = np.split(values, np.cumsum([each.count for each in self.countings])[:-1], axis=1)
+        return [part[:, :, : 1 + each.design.folds] for part, each in zip(parts, self.countings, strict=True)]
 
 
 def assemble_entropies(values: np.ndarray, labelling: Labelling, spec: EstimateSpec) -> Entropies:
@@ -338,9 +427,10 @@ class PartialResults:
     Their key holds the specification, weights, text and version of the program: no other estimate reads them.
     """
 
-    def __init__(self, states: HiddenStates, spec: EstimateSpec, directions: str) -> None:
+    def __init__(self, states: HiddenStates, spec: EstimateSpec, directions: str, sources: Sequence[str] = ()) -> None:
+        """`sources`: names of the parts that are counted, too."""
         self.cache = states.cache
-        self.key = identity(states.key, spec.canonical(), directions, COUNTING_VERSION)
+        self.key = identity(states.key, spec.canonical(), directions, COUNTING_VERSION, *sources)
         self.names: list[str] = []
 
     def get(self, layer: int, draws: slice) -> np.ndarray | None:

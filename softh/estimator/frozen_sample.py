@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from softh.errors import InputError, disk_errors
-from softh.estimator.labels import VARIABLES, label_kind
+from softh.estimator.labels import VARIABLES, label_corpus, label_kind
 from softh.spec import EstimateSpec, Labels, identity
 from softh.text import corpus as corpora
 from softh.text import frozen
@@ -84,7 +84,7 @@ class FrozenSample:
             model="", documents=documents, context=context, orders=tuple(orders), labels=labels, seed=seed
         )
         kind, highest = label_kind(labels), max(spec.orders)
-        text = corpora.load(corpus, documents, seed) if isinstance(corpus, str) else corpus
+        text = label_corpus(corpus, documents, seed, labels) if isinstance(corpus, str) else corpus
         tokenized = kind.tokenize(text, tokenizer, context, highest)
         positions = kind.positions(tokenized, highest)
         tensors = {

@@ -496,6 +496,11 @@ class Design:
         inside = torch.bincount(self.fold, self.documents.size, minlength=self.folds)
         return np.array([inside.sum().item(), *(inside.sum() - inside).tolist()])
 
+    @property
+    def rows(self) -> int:
+        """Rows of :meth:`sums`."""
+        return 2 + 2 * len(self.groups.sizes) + len(self.gains) * (2 * len(CLASSES) + 1)
+
     def sums(self, assignments: Assignments) -> Tensor:
         """What one layer adds, [rows, 1 + folds, draws] float64, in nats; :class:`Rows` names the rows."""
         draws = assignments.p.shape[1]
@@ -506,7 +511,7 @@ class Design:
         rows = [self._own(assignments.entropy)[None], constant[:, None].expand(-1, 1 + self.folds, -1)]
         some = assignments.p[:, :LOWER_DRAWS].contiguous()
         # By document, so that the order in which assignments are stored changes no bit.
-        mean = self.documents.sums(some).sum(0, dtype=torch.float64) / len(some)
+        mean = self.documents.sums(some).sum(0, dtype=torch.float64) / len(self.members)
         mean = mean.to(torch.promote_types(some.dtype, torch.float32))
         for gains in self.gains:
             rows.append(gain_sums(assignments, gains, self.folds).transpose(1, 2).flatten(0, 1))

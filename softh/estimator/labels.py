@@ -3,8 +3,8 @@
 A new kind of label is a class with the members of :class:`LabelKind` and one entry of :data:`LABEL_KINDS`.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from softh.errors import InputError
-from softh.text.corpus import Corpus, TokenizedCorpus, tokenize, tokenize_words
+from softh.estimator import token_labels
+from softh.quantities import COLUMN, label_columns, of_series
+from softh.text.corpus import Corpus, TokenizedCorpus, load, select_documents, tokenize, tokenize_words
 
 Variable = Literal["input", "output"]
 VARIABLES: tuple[Variable, ...] = ("input", "output")
@@ -105,6 +107,7 @@ class LabelKind(Protocol):
     """One way to label positions."""
 
     name: str
+    """As :data:`softh.quantities.LABELS` has it."""
 
     def tokenize(self, corpus: Corpus, tokenizer: Any, context: int, highest_order: int) -> TokenizedCorpus:
         """The text, truncated to what `context` means for labels of this kind."""
@@ -196,8 +199,64 @@ def _ngram_label_sets(
             yield ngram_labels(codes, positions, variable, order)
 
 
-LABEL_KINDS: tuple[LabelKind, ...] = (TokenNgrams(), WordNgrams(), ByteStrings())
-"""Every kind of label."""
+class TokenLabels:
+    """n-grams of labels that single tokens have. X of order 1 is the label of a token, Y that of the next.
+
+    A token without a label is no position; in n-grams of others, having none is a label of its own.
+    """
+
+    def __init__(self, name: str, symbols: Callable[[Corpus, TokenizedCorpus, Any], list[np.ndarray]]) -> None:
+        """`symbols` gives the label of every token; see :mod:`softh.estimator.token_labels`."""
+        self.name, self._symbols = name, symbols
+
+    def tokenize(self, corpus: Corpus, tokenizer: Any, context: int, highest_order: int) -> TokenizedCorpus:
+        """The text, truncated to `context` tokens, without documents that have no label.
+
+        Raises:
+            InputError: when no token has a label, or all have the same, and as :func:`softh.text.corpus.tokenize` does.
+        """
+        tokenized = tokenize(corpus, tokenizer, context, highest_order)
+        tokenized = replace(tokenized, symbols=tuple(self._symbols(corpus, tokenized, tokenizer)))
+        documents = np.unique(self.positions(tokenized, highest_order).document)
+        if not len(documents):
+            raise InputError(
+                f"No token of {corpus.name} that counts has a label of {self.name}; expected some: choose other "
+                "labels, or a longer context."
+            )
+        tokenized = select_documents(tokenized, documents)
+        labels = np.concatenate(tokenized.symbols)[self.positions(tokenized, highest_order).flat]
+        if len(np.unique(labels)) < 2:
+            raise InputError(
+                f"All tokens of {corpus.name} that have a label of {self.name} have the same; expected at least two "
+                "different ones: choose other labels or another text."
+            )
+        return tokenized
+
+    def positions(self, tokenized: TokenizedCorpus, highest_order: int) -> Positions:
+        """Tokens that have a label, with as many tokens on both sides as the highest order needs."""
+        every = valid_positions(tokenized.ids, highest_order)
+        labelled = np.concatenate(tokenized.symbols)[every.flat] >= 0
+        return Positions(every.document[labelled], every.offset[labelled], every.flat[labelled])
+
+    def labels(self, tokenized: TokenizedCorpus, orders: Sequence[int], device: torch.device) -> Iterator[LabelSet]:
+        """Labels of the positions of the highest order, of every variable and order, one set after another."""
+        positions, codes = self.positions(tokenized, max(orders)), ngram_ids(tokenized.symbols, max(orders), device)
+        for variable in VARIABLES:
+            for order in orders:
+                yield ngram_labels(codes, positions, variable, order)
+
+
+LABEL_KINDS: tuple[LabelKind, ...] = (
+    TokenNgrams(),
+    WordNgrams(),
+    ByteStrings(),
+    TokenLabels("classes", token_labels.classes),
+    TokenLabels("bands", token_labels.bands),
+    TokenLabels("places", token_labels.places),
+    TokenLabels("sources", token_labels.origins),
+    TokenLabels("languages", token_labels.column),
+)
+"""Every kind of label of a text but those of a column, which :func:`label_kind` makes."""
 
 
 def label_kind(name: str) -> LabelKind:
@@ -209,8 +268,21 @@ def label_kind(name: str) -> LabelKind:
     >>> label_kind("tokens").name
     'tokens'
     """
+    if name.startswith(COLUMN):
+        return TokenLabels(name, token_labels.column)
     for kind in LABEL_KINDS:
         if kind.name == name:
             return kind
+    if of_series(name):
+        raise InputError(f"labels was {name!r}, which are of time series; expected labels of a text: use SeriesSample.")
     names = ", ".join(kind.name for kind in LABEL_KINDS)
-    raise InputError(f"labels was {name!r}; expected one of {names}: choose one.")
+    raise InputError(f"labels was {name!r}; expected one of {names} or {COLUMN}NAME: choose one.")
+
+
+def label_corpus(name: str, documents: int, seed: int, labels: str) -> Corpus:
+    """The corpus of that name, with the column that labels of this kind need.
+
+    Raises:
+        InputError: as :func:`softh.text.corpus.load` does.
+    """
+    return load(name, documents, seed, label_columns(labels))

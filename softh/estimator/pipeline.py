@@ -16,20 +16,28 @@ import numpy as np
 from softh.checkpoints import resolve
 from softh.checkpoints.resolve import Checkpoint
 from softh.checkpoints.stages import stage_from_name
+from softh.errors import InputError
 from softh.estimator.assignment import references
 from softh.estimator.calibration import temperature
-from softh.estimator.entropies import Labelling, ProgressCallback, document_folds, label, measure_entropies, plan
-from softh.estimator.labels import label_kind
+from softh.estimator.entropies import (
+    Labelling,
+    ProgressCallback,
+    document_folds,
+    label,
+    label_parts,
+    measure_parts,
+    plan,
+)
+from softh.estimator.labels import label_corpus, label_kind
 from softh.estimator.measures import Entropies, Measure, bits_per_byte, measure, variational_bound
 from softh.estimator.spectra import SpectralSample
-from softh.format import format_size, with_error
+from softh.format import and_more, format_size, with_error
 from softh.models import hidden_states
 from softh.models.hidden_states import Cache, HiddenStates, LoadedModel
 from softh.notebook import table
 from softh.quantities import CORRECTION_NAMES, quantity_name
 from softh.spec import EstimateSpec, PreferenceSpec, identity
-from softh.text import corpus
-from softh.text.corpus import Corpus, TokenizedCorpus, predicted_tokens
+from softh.text.corpus import Corpus, TokenizedCorpus, predicted_tokens, select_documents
 
 if TYPE_CHECKING:
     import polars as pl
@@ -149,8 +157,27 @@ class Prepared(NamedTuple):
 
 def prepare(spec: EstimateSpec, model: LoadedModel, text: Corpus) -> Prepared:
     """Tokenize and label documents, once for all checkpoints of a model."""
-    tokenized = label_kind(spec.labels).tokenize(text, model.tokenizer, spec.context, max(spec.orders))
+    tokenized = tokenize_source(spec, text, model.tokenizer)
     return Prepared(tokenized, label(tokenized, spec, model.device))
+
+
+def tokenize_source(spec: EstimateSpec, text: Corpus, tokenizer: Any) -> TokenizedCorpus:
+    """Tokens of the documents that a specification asks for: of all, or of one source.
+
+    Raises:
+        InputError: for a source that the text does not have, and as tokenizing does.
+    """
+    tokenized = label_kind(spec.labels).tokenize(text, tokenizer, spec.context, max(spec.orders))
+    if spec.source is None:
+        return tokenized
+    documents = [number for number, source in enumerate(tokenized.sources) if source == spec.source]
+    if not documents:
+        names = and_more(sorted(set(tokenized.sources))) or "no sources"
+        raise InputError(
+            f"No document of {text.name} is of source {spec.source!r}; it has {names}: choose one, or leave --source "
+            "out."
+        )
+    return select_documents(tokenized, documents)
 
 
 def estimate(
@@ -179,7 +206,7 @@ def estimate(
     began = time.perf_counter()
     spec = spec.current()
     checkpoint = resolve.resolve(spec.model, spec.revision)
-    text = corpus.load(spec.corpus, spec.documents, spec.seed)
+    text = label_corpus(spec.corpus, spec.documents, spec.seed, spec.labels)
     model = hidden_states.load_model(checkpoint, spec.dtype, device)
     return estimate_model(
         spec, checkpoint, model, text, cache=cache, progress=progress, began=began, loss=loss, on_plan=on_plan
@@ -207,9 +234,59 @@ def estimate_model(
     Other arguments are those of :func:`estimate`; `began` is when the work began, on the clock of
     :func:`time.perf_counter`.
     """
+    return _estimate_parts(
+        spec, checkpoint, model, text, prepared=prepared, cache=cache, progress=progress, began=began, loss=loss,
+        on_plan=on_plan, states=states,
+    )[0]  # fmt: skip
+
+
+def estimate_by_source(
+    spec: EstimateSpec,
+    *,
+    device: str = "auto",
+    cache: Cache | None = None,
+    progress: ProgressCallback | None = None,
+    loss: bool = True,
+    on_plan: Callable[[str], object] | None = None,
+) -> list[Estimate]:
+    """Estimate a text and each of its sources in the same passes: the whole first, then the sources by size.
+
+    The estimate of a source is that of its documents alone, as ``source`` of the specification asks for it.
+    :func:`softh.analysis.by_source.split` tells how much of the whole lies within and between sources.
+
+    Arguments and errors are those of :func:`estimate`; a text that is of one source, or does not say, is an error too.
+    """
+    began = time.perf_counter()
+    spec = spec.current()
+    checkpoint = resolve.resolve(spec.model, spec.revision)
+    text = label_corpus(spec.corpus, spec.documents, spec.seed, spec.labels)
+    model = hidden_states.load_model(checkpoint, spec.dtype, device)
+    return _estimate_parts(
+        spec, checkpoint, model, text, cache=cache, progress=progress, began=began, loss=loss, on_plan=on_plan,
+        by_source=True,
+    )  # fmt: skip
+
+
+def _estimate_parts(
+    spec: EstimateSpec,
+    checkpoint: Checkpoint,
+    model: LoadedModel,
+    text: Corpus,
+    *,
+    prepared: Prepared | None = None,
+    cache: Cache | None,
+    progress: ProgressCallback | None,
+    began: float | None,
+    loss: bool,
+    on_plan: Callable[[str], object] | None,
+    states: HiddenStates | None = None,
+    by_source: bool = False,
+) -> list[Estimate]:
+    """The estimate of a text, then those of its sources where they are asked for."""
     began = time.perf_counter() if began is None else began
     spec = spec.current()
     tokenized, labelling = prepared or prepare(spec, model, text)
+    parts = label_parts(tokenized, labelling, spec, model.device) if by_source else []
     states = states or HiddenStates(model, tokenized, checkpoint.digest, cache=cache, loss=loss)
     sample = SpectralSample(states, spec)
     reading_plan = plan(states, labelling, spec)
@@ -226,10 +303,19 @@ def estimate_model(
             "again for every group of draws. Set SOFTH_CACHE_GB higher, or ask for fewer documents.",
             format_size(states.bytes_needed),
         )
-    entropies = measure_entropies(states, labelling, directions, epsilon, spec, progress, reading_plan)
+    entropies, *of_parts = measure_parts(states, labelling, directions, epsilon, spec, progress, reading_plan, parts)
     further = sample.measures()
     metadata = RunMetadata(model, tokenized, epsilon, directions.digest, states.nll, states.forward_passes, further)
-    return assemble_estimate(spec, checkpoint, text, metadata, entropies, time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    estimates = [assemble_estimate(spec, checkpoint, text, metadata, entropies, seconds)]
+    for part, found in zip(parts, of_parts, strict=True):
+        some = metadata._replace(
+            tokenized=select_documents(tokenized, part.documents), further=(),
+            nll=None if states.nll is None else states.nll[part.documents],
+        )  # fmt: skip
+        of_source = dataclasses.replace(spec, source=part.source)
+        estimates.append(assemble_estimate(of_source, checkpoint, text, some, found, seconds))
+    return estimates
 
 
 class RunMetadata(NamedTuple):

@@ -218,10 +218,11 @@ def _open(spec: EstimateSpec, commit: str | None, progress: Progress) -> "tuple[
 
 
 def _load_corpus(spec: EstimateSpec, progress: Progress) -> "Corpus":
+    from softh.quantities import label_columns
     from softh.text import corpus
 
     progress("text", 0, 1)
-    return corpus.load(spec.corpus, spec.documents, spec.seed)
+    return corpus.load(spec.corpus, spec.documents, spec.seed, label_columns(spec.labels))
 
 
 def _resolve(spec: EstimateSpec, commit: str | None, progress: Progress) -> "Checkpoint":

@@ -59,7 +59,7 @@ CREATE TABLE estimates (
     seconds          DOUBLE NOT NULL CHECK (seconds >= 0),
     created_at       TIMESTAMP NOT NULL CHECK (year(created_at) BETWEEN 1970 AND 9999), -- UTC
     spec             VARCHAR NOT NULL CHECK (json_valid(spec)),                         -- canonical JSON of the EstimateSpec
-    labels           VARCHAR NOT NULL,                                                  -- what is labelled: tokens, words, bytes; preference for a probe
+    labels           VARCHAR NOT NULL,                                                  -- what is labelled: a name of LABELS in softh/quantities.py, or column:NAME; preference for a probe
     estimator        VARCHAR NOT NULL                                                   -- 'plug-in': raw and null-corrected values alone; else the version of the debiased ones
 );
 

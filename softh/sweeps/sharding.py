@@ -36,15 +36,14 @@ from softh.estimator.entropies import (
     label,
     plan,
 )
-from softh.estimator.labels import label_kind
+from softh.estimator.labels import label_corpus
 from softh.estimator.measures import Measure
-from softh.estimator.pipeline import Estimate, RunMetadata, assemble_estimate
+from softh.estimator.pipeline import Estimate, RunMetadata, assemble_estimate, tokenize_source
 from softh.format import format_size
 from softh.models import hidden_states
 from softh.models.hidden_states import HiddenStates, LoadedModel
 from softh.spec import EstimateSpec
-from softh.text import corpus
-from softh.text.corpus import Corpus, TokenizedCorpus
+from softh.text.corpus import Corpus, TokenizedCorpus, select_documents
 
 _MEMORY_SHARE = 0.6
 """Share of the free main memory that the assignments of one shard may take."""
@@ -89,9 +88,9 @@ class AssignTask:
         """Assign every `parts`-th batch. Errors: InputError, as for an estimate in one piece."""
         spec = self.spec
         checkpoint = resolve.resolve(spec.model, spec.revision)
-        text = corpus.load(spec.corpus, spec.documents, spec.seed)
+        text = label_corpus(spec.corpus, spec.documents, spec.seed, spec.labels)
         model = hidden_states.load_model(checkpoint, spec.dtype, device)
-        tokenized = label_kind(spec.labels).tokenize(text, model.tokenizer, spec.context, max(spec.orders))
+        tokenized = tokenize_source(spec, text, model.tokenizer)
         documents = _share(tokenized, model.device, self.part, self.parts)
         states = HiddenStates(model, select_documents(tokenized, documents), checkpoint.digest, cache=None)
         labelling = label(states.tokenized, spec, model.device, labels=False)
@@ -195,15 +194,6 @@ def _share(tokenized: TokenizedCorpus, device: str, part: int, parts: int) -> np
             f"expected a batch for each: try --shards {len(batches)}."
         )
     return np.concatenate(batches[part::parts])
-
-
-def select_documents(tokenized: TokenizedCorpus, documents: np.ndarray) -> TokenizedCorpus:
-    """The same text with some of its documents only."""
-    ids = tuple(tokenized.ids[document] for document in documents)
-    words = tuple(tokenized.words[document] for document in documents) if tokenized.words else ()
-    sources = tuple(tokenized.sources[document] for document in documents) if tokenized.sources else ()
-    covered = tokenized.predicted_bytes[documents]
-    return replace(tokenized, ids=ids, predicted_bytes=covered, words=words, sources=sources)
 
 
 def _assignments(

@@ -1,9 +1,10 @@
 """Text to documents, and documents to token ids."""
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,8 @@ class Corpus:
     """What each text is a part of, such as a book; none where that is not known."""
     tokens: frozen.FrozenTokens | None = None
     """Token ids that the texts must have, where they are of a frozen sample."""
+    labels: tuple[Any, ...] = ()
+    """What a column says of each document, where one was asked for: a label, or spans with labels."""
 
 
 class Words(NamedTuple):
@@ -60,6 +63,17 @@ class TokenizedCorpus:
     """What every document is a part of, such as a book; none where that is not known."""
     kept: tuple[int, ...] = ()
     """Number of every document in the corpus."""
+    symbols: tuple[np.ndarray, ...] = ()
+    """Label of every token, int64, −1 where it has none; of every document where labels of tokens were asked for."""
+
+
+def select_documents(tokenized: TokenizedCorpus, documents: Sequence[int] | np.ndarray) -> TokenizedCorpus:
+    """The same text with some of its documents only."""
+    each = ("ids", "words", "sources", "kept", "symbols")
+    some = {name: tuple(values[at] for at in documents) for name in each if (values := getattr(tokenized, name))}
+    digest = _digest_of_ids(tokenized.prefix, tokenized.suffix, some["ids"])
+    covered = tokenized.predicted_bytes[np.asarray(documents, dtype=np.int64)]
+    return replace(tokenized, **some, predicted_bytes=covered, digest=digest)
 
 
 def predicted_tokens(tokenized: TokenizedCorpus) -> list[np.ndarray]:
@@ -67,7 +81,7 @@ def predicted_tokens(tokenized: TokenizedCorpus) -> list[np.ndarray]:
     return [ids if tokenized.prefix else ids[1:] for ids in tokenized.ids]
 
 
-def load(name: str, documents: int, seed: int) -> Corpus:
+def load(name: str, documents: int, seed: int, columns: Sequence[str] = ()) -> Corpus:
     """Sample at most `documents` documents of a corpus; the seed fixes which, and in which order.
 
     Args:
@@ -77,6 +91,7 @@ def load(name: str, documents: int, seed: int) -> Corpus:
             .parquet file; the first two formats also as .xz or .gz; or the folder of a frozen sample.
         documents: most documents to sample; a smaller sample is a prefix of a larger one.
         seed: of the sample.
+        columns: names of a column with labels, the first that the file has; what it says is part of the identity.
 
     Raises:
         InputError: for an unknown name, a missing or damaged file, no column of text, no document, or no network.
@@ -87,7 +102,7 @@ def load(name: str, documents: int, seed: int) -> Corpus:
     >>> len(corpus.texts), corpus.name
     (3, 'python-docs')
     """
-    return _corpus(sources.find(name).load(name, documents, seed))
+    return _corpus(sources.load(name, documents, seed, columns))
 
 
 def sample(
@@ -152,7 +167,7 @@ def tokenize_words(corpus: Corpus, tokenizer: Any, max_length: int, highest_orde
         prefix=prefix,
         suffix=suffix,
         predicted_bytes=np.array(covered, dtype=np.int64),
-        digest=_digest(np.asarray(part, dtype="<i8").tobytes() for part in (prefix, suffix, *ids)),
+        digest=_digest_of_ids(prefix, suffix, ids),
         skipped=len(found) - len(ids),
         max_length=max(len(part) for part in ids) + len(prefix) + len(suffix),
         words=words,
@@ -186,6 +201,27 @@ def _word_ids(
     ids = np.array(encoded["input_ids"], dtype=np.int64)
     covered = text[end[0] if first else 0 :]
     return ids, len(covered.encode(errors="surrogatepass")), Words(tuple(match[0] for match in matches), last)
+
+
+def token_offsets(tokenized: TokenizedCorpus, corpus: Corpus, tokenizer: Any) -> list[np.ndarray]:
+    """First and one past the last character of every token of every document, each [tokens, 2] int64.
+
+    Raises:
+        InputError: for a tokenizer without offsets.
+    """
+    if not tokenizer.is_fast:
+        raise InputError(
+            "The tokenizer gives no offsets of its tokens; expected a fast tokenizer, which tells where tokens are in "
+            "the text: use --labels tokens."
+        )
+    found = []
+    for number, ids in zip(tokenized.kept, tokenized.ids, strict=True):
+        text = corpus.texts[number]
+        encoded = _encode(tokenizer, text[: len(ids) * 32])
+        if list(encoded["input_ids"][: len(ids)]) != ids.tolist():
+            encoded = _encode(tokenizer, text)
+        found.append(np.array(encoded["offset_mapping"][: len(ids)], dtype=np.int64).reshape(-1, 2))
+    return found
 
 
 def tokenize(corpus: Corpus, tokenizer: Any, max_length: int, highest_order: int) -> TokenizedCorpus:
@@ -236,7 +272,7 @@ def tokenize(corpus: Corpus, tokenizer: Any, max_length: int, highest_order: int
         prefix=prefix,
         suffix=suffix,
         predicted_bytes=np.array([covered for _, covered in long_enough], dtype=np.int64),
-        digest=_digest(np.asarray(part, dtype="<i8").tobytes() for part in (prefix, suffix, *ids)),
+        digest=_digest_of_ids(prefix, suffix, ids),
         skipped=len(documents) - len(long_enough),
         max_length=max_length,
         sources=_sources(corpus, kept),
@@ -252,8 +288,11 @@ def _corpus(sample: sources.Sample) -> Corpus:
     texts = sample.texts
     if not texts:
         raise InputError(f"{sample.name} holds no document with text; expected at least one: choose another corpus.")
-    digest = _digest(text.encode(errors="surrogatepass") for text in texts)
-    return Corpus(sample.name, tuple(texts), digest, sample.note, tuple(sample.sources), sample.tokens)
+    said = [json.dumps(label, sort_keys=True, default=str) for label in sample.labels]
+    digest = _digest(text.encode(errors="surrogatepass") for text in (*texts, *said))
+    return Corpus(
+        sample.name, tuple(texts), digest, sample.note, tuple(sample.sources), sample.tokens, tuple(sample.labels)
+    )
 
 
 def _digest(parts: Iterable[bytes]) -> str:
@@ -262,6 +301,10 @@ def _digest(parts: Iterable[bytes]) -> str:
     for part in parts:
         digest.update(len(part).to_bytes(8, "little") + part)
     return digest.hexdigest()
+
+
+def _digest_of_ids(prefix: Sequence[int], suffix: Sequence[int], ids: Sequence[np.ndarray]) -> str:
+    return _digest(np.asarray(part, dtype="<i8").tobytes() for part in (prefix, suffix, *ids))
 
 
 def special_ids(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -96,7 +96,7 @@ def check_same(ids: Sequence[np.ndarray], context: int, frozen: FrozenTokens, *,
     Raises:
         InputError: with what differs.
     """
-    if words != (frozen.labels != "tokens"):
+    if words != (frozen.labels in ("words", "bytes")):
         raise InputError(
             f"The sample was made for --labels {frozen.labels}, and others were asked for; expected the same: use "
             f"--labels {frozen.labels}, or sample again."

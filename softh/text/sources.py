@@ -50,6 +50,8 @@ class Sample(NamedTuple):
     """What each text is a part of, such as a book; none where that is not known."""
     tokens: "FrozenTokens | None" = None
     """Token ids that the texts must have, where they are of a frozen sample."""
+    labels: Sequence[Any] = ()
+    """What a column says of each text, where one was asked for: a label, or spans with labels."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,25 @@ def find(corpus: str) -> Source:
         if source.handles(corpus):
             return source
     raise InputError(f"corpus was {corpus!r}; expected {usage()}: choose one.")
+
+
+def load(corpus: str, documents: int, seed: int, columns: Sequence[str] = ()) -> Sample:
+    """Documents of a corpus; with what the first of some columns says of each that its file has.
+
+    Errors: InputError, for a corpus without such a column too.
+    """
+    source = find(corpus)
+    if columns and source.handles_files and not _is_frozen(_path(corpus)):
+        return _file(corpus, documents, seed, columns)
+    sample = source.load(corpus, documents, seed)
+    if not columns:
+        return sample
+    if columns[0] == _SOURCE and sample.sources:
+        return sample._replace(labels=sample.sources)
+    raise InputError(
+        f"{corpus} says nothing of its documents called {columns[0]}; expected a .jsonl or .parquet file with such a "
+        "column: choose file:PATH."
+    )
 
 
 def usage() -> str:
@@ -250,15 +271,23 @@ def _c4(corpus: str, documents: int, seed: int) -> Sample:
             ) from error
 
 
-def _file(corpus: str, documents: int, seed: int) -> Sample:
+def _file(corpus: str, documents: int, seed: int, columns: Sequence[str] = ()) -> Sample:
     """Documents of a .jsonl, .txt or .parquet file, called in the tables by the file's stem, or of a frozen sample."""
-    path = Path(corpus.removeprefix("file:")).expanduser()
-    if (path / "sample.json").is_file():
+    path = _path(corpus)
+    if _is_frozen(path):
         return _frozen(path, documents)
-    texts, column, sources = _read(path)
-    sample, of = draw(texts, documents, seed), draw(sources, documents, seed)
+    texts, column, sources, labels = _read(path, columns)
+    sample, of, about = (draw(values, documents, seed) for values in (texts, sources, labels))
     note = f"{len(sample):,} of {len(texts):,} documents of {path.name}, column {column}; its licence is its owner's."
-    return Sample(_unpacked(path).stem, sample, note, of)
+    return Sample(_unpacked(path).stem, sample, note, of, labels=about)
+
+
+def _path(corpus: str) -> Path:
+    return Path(corpus.removeprefix("file:")).expanduser()
+
+
+def _is_frozen(path: Path) -> bool:
+    return (path / "sample.json").is_file()
 
 
 def _frozen(folder: Path, documents: int) -> Sample:
@@ -271,8 +300,11 @@ def _frozen(folder: Path, documents: int) -> Sample:
     return Sample(state["corpus"], found.texts[:documents], state["note"], found.sources[:documents], tokens)
 
 
-def _read(path: Path) -> tuple[list[str], str, list[str]]:
-    """All texts of a file, the column that held them, and the source of each, where there is a column of that name."""
+def _read(path: Path, wanted: Sequence[str] = ()) -> tuple[list[str], str, list[str], list[Any]]:
+    """All texts of a file, the column that held them, the source of each, where there is a column of that name, and
+
+    what the first of the wanted columns says of each.
+    """
     loader = _LOADERS.get(_unpacked(path).suffix)
     if loader is None:
         raise InputError(f"corpus was {path.name}; expected .jsonl, .txt (also .xz, .gz) or .parquet: convert it.")
@@ -284,8 +316,10 @@ def _read(path: Path) -> tuple[list[str], str, list[str]]:
             # Brackets and stars of a path are letters, not patterns.
             stream = _stream(scratch, loader, data_files=glob.escape(str(path)), split="train", **options)
             column = "text" if loader == "text" else _column(stream.features or {}, path)
-            columns = [column, *({_SOURCE} & set(stream.features or {}))]
-            rows = [(row[column], row.get(_SOURCE)) for row in stream.select_columns(columns)]
+            names = stream.features or {}
+            label = _wanted(names, wanted, path)
+            columns = {column, *({_SOURCE} & set(names)), *([label] if label else [])}
+            rows = [(row[column], row.get(_SOURCE), row.get(label)) for row in stream.select_columns(sorted(columns))]
         except InputError:
             raise
         except (OSError, ValueError, TypeError, RuntimeError, EOFError, LZMAError, StopIteration) as error:
@@ -293,9 +327,23 @@ def _read(path: Path) -> tuple[list[str], str, list[str]]:
                 f"{path.name} cannot be read ({' '.join(str(error).split())[:200] or 'it is empty'}); "
                 f"expected a complete {loader} file: write it again."
             ) from error
-    rows = [(text, source) for text, source in rows if isinstance(text, str) and text.strip()]
-    known = all(isinstance(source, str) for _, source in rows)
-    return [text for text, _ in rows], column, [source for _, source in rows] if known else []
+    rows = [row for row in rows if isinstance(row[0], str) and row[0].strip()]
+    known = all(isinstance(source, str) for _, source, _ in rows)
+    sources, labels = ([row[place] for row in rows] for place in (1, 2))
+    return [text for text, _, _ in rows], column, sources if known else [], labels if label else []
+
+
+def _wanted(names: Mapping[str, Any], wanted: Sequence[str], path: Path) -> str | None:
+    """The column with labels; None where none is wanted. Errors: InputError when none of those wanted is there."""
+    if not wanted:
+        return None
+    for name in wanted:
+        if name in names:
+            return name
+    raise InputError(
+        f"{path.name} has columns {', '.join(names) or 'none'}; expected labels in a column called "
+        f"{' or '.join(wanted)}: rename one, or name it as column:NAME."
+    )
 
 
 def _unpacked(path: Path) -> Path:

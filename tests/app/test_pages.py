@@ -14,7 +14,7 @@ from softh.store import schema, share, write
 
 APP = str(Path(__file__).parents[2] / "app.py")
 PAGES = ("pages/trajectory.py", "pages/frontier.py", "pages/layers.py", "pages/method.py")
-ALWAYS = {"pages/method.py": 7}
+ALWAYS = {"pages/method.py": 14}
 """Figures that no table is needed for: how sensitive the estimator is to its settings."""
 NUMBER = {"pages/trajectory.py": 2, "pages/frontier.py": 1, "pages/layers.py": 3}
 """Page → how many figures it has."""

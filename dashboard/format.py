@@ -97,7 +97,7 @@ def source(shown: str, data: str, settings: str) -> str:
 
 
 def hover_text(row: Mapping[str, Any], title: str) -> str:
-    """Hover text of one point: title, quantities with their errors, provenance (HTML of Plotly)."""
+    """Hover text of one point: title, quantities with their errors, text and id (HTML of Plotly)."""
     lines = [f"<b>{title}</b>"]
     if row["tokens"] is not None:
         lines.append(f"{count(row['tokens'])} training tokens")
@@ -110,9 +110,7 @@ def hover_text(row: Mapping[str, Any], title: str) -> str:
         lines.append(f"error of complexity: {errors}" if errors else "error unknown: one draw")
     lines += [
         labels_name(row["ngram"], row["correction"], row["labels"]),
-        f"{row['corpus']}: {row['documents']:,} documents, {row['positions']:,} positions",
-        f"{row['draws']} draws of {row['bins']} directions, {row['dtype']} on {row['device']}",
-        f"{row['created_at']:%Y-%m-%d} · {row['estimate_id']}",
+        f"{row['corpus']}, {row['positions']:,} positions · {row['created_at']:%Y-%m-%d} · {row['estimate_id']}",
     ]
     return "<br>".join(lines)
 

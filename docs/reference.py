@@ -44,6 +44,7 @@ def commands() -> str:
     ]
     for name, command in _walk(root, "softh"):
         lines += ["", f"## {name}", "", command.help, "", *_table(command)]
+        lines += ["", command.epilog.replace("\n\n`", "\n- `")] if command.epilog else []
     return "\n".join(lines).rstrip() + "\n"
 
 

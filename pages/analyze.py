@@ -1,5 +1,7 @@
 """Where does your checkpoint land?"""
 
+from functools import partial
+
 import streamlit as st
 
 from dashboard.data import neighbours
@@ -24,11 +26,11 @@ with frame.errors_in_place():
             st.stop()
 
 if not auth.read_only():
-    st.subheader("Jobs")
+    st.header("Jobs")
     with frame.errors_in_place():
-        job_panel.panel(my_estimates.show)
+        job_panel.panel(partial(my_estimates.show, neighbours=False))  # the list below says more
 
-st.subheader("Your estimates")
+st.header("Your estimates")
 with frame.errors_in_place():
     my_estimates.manage()
 with frame.errors_in_place():

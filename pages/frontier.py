@@ -26,5 +26,6 @@ left, right = st.columns([11, 9], gap="medium")
 with left:
     frame.chart(view.figures["plane"], "plane", view.data, points=True)
 with right:
-    frame.table(view.rows, view.data, f"{view.name}.csv", points=True, height=560)
+    st.space("medium")  # the bar of the table stands above it, and would lie on the controls
+    frame.table(view.rows, view.data, f"{view.name}.csv", points=True, height=530)
 frame.reading(view)

@@ -36,6 +36,7 @@ if "training" in view.figures:
     frame.chart(view.figures["training"], "training", view.data)
 if "compared" in view.figures:
     st.subheader("Compared with another model")
+    st.markdown(escape.prose(view.text))
     frame.chart(view.figures["compared"], "compared", view.data)
 frame.reading(view)
 frame.table(view.rows, view.data, f"{view.name}.csv")

@@ -9,7 +9,7 @@ from dashboard import escape
 from dashboard.controls import browser
 from dashboard.data import queries, tables
 from dashboard.figures import amounts, court, sensitivity, token_labels
-from dashboard.page import frame
+from dashboard.page import frame, glossary
 from softh.text import sources
 
 
@@ -21,7 +21,7 @@ def anchor(heading: str) -> str:
 frame.enter()
 st.title("What is measured, and where do the numbers come from?")
 CONTENTS = (
-    "Definitions", "How sure a number is", "What the amount of text does", "Phases of pretraining",
+    "Definitions", "Terms", "How sure a number is", "What the amount of text does", "Phases of pretraining",
     "Kinds of tokens", "Against other estimators", "What the settings do", "Where these tables come from",
     "Published results, not ours", "How to cite",
 )  # fmt: skip
@@ -31,6 +31,12 @@ frame.introduction(always=True)
 
 st.header("Definitions", anchor=anchor("Definitions"))
 st.markdown(browser.asset("method/definitions.md"))
+
+st.header("Terms", anchor=anchor("Terms"))
+for place, (term, address, definition) in zip(cycle(st.columns(2, gap="medium")), glossary.entries(), strict=False):
+    with place:
+        st.subheader(term, anchor=address)
+        st.markdown(definition)
 
 st.header("How sure a number is", anchor=anchor("How sure a number is"))
 st.markdown(browser.asset("method/sureness.md"))

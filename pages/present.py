@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import escape
-from dashboard.decks import controls, store
+from dashboard.decks import controls, store, thumbnails
 from dashboard.page import frame
 from dashboard.server import auth
 
@@ -34,6 +34,7 @@ bar = st.container()
 left, right = st.columns([3, 8], gap="medium")
 with left:
     number = controls.choose_slide(slides)
+    pictures = st.container()
 with bar:
     controls.deck_bar(name, slides, number)
 with right:
@@ -45,3 +46,5 @@ with right:
     for position, figure in enumerate(slide.figures):
         frame.picture(figure, f"slide-{position}")
     st.caption(escape.prose(slide.caption))
+with pictures:  # last: the chosen slide does not wait for those of the others
+    thumbnails.draw(slides, number)

@@ -6,6 +6,7 @@ from dashboard.data.presets import presets
 from dashboard.page import frame
 from dashboard.views import trajectory
 
+MOST_LINKS = 4
 SURE = (
     "±: one standard error, of reference directions and of documents together; differences of checkpoints and runs are "
     "paired in both, so their errors are smaller than those of the two points. Intervals of phases come from "
@@ -23,5 +24,14 @@ with left:
     frame.chart(view.figures["plane"], "plane", view.data, points=True)
 with right:
     frame.chart(view.figures["curves"], "curves", view.data, points=True)
+if "by-order" in view.figures:
+    st.subheader("n-gram orders side by side")
+    frame.chart(view.figures["by-order"], "by-order", view.data)
+if "compression" in view.figures:
+    st.subheader("Compression against size")
+    frame.chart(view.figures["compression"], "compression", view.data)
 frame.reading(view)
+with st.container(horizontal=True):
+    for model in view.data["model"].unique().sort().to_list()[:MOST_LINKS]:
+        frame.link_to_layers(model)
 frame.table(view.rows, view.data, f"{view.name}.csv")

@@ -8,7 +8,7 @@ from hashlib import sha1
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import huggingface_hub.constants
 import pytest
@@ -111,6 +111,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.api(path, body)
 
     def api(self, path: str, body: bytes) -> None:
+        if path == "/api/models":
+            words = parse_qs(urlsplit(self.path).query)["search"][0]
+            found = [key.removeprefix("models/") for key in self.hub.repos if words in key.lower()]
+            self.json([{"id": name} for name in found])
+            return
         _, _, kind, owner, name, *rest = [*path.split("/"), "", ""][: max(5, path.count("/") + 1)]
         repo = self.hub.repos.get(f"{kind}/{owner}/{name}")
         if repo is None or repo.private:

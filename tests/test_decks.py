@@ -1,6 +1,7 @@
 """Decks: links in small files, whole or not at all, under names that choose no path; what is gone is said."""
 
 import json
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -38,6 +39,38 @@ def test_a_deck_comes_back_as_it_was_written(data: Path) -> None:
     store.save("talk", wanted)
     assert store.load("talk") == wanted
     assert store.names() == ["talk"]
+
+
+@pytest.mark.parametrize(("count", "slides"), [(2, 1), (4, 1), (5, 2), (7, 2), (9, 3)])
+def test_a_long_page_takes_as_many_slides_as_can_be_read(count: int, slides: int, data: Path) -> None:
+    keys = [f"figure{number}" for number in range(count)]
+    first, last = store.add_page("talk", Slide("layers", {}), keys)
+    assert (first, last) == (1, slides)
+    stored = store.load("talk")
+    assert len(stored) == slides
+    held = [slide.figure for slide in stored]
+    assert held == [None] if slides == 1 else ",".join(str(one) for one in held).split(",") == keys
+    assert max(str(one).count(",") + 1 for one in held) <= store.MOST_FIGURES
+
+
+def test_several_figures_share_a_slide_in_their_order(run: Path) -> None:
+    [slide] = render.render([Slide("layers", {"model": ["Run"]}, "profiles,plane")], dark=False)
+    view, _ = registry.build("layers", {"model": ["Run"]})
+    assert [figure.layout.meta["alt"] for figure in slide.figures] == [
+        view.figures[key].layout.meta["alt"] for key in ("profiles", "plane")
+    ]
+    [gone] = render.render([Slide("layers", {"model": ["Run"]}, "plane,attic")], dark=False)
+    assert "remove it" in gone.problem
+
+
+def test_the_latest_deck_is_the_one_that_was_changed_last(data: Path) -> None:
+    assert store.latest() is None
+    store.save("old", [HERE])
+    store.save("new", [HERE, HERE])
+    os.utime(data / "decks" / "old.json", (1, 1))
+    assert store.latest() == ("new", 2)
+    (data / "decks" / "new.json").write_text("{", encoding="utf-8")
+    assert store.latest() is None  # its page says what is wrong
 
 
 def test_a_deck_holds_links_and_no_numbers(data: Path) -> None:

@@ -118,8 +118,8 @@ TABLE: dict[str, set[str]] = {
         "softh.analysis", "softh.errors", "softh.format", "softh.quantities", *PAGES,
     },
     "dashboard.decks": {
-        "dashboard.controls", "dashboard.escape", "dashboard.export", "dashboard.figures", "dashboard.view",
-        "dashboard.views",
+        "dashboard.controls", "dashboard.data", "dashboard.escape", "dashboard.export", "dashboard.figures",
+        "dashboard.view", "dashboard.views",
         "softh.access", "softh.errors", "softh.locks", "softh.settings", "softh.store", *PAGES,
     },
     "dashboard.gallery": {

@@ -266,6 +266,21 @@ def test_the_page_shows_figures_a_paragraph_and_a_table(family: Path) -> None:
     assert "% of one bit" in title
 
 
+def test_information_is_drawn_along_training_where_checkpoints_were_probed(data: Path) -> None:
+    for place, step in enumerate((1, 10, 100)):
+        made = probe(f"bb0{place}", model="Run", scale=1.0 + place)
+        made["checkpoint"] |= {"revision": f"step{step}", "step": step, "tokens": 1000 * step, "digest": f"d{step}"}
+        made["estimate"] |= {"revision": f"step{step}", "digest": f"d{step}"}
+        write.save(made, data)
+    view, notes = build("preference", {})
+    assert notes == []
+    [line] = view.figures["training"].data
+    assert line.name == "Run"
+    assert len(line.y) == 3
+    assert list(line.y) == sorted(line.y)
+    assert view.rows.height == 1
+
+
 def test_without_probes_the_page_says_what_to_do(data: Path) -> None:
     app = opened()
     assert not app.exception

@@ -1,5 +1,6 @@
 // All figures of a page together: the ranges of their axes go to the server, a double click shows all again, a run that
-// the legend hides is hidden everywhere, and the point under the mouse is ringed wherever it is drawn.
+// the legend hides is hidden everywhere, the point under the mouse is ringed wherever it is drawn, and the keyboard
+// reaches every point (keys.js).
 export default function ({ setTriggerValue }) {
   // A figure that is presented is drawn beside the page, in the size of its slide, and answers to nothing.
   const plots = () => [...document.querySelectorAll("[class*='st-key-'] .js-plotly-plot")].filter(plot => !plot.closest(".softh-deck"))
@@ -71,6 +72,7 @@ export default function ({ setTriggerValue }) {
     plot.on("plotly_restyle", ([update, indices]) => hideEverywhere(plot, update, indices))
     plot.on("plotly_hover", ({ points }) => plots().forEach(each => each !== plot && ring(each, points[0].customdata?.[0])))
     plot.on("plotly_unhover", () => plots().forEach(each => ring(each)))
+    offerKeys(plot, custom => setTriggerValue("picked", { key: keyOf(plot), custom }))
   }
   const timer = setInterval(() => plots().forEach(listen), 300)
   return () => clearInterval(timer)

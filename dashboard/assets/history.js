@@ -7,7 +7,7 @@
   let leaving = 0
   document.addEventListener("click", event => {
     const link = event.target.closest?.("a[href]")
-    if (!link || link.origin !== location.origin) return
+    if (!link || link.origin !== location.origin || link.target === "_blank") return
     if (link.pathname !== location.pathname) leaving = Date.now() + 5000
     // A link to another view of the same page: Streamlit shows it and leaves the address as it was.
     else if (link.search && link.search !== location.search) push.call(history, {}, "", link.href)

@@ -7,10 +7,11 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard.controls import browser, controls, links, session
+from dashboard.controls import browser, controls, links, point_selection, session
 from dashboard.controls.session import Ranges
 
-_listener = st.components.v2.component("softh_figures", js=browser.asset("names.js", "play.js", "figures.js"))
+_SCRIPTS = "names.js", "play.js", "keys.js", "figures.js"
+_listener = st.components.v2.component("softh_figures", js=browser.asset(*_SCRIPTS))
 
 _PART = re.compile(r"^([xy]\d*) ([-+.\deE]+):([-+.\deE]+)$")
 _HELP = "Zoom in the figure, or write ranges as the axes count: `x 0:0.2, y 0:0.1`. Empty shows all."
@@ -35,7 +36,13 @@ def within(figures: Mapping[str, go.Figure]) -> Mapping[str, go.Figure]:
 
 def watch() -> None:
     """Take what the reader does to the axes of any figure into the link, and let the figures of a page act together."""
-    _listener(key=session.AXES.key, on_zoomed_change=_take_zoom)
+    _listener(key=session.AXES.key, on_zoomed_change=_take_zoom, on_picked_change=_take_pick)
+
+
+def _take_pick() -> None:
+    """Take a point that was chosen by the keyboard as a click on it."""
+    picked: dict[str, Any] = session.AXES.get()["picked"]
+    point_selection.take(picked["custom"])
 
 
 def _take_zoom() -> None:

@@ -80,7 +80,9 @@ def select(
     if current():
         return value
     place = _at(where)
-    chosen = place.selectbox(label, options, options.index(usual), key=key, bind="query-params", help=help)
+    chosen = place.selectbox(
+        label, options, options.index(usual), key=key, bind="query-params", required=True, help=help
+    )
     return _drawn(key, chosen or value, usual)
 
 

@@ -22,11 +22,24 @@ def chosen(names: Mapping[str, str], label: str = "Checkpoints", where: DeltaGen
 
 def toggle_clicked(figure: str) -> None:
     """Take a click into the control: a point that was chosen is let go, another joins; customdata has ids."""
-    names, selected = POINT_NAMES.get(), list(POINTS.get())
     for point in session.figure(figure).get()["selection"]["points"]:
-        if (name := names.get(_id(point))) is not None:
-            selected = [other for other in selected if other != name] if name in selected else [*selected, name]
-    POINTS.set(selected)
+        _toggle(_id(point))
+
+
+def take(custom: Sequence[str]) -> None:
+    """Take a point that the keyboard chose, by what a figure keeps of it: an id, or a predictor and a score."""
+    drawn = session.PARAMETERS.get()
+    if POINTS.key in drawn and custom:
+        _toggle(str(custom[0]))
+    elif session.PREDICTOR.key in drawn and len(custom) == 2:
+        session.PREDICTOR.set(str(custom[0]))
+        session.SCORE.set(str(custom[1]))
+
+
+def _toggle(point: str) -> None:
+    names, selected = POINT_NAMES.get(), list(POINTS.get())
+    if (name := names.get(point)) is not None:
+        POINTS.set([other for other in selected if other != name] if name in selected else [*selected, name])
 
 
 def take_cell(figure: str) -> None:

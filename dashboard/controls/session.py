@@ -66,6 +66,17 @@ DECK_SLIDE = SessionValue[str]("slide", "1")
 PRESENTING = SessionValue[bool]("presenting", False)
 STAGE = SessionValue[Any]("stage", None)
 """Component that presents a deck."""
+THUMBNAILS = SessionValue[Any]("thumbnails", None)
+"""Component that shows a small picture of every slide."""
+ADDED = SessionValue[tuple[str, str, str]]("added", ("", "", ""))
+"""Figure whose menu added a slide in the last run, the deck, and which slides."""
+
+HUB_MODEL = SessionValue[str]("hub", "")
+"""Control: the model of the hub."""
+HUB_SEARCH = SessionValue[Any]("hub-search", None)
+"""Component that searches the hub as one types."""
+HUB_FOUND = SessionValue[bool]("hub-found", False)
+"""Whether a result of the search was chosen since the page ran."""
 
 UPLOADED_MODEL = SessionValue[str | None]("kept", None)
 """Control: the chosen upload."""

@@ -12,6 +12,7 @@ from dashboard.data.queries import Setup
 from dashboard.data.rows import Display, title
 from dashboard.format import decimals, labels_name, plus_minus
 from softh.analysis import differences, finished_models, probe_changes
+from softh.analysis.differences import Difference
 from softh.analysis.probe_changes import Movement
 from softh.format import and_more
 from softh.quantities import AHEAD, BY_COLUMN, COLUMN, LABELS, PLANE, of_series
@@ -27,13 +28,20 @@ def sentences(ids: Sequence[str], display: Display, layer: int | None = None) ->
         return ()
     rows = queries.replicates(tuple(sorted(ids)), display.order, display.correction, layer)
     first, *others = rows.sort("model", "tokens", "step").to_dicts() or [{}]
-    told = [f"**{title(row)}** minus {title(first)}: {changes(row, first)}" for row in others[:MOST]]
-    return (*told[:-1], f"{told[-1]}{_pairing(others[0], first)}") if told else ()
+    parts = [f"**{title(row)}** minus {title(first)}: {changes(row, first)}" for row in others[:MOST]]
+    return (*parts[:-1], f"{parts[-1]}{_pairing(others[0], first)}") if parts else ()
 
 
 def changes(row: Mapping[str, Any], less: Mapping[str, Any]) -> str:
     """'I(X;Z) −0.0123 ± 0.0021 (95 % −0.017 to −0.008), …': each difference with its interval."""
     return ", ".join(_change(row, less, name) for name in _TOLD) + "."
+
+
+def told(found: Difference, name: str) -> str:
+    """'0.0123 ± 0.0021 more complexity', or that no difference is sure at 95 %."""
+    if found.value is None or not found.error or found.half_width is None or abs(found.value) <= found.half_width:
+        return f"no clearly different {name}"
+    return f"{plus_minus(abs(found.value), found.error)} {'more' if found.value > 0 else 'less'} {name}"
 
 
 def of_origins(points: pl.DataFrame, origins: Mapping[str, str], display: Display) -> dict[str, str]:

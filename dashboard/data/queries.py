@@ -221,6 +221,18 @@ def context(estimate_id: str, correction: str) -> dict[int | None, list[Share]]:
 
 
 @cached_by(lambda ids, *_: _digest(estimates().filter(pl.col("estimate_id").is_in(ids))), entries=8)
+def context_means(ids: tuple[str, ...], correction: str) -> dict[str, list[Share]]:
+    """Estimate → its parts of H(Z) by order, means over layers, of those that have every order of the others."""
+    rows = read.trajectory(settings.data(), correction=correction, estimates=ids).drop_nulls(["input", "entropy"])
+    most = rows["ngram"].n_unique()
+    found = {}
+    for (one,), mine in rows.group_by("estimate_id", maintain_order=True):
+        if most > 1 and mine.height == most:
+            found[str(one)] = shares.of_context(mine.to_dicts(), labels=mine["labels"][0])
+    return found
+
+
+@cached_by(lambda ids, *_: _digest(estimates().filter(pl.col("estimate_id").is_in(ids))), entries=8)
 def depths(ids: tuple[str, ...], order: int, correction: str) -> pl.DataFrame:
     """Every transformer layer of some estimates at one order, with what tells the checkpoints apart."""
     about = estimates().select("estimate_id", "model", "revision", "step", "tokens")
@@ -319,7 +331,7 @@ def preferences(estimate_ids: tuple[str, ...]) -> pl.DataFrame:
 
 @cached_by(tables_version, entries=4)
 def preference() -> pl.DataFrame:
-    """What models say about preferences: one row a model, its newest probe on the pairs that most models share.
+    """What models say about preferences: one row a model, its last checkpoint on the pairs that most models share.
 
     Columns: model, estimate_id, data (name of the pairs), pairs (how many), positions (tokens of answers), value
     (information in log n over all tokens of the answers, mean over layers, less the null), se_draws, se_documents, se
@@ -328,7 +340,7 @@ def preference() -> pl.DataFrame:
     every = probes()
     shared = every.group_by("settings").agg(pl.col("model").n_unique(), pl.col("created_at").max())
     usual = shared.sort("model", "created_at", descending=True)["settings"].head(1)
-    last = every.filter(pl.col("settings").is_in(usual.to_list())).sort("created_at").unique("model", keep="last")
+    last = finished_models.last(every.filter(pl.col("settings").is_in(usual.to_list())))
     rows = read.preferences(settings.data(), last["estimate_id"].to_list())
     rows = rows.filter(variable="preference", quantity="information").filter(pl.col("layer").is_null())
     null = rows.filter(correction="null").select("estimate_id", null="value")

@@ -105,11 +105,17 @@ def _export(name: str, slides: Sequence[Slide], dark: bool, site: str) -> DeckEx
 def _delete(name: str, count: int) -> None:
     with st.popover("Delete", icon=":material/delete_forever:"):
         st.markdown(f"Delete the deck **{escape.markdown(name)}** of {count} slides? The views stay.")
-        st.button("Delete it", type="primary", on_click=store.delete, args=(name,))
+        st.button("Delete it", type="primary", key="delete-deck", on_click=_forget, args=(name,))
+
+
+def _forget(name: str) -> None:
+    store.delete(name)
+    st.toast("Deleted.", icon=":material/delete:")
 
 
 def _label(slide: Slide) -> str:
-    return f"{slide.page.capitalize()}{f', {slide.figure}' if slide.figure else ''}"
+    figures = ", ".join((slide.figure or "").split(store.AND))
+    return f"{slide.page.capitalize()}{f', {figures}' if figures else ''}"
 
 
 def _site() -> str:

@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 import plotly.graph_objects as go
 
+from dashboard.decks import store
 from dashboard.decks.store import Slide
 from dashboard.export.contents import RenderedSlide
 from dashboard.view import View
@@ -34,11 +35,12 @@ def _render(slide: Slide, dark: bool, site: str) -> RenderedSlide:
         view, notes = registry.build(slide.page, slide.query, dark=dark)
     except InputError as error:
         return RenderedSlide(slide.title or slide.page, slide.note, (), link=address, problem=str(error))
-    if notes or (slide.figure is not None and slide.figure not in view.figures):
+    wanted = list(view.figures) if slide.figure is None else slide.figure.split(store.AND)
+    if notes or not set(wanted) <= set(view.figures):
         # Another model's numbers under the reader's title would mislead.
         gone = notes or [f"This slide shows the figure {slide.figure!r}, which the page has no more: remove it."]
         return RenderedSlide(slide.title or view.title, slide.note, (), link=address, problem=_sentences(gone))
-    figures = tuple(view.figures.values()) if slide.figure is None else (view.figures[slide.figure],)
+    figures = tuple(view.figures[key] for key in wanted)
     return RenderedSlide(slide.title or _title(view, figures), slide.note, figures, view.caption, address)
 
 

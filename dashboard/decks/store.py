@@ -3,8 +3,8 @@
 import json
 import re
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,10 @@ from softh.store import atomic
 VERSION = 1
 MAX_NAME = 60
 """Characters of the name of a deck."""
+AND = ","
+"""Between the keys of figures that share a slide."""
+MOST_FIGURES = 4
+"""Figures on a slide that can still be read from afar: two rows of two."""
 MAX_SLIDES = 60
 """Slides of a deck: as many as fit a talk."""
 
@@ -28,7 +32,7 @@ class Slide:
     query: Mapping[str, Sequence[str]]
     """As `urllib.parse.parse_qs` gives."""
     figure: str | None = None
-    """Key of one figure of the view; None is all of them."""
+    """Key of one figure of the view, or of several with :data:`AND` between them; None is all of them."""
     title: str = ""
     """Empty is the view's own."""
     note: str = ""
@@ -83,6 +87,30 @@ def add_slide(name: str, slide: Slide) -> int:
         slides = [*(load(safe) if safe in names() else []), slide]
         save(safe, slides)
     return len(slides)
+
+
+def add_page(name: str, slide: Slide, figures: Sequence[str]) -> tuple[int, int]:
+    """Append all figures of a page, on as few slides as they can be read on; returns numbers of the first and last.
+
+    figures: their keys; a slide that holds all of them says so, and follows the page when it has others.
+    """
+    if len(figures) <= MOST_FIGURES:
+        number = add_slide(name, slide)
+        return number, number
+    parts = -(-len(figures) // MOST_FIGURES)
+    size = -(-len(figures) // parts)
+    chunks = [figures[first : first + size] for first in range(0, len(figures), size)]
+    numbers = [add_slide(name, replace(slide, figure=AND.join(chunk))) for chunk in chunks]
+    return numbers[0], numbers[-1]
+
+
+def latest() -> tuple[str, int] | None:
+    """The deck that was changed last and how many slides it has; None where there is none that can be read."""
+    with suppress(InputError, OSError):  # one that is being replaced, or that only its own page can explain
+        files = [_folder() / f"{name}.json" for name in names()]
+        file = max(files, key=lambda path: path.stat().st_mtime, default=None)
+        return (file.stem, len(load(file.stem))) if file else None
+    return None
 
 
 def replace_slide(name: str, number: int, slide: Slide) -> None:

@@ -9,7 +9,9 @@ const DECK_STYLE = `
   padding: calc(3.2 * var(--u)) calc(4 * var(--u)) calc(2.4 * var(--u)); }
 .softh-slide h1 { font-size: clamp(20px, calc(4.6 * var(--u)), 60px); line-height: 1.15; font-weight: 650; margin: 0 0 calc(1.6 * var(--u)); outline: none; }
 .softh-slide .figures { flex: 1; min-height: 0; display: flex; gap: calc(2 * var(--u)); }
+.softh-slide .figures.four { display: grid; grid-template-columns: repeat(2, 1fr); grid-auto-rows: 1fr; }
 .softh-slide .figures.many { display: grid; grid-template-columns: repeat(3, 1fr); grid-auto-rows: 1fr; }
+.softh-deck .softh-slide .note { padding-right: 190px; } /* of the bar */
 .softh-slide .figure { flex: 1; min-width: 0; position: relative; overflow: hidden; }
 .softh-slide .figure > div { transform-origin: 0 0; position: absolute; }
 .softh-slide .problem { font-size: clamp(16px, calc(3 * var(--u)), 36px); margin: auto; max-width: 40em; }
@@ -32,7 +34,7 @@ function deckElement(parent, name, className, text) {
 }
 
 // Draws a figure small and scales it up, so that text grows with the window.
-async function deckFigure(box, figure, scale, Plotly, still) {
+async function deckFigure(box, figure, scale, Plotly, still, listed = false) {
   const { width: whole, height: room } = box.getBoundingClientRect()
   // On a wide sheet a plane would be stretched until its diagonal is none.
   const width = figure.layout.meta?.names ? Math.min(whole, 1.4 * room) : whole
@@ -44,6 +46,7 @@ async function deckFigure(box, figure, scale, Plotly, still) {
   inner.setAttribute("role", "img")
   inner.ariaLabel = figure.layout.meta?.alt ?? ""
   const layout = { ...figure.layout, width: width / scale, height: height / scale, autosize: false }
+  if (listed) layout.showlegend = false
   await Plotly.newPlot(inner, { data: figure.data, layout, frames: figure.frames,
     config: { displaylogo: false, displayModeBar: false, staticPlot: still } })
   await placeNames(inner)
@@ -53,11 +56,22 @@ function deckSlide(parent, slide, inks) {
   const sheet = deckElement(parent, "section", "softh-slide")
   Object.assign(sheet.style, { background: inks.ground, color: inks.ink })
   deckElement(sheet, "h1", "", slide.title).tabIndex = -1
-  const figures = deckElement(sheet, "div", slide.figures.length > 3 ? "figures many" : "figures")
+  const figures = deckElement(sheet, "div", "figures" + (slide.figures.length > 4 ? " many" : slide.figures.length > 3 ? " four" : ""))
   if (slide.problem) deckElement(figures, "p", "problem", slide.problem)
   const boxes = slide.figures.map(() => deckElement(figures, "div", "figure"))
   if (slide.note) deckElement(sheet, "p", "note", slide.note).style.color = inks.muted
   return { sheet, boxes }
+}
+
+// Figures of a slide whose lines an earlier one names already: one legend for all of them.
+function listedBefore(figures) {
+  const seen = new Set()
+  return figures.map(figure => {
+    const names = figure.layout.showlegend === false ? [] : figure.data.filter(trace => trace.name && trace.showlegend !== false).map(trace => trace.name)
+    const known = names.length > 0 && names.every(name => seen.has(name))
+    names.forEach(name => seen.add(name))
+    return known
+  })
 }
 
 async function printDeck(parent, deck, Plotly) {
@@ -65,7 +79,10 @@ async function printDeck(parent, deck, Plotly) {
   const root = deckElement(parent, "div", "softh-sheets")
   for (const slide of deck.slides) {
     const { boxes } = deckSlide(root, slide, deck.inks)
-    for (const [i, box] of boxes.entries()) await deckFigure(box, slide.figures[i], boxes.length > 1 ? 1.25 : 1.6, Plotly, true)
+    const listed = listedBefore(slide.figures)
+    for (const [i, box] of boxes.entries()) {
+      await deckFigure(box, slide.figures[i], boxes.length > 1 ? 1.25 : 1.6, Plotly, true, listed[i])
+    }
   }
 }
 
@@ -97,8 +114,9 @@ function presentDeck(parent, deck, Plotly, { start = 0, closed } = {}) {
     if (focus) sheet.querySelector("h1").focus()
     const room = boxes.length > 1 ? 1024 : 800
     const scale = Math.max(Math.min(window.innerWidth / room, (1.78 * window.innerHeight) / room), 0.8)
+    const listed = listedBefore(slide.figures)
     for (const [i, box] of boxes.entries()) {
-      if (own === round) await deckFigure(box, slide.figures[i], scale, Plotly, false)
+      if (own === round) await deckFigure(box, slide.figures[i], scale, Plotly, false, listed[i])
     }
     root.dataset.slide = at + 1
   }

@@ -1,6 +1,7 @@
 """A deck as PowerPoint: every figure as native charts whose numbers can be edited, a matrix as a table."""
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -10,8 +11,10 @@ from pptx.slide import Slide
 from pptx.util import Emu, Inches
 
 from dashboard import escape
+from dashboard.export.chart_model import Chart
 from dashboard.export.contents import DeckExport
 from dashboard.export.from_plotly import charts
+from dashboard.export.pptx_bars import add_bars
 from dashboard.export.pptx_chart import add_chart, rgb, set_font
 from dashboard.export.pptx_matrix import add_table
 from dashboard.figures.template import Theme
@@ -45,8 +48,8 @@ def deck(export: DeckExport) -> bytes:
 
 
 def _place(number: int, count: int) -> tuple[int, int, int, int]:
-    """Where a figure of several stands: beside each other, from four on in rows of three."""
-    columns = count if count <= 3 else 3
+    """Where a figure of several stands: beside each other, four in two rows, more in rows of three."""
+    columns = {4: 2}.get(count, min(count, 3))
     rows = -(-count // columns)
     width, height = (_WIDTH - 2 * _EDGE) // columns, (_BOTTOM - _TOP) // rows
     row, column = divmod(number, columns)
@@ -77,7 +80,12 @@ def _add_figure(slide: Slide, figure: go.Figure, place: tuple[int, int, int, int
     for trace in figure.data:
         if trace.type == "heatmap":
             add_table(slide, trace, place, theme, alt)
+    if bars := [trace for trace in figure.data if trace.type == "bar"]:
+        add_bars(slide, bars, figure.layout, place, theme, alt)
     panels = charts(figure)
+    if len({round(chart.place[0], 2) for chart in panels}) > 1:
+        _add_grid(slide, panels, place, theme, alt)
+        return
     heights = [1.0] * len(panels)
     if panels:
         heights[0] += 0.4  # the legend
@@ -86,3 +94,15 @@ def _add_figure(slide: Slide, figure: go.Figure, place: tuple[int, int, int, int
         above, own = sum(heights[:number]) / sum(heights), heights[number] / sum(heights)
         box = (left, top + round(above * height), width, round(own * height))
         add_chart(slide, chart, box, theme, alt, first=number == 0, last=number + 1 == len(panels))
+
+
+def _add_grid(slide: Slide, panels: Sequence[Chart], place: tuple[int, int, int, int], theme: Theme, alt: str) -> None:
+    """Charts beside and below each other, where they stand in the figure."""
+    left, top, width, height = place
+    columns = sorted({round(chart.place[0], 2) for chart in panels})
+    rows = sorted({round(chart.place[3], 2) for chart in panels}, reverse=True)
+    for chart in panels:
+        column, row = columns.index(round(chart.place[0], 2)), rows.index(round(chart.place[3], 2))
+        wide, high = width // len(columns), height // len(rows)
+        box = (left + column * wide, top + row * high, wide, high)
+        add_chart(slide, chart, box, theme, alt, first=True, last=True)

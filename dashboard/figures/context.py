@@ -1,4 +1,4 @@
-"""What token, bigram, trigram and quadgram explain of the hidden states of each layer, as parts of H(Z)."""
+"""What token, bigram, trigram and quadgram explain, as parts of H(Z): by layer, checkpoint or model."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,31 +9,44 @@ from dashboard.figures.template import template, theme_for
 from dashboard.format import plus_minus
 from softh.analysis.shares import Share
 
-_HEIGHT = 320
+_HEIGHT, _ROW = 320, 20
+_MOST_UPRIGHT = 30
+"""Bars whose names have room below them."""
 
 
-def context_shares(shares: Mapping[int | None, Sequence[Share]], model: str, *, dark: bool) -> go.Figure:
-    """Parts by layer, the mean over layers (None) beside them, stacked up to H(Z); errors in the cards.
+def context_shares(shares: Mapping[str, Sequence[Share]], axis: str, what: str, *, dark: bool) -> go.Figure:
+    """Parts of each place, stacked up to H(Z); errors in the cards. Many bars, or long names, lie.
 
+    shares: name of a place, such as a layer or a model, → its parts; axis: what places are; what: of which they are.
     Negative parts are drawn below zero, and what is above it is then more than H(Z) by as much.
     """
-    theme = theme_for(dark)
-    figure = go.Figure(layout={"template": template(theme), "height": _HEIGHT, "barmode": "relative"})
-    places = ["mean" if layer is None else str(layer) for layer in shares]
+    theme, places = theme_for(dark), list(shares)
+    lying = axis.startswith("model") or len(places) > _MOST_UPRIGHT
+    height = max(_HEIGHT, 110 + _ROW * len(places)) if lying else _HEIGHT
+    figure = go.Figure(layout={"template": template(theme), "height": height, "barmode": "relative"})
     for number, first in enumerate(next(iter(shares.values()))):
-        parts = [of_layer[number].part for of_layer in shares.values()]
+        parts = [of_place[number].part for of_place in shares.values()]
         name = first.name if first.above == 0 or first.order is None else f"+ {first.name}"
+        values = [part.value for part in parts]
         figure.add_bar(
-            x=places, y=[part.value for part in parts], name=name,
+            x=values if lying else places, y=places if lying else values, orientation="h" if lying else "v", name=name,
             marker={"color": theme.muted if first.order is None else theme.colours[first.order - 1]},
             hovertext=[
-                f"layer {place}, {name}: {plus_minus(part.value, part.error)}"
+                f"{axis.partition(',')[0]} {place}, {name}: {plus_minus(part.value, part.error)}"
                 for place, part in zip(places, parts, strict=True)
             ],
             hoverinfo="text",
         )  # fmt: skip
-    figure.update_xaxes(title_text="layer", type="category")
-    figure.update_yaxes(title_text="parts of H(Z) / log n")
-    mean = ", ".join(f"{share.name} {plus_minus(share.part.value, share.part.error)}" for share in shares[None])
-    alt = f"What each longer n-gram explains of the hidden states of {model} beyond the shorter one; mean: {mean}."
+    named, counted = (figure.layout.yaxis, figure.layout.xaxis) if lying else (figure.layout.xaxis, figure.layout.yaxis)
+    named.update(title_text=None if lying else axis, type="category", showgrid=False)
+    if lying:
+        named.update(autorange="reversed", tickmode="linear", dtick=1)
+    counted.update(title_text="parts of H(Z) / log n")
+    figure.update_layout(
+        legend={"y": 1.0, "yanchor": "bottom", "x": 0, "xanchor": "left", "traceorder": "normal"},
+        margin={"t": 34, "b": 56, "l": 60},
+    )
+    last = places[-1]
+    told = ", ".join(f"{share.name} {plus_minus(share.part.value, share.part.error)}" for share in shares[last])
+    alt = f"What each longer n-gram explains beyond the shorter one, by {axis}, of {what}; {last}: {told}."
     return described(figure, alt)

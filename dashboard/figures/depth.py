@@ -1,17 +1,18 @@
-"""Layers along training as a heat map, and the layers of one model minus those of another."""
+"""Layers along training as a heat map, and the layers of two models beside each other."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 import polars as pl
+from plotly.subplots import make_subplots
 
-from dashboard.data.rows import CLOCKS, Against, Display
+from dashboard.data.rows import CLOCKS, Against, Display, title
 from dashboard.figures.plane import HEIGHT
 from dashboard.figures.runs import described
 from dashboard.figures.scales import LogScale
-from dashboard.figures.template import template, theme_for
-from dashboard.format import checkpoint_name, count, plus_minus, short_model
+from dashboard.figures.template import SYMBOLS, Theme, heads_left, template, theme_for
+from dashboard.format import checkpoint_name, count, plus_minus, short_model, standard_error
 from softh.analysis.differences import Difference
 from softh.quantities import BY_COLUMN, PLANE
 
@@ -65,31 +66,77 @@ def training_map(rows: pl.DataFrame, display: Display, quantity: str, clock: Aga
     return described(figure, f"{what}, {count(round(scale.most))} {CLOCKS[clock]} at the end, {display.labels}.")
 
 
-def layer_differences(
-    found: Mapping[str, Sequence[tuple[int, Difference]]], model: str, other: str, display: Display
+def compared(
+    mine: Sequence[Row],
+    theirs: Sequence[Row],
+    found: Mapping[str, Sequence[tuple[float, Difference]]],
+    display: Display,
 ) -> go.Figure:
-    """Each quantity of one model minus that of another by layer, with 95 % intervals."""
-    theme = theme_for(display.dark)
-    figure = go.Figure(layout={"template": template(theme), "height": 340, "hovermode": "closest"})
-    for place, (quantity, pairs) in enumerate(found.items()):
-        colour, known = theme.colours[place], [(layer, each) for layer, each in pairs if each.value is not None]
-        figure.add_scatter(
-            x=[layer for layer, _ in known], y=[each.value for _, each in known], name=BY_COLUMN[quantity].name,
-            mode="lines+markers", line={"color": colour, "width": 2}, marker={"size": 6.5},
-            error_y={"array": [each.half_width or 0 for _, each in known], "color": colour, "thickness": 1.2},
-            customdata=[f"layer {layer}<br>{plus_minus(each.value, each.error)}" for layer, each in known],
-            hovertemplate="%{customdata}<extra></extra>",
-        )  # fmt: skip
-    figure.add_hline(0, line={"color": theme.muted, "width": 1})
-    figure.update_xaxes(title_text="layer, 0 the embedding")
-    figure.update_yaxes(title_text=f"minus {short_model(other)}, log n")
+    """Two models by layer beside each other for every quantity, and below them one minus the other.
+
+    mine, theirs: rows of the layers of one estimate each; found: quantity → (place, difference), places being layers,
+    or shares of depth where the models have other depths.
+    """
+    theme, deepest = theme_for(display.dark), [max(row["layer"] for row in rows) for rows in (mine, theirs)]
+    whole = deepest[0] == deepest[1]
+    titles = [f"<b>{BY_COLUMN[quantity].formula}</b>  {BY_COLUMN[quantity].name}" for quantity in found]
+    figure = make_subplots(
+        2, len(found), shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.08, horizontal_spacing=0.09,
+        subplot_titles=titles,
+    )  # fmt: skip
+    figure.update_layout(template=template(theme), height=470, hovermode="closest")
+    for column, (quantity, pairs) in enumerate(found.items(), 1):
+        for place, (rows, most) in enumerate(zip((mine, theirs), deepest, strict=True)):
+            line = _line_of_layers(rows, quantity, 1 if whole else most, place, theme)
+            figure.add_trace(line.update(showlegend=column == 1), row=1, col=column)
+        figure.add_trace(_line_of_differences(pairs, theme, whole=whole).update(showlegend=column == 1), 2, column)
+        figure.add_hline(0, line={"color": theme.muted, "width": 1}, row=2, col=column)
+    figure.update_xaxes(title_text=_LAYER if whole else _DEEP, row=2)
+    figure.update_yaxes(title_text="log n", col=1, row=1)
+    figure.update_yaxes(title_text="difference", col=1, row=2)
+    heads_left(figure)
     figure.update_layout(
-        legend={"y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}, margin={"l": 70, "b": 50, "t": 30}
+        legend={"y": 1.09, "yanchor": "bottom", "x": 0, "xanchor": "left"}, margin={"l": 70, "b": 50, "t": 70}
     )
-    said = f"{model} minus {other} by layer, {display.labels}; bars are 95 % intervals of paired differences."
+    names = " and ".join(rows[0]["model"] for rows in (mine, theirs))
+    said = f"{names} by layer, {display.labels}, and the first minus the second with 95 % intervals."
     return described(figure, said)
 
 
+def _line_of_layers(rows: Sequence[Row], quantity: str, whole: float, place: int, theme: Theme) -> go.Scatter:
+    """One model; whole: what layers are shares of."""
+    ordered = sorted(rows, key=lambda row: row["layer"])
+    errors = [standard_error(row, quantity) for row in ordered]
+    return go.Scatter(
+        x=[row["layer"] / whole for row in ordered], y=[row[quantity] for row in ordered],
+        name=short_model(rows[0]["model"]), legendgroup=str(place), mode="lines+markers",
+        line={"color": theme.colours[place], "width": 2}, marker={"size": 6.5, "symbol": SYMBOLS[place]},
+        error_y={"array": [error or 0 for error in errors], "color": theme.colours[place], "thickness": 1},
+        customdata=[
+            f"<b>{title(row)}</b><br>layer {row['layer']}<br>{plus_minus(row[quantity], error)}"
+            for row, error in zip(ordered, errors, strict=True)
+        ],
+        hovertemplate="%{customdata}<extra></extra>",
+    )  # fmt: skip
+
+
+def _line_of_differences(pairs: Sequence[tuple[float, Difference]], theme: Theme, *, whole: bool) -> go.Scatter:
+    known = [(at, each) for at, each in pairs if each.value is not None]
+    return go.Scatter(
+        x=[at for at, _ in known], y=[each.value for _, each in known], name="difference, 95 %",
+        legendgroup="difference", mode="lines+markers", line={"color": theme.ink, "width": 1.5},
+        marker={"size": 6, "symbol": "diamond"},
+        error_y={"array": [each.half_width or 0 for _, each in known], "color": theme.ink, "thickness": 1.2},
+        customdata=[f"{_place(at, whole=whole)}<br>{plus_minus(each.value, each.error)}" for at, each in known],
+        hovertemplate="%{customdata}<extra></extra>",
+    )  # fmt: skip
+
+
+def _place(at: float, *, whole: bool) -> str:
+    return f"layer {at:g}" if whole else f"{at:.0%} of the depth"
+
+
+_LAYER, _DEEP = "layer, 0 the embedding", "depth, 0 the embedding, 1 the last layer"
 _FITTED = "fitting ends (largest expressivity)"
 COMPARED = tuple(each.column for each in PLANE if each.column in ("input", "output"))
 """What is compared by layer: both in log n, so that they share an axis."""

@@ -69,9 +69,13 @@ def agreement(results: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(
         [
             {"Setting": row["setting"], "At": str(row["at"]), "Quantity": BY_COLUMN[row["quantity"]].name,
-             "τ over models": row["models"], "Models": row["n"], "τ over layers": row["layers"],
+             "τ over models": _tau(row["models"]), "Models": row["n"], "τ over layers": _tau(row["layers"]),
              "Layers": row["n_layers"]}
             for row in results["agreement"]
         ],
         infer_schema_length=None,
     )  # fmt: skip
+
+
+def _tau(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}".replace("-", "−")

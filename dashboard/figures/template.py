@@ -104,6 +104,12 @@ def add_to_layout(figure: go.Figure, part: str, some: Sequence[dict[str, Any]]) 
     figure.layout[part] = (*figure.layout[part], *some)
 
 
+def heads_left(figure: go.Figure) -> None:
+    """Put the titles of subplots of one width at their left corners, as the names of panels are."""
+    first, last = figure.layout.xaxis.domain
+    figure.for_each_annotation(lambda note: note.update(x=note.x - (last - first) / 2, xanchor="left", font_size=12.5))
+
+
 def add_meta(figure: go.Figure, **more: Any) -> go.Figure:
     """The figure with more of what pages and scripts read beside it: alt text, names, the ranges that show all."""
     return figure.update_layout(meta={**(figure.layout.meta or {}), **more})

@@ -16,6 +16,7 @@ from dashboard.export.contents import PRESETS, FigureExport, Size, SizePreset, a
 from dashboard.export.formats import FORMATS, file_stem
 from dashboard.figures.template import theme_for
 from dashboard.server import hosts
+from dashboard.views import registry
 from softh import access
 from softh.errors import InputError
 
@@ -100,14 +101,26 @@ def _deck(key: str, parameters: Mapping[str, Sequence[str]]) -> None:
     with st.container(horizontal=True, gap="small"):
         figure = st.button("Add this figure", key=f"{key}-add", icon=":material/add_to_photos:", width="stretch")
         page = st.button("Add whole page", key=f"{key}-add-page", width="stretch")
-    if not (figure or page):
-        return
-    try:
-        number = store.add_slide(deck or "", store.Slide(session.PAGE.get(), parameters, key if figure else None))
-    except InputError as error:
-        st.error(escape.prose(str(error)), icon=":material/error:")
-    else:
-        st.success(f"Added to *{escape.markdown(deck)}*, slide {number}.", icon=":material/check:")
-        st.page_link(
-            "pages/present.py", label="Open deck", icon=":material/slideshow:", query_params={"deck": deck or ""}
-        )
+    if figure or page:
+        slide = store.Slide(session.PAGE.get(), parameters, key if figure else None)
+        try:
+            added = _added(deck or "", slide)
+        except InputError as error:
+            st.error(escape.prose(str(error)), icon=":material/error:")
+            return
+        session.ADDED.set((key, deck or "", added))
+        st.rerun()  # the sidebar counts slides
+    for_key, deck, added = session.ADDED.get()
+    if for_key == key:
+        session.ADDED.pop()
+        st.success(f"Added to *{escape.markdown(deck)}*, {added}.", icon=":material/check:")
+        st.page_link("pages/present.py", label="Open deck", icon=":material/slideshow:", query_params={"deck": deck})
+
+
+def _added(deck: str, slide: store.Slide) -> str:
+    """Put a figure, or all of the page, on slides of a deck; says on which."""
+    if slide.figure is not None:
+        return f"slide {store.add_slide(deck, slide)}"
+    view, _ = registry.build(slide.page, slide.query)
+    first, last = store.add_page(deck, slide, list(view.figures))
+    return f"slide {first}" if first == last else f"slides {first} to {last}"

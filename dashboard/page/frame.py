@@ -14,9 +14,10 @@ from dashboard.controls import axis_ranges, browser, links, point_selection, ses
 from dashboard.controls import controls as shared_controls
 from dashboard.data import queries
 from dashboard.data.presets import Preset
+from dashboard.decks import store
 from dashboard.figures.template import theme_for
 from dashboard.format import short_model
-from dashboard.page import export_menu
+from dashboard.page import export_menu, glossary
 from dashboard.server import auth, metrics, streamlit_internals
 from dashboard.view import Empty, View
 from dashboard.views import registry
@@ -51,8 +52,12 @@ def enter() -> None:
 def dress() -> None:
     """Name, purpose and paper at the head of the sidebar, and what the theme's settings do not reach."""
     dark = browser.dark()
-    st.html(f"<style>{browser.asset('page.css', *(['page_dark.css'] if dark else []))}</style>")
+    st.html(f"<style>{browser.asset('page.css', 'page_dark.css' if dark else 'page_light.css')}</style>")
     st.logo(browser.asset("logo.svg").replace("INK", theme_for(dark).ink), size="large", link=PAPER)
+    if deck := store.latest():
+        name, count = deck
+        label = f"{escape.markdown(name)}: {count} {'slide' if count == 1 else 'slides'}"
+        st.sidebar.page_link("pages/present.py", label=label, icon=":material/slideshow:", query_params={"deck": name})
     st.sidebar.markdown(f":small[The measures of [Conklin et al., 2026]({PAPER})]")
 
 
@@ -93,13 +98,14 @@ def finding(view: View, *sure: str, presets: Sequence[Preset] = ()) -> None:
     presets: views that one click opens.
     """
     if view.finding:
-        st.markdown(f"##### {escape.prose(view.finding)}")
+        with st.container(key="finding"):
+            st.header(glossary.linked(escape.prose(view.finding)), anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if view.published:
-            st.markdown(escape.prose(view.published), width="stretch")
+            st.markdown(glossary.linked(escape.prose(view.published)), width="stretch")
         with st.popover("How sure is this?", type="tertiary", icon=":material/help:"):
             for paragraph in filter(None, sure):
-                st.markdown(escape.prose(paragraph))
+                st.markdown(glossary.linked(escape.prose(paragraph)))
         if presets:
             with st.popover("Views to start from", type="tertiary", icon=":material/auto_awesome_mosaic:"):
                 for each in presets:
@@ -107,12 +113,21 @@ def finding(view: View, *sure: str, presets: Sequence[Preset] = ()) -> None:
                     st.page_link(page.script, label=each.label, icon=page.icon, query_params=dict(each.parameters))
 
 
+def link_to_layers(model: str) -> None:
+    """A link to the layers of a model; nothing for a mean of several."""
+    if model not in queries.models():
+        return
+    layers = registry.page("layers")
+    label = f"Layers of {escape.markdown(short_model(model))}"
+    st.page_link(layers.script, label=label, icon=layers.icon, query_params={"model": model})
+
+
 def reading(view: View) -> None:
     """What is shown of which text, in a line, and, on demand, all that a reader may want to know of the figures."""
     if view.source:
-        st.markdown(f":small[{escape.prose(view.source)}]")
+        st.markdown(f":small[{glossary.linked(escape.prose(view.source))}]")
     with st.expander("How to read this", icon=":material/menu_book:"):
-        st.markdown(escape.prose(view.caption))
+        st.markdown(glossary.linked(escape.prose(view.caption)))
 
 
 @contextmanager
@@ -164,7 +179,8 @@ def table(
     """A table to read, and its data as a file to take away; with points its rows are models, and choose them."""
     selection = point_selection.selectable_rows(rows["Model"].to_list()) if points else {}
     model = st.column_config.TextColumn(width=170 if points else 275, pinned=points)
-    config = {"Model": model, "Parameters": _COMPACT, "Positions": _GROUPED}
+    defined = {name: st.column_config.Column(help=said) for name in rows.columns if (said := glossary.of_head(name))}
+    config = {**defined, "Model": model, "Parameters": _COMPACT, "Positions": _GROUPED}
     if "Model" in rows.columns:
         rows = rows.with_columns(Model=pl.Series([short_model(name) for name in rows["Model"]], dtype=pl.String))
     st.dataframe(rows, hide_index=True, column_config=config, height=height or "auto", **selection)

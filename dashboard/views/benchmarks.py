@@ -25,6 +25,8 @@ from softh.errors import InputError
 MOST_SCORES = 12
 """Scores in the matrix until the reader chooses."""
 _KNOWN_BY_LOSS = "bits per byte"
+_OURS = {"zoo/recipe.toml": "our own tests"}
+"""Sources that are files of ours, in words."""
 
 
 def view() -> View:
@@ -199,7 +201,9 @@ def _choice(setup: queries.Setup, order: int, correction: str) -> Choice:
             "`python -m softh scores import FILE`, or below."
         )
     where = controls.segments("Compare", among, "among", help=_AMONG_HELP)
-    source = controls.select("Scores from", correlation.sources(setup, where), "source")
+    named = {_OURS.get(source, source): source for source in correlation.sources(setup, where)}
+    former = {source: name for name, source in named.items()}
+    source = named[controls.select("Scores from", list(named), "source", former=former)]
     method = cast(Method, controls.segments("Coefficient", list(METHODS), "coefficient", help=_METHOD_HELP))
     layers = [MEAN, CHOSEN] if where == FINISHED else [MEAN]
     layer = controls.segments("Layers", layers, "layers", help=_LAYER_HELP) if len(layers) > 1 else MEAN

@@ -9,13 +9,16 @@ from plotly.graph_objects import Figure
 
 from dashboard.controls import axis_ranges, controls, links
 from dashboard.data import comparison, queries
+from dashboard.data.rows import clock
 from dashboard.figures import preference
 from dashboard.figures.preference import Dot, Probe
+from dashboard.figures.preference_training import Moment, along_training
 from dashboard.figures.template import Theme, theme_for
-from dashboard.format import plus_minus
+from dashboard.format import checkpoint_name, plus_minus
 from dashboard.view import Empty, View
 from dashboard.views import preference_summary
 from dashboard.views.preference_summary import Findings, value_and_error
+from softh.analysis import finished_models
 from softh.analysis.probe_changes import Movement, changes, finding, stages
 from softh.analysis.probe_summary import mean_over_layers, rank_correlation
 
@@ -33,7 +36,8 @@ def view() -> View:
     if probes.is_empty():
         raise Empty("There are no probes yet: make one with `python -m softh preference MODEL --pairs FILE`, or below.")
     theme = theme_for(links.dark())
-    probes = _of_pairs(probes)
+    every = _of_pairs(probes)
+    probes = finished_models.last(every)
     steps = stages(probes)
     step = controls.select("Change", list(steps), "change", help=_CHANGE_HELP) if steps else None
     chosen = _models(probes, steps.get(step or "", ()))
@@ -59,6 +63,7 @@ def view() -> View:
         each = changes(before, after)
         figures["changed"] = preference.change(each, step, scale, _UNITS[unit], theme)
         moved = (step, each[0], scale)
+    figures |= _along_training(every, chosen["model"].to_list(), what, part, scale, _UNITS[unit])
     moves, labels = comparison.movements(probes, what, part)
     if moves:
         figures["moves"] = preference.movements(moves, labels, scale, _UNITS[unit], theme)
@@ -97,7 +102,27 @@ def _of_pairs(probes: pl.DataFrame) -> pl.DataFrame:
         names[name if name not in names else f"{name}, {row['settings'][-8:]}"] = row["settings"]
     name = controls.select("Pairs", list(names), "pairs", help="Only probes on the same pairs compare.")
     chosen = probes.filter(pl.col("settings") == names[name]).sort("created_at")
-    return chosen.unique("model", keep="last").sort("model")
+    return chosen.unique(["model", "revision"], keep="last").sort("model")
+
+
+def _along_training(
+    every: pl.DataFrame, models: Sequence[str], what: str, part: str, scale: float, unit: str
+) -> dict[str, Figure]:
+    """The information of the chosen models at each of their checkpoints, where some were probed at several."""
+    mine = every.filter(pl.col("model").is_in(models))
+    if (ordered := clock(mine)) is None:
+        return {}
+    timed = mine.drop_nulls(ordered).sort("model", ordered)
+    timed = timed.filter(pl.len().over("model") > 1)
+    rows = queries.preferences(tuple(timed["estimate_id"])).filter(what=what, subset=part, quantity="information")
+    rows = rows.filter(pl.col("layer").is_null(), correction="corrected")
+    means = {row["estimate_id"]: value_and_error(row, scale) for row in rows.to_dicts()}
+    runs: dict[str, list[Moment]] = {}
+    for row in timed.to_dicts():
+        if row["estimate_id"] in means:
+            moment = Moment(row[ordered], checkpoint_name(row), *means[row["estimate_id"]])
+            runs.setdefault(row["model"], []).append(moment)
+    return {"training": along_training(runs, ordered, unit, dark=links.dark())} if runs else {}
 
 
 def _models(probes: pl.DataFrame, change: Sequence[str]) -> pl.DataFrame:
@@ -208,10 +233,10 @@ def _table(
             {
                 "Model": row["model"],
                 f"Information, {unit}": plus_minus(*parts["corrected"]),
-                "Raw": f"{parts['raw'][0]:.3g}",
-                "Null": f"{parts['null'][0]:.3g}",
+                f"Raw, {unit}": f"{parts['raw'][0]:.3g}",
+                f"Null, {unit}": f"{parts['null'][0]:.3g}",
                 "Most in layer": findings.peak,
-                "Matched by length": plus_minus(*findings.matched) if findings.matched else "–",
+                f"Matched by length, {unit}": plus_minus(*findings.matched) if findings.matched else "–",
                 "Linear": right.get("linear", "–"),
                 "Words": right.get("words", "–"),
                 "Length": right.get("length", "–"),

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 import polars as pl
+from plotly.graph_objects import Figure
 
 from dashboard.controls import axis_ranges, controls, point_selection
 from dashboard.data import comparison, queries, tables
@@ -12,6 +13,7 @@ from dashboard.data.neighbours import Landing, Parameters
 from dashboard.data.phases import run_phases, sentence
 from dashboard.data.queries import Selection
 from dashboard.data.rows import Against, clock, title, usual_models
+from dashboard.figures import compression, orders
 from dashboard.figures import runs as figures
 from dashboard.figures.curves import Along, trajectory_curves
 from dashboard.figures.marks import phase_marks
@@ -53,6 +55,7 @@ def view() -> View:
         raise Empty("None of these models has this layer: choose another layer or other models in the sidebar.")
     curves = _curves(chosen, shown, runs)
     spread, phases, play = _plane(trained=clock(shown) is not None)
+    more, of_size = _more(chosen, runs, plain, shown)
     # Shuffled labels have no phases: extremes of the null along training are none of learning.
     null, phased = chosen.display.correction == "null", ()
     if phases and not null:
@@ -86,7 +89,7 @@ def view() -> View:
     table = table.filter(pl.col("estimate_id").is_in(list(ids))) if ids else table
     return View(
         title=f"Trajectory{SERIES if of_series(chosen.setup.labels) else ''}, {chosen.display.labels}",
-        figures=axis_ranges.within({"plane": plane, "curves": beside}),
+        figures=axis_ranges.within({"plane": plane, "curves": beside, **more}),
         rows=tables.checkpoints(table),
         data=tables.data(table),
         caption=fallback + _caption(chosen, runs, curves, shown),
@@ -97,6 +100,7 @@ def view() -> View:
         notes=(
             *((_NO_PHASES,) if phases and null else map(sentence, phased)),
             *(comparison.sentences(sorted(ids), display, runs.layer) if not runs.joined else ()),
+            *of_size,
         ),
     )
 
@@ -132,6 +136,24 @@ def _plane(*, trained: bool) -> tuple[Spread, bool, bool]:
         return cast(Spread, spread), False, False
     phases = controls.toggle("Phases", "phases", default=True, help=_PHASES_HELP, where=where)
     return cast(Spread, spread), phases, controls.toggle("Slider", "play", help=_PLAY_HELP, where=where)
+
+
+def _more(
+    chosen: Selection, runs: Runs, plain: pl.DataFrame, shown: pl.DataFrame
+) -> tuple[dict[str, Figure], tuple[str, ...]]:
+    """Figures that are asked for below the first two, and what they say."""
+    where, several = controls.group("More figures"), len(chosen.setup.orders) > 1
+    if not several and clock(shown) is None:
+        return {}, ()
+    found, said = {}, tuple[str, ...]()
+    if several and controls.toggle("Orders side by side", "orders", help=_ORDERS_HELP, where=where):
+        found["by-order"] = orders.orders_side_by_side(plain, chosen.display, runs.names(), chosen.setup.orders)
+    if clock(shown) is not None and controls.toggle("Compression against size", "size", help=_SIZE_HELP, where=where):
+        falls, count_of_runs = trajectory_summary.compressions(chosen, runs.layer)
+        said = (trajectory_summary.against_size(falls, count_of_runs),)
+        if falls:
+            found["compression"] = compression.against_size(falls, chosen.display, queries.runs_first())
+    return found, said
 
 
 def _curves(chosen: Selection, shown: pl.DataFrame, runs: Runs) -> Curves:
@@ -197,6 +219,11 @@ _LAYER_HELP = "Layer 0 is the embedding, which is not in the mean."
 _SPREAD_HELP = "One standard error around each point as a cross, or around each path as a band."
 _PHASES_HELP = "Where collapse and fitting end, with a 95 % interval."
 _PLAY_HELP = "A slider below the plane lets the paths grow step by step, in files too."
+_ORDERS_HELP = "The same runs on one small plane for each n-gram order."
+_SIZE_HELP = (
+    "How far complexity falls from its peak to the last checkpoint, of every run of this text and these settings whose "
+    "end of fitting is sure, against its number of parameters; ablations are left out."
+)
 _PANELS_HELP = "Quantities of the plane, others, bits per byte, and any score that checkpoints have."
 _ALONG_HELP = "Training tokens, training step, or the n-gram order of the last checkpoint."
 _MINUS_HELP = "Draw each other run minus this one, with the error of the difference."

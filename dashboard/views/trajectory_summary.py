@@ -5,7 +5,11 @@ from typing import Any
 
 import polars as pl
 
+from dashboard.data import comparison, queries
+from dashboard.data.phases import run_phases
+from dashboard.data.queries import Selection
 from dashboard.data.rows import Display, clock, runs
+from dashboard.figures.compression import Compression
 from dashboard.format import plus_minus, short_model, standard_error
 from softh.analysis import differences
 from softh.analysis.phases import RunPhases
@@ -13,6 +17,8 @@ from softh.format import and_more
 from softh.quantities import BY_COLUMN
 
 Row = Mapping[str, Any]
+_FEWEST = 4
+"""Checkpoints that a run needs for phases."""
 
 
 def finding(shown: pl.DataFrame, phased: Sequence[RunPhases], display: Display) -> str:
@@ -36,6 +42,34 @@ def finding(shown: pl.DataFrame, phased: Sequence[RunPhases], display: Display) 
     return f"{who} beyond chance: after its peak, complexity falls by {told}."
 
 
+def compressions(chosen: Selection, layer: int | None) -> tuple[list[Compression], int]:
+    """The fall of every run of the setup in which it is known, by size, and how many runs there are."""
+    each = queries.comparable(chosen.setup).filter(~pl.col("model").is_in(queries.ablations()))
+    sizes = each.group_by("model").agg(pl.col("revision").n_unique(), pl.col("parameters").max())
+    sizes = dict(sizes.filter(pl.col("revision") >= _FEWEST).select("model", "parameters").iter_rows())
+    models, display = tuple(sorted(sizes)), chosen.display
+    phased = run_phases(chosen.setup, models, display.order, display.correction, layer, joined=False)
+    rows = display.select(queries.trajectory(chosen.setup, models, layer))
+    known = [(run, peak) for run in phased if run.fall and sizes[run.name] and (peak := _peak(run, rows))]
+    falls = [
+        Compression(
+            run.name, sizes[run.name], *(100 * one / peak for one in (run.fall.amount, run.fall.low, run.fall.high))
+        )
+        for run, peak in known
+        if run.fall
+    ]
+    return sorted(falls, key=lambda one: (one.parameters, one.model)), len(models)
+
+
+def against_size(falls: Sequence[Compression], count: int) -> str:
+    """How many runs compress, and how much the smallest and the largest of them do."""
+    if not falls:
+        return f"Of {count} runs none has a sure end of fitting, so there is no compression to compare."
+    sure = sum(one.low > 0 for one in falls)
+    ends = " to ".join(f"{one.share:.1f} % ({short_model(one.model)})" for one in (falls[0], falls[-1]))
+    return f"Compression against size: {sure} of {count} runs compress; from the smallest to the largest, {ends}."
+
+
 def published(phased: Sequence[RunPhases], display: Display) -> str:
     """How the runs compare with the published two phases; empty where there are none to compare."""
     known = [each for each in phased if each.fall is not None]
@@ -54,20 +88,15 @@ def compare(rows: pl.DataFrame, minus: str) -> str:
     for model, path in paths.items():
         if both := [(row, shared[row["step"]]) for row in path if row["step"] in shared]:
             row, less = both[-1]
-            changes = [f"{_change(row, less, name)} {BY_COLUMN[name].name}" for name in ("input", "output")]
+            changes = [
+                comparison.told(differences.difference(row, less, name), BY_COLUMN[name].name)
+                for name in ("input", "output")
+            ]
             told.append(f"at step {row['step']:,}, {short_model(model)} has {' and '.join(changes)}")
     if not told:
         return "These runs share no checkpoint, so there is no difference to show."
     sentence = f"{'; '.join(told[:2])} compared with {short_model(minus)}."
     return sentence[0].upper() + sentence[1:]
-
-
-def _change(row: Row, less: Row, name: str) -> str:
-    """'0.0123 ± 0.0021 more', or that no difference can be told."""
-    found = differences.difference(row, less, name)
-    if found.value is None or not found.error or found.half_width is None or abs(found.value) <= found.half_width:
-        return "no clearly different"
-    return f"{plus_minus(abs(found.value), found.error)} {'more' if found.value > 0 else 'less'}"
 
 
 def _of_models(shown: pl.DataFrame) -> str:
@@ -84,13 +113,18 @@ def _of_models(shown: pl.DataFrame) -> str:
 def _fall(run: RunPhases, shown: pl.DataFrame, *, interval: bool) -> str:
     """'12.1 % (95 % 11.0 to 13.1)' of the largest value, which was chosen by looking: the interval knows it."""
     assert run.fall
+    if not (peak := _peak(run, shown)):
+        return plus_minus(run.fall.amount, run.fall.error)
+    share, low, high = (f"{100 * one / peak:.1f}" for one in (run.fall.amount, run.fall.low, run.fall.high))
+    return f"{share} % (95 % {low} to {high})" if interval else f"{share} %"
+
+
+def _peak(run: RunPhases, shown: pl.DataFrame) -> float | None:
+    """The largest value of I(X;Z), from which it falls."""
+    assert run.fall
     at_peak = shown.filter(pl.col("step") == run.steps[run.fall.checkpoint])
     mine = at_peak.filter(pl.col("model") == run.name)
-    peak = mine["input"].to_list() or at_peak["input"].to_list()
-    if not peak or not peak[0]:
-        return plus_minus(run.fall.amount, run.fall.error)
-    share, low, high = (f"{100 * one / peak[0]:.1f}" for one in (run.fall.amount, run.fall.low, run.fall.high))
-    return f"{share} % (95 % {low} to {high})" if interval else f"{share} %"
+    return next(iter(mine["input"].to_list() or at_peak["input"].to_list()), None)
 
 
 def _compresses(run: RunPhases) -> bool:

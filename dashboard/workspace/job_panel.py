@@ -12,7 +12,7 @@ from dashboard.server import auth
 from softh import access, jobs
 from softh.errors import InputError
 from softh.jobs import Job
-from softh.jobs.format import ago, progress
+from softh.jobs.format import ago, overall, progress
 
 POLL_SECONDS = 1.0
 LATEST = 8
@@ -32,6 +32,11 @@ def panel(show: Callable[[str], None]) -> None:
     session.JOB_ERROR.pop()  # not before: the fragment may run the page again
     for job in ended[:LATEST]:
         _ended(job, show)
+    if len(ended) > 1 and _may_change() and st.button(
+        f"Clear {len(ended)} ended jobs", key="clear-ended", icon=":material/clear_all:",
+        help="Forget jobs that ended; their estimates stay.",
+    ):  # fmt: skip
+        _act(lambda: [jobs.delete(job.id) for job in ended])
 
 
 def poll() -> None:
@@ -77,7 +82,7 @@ def _running(job: Job) -> None:
     with st.container(border=True, key=f"job-{job.id}"):
         left, right = st.columns([5, 1], vertical_alignment="center")
         left.progress(
-            job.share,
+            overall(job),
             text=f"**{escape.markdown(job.title)}**: {escape.markdown(progress(job))}; {escape.markdown(ago(job))}",
         )
         if _may_change() and right.button("Cancel", key=f"cancel-{job.id}", icon=":material/stop_circle:"):

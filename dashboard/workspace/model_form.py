@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import streamlit as st
 
 from dashboard import escape
-from dashboard.controls import controls, session
+from dashboard.controls import browser, controls, session
 from dashboard.server import streamlit_internals
 from softh.checkpoints import hub, server_folders
 from softh.checkpoints.revisions import log_spaced_revisions, parse_revision
@@ -22,6 +22,14 @@ HUB, FOLDER, UPLOAD = "Hub", "Server folder", "Upload"
 FIELDS = {field.name: field for field in fields(EstimateSpec)}
 TEXTS = {source.label: source for source in sources.SOURCES}
 _ONE, _SEVERAL = "one", "a trajectory"
+_FEWEST_LETTERS = 3
+"""Letters from which on the hub is asked."""
+_searcher = st.components.v2.component(
+    "softh_hub_search",
+    html=browser.asset("hub_search.html"),
+    css=browser.asset("hub_search.css"),
+    js=browser.asset("hub_search.js"),
+)
 _MIN_TRAJECTORY = 3
 """Training revisions that make a trajectory."""
 
@@ -81,7 +89,10 @@ def _number(label: str, name: str, options: Sequence[int], where: Any) -> int:
 
 
 def _from_hub() -> ChosenModel | None:
-    entry = controls.text("Model of the hub", "hub", placeholder="EleutherAI/pythia-14m", where=st.container())
+    where = st.container()
+    entry = controls.text("Model of the hub", session.HUB_MODEL.key, placeholder="EleutherAI/pythia-14m", where=where)
+    if st.toggle("Search the hub as you type", key="searching", help=_SEARCH_HELP):
+        _search()
     if not entry:
         st.caption("A gated or private model needs a login on this server: `hf auth login`, or `HF_TOKEN`.")
         return None
@@ -96,6 +107,34 @@ def _from_hub() -> ChosenModel | None:
         return ChosenModel(name, _trajectory(training, right))
     default = "main" if "main" in names else names[0]
     return ChosenModel(name, (controls.select("Branch or tag", names, "at", default=default, where=right),))
+
+
+@st.fragment
+def _search() -> None:
+    """Models of the hub by a part of their names; what is chosen becomes the model of the form."""
+    if session.HUB_FOUND.pop():
+        st.rerun()
+    typed = str((session.HUB_SEARCH.get() or {}).get("typed") or "").strip()
+    found, said = list[str](), ""
+    if len(typed) >= _FEWEST_LETTERS:
+        try:
+            found = _found(typed.lower())
+            said = "" if found else f"No model of the hub is called like {typed[:60]}."
+        except InputError as error:
+            said = str(error)
+    data = {"found": found, "said": said, "fewest": _FEWEST_LETTERS}
+    _searcher(key=session.HUB_SEARCH.key, data=data, on_typed_change=lambda: None, on_chosen_change=_choose_found)
+
+
+def _choose_found() -> None:
+    if chosen := session.HUB_SEARCH.get()["chosen"]:
+        session.HUB_MODEL.set(str(chosen))
+        session.HUB_FOUND.set(True)
+
+
+@st.cache_data(ttl=300, max_entries=256, show_spinner=False)
+def _found(words: str) -> list[str]:
+    return hub.search(words)
 
 
 def _trajectory(training: list[str], where: Any) -> tuple[str, ...]:
@@ -215,4 +254,7 @@ def _clear_upload(key: str, files: Sequence[Any]) -> NoReturn:
     st.rerun()
 
 
+_SEARCH_HELP = (
+    "Asks huggingface.co, or the server of HF_ENDPOINT, for names that hold what you type; nothing else is sent."
+)
 _TEXT_HELP = "Estimates are comparable only on the same documents."

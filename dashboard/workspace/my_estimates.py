@@ -76,7 +76,7 @@ def _actions(row: Mapping[str, Any]) -> None:
             score_upload.attach(row)
         with st.popover("Delete …", icon=":material/delete:"):
             st.markdown("Removes it from every page. Cached hidden states are kept.")
-            if st.button("Delete this estimate", type="primary"):
+            if st.button("Delete this estimate", type="primary", key="delete-estimate"):
                 _delete(row["estimate_id"])
 
 

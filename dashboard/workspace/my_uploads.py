@@ -15,7 +15,7 @@ def manage() -> None:
     uploads = [] if person.refusal else list(quota.list_uploads(person.name))
     if not uploads:
         return
-    st.subheader("Your uploads")
+    st.header("Your uploads")
     quota_text = f" of {format_size(person.upload_bytes)}" if person.upload_bytes is not None else ""
     st.caption(f"{len(uploads)} stored, {format_size(sum(upload.size for upload in uploads))}{quota_text}.")
     names = {accepted.path: accepted.name for accepted in receive.list_models()}

@@ -107,4 +107,4 @@ def _store(rows: list[dict[str, Any]]) -> None:
     for note in read.replaced(rows, settings.data()):
         st.toast(note, icon=":material/info:")
     write.save_scores(rows, settings.data())
-    st.toast(f"{len(rows)} scores attached", icon=":material/add_chart:")
+    st.toast(f"{len(rows)} {'score' if len(rows) == 1 else 'scores'} attached", icon=":material/add_chart:")

@@ -26,7 +26,7 @@ def shoot(opened: Browser, address: str, name: str) -> None:
     page = opened.new_page(color_scheme="dark" if look == "dark" else "light", viewport={"width": WIDTH, "height": 900})
     page.goto(address + PATHS[place])
     settled(page)
-    understood = page.get_by_role("button", name="Understood")
+    understood = page.get_by_role("button", name="Got it")
     if understood.count() and understood.is_visible():
         understood.click()
     whole(page)

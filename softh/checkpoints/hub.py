@@ -36,6 +36,8 @@ from softh.locks import lock
 
 _TIMEOUT = 20.0
 """Seconds that the hub may stay silent while a head is read."""
+_PATIENCE = 5.0
+"""Seconds that a search may take: somebody is typing."""
 _LOGIN = "log in with `hf auth login` or set HF_TOKEN"
 _UNREACHABLE = (
     "Cannot reach the Hugging Face hub, and there is no local folder {model}: check the network, or name a folder."
@@ -88,6 +90,26 @@ def digest_of(model: str, sha: str) -> str:
 def commit_of(digest: str) -> str:
     """The commit in the digest of a hub model."""
     return digest.partition(":")[0]
+
+
+def search(words: str, most: int = 8) -> list[str]:
+    """Ids of models of the hub whose names hold some words, those downloaded most first; at most so many.
+
+    One request, which may take as long as :data:`_PATIENCE`. Errors: InputError where the hub does not answer.
+    """
+    query = {"search": words, "sort": "downloads", "direction": -1, "limit": most}
+    try:
+        answer = get_session().get(
+            f"{HfApi().endpoint}/api/models", params=query, headers=build_hf_headers(), timeout=_PATIENCE
+        )
+        hf_raise_for_status(answer)
+        found = answer.json()
+    except (HTTPError, OSError, ValueError) as error:
+        raise InputError(
+            "The Hugging Face hub does not answer this server: write the id in full, such as EleutherAI/pythia-14m, "
+            "or choose a folder or an upload."
+        ) from error
+    return [str(each["id"]) for each in found[:most] if isinstance(each, dict) and "id" in each]
 
 
 def list_files(model: str, revision: str) -> tuple[str, dict[str, int]]:

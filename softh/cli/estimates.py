@@ -9,7 +9,7 @@ import typer
 
 from softh import settings
 from softh.cli import preference_tables, tables
-from softh.cli.options import AsJson, Data, Device, Layers, folder, with_options_of
+from softh.cli.options import ESTIMATOR, AsJson, Data, Device, Layers, folder, with_options_of
 from softh.cli.output import say, show, show_json, show_stored
 from softh.cli.progress_bar import Bar
 from softh.errors import InputError
@@ -22,9 +22,13 @@ from softh.store import connection, read, write
 def estimate(
     spec: EstimateSpec,
     device: Device = "auto",
-    loss: Annotated[bool, typer.Option("--loss/--no-loss", help="Bits per byte, for which the head must run.")] = True,
+    loss: Annotated[
+        bool,
+        typer.Option("--loss/--no-loss", help="Bits per byte, for which the head must run.", rich_help_panel=ESTIMATOR),
+    ] = True,
     by_source: Annotated[
-        bool, typer.Option("--by-source", help="Each source of the text too, in the same pass.")
+        bool,
+        typer.Option("--by-source", help="Each source of the text too, in the same pass.", rich_help_panel=ESTIMATOR),
     ] = False,
     layers: Layers = False,
     data: Data = None,

@@ -3,6 +3,7 @@
 import errno
 import io
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -52,25 +53,48 @@ def softh(
     access.set_identity_provider(access.Person)  # whoever has a terminal owns the machine
 
 
-app.command("app")(serve)
-app.command("site")(site.site)
-app.command("estimate")(estimates.estimate)
-app.command("preference")(preference.preference)
-app.command("sweep")(sweep.sweep)
-app.command("sample")(sample.sample)
-app.command("list")(estimates.list_)
-app.command("show")(estimates.show_one)
-app.command("compare")(compare.compare)
-app.command("select")(select.select)
-app.command("pack")(estimates.pack)
-app.add_typer(scores.app, name="scores", cls=Commands)
-app.command("submit")(jobs.submit)
-app.command("worker")(jobs.worker)
-app.command("jobs")(jobs.list_jobs)
-app.command("cancel")(jobs.cancel)
-app.command("backup")(backup.backup)
-app.command("restore")(backup.restore)
-app.command("doctor")(doctor.doctor)
+_MEASURE, _LOOK, _QUEUE, _KEEP = "Measure", "Look at what was measured", "Queue", "Tables"
+"""Boxes of commands in --help, in the order of use."""
+_EXAMPLES = {
+    "estimate": (
+        "softh estimate EleutherAI/pythia-14m",
+        "softh estimate EleutherAI/pythia-14m --revision step512 --labels words",
+        "softh estimate ./my-model --documents 64 --layers",
+        "softh estimate ./runs/my-training",
+    ),
+    "preference": ("softh preference HuggingFaceTB/SmolLM2-135M-Instruct --pairs pairs.jsonl",),
+    "list": ("softh list --last", "softh list --model pythia --corpus weymouth"),
+    "show": ("softh show 3f9a --layers",),
+    "compare": ("softh compare 3f9a 77c1", "softh compare 3f9a 77c1 --tolerance 0.01"),
+    "submit": ("softh submit EleutherAI/pythia-14m --revision step512",),
+}
+"""What readers type first; each begins the lines below a command's options."""
+
+
+def _add(panel: str, name: str, command: Callable[..., None]) -> None:
+    lines = "\n\n".join(f"`{line}`" for line in _EXAMPLES.get(name, ()))
+    app.command(name, rich_help_panel=panel, epilog=f"**Examples**\n\n{lines}" if lines else None)(command)
+
+
+_add(_MEASURE, "estimate", estimates.estimate)
+_add(_MEASURE, "preference", preference.preference)
+_add(_MEASURE, "sweep", sweep.sweep)
+_add(_MEASURE, "sample", sample.sample)
+_add(_LOOK, "app", serve)
+_add(_LOOK, "site", site.site)
+_add(_LOOK, "list", estimates.list_)
+_add(_LOOK, "show", estimates.show_one)
+_add(_LOOK, "compare", compare.compare)
+_add(_LOOK, "select", select.select)
+_add(_QUEUE, "submit", jobs.submit)
+_add(_QUEUE, "jobs", jobs.list_jobs)
+_add(_QUEUE, "cancel", jobs.cancel)
+_add(_QUEUE, "worker", jobs.worker)
+_add(_KEEP, "pack", estimates.pack)
+app.add_typer(scores.app, name="scores", cls=Commands, rich_help_panel=_KEEP)
+_add(_KEEP, "backup", backup.backup)
+_add(_KEEP, "restore", backup.restore)
+_add(_KEEP, "doctor", doctor.doctor)
 
 
 def main() -> None:

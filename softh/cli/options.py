@@ -13,10 +13,16 @@ from softh import settings
 from softh.errors import InputError
 from softh.spec import Spec, choices_of, option_name, stored_name, types_of
 
-Data = Annotated[Path | None, typer.Option(help="Folder of the tables; by default that of SOFTH_DATA.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines, and nothing else, on stdout.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or one GPU such as cuda:1.")]
-Layers = Annotated[bool, typer.Option("--layers", help="Every layer at every order, too.")]
+TEXT, ESTIMATOR, MACHINE, OUTPUT = "Text", "Estimator", "Machine", "Tables and output"
+"""Boxes of options in --help."""
+Data = Annotated[
+    Path | None, typer.Option(help="Folder of the tables; by default that of SOFTH_DATA.", rich_help_panel=OUTPUT)
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print JSON for machines, and nothing else, on stdout.", rich_help_panel=OUTPUT)
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or one GPU such as cuda:1.", rich_help_panel=MACHINE)]
+Layers = Annotated[bool, typer.Option("--layers", help="Every layer at every order, too.", rich_help_panel=OUTPUT)]
 Queue = Annotated[bool, typer.Option("--queue", help="Queue it for a worker instead.")]
 
 
@@ -65,10 +71,18 @@ def _parameters(spec: type[Spec], field: dataclasses.Field[Any]) -> Iterator[ins
         default = ",".join(map(str, default))
     option = f"--{option_name(field.name)}"
     metavar = f"[{'|'.join(choices)}]" if choices else None
-    yield _parameter(field.name, kind, typer.Option(option, help=field.metadata["help"], metavar=metavar), default)
+    shown = typer.Option(option, help=field.metadata["help"], metavar=metavar, rich_help_panel=_panel(field.name))
+    yield _parameter(field.name, kind, shown, default)
     former = stored_name(field)
     if former != field.name:
         yield _parameter(former, kind | None, typer.Option(f"--{option_name(former)}", hidden=True), None)
+
+
+def _panel(name: str) -> str | None:
+    """The box that the option of a field stands in; None for the first."""
+    if name in ("corpus", "documents", "context", "orders", "labels", "pairs", "limit"):
+        return TEXT
+    return {"dtype": MACHINE, "revision": None}.get(name, ESTIMATOR)
 
 
 def _parameter(name: str, kind: Any, option: Any, default: Any) -> inspect.Parameter:

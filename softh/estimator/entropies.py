@@ -174,6 +174,7 @@ def measure_entropies(
     spec: EstimateSpec,
     progress: ProgressCallback,
     reading_plan: Plan | None = None,
+    on_partial: Callable[[str], object] | None = None,
 ) -> Entropies:
     """H(Z) and H(Z | labels) in nats of every layer under every draw.
 
@@ -188,8 +189,9 @@ def measure_entropies(
         spec: gives weighting, centring and bins.
         progress: called after every reading.
         reading_plan: how to read the states; by default the result of :func:`plan`.
+        on_partial: called after every reading with a sentence of what the layers counted so far show.
     """
-    return measure_parts(states, labelling, directions, epsilon, spec, progress, reading_plan)[0]
+    return measure_parts(states, labelling, directions, epsilon, spec, progress, reading_plan, on_partial=on_partial)[0]
 
 
 def measure_parts(
@@ -201,6 +203,7 @@ def measure_parts(
     progress: ProgressCallback,
     reading_plan: Plan | None = None,
     parts: Sequence[SourcePart] = (),
+    on_partial: Callable[[str], object] | None = None,
 ) -> list[Entropies]:
     """As :func:`measure_entropies`, of all positions, then of those of each part, counted in the same reading."""
     reading_plan = reading_plan or plan(states, labelling, spec)
@@ -230,11 +233,28 @@ def measure_parts(
                     partial.set(layer, draws, rows)
             for layer in layers:
                 values[layer].append(stored[layer])
+            if on_partial is not None:
+                on_partial(_so_far(values, labelling, spec))
     partial.delete()
     progress("statistics", len(readings), len(readings))
     each = counting.split(np.stack([np.concatenate(rows, axis=-1) for rows in values]))
     labellings = [labelling, *(part.labelling for part in parts)]
     return [assemble_entropies(rows, of, spec) for rows, of in zip(each, labellings, strict=True)]
+
+
+def _so_far(values: Sequence[Sequence[np.ndarray]], labelling: Labelling, spec: EstimateSpec) -> str:
+    """Raw complexity and expressivity of the lowest order in the mean over layers that have been counted.
+
+    values: of every layer the rows of :class:`Counting` under the draws so far, [rows, 1 + folds, draws] each.
+    """
+    keys, order = list(labelling.groups), min(spec.orders)
+    known = [np.concatenate(parts, axis=-1)[:, 0].mean(axis=-1) for parts in values if parts]
+    told = []
+    for name, key in (("complexity", Key("input", order)), ("expressivity", Key("output", order))):
+        if key in keys:
+            gains = [rows[len(keys)] - rows[keys.index(key)] for rows in known]
+            told.append(f"{name} {np.mean(gains) / np.log(spec.bins):.3f}")
+    return f"so far {' and '.join(told)}, raw, in {len(known)} of {len(values)} layers"
 
 
 class Counting:

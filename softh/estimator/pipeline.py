@@ -226,17 +226,19 @@ def estimate_model(
     loss: bool = True,
     on_plan: Callable[[str], object] | None = None,
     states: HiddenStates | None = None,
+    on_partial: Callable[[str], object] | None = None,
 ) -> Estimate:
     """Estimate a model that is already in memory, on documents already sampled.
 
     `prepared` is the result of :func:`prepare` for the same text and specification; checkpoints of one run share it.
     `states` are its hidden states of that text, where another process or a training has computed them.
+    `on_partial` is called with a sentence of what the layers counted so far show.
     Other arguments are those of :func:`estimate`; `began` is when the work began, on the clock of
     :func:`time.perf_counter`.
     """
     return _estimate_parts(
         spec, checkpoint, model, text, prepared=prepared, cache=cache, progress=progress, began=began, loss=loss,
-        on_plan=on_plan, states=states,
+        on_plan=on_plan, states=states, on_partial=on_partial,
     )[0]  # fmt: skip
 
 
@@ -281,6 +283,7 @@ def _estimate_parts(
     on_plan: Callable[[str], object] | None,
     states: HiddenStates | None = None,
     by_source: bool = False,
+    on_partial: Callable[[str], object] | None = None,
 ) -> list[Estimate]:
     """The estimate of a text, then those of its sources where they are asked for."""
     began = time.perf_counter() if began is None else began
@@ -303,7 +306,9 @@ def _estimate_parts(
             "again for every group of draws. Set SOFTH_CACHE_GB higher, or ask for fewer documents.",
             format_size(states.bytes_needed),
         )
-    entropies, *of_parts = measure_parts(states, labelling, directions, epsilon, spec, progress, reading_plan, parts)
+    entropies, *of_parts = measure_parts(
+        states, labelling, directions, epsilon, spec, progress, reading_plan, parts, on_partial
+    )
     further = sample.measures()
     metadata = RunMetadata(model, tokenized, epsilon, directions.digest, states.nll, states.forward_passes, further)
     seconds = time.perf_counter() - began

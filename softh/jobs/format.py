@@ -10,11 +10,26 @@ def progress(job: Job) -> str:
     """Phase, rate and time left of a running job, place of a waiting one, result of an ended one; one line."""
     if job.state == "running":
         far = ", ".join(filter(None, (_phase(job), _rate(job), _left(job))))
-        return f"{far}; now {job.message}" if job.message else far
+        says = job.message if job.kind == "estimate" else f"now {job.message}"
+        return f"{far}; {says}" if job.message else far
     if job.place is not None:
         waits = "next" if job.place == 1 else f"{job.place - 1} before it"
         return f"{waits}; {job.message}" if job.message else waits
     return job.result or job.message or ""
+
+
+def overall(job: Job) -> float:
+    """Fraction of the whole job that is done, 0 to 1: one bar over all phases, which never falls.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> [overall(SimpleNamespace(phase=name, share=0.5)) for name in ("text", "forward passes", "statistics")]
+        [0.0, 0.325, 0.8]
+    """
+    if job.phase is None or job.phase in _BEFORE:
+        return 0.0
+    begin, end = _SPANS.get(job.phase, (0.0, 1.0))
+    return begin + job.share * (end - begin)
 
 
 def ago(job: Job) -> str:
@@ -30,8 +45,12 @@ def ago(job: Job) -> str:
 
 
 _WORDS = {"model": "reading the checkpoint", "loading": "loading weights", "forward passes": "running the text",
-          "statistics": "counting"}  # fmt: skip
+          "statistics": "counting", "text": "reading the text", "pairs": "reading the pairs"}  # fmt: skip
 """Phases as readers know them."""
+_BEFORE = ("starting", "text", "model", "pairs")
+"""Phases that come in any order and take seconds."""
+_SPANS = {"loading": (0.02, 0.05), "forward passes": (0.05, 0.6), "statistics": (0.6, 1.0)}
+"""Where the longer ones lie on the bar; a job of one phase has it for itself."""
 
 
 def _phase(job: Job) -> str:

@@ -101,9 +101,27 @@ def run_estimate(spec: str, options: Options, progress: Progress) -> str:
         model = hidden_states.load_model(checkpoint, parsed_spec.dtype, options.get("device", "auto"))
         remove_orphans(settings.cache())
         with open_cache(settings.cache()) as cache:
-            result = estimate_model(parsed_spec, checkpoint, model, corpus, cache=cache, progress=progress)
+            partial = PartialResult(progress)
+            result = estimate_model(
+                parsed_spec, checkpoint, model, corpus, cache=cache, progress=partial, on_partial=partial.keep
+            )
         write.save(result.record(), data)
     return estimate_id
+
+
+class PartialResult:
+    """The progress of an estimate, which tells what its layers show so far."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.sentence = progress, ""
+
+    def keep(self, sentence: str) -> None:
+        """Tell a sentence with every step from here on."""
+        self.sentence = sentence
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        """Report a step."""
+        self.progress(phase, done, total, self.sentence)
 
 
 def run_preference(spec: str, options: Options, progress: Progress) -> str:

@@ -44,7 +44,10 @@ def entries(file: BinaryIO, source: str, limits: Limits) -> Iterator[ArchiveMemb
     """
     kind = _kind(file)
     if kind is None:
-        raise InputError(f"{source} is not a known archive; expected .zip, .tar or .tar.gz: pack it as one.")
+        raise InputError(
+            f"{source} is not a known archive, or its beginning is damaged; expected a complete .zip, .tar or .tar.gz: "
+            "pack it as one, or upload it again."
+        )
     packed = file.seek(0, io.SEEK_END)
     file.seek(0)
     walk = _zip if kind == "zip" else _tar

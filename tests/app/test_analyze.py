@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.workspace import model_form, score_upload
 from softh import jobs
+from softh.checkpoints import hub as checkpoints_hub
 from softh.errors import InputError
 from softh.jobs import client, records
 from softh.scores import load
@@ -140,6 +141,31 @@ def test_a_text_of_one_s_own_is_kept_and_leaves_the_control(tmp_path: Path, monk
     press(app, "Estimate")
     (job,) = jobs.listing()
     assert Path(job.settings["corpus"].removeprefix("file:")).read_bytes() == b"one\n\ntwo"
+
+
+def test_a_search_of_the_hub_is_one_bounded_request(hub: Hub) -> None:
+    hub.repos |= {f"models/acme/tiny-{number}": Repo({"main": {}}) for number in range(12)}
+    hub.repos["models/acme/large"] = Repo({"main": {}})
+    found = checkpoints_hub.search("tiny")
+    assert len(found) == 8
+    assert all(name.startswith("acme/tiny-") for name in found)
+    assert hub.requests.count("GET /api/models") == 1
+    assert checkpoints_hub.search("nothing like it") == []
+
+
+def test_a_hub_that_does_not_answer_is_a_sentence(hub: Hub) -> None:
+    hub.status = 503
+    with pytest.raises(InputError, match="write the id in full"):
+        checkpoints_hub.search("tiny")
+
+
+def test_the_hub_is_asked_only_where_the_search_is_turned_on(hub: Hub) -> None:
+    app = opened()
+    assert hub.requests == []
+    [search] = [toggle for toggle in app.toggle if toggle.label == "Search the hub as you type"]
+    app = search.set_value(True).run()
+    assert not app.exception
+    assert hub.requests == []  # nothing is typed
 
 
 def test_revisions_of_the_hub_become_a_trajectory_of_pinned_commits(hub: Hub, tmp_path: Path) -> None:

@@ -69,19 +69,19 @@ def test_a_click_on_a_cell_of_the_matrix_opens_its_scatter(chromium: Browser, sh
 
 def test_a_preset_of_the_same_page_is_in_the_address_and_back_leaves_it(chromium: Browser, shipped: str) -> None:
     page = opened(chromium, shipped)
-    before = page.locator("h5").first.inner_text()
+    before = page.locator(".st-key-finding h2").first.inner_text()
     page.get_by_role("button", name="Views to start from").click()
     page.get_by_text("Do seeds agree?").click()
     page.wait_for_url("**seeds=averaged**")
     settled(page)
-    averaged = page.locator("h5").first.inner_text()
+    averaged = page.locator(".st-key-finding h2").first.inner_text()
     assert averaged != before
     page.reload()
     settled(page)
-    assert page.locator("h5").first.inner_text() == averaged
+    assert page.locator(".st-key-finding h2").first.inner_text() == averaged
     page.evaluate("history.back()")
     settled(page)
-    expect(page.locator("h5").first).to_have_text(before)
+    expect(page.locator(".st-key-finding h2").first).to_have_text(before)
     page.close()
 
 

@@ -256,7 +256,7 @@ def _powerpoint_holds_the_rows(file: Path, rows: pl.DataFrame, folder: Path) -> 
     series = {one.name: [float(value) for value in one.iter_values()] for one in chart.plots[0].series}
     wanted = rows.filter(pl.col("model") == "Run-1M").sort("tokens")["output"].to_list()
     assert series["Run-1M"] == pytest.approx(wanted, abs=1e-12)
-    assert len([shape for shape in slides[0].shapes if shape.has_chart]) == 5
+    assert len([shape for shape in slides[0].shapes if shape.has_chart]) == 6
     command = ["soffice", "--headless", f"-env:UserInstallation={(folder / 'office').as_uri()}", "--convert-to", "pdf"]
     subprocess.run([*command, "--outdir", str(folder / "office-pdf"), str(file)], check=True, capture_output=True)
     [pdf] = (folder / "office-pdf").glob("*.pdf")

@@ -67,9 +67,10 @@ TABLE: dict[str, set[str]] = {
     "softh.accumulator": {
         "softh.errors", "softh.estimator", "softh.format", "softh.notebook", "softh.spec", "softh.store", *CORE,
     },
+    "softh.trackers": {"softh.analysis", "softh.quantities", "matplotlib", *CORE},
     "softh.callback": {
-        "softh.access", "softh.checkpoints", "softh.estimator", "softh.models", "softh.quantities", "softh.settings",
-        "softh.spec", "softh.store", "softh.text", *CORE,
+        "softh.access", "softh.checkpoints", "softh.estimator", "softh.models", "softh.preference", "softh.settings",
+        "softh.spec", "softh.store", "softh.text", "softh.trackers", *CORE,
     },
     "softh.plot": {
         "dashboard.data", "dashboard.escape", "dashboard.figures", "softh.analysis", "softh.errors", "softh.estimator",

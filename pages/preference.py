@@ -27,6 +27,9 @@ else:
         frame.chart(view.figures["linear"], "linear", view.data)
         st.subheader("Do words or length alone do as well?")
         frame.chart(view.figures["others"], "others", view.data)
+    if "training" in view.figures:
+        st.subheader("What training adds, step by step")
+        frame.chart(view.figures["training"], "training", view.data)
     left, right = st.columns(2, gap="medium")
     if "changed" in view.figures:
         with left:

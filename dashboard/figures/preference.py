@@ -47,6 +47,15 @@ class Dot:
     open: bool = False
 
 
+@dataclass(frozen=True)
+class Course:
+    """Information of one model at steps of its training."""
+
+    name: str
+    points: list[tuple[int, float, float]]
+    """Step, value and standard error."""
+
+
 def combined_error(row: Mapping[str, Any]) -> float:
     """Both standard errors together."""
     return standard_errors.combined(row["se_draws"], row["se_documents"]) or 0.0
@@ -123,6 +132,27 @@ def dots(
     figure.add_vline(zero, line={"color": theme.muted, "width": 1, "dash": "dot"})
     said = "; ".join(f"{dot.row}, {dot.name}: {plus_minus(dot.value, dot.error)}" for dot in every)
     return _described(figure, f"{title}. {said}.")
+
+
+def training(courses: Sequence[Course], unit: str, theme: Theme) -> go.Figure:
+    """Information along training, one line a model, with one standard error."""
+    figure = _empty(theme, f"I(Z; preferred), {unit}", "training step")
+    for place, course in enumerate(courses):
+        colour, symbol = theme.colours[place % len(theme.colours)], SYMBOLS[place % len(SYMBOLS)]
+        x, y = [step for step, _, _ in course.points], [value for _, value, _ in course.points]
+        low, high = ([value + sign * error for _, value, error in course.points] for sign in (-1, 1))
+        figure.add_trace(_band(x, low, high, colour, 0.2, course.name))
+        hover_texts = [
+            f"<b>{course.name}</b><br>step {step:,}<br>{plus_minus(*pair)} {unit}" for step, *pair in course.points
+        ]
+        figure.add_trace(_line(x, y, course.name, colour, symbol, hover_texts))
+    figure.add_hline(0, line={"color": theme.muted, "width": 1})
+    ends = [(each.name, each.points[0], each.points[-1]) for each in courses]
+    said = "; ".join(
+        f"{name}: {plus_minus(*first[1:])} at step {first[0]:,}, {plus_minus(*last[1:])} at step {last[0]:,}"
+        for name, first, last in ends
+    )
+    return _described(figure, f"Information about which answer was preferred, along training, {unit}. {said}.")
 
 
 def change(changes: Sequence[Change], name: str, scale: float, unit: str, theme: Theme) -> go.Figure:

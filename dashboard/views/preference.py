@@ -33,7 +33,8 @@ def view() -> View:
     if probes.is_empty():
         raise Empty("There are no probes yet: make one with `python -m softh preference MODEL --pairs FILE`, or below.")
     theme = theme_for(links.dark())
-    probes = _of_pairs(probes)
+    every = _of_pairs(probes)
+    probes = every.unique("model", keep="last", maintain_order=True).sort("model")
     steps = stages(probes)
     step = controls.select("Change", list(steps), "change", help=_CHANGE_HELP) if steps else None
     chosen = _models(probes, steps.get(step or "", ()))
@@ -53,6 +54,8 @@ def view() -> View:
         "parts": _parts(chosen, rows, what, scale, _UNITS[unit], theme),
         "others": _others(chosen, rows, theme),
     }
+    if training := _in_training(every, chosen, what, part, scale):
+        figures["training"] = preference.training(training, _UNITS[unit], theme)
     moved = None
     if step:
         before, after = (_rows_of(rows, steps[step][n], what, part) for n in (0, 1))
@@ -87,7 +90,7 @@ def _scale(unit: str, bins: int) -> float:
 
 
 def _of_pairs(probes: pl.DataFrame) -> pl.DataFrame:
-    """The newest probe of every model on one set of pairs, measured in one way; which, the reader says."""
+    """Probes on one set of pairs, measured in one way, the newest last; which, the reader says."""
     counted = probes.group_by("settings", "corpus").agg(pl.col("model").n_unique(), pl.col("created_at").max())
     counted = counted.sort("model", "created_at", descending=True)
     names: dict[str, str] = {}
@@ -96,8 +99,7 @@ def _of_pairs(probes: pl.DataFrame) -> pl.DataFrame:
         name = f"{row['corpus']}, {spec.get('limit', '?')} × {spec.get('context', '?')} tokens"
         names[name if name not in names else f"{name}, {row['settings'][-8:]}"] = row["settings"]
     name = controls.select("Pairs", list(names), "pairs", help="Only probes on the same pairs compare.")
-    chosen = probes.filter(pl.col("settings") == names[name]).sort("created_at")
-    return chosen.unique("model", keep="last").sort("model")
+    return probes.filter(pl.col("settings") == names[name]).sort("created_at")
 
 
 def _models(probes: pl.DataFrame, change: Sequence[str]) -> pl.DataFrame:
@@ -154,6 +156,25 @@ def _parts(chosen: pl.DataFrame, rows: pl.DataFrame, what: str, scale: float, un
         if row["estimate_id"] in names
     ]
     return preference.dots(every, list(names.values()), f"mean over layers, {unit}", 0.0, theme)
+
+
+def _in_training(
+    every: pl.DataFrame, chosen: pl.DataFrame, what: str, part: str, scale: float
+) -> list[preference.Course]:
+    """Information of the chosen models that were probed at several steps of their training; mean over layers."""
+    stepped = every.drop_nulls("step").filter(pl.col("model").is_in(chosen["model"].to_list()))
+    stepped = stepped.unique(["model", "step"], keep="last", maintain_order=True)
+    stepped = stepped.filter(pl.len().over("model") > 1)
+    if stepped.is_empty():
+        return []
+    rows = queries.preferences(tuple(stepped["estimate_id"])).filter(
+        pl.col("layer").is_null(), what=what, subset=part, quantity="information", correction="corrected"
+    )
+    found = stepped.select("estimate_id", "model", "step").join(rows, on="estimate_id").sort("model", "step")
+    return [
+        preference.Course(model, [(row["step"], *value_and_error(row, scale)) for row in one.to_dicts()])
+        for (model,), one in found.group_by("model", maintain_order=True)
+    ]
 
 
 def _others(chosen: pl.DataFrame, rows: pl.DataFrame, theme: Theme) -> Figure:

@@ -1,8 +1,9 @@
 """One process of two that train tiny models with FSDP2 on the CPU: ``python -m tests.fsdp_child RANK FOLDER KIND…``.
 
-One training a kind, each in a folder of its name: plain, compiled, checkpointing (gradients and bfloat16), untokenized
-(the second process cannot prepare its text), frozen (the second process never asks; no estimate is possible after it),
-killed (the second process dies before the last estimate).
+One training a kind, each in a folder of its name: plain, compiled, checkpointing (gradients and bfloat16), probed (with
+preference pairs), parallel (layers split over a tensor-parallel mesh instead), untokenized (the second process cannot
+prepare its text), frozen (the second process never asks; no estimate is possible after it), killed (the second process
+dies before the last estimate), killed_within (it dies in the forward passes of the last estimate).
 """
 
 import json
@@ -16,20 +17,33 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 from transformers import AutoModelForCausalLM
 
 from softh.callback import InformationPlane
+from softh.preference.pairs import Pair, Pairs
 from softh.text import corpus
 from tests.tiny import llama, texts, tokenizer
 
 STEPS, DUE = 2, (0, 2)
 TEXT = corpus.sample("some", texts(12), 12, 0, "English of Python's help.")
+PAIRS = Pairs(
+    "some pairs", tuple(Pair((("user", text[:40]),), text[40:90], text[200:260], "", row)
+                        for row, text in enumerate(texts(24))), "p1", "English of Python's help.", {},
+)  # fmt: skip
+COLUMNS, ROWS = ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"), ("o_proj", "down_proj")
+"""Linear layers that a tensor-parallel mesh splits by columns and by rows."""
 
 
 def build(kind: str) -> torch.nn.Module:
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(llama())
+    if kind == "parallel":
+        plan = dict.fromkeys(COLUMNS, ColwiseParallel()) | dict.fromkeys(ROWS, RowwiseParallel())
+        mesh = init_device_mesh("cpu", (2,))
+        return parallelize_module(model, mesh, {f"model.layers.*.*.{name}": style for name, style in plan.items()})
     policy = MixedPrecisionPolicy()
     if kind == "checkpointing":
         model.gradient_checkpointing_enable()
@@ -50,25 +64,29 @@ def main(rank: int, folder: Path, kinds: list[str]) -> None:
 
 def train(rank: int, folder: Path, kind: str) -> None:
     model, records = build(kind), []
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, foreach=kind != "parallel")  # two kinds of tensors
     plane = InformationPlane(
         "mine", None if kind == "untokenized" and rank else tokenizer(), STEPS, points=DUE, corpora=[TEXT],
         documents=12, context=32, draws=2, orders=(1,), share=None, save=records.append, wait=2,
+        pairs=PAIRS if kind == "probed" else None,
     )  # fmt: skip
-    generator, began = torch.Generator().manual_seed(rank), 0.0
+    generator, began = torch.Generator().manual_seed(0 if kind == "parallel" else rank), 0.0
     for step in range(STEPS + 1):
-        if kind == "killed" and step == DUE[-1]:
-            if rank:
+        if kind.startswith("killed") and step == DUE[-1]:
+            if rank and kind == "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
+            if rank:
+                passes: list[int] = []
+                model.register_forward_pre_hook(lambda *_, passes=passes: _die_in_the_third(passes))
             began = time.monotonic()
         if not (kind == "frozen" and rank):
             plane.at(model, step)
-        if step in DUE and kind != "killed":
+        if step in DUE and not kind.startswith("killed"):
             whole = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
             if rank == 0:
                 named = {name.removeprefix("_orig_mod."): weight for name, weight in whole.items()}
                 torch.save(named, folder / f"step{step}.pt")
-        if kind == "killed" and step == DUE[-1]:
+        if kind.startswith("killed") and step == DUE[-1]:
             break
         ids = torch.randint(0, 300, (4, 16), generator=generator)
         model(input_ids=ids, labels=ids).loss.backward()
@@ -80,11 +98,19 @@ def train(rank: int, folder: Path, kind: str) -> None:
         "records": [
             {"step": each["checkpoint"]["step"], "digest": each["checkpoint"]["digest"],
              "parameters": each["model"]["parameters"], "dtype": each["estimate"]["dtype"],
-             "architecture": each["model"]["architecture"], "measures": each["measures"]}
+             "architecture": each["model"]["architecture"], "measures": each["measures"],
+             "labels": each["estimate"]["labels"]}
             for each in records
         ],
     }  # fmt: skip
     (folder / f"rank{rank}.json").write_text(json.dumps(report))
+
+
+def _die_in_the_third(passes: list[int]) -> None:
+    """Kill the process in its third forward pass: the first describes the model, the second is of the text."""
+    passes.append(1)
+    if len(passes) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ TABLE: dict[str, set[str]] = {
     "softh.quantities": set(),
     "softh.spec": {"softh.errors", "softh.quantities", "softh.text"},
     "softh.access": {"softh.errors", "softh.settings"},
-    "softh.scores": {"softh.errors", "softh.format", *CORE},
+    "softh.scores": {"softh.errors", "softh.format", "yaml", *CORE},
     "softh.analysis": {"softh.blas", "softh.checkpoints", "softh.errors", "softh.format", "softh.quantities", *CORE},
     "softh.text": {"softh.errors", *CORE},
     "softh.checkpoints": {"softh.locks", "softh.errors", "softh.format", "softh.settings", *CORE},

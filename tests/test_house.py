@@ -76,6 +76,7 @@ TABLE: dict[str, set[str]] = {
         "dashboard.data", "dashboard.escape", "dashboard.figures", "softh.analysis", "softh.errors", "softh.estimator",
         "softh.format", "softh.quantities", "softh.settings", "softh.store", "plotly", "polars",
     },
+    "softh.publish": {"softh.errors", "softh.store", "softh.__version__", *CORE},
     "softh.lightning": {"softh.callback", "softh.errors", "lightning", *CORE},
     "softh.sweeps": {
         "softh.checkpoints", "softh.cost", "softh.errors", "softh.format", "softh.estimator", "softh.models",

@@ -9,7 +9,20 @@ import typer
 from typer.core import TyperGroup
 
 from softh import __version__, access
-from softh.cli import backup, compare, doctor, estimates, jobs, preference, sample, scores, select, site, sweep
+from softh.cli import (
+    backup,
+    compare,
+    doctor,
+    estimates,
+    jobs,
+    preference,
+    publish,
+    sample,
+    scores,
+    select,
+    site,
+    sweep,
+)  # fmt: skip
 from softh.cli.app import serve
 from softh.cli.output import say
 from softh.errors import InputError
@@ -63,6 +76,8 @@ app.command("show")(estimates.show_one)
 app.command("compare")(compare.compare)
 app.command("select")(select.select)
 app.command("pack")(estimates.pack)
+app.command("publish")(publish.publish)
+app.command("import")(publish.import_)
 app.add_typer(scores.app, name="scores", cls=Commands)
 app.command("submit")(jobs.submit)
 app.command("worker")(jobs.worker)

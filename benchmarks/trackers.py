@@ -34,7 +34,7 @@ from tests.store_rows import build_record
 from tests.tiny import llama, texts, tokenizer
 
 STEPS, DUE = 7, (0, 2, 4, 6)
-TURNS = [(0.90, 0.10), (0.70, 0.20), (0.50, 0.30), (0.40, 0.40), (0.60, 0.50), (0.80, 0.35), (0.85, 0.20)]
+TURNS = [(0.90, 0.10), (0.75, 0.20), (0.60, 0.30), (0.45, 0.40), (0.60, 0.50), (0.75, 0.35), (0.90, 0.20)]
 """H(Z) and I(Y;Z) of the made-up estimates, one a step: both turn."""
 MADE_UP = "softh/made-up/1"
 

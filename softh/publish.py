@@ -197,7 +197,7 @@ def _columns(table: str) -> str:
 
 def _citation(title: str, author: str) -> str:
     year = datetime.now(UTC).year
-    plain = {name: re.sub(r"[{}\\\n`]", "", value) for name, value in (("title", title), ("author", author))}
+    plain = {name: re.sub(r"[{}\\]", "", _plain(value)) for name, value in (("title", title), ("author", author))}
     return (
         f"@misc{{softh-tables-{year},\n  title = {{{plain['title']}}},\n  author = {{{plain['author']}}},\n"
         f"  year = {{{year}}},\n  note = {{Made with softh {__version__}}}\n}}"

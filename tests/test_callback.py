@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import Dataset
 from transformers import AutoModelForCausalLM, Trainer, TrainingArguments
 
-from softh import InputError, lightning
+from softh import FrozenSample, InputError, lightning
 from softh.callback import InformationPlane, InformationPlaneCallback, digest, log_spaced
 from softh.store import read
 from softh.text import corpus
@@ -201,6 +201,22 @@ def test_pairs_that_cannot_be_read_cost_the_probe_alone(model: torch.nn.Module, 
     plane.at(model, 0)
     assert [record["estimate"]["labels"] for record in records] == ["tokens"]
     assert "no file is there" in plane.failures[0]
+
+
+def test_a_sample_of_another_tokenizer_is_a_sentence_and_training_goes_on(
+    model: torch.nn.Module, tmp_path: Path
+) -> None:
+    FrozenSample.write(tmp_path / "sample", tokenizer(280), TEXT, documents=12, context=32, orders=(1, 2))
+    callback = InformationPlaneCallback(
+        "mine", tokenizer(), data=tmp_path / "data", points=[0, 2], share=None,
+        **SETTINGS | {"corpora": [f"file:{tmp_path / 'sample'}"]},
+    )  # fmt: skip
+    assert trainer(model, tmp_path, callback, steps=2).train().global_step == 2
+    assert callback.plane is not None
+    assert [failure[:40] for failure in callback.plane.failures] == [
+        "Step 0 of mine has no estimate: InputErr", "Step 2 of mine has no estimate: InputErr",
+    ]  # fmt: skip
+    assert "tokenizer" in callback.plane.failures[0]
 
 
 def test_lightning_that_is_not_installed_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from softh import InputError, publish
 from softh.cli.main import app
 from softh.store import dataset, read, schema, write
+from tests import hub
 from tests.probe_rows import probe
 from tests.store_rows import HOSTILE, build_record
 
@@ -27,7 +28,7 @@ def data(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
     for model, step in (("One", 1), ("One", 2), ("Two", 1)):
         write.save(build_record(model, f"step{step}", step=step, orders=(1, 2)), folder)
-    write.save(probe("aa00", model="Two"), folder)
+    write.save(probe("aa00", model="Probed"), folder)
     write.save_scores([SCORE], folder)
     return folder
 
@@ -156,6 +157,16 @@ def test_the_hub_gets_the_folder_only_with_a_token(data: Path, monkeypatch: pyte
         publish.publish(data, "hub:me/planes", **ABOUT)
     with pytest.raises(InputError, match="expected a folder, or hub:owner/name"):
         publish.publish(data, "hub:planes", **ABOUT)
+
+
+def test_a_data_set_of_the_hub_is_taken_in(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish.publish(data, str(tmp_path / "out"), **ABOUT)
+    with hub.reached(tmp_path / "cache", monkeypatch) as server:
+        server.repos["datasets/me/planes"] = hub.Repo({"main": hub.files_of(tmp_path / "out")})
+        assert publish.take_in("hub:me/planes", tmp_path / "other").stored == 4
+        with pytest.raises(InputError, match="hub:me/none cannot be reached"):
+            publish.take_in("hub:me/none", tmp_path / "other")
+    assert everything(tmp_path / "other") == everything(data)
 
 
 def test_the_commands(data: Path, tmp_path: Path) -> None:

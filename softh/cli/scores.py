@@ -61,7 +61,8 @@ def import_(
         rows = load.rename_models(imported.rows, own)
         for note in (*imported.notes, *read.replaced(rows, place)):
             say(note)
-        write.save_scores(rows, place)
+        if rows:
+            write.save_scores(rows, place)
     names = {named.get(row["model"], row["model"]) for imported in files_read for row in imported.rows}
     typer.echo(f"{sum(len(i.rows) for i in files_read):,} scores of {len(names):,} models are in {place / 'scores'}.")
     _name_unmatched(load.unmatched_models(names, known))
@@ -101,8 +102,8 @@ def export_(
 
 
 def _estimates(place: Path, model: str) -> list[dict[str, Any]]:
-    """Values of the newest estimate of each text and revision, as rows of scores; errors of draws and documents."""
-    rows = read.lowest(place).filter(model=model).sort("created_at")
+    """Values of the newest checkpoint on each text, as rows of scores; errors of draws and documents together."""
+    rows = read.lowest(place).filter(model=model).sort("step", "created_at", nulls_last=True)
     return [
         {
             "model": model, "revision": None if row["revision"] == "main" else row["revision"],
@@ -111,7 +112,7 @@ def _estimates(place: Path, model: str) -> list[dict[str, Any]]:
             "stderr": combined(row[f"{quantity.column}_se_draws"], row[f"{quantity.column}_se_documents"]),
             "source": f"softh, estimate {row['estimate_id']}, {row['created_at']:%Y-%m-%d}",
         }
-        for row in rows.unique(["corpus", "revision"], keep="last", maintain_order=True).to_dicts()
+        for row in rows.unique("corpus", keep="last", maintain_order=True).to_dicts()
         for quantity in PLANE
         if row[quantity.column] is not None
     ]  # fmt: skip

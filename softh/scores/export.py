@@ -86,7 +86,8 @@ def lm_eval(model: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
     files: dict[tuple[Any, ...], list[tuple[Row, _Metric]]] = {}
     for row in rows:
         parts = _parts(row["metric"])
-        key = (row["source"], row["revision"], parts.shots, parts.conditions, parts.limit)
+        source = OWN if is_own(row["task"]) else row["source"]  # each estimate has another
+        key = (source, row["revision"], parts.shots, parts.conditions, parts.limit)
         files.setdefault(key, []).append((row, parts))
     return [_file(model, key, members) for key, members in files.items()]
 

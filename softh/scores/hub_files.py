@@ -48,7 +48,7 @@ class HubResults(ScoreReader):
             )
         own = [row for row in found if is_own(row["task"])]
         rows = [row for row in found if not is_own(row["task"]) and row["score"] is not None]
-        if not rows:
+        if not rows and not own:
             raise InputError(f"{source.name} has no score that is a number; expected some: check the file.")
         notes = [f"{len(own)} values of {source.name} are estimates of softh, not scores: left out."] if own else []
         if undefined := len(found) - len(own) - len(rows):

@@ -75,7 +75,7 @@ def _results(name: str, content: Mapping[str, Any]) -> tuple[list[Row], list[str
             continue
         metric = ", ".join([row["metric"], *conditions, *_limit(content, task)])
         rows.append({**model_and_revision, "task": task, **row, "metric": metric, "source": source})
-    if not rows:
+    if not rows and not own:
         raise InputError(f"{name} has no score that is a number; expected some under results: run the tasks again.")
     notes = [f"{undefined} scores of {name} are not a number: left out."] if undefined else []
     notes += [f"{own} values of {name} are estimates of softh, not scores: left out."] if own else []

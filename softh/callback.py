@@ -415,14 +415,11 @@ class InformationPlaneCallback(TrainerCallback):
 
 
 def digest(model: nn.Module) -> str:
-    """SHA-256 of the names and values of a model's weights; of a sharded one all processes ask together.
-
-    Weights that only their owner can gather (ZeRO-3) count with the part that this process has.
-    """
+    """SHA-256 of the names and values of a model's weights; of a sharded one all processes ask together."""
     total = hashlib.sha256()
-    for name, weight in sorted(model.state_dict().items()):
+    for name, weight in sorted(model.state_dict(keep_vars=True).items()):
         total.update(name.encode())
-        total.update(sharded.whole(weight.detach()).cpu().reshape(-1).view(torch.uint8).numpy())
+        total.update(sharded.whole(weight).detach().cpu().reshape(-1).view(torch.uint8).numpy())
     return total.hexdigest()
 
 

@@ -50,7 +50,7 @@ TABLE: dict[str, set[str]] = {
     "softh.cost": {"softh.checkpoints", "softh.format", "softh.settings", "softh.spec", "psutil", *CORE},
     "softh.models": {
         "softh.checkpoints", "softh.cost", "softh.errors", "softh.format", "softh.settings", "softh.spec", "softh.text",
-        *CORE,
+        "deepspeed", *CORE,
     },
     "softh.estimator": {
         "softh.blas", "softh.checkpoints", "softh.cost", "softh.errors", "softh.format", "softh.models",

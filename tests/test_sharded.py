@@ -29,10 +29,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train(folder: Path, *kinds: str) -> Path:
     """Two processes run one training after another."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "DS_ACCELERATOR": "cpu"}
     command = [sys.executable, "-m", "tests.fsdp_child"]
     children = [
-        subprocess.Popen([*command, str(rank), str(folder), *kinds], cwd=ROOT, env=environment, stderr=subprocess.PIPE)
+        subprocess.Popen(
+            [*command, str(rank), str(folder), *kinds],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"},
+        )
         for rank in range(2)
     ]
     errors = []
@@ -70,6 +75,16 @@ def of_whole(weights: Path, **options: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("kind", ["plain", "compiled", "parallel"])
 def test_a_sharded_training_has_the_plane_of_its_unsharded_checkpoints(trained: Path, kind: str) -> None:
+    check(trained, kind)
+
+
+def test_a_training_with_zero_3_has_the_plane_of_its_unsharded_checkpoints(tmp_path: Path) -> None:
+    pytest.importorskip("deepspeed")
+    check(train(tmp_path, "zero"), "zero")
+
+
+def check(trained: Path, kind: str) -> None:
+    """Every estimate of a training against that of the unsharded checkpoint."""
     first, second = reports(trained / kind)
     assert first["failures"] == second["failures"] == []
     assert second["records"] == []

@@ -9,6 +9,7 @@ with 1 where anything differs. Trackers that are not installed are named and lef
 import io
 import json
 import os
+import re
 import struct
 import sys
 import tempfile
@@ -98,7 +99,11 @@ def wandb(folder: Path) -> Found:
     for path in (folder / "wandb").glob("offline-run-*/*.wandb"):
         for content in records(path):
             items = Record.FromString(content).history.item
-            row = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}
+            row: dict[str, Any] = {}
+            for item in items:
+                name, *inside = [item.key] if item.key else item.nested_key
+                value = json.loads(item.value_json)
+                row[name] = {**row.get(name, {}), inside[0]: value} if inside else value
             for name, value in row.items():
                 if "softh/" not in name:
                     continue
@@ -127,7 +132,8 @@ def mlflow(folder: Path) -> Found:
     }
     for each in client.list_artifacts(run.info.run_id, "images"):
         if each.path.endswith(".png"):
-            name, _, step, *_ = Path(each.path).name.replace("#", "/").replace("~", "/").split("%")
+            name, _, step, *_ = re.split(r"[+%]", Path(each.path).name)
+            name = re.sub("[~#]", "/", name)
             found.pictures[plain(name), int(step)] = image(Path(client.download_artifacts(run.info.run_id, each.path)))
     return found
 
@@ -160,9 +166,10 @@ def tensorboard(folder: Path) -> Found:
     return found
 
 
-def trackio(folder: Path) -> Found:
+def trackio(_: Path) -> Found:
     """Read the database with Trackio's storage class."""
     from trackio.sqlite_storage import SQLiteStorage  # ty: ignore[import-not-found]
+    from trackio.utils import MEDIA_DIR  # ty: ignore[import-not-found]
 
     found = Found()
     for project in SQLiteStorage.get_projects():
@@ -173,8 +180,7 @@ def trackio(folder: Path) -> Found:
                     if "softh/" not in name:
                         continue
                     if isinstance(value, dict):
-                        [path] = (folder / "trackio").rglob(Path(value["file_path"]).name)
-                        found.pictures[plain(name), step] = image(path)
+                        found.pictures[plain(name), step] = image(MEDIA_DIR / value["file_path"])
                     elif isinstance(value, str):
                         found.sentences[plain(name)] = value
                     else:

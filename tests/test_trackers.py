@@ -1,6 +1,7 @@
 """Estimates in trackers: sent through the trainer's own logging, and read back with each tracker's own reader."""
 
 import logging
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from tests.tiny import llama, tokenizer
 def test_what_trackers_hold_is_what_the_store_has(
     tracker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip(tracker)
+    if find_spec(tracker) is None:  # Trackio takes its folder when it is imported
+        pytest.skip(f"{tracker} is not installed")
     for key, value in trackers.environment(tmp_path).items():
         monkeypatch.setenv(key, value)
     sent = trackers.train(tracker, tmp_path)

@@ -20,7 +20,7 @@ from trl import DPOConfig, DPOTrainer  # ty: ignore[import-not-found]
 from softh import InformationPlaneCallback
 from softh.text import corpus
 
-STEPS, PROMPT, ANSWER = 120, 24, 24
+STEPS, PROMPT, ANSWER = 80, 24, 24
 DEMO = Path("data/demo/toy-olmo2-3m-seed0.tar.gz")
 
 
@@ -59,11 +59,11 @@ def main() -> None:
     rows = [as_plain_text(row) for row in pairs([each for i, each in enumerate(passages) if i % 4], 1)]
     plane = InformationPlaneCallback(
         "toy-3M-dpo", tokenizer, corpora=[corpus.sample("python-docs, held out", passages[::4], 32, 0, "PSF licence.")],
-        documents=32, context=128, orders=(1,), points=[0, 20, 40, 80, STEPS], pairs=str(held_out), pair_limit=200,
+        documents=32, context=128, orders=(1,), points=[0, 10, 20, 40, STEPS], pairs=str(held_out), pair_limit=200,
         share=None,
     )  # fmt: skip
     arguments = DPOConfig(
-        str(folder / "out"), max_steps=STEPS, per_device_train_batch_size=8, learning_rate=3e-4, max_length=192,
+        str(folder / "out"), max_steps=STEPS, per_device_train_batch_size=4, learning_rate=5e-4, max_length=192,
         report_to=[], logging_steps=20, save_strategy="no", use_cpu=True, bf16=False, gradient_checkpointing=False,
         disable_tqdm=True, seed=0,
     )  # fmt: skip

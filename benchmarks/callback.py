@@ -2,9 +2,9 @@
 
 `python -m benchmarks.callback [--steps N] [--processes N] [--output FILE]` trains an OLMo2 model on the text that every
 Python carries (20 M parameters on a GPU, 1 M on a CPU), in one process or with FSDP2 over several, and estimates as it
-goes: on a GPU with the default settings, on a CPU, where the training lasts minutes only, with smaller ones (SMALL_SPEC),
-at the steps that the plane chooses so that its share is kept. The same training without estimates stands beside
-it. Prints one line for each, and exits with 1 where the share is larger than asked for or an estimate failed.
+goes at the steps that the plane chooses so that its share is kept: on a GPU with the default settings, on a CPU, where
+the training lasts minutes only, with those of SMALL_SPEC. The same training without estimates stands beside it. Prints
+one line for each, and exits with 1 where the share is larger than asked for or an estimate failed.
 """
 
 import json

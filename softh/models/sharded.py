@@ -53,7 +53,7 @@ def is_sharded(model: nn.Module) -> bool:
 def whole(weight: Tensor) -> Tensor:
     """A weight with all its parts, gathered by all processes together."""
     if hasattr(weight, "ds_id"):
-        from deepspeed.zero import GatheredParameters  # ty: ignore[import-not-found]  (who has such weights has it)
+        from deepspeed.runtime.zero import GatheredParameters  # ty: ignore[import-not-found]  (who has such weights has it)
 
         with GatheredParameters([weight]):
             return weight.detach().clone()

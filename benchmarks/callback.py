@@ -44,7 +44,7 @@ def main(
     gpu = torch.cuda.is_available()
     batch, context = (64, 512) if gpu else (8, 256)
     run = Run(
-        name="bench", architecture="olmo2", size="", steps=steps or (2000 if gpu else 800), lr=1e-3,
+        name="bench", architecture="olmo2", size="", steps=steps or (2000 if gpu else 300), lr=1e-3,
         batch=batch // processes, context=context,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:

@@ -75,7 +75,7 @@ def main() -> None:
     for row in trainer.state.log_history:
         for name in ("softh/word-order/preference", "softh/python-docs__held_out/1/input"):
             if name in row:
-                print(f"step {row['step']}: {name} {row[name]:.4f} ± {row[f'{name}_se_documents']:.4f}")
+                print(f"step {row['step']}: {name} {row[name]:.2e} ± {row[f'{name}_se_documents']:.1e}")
     assert plane.plane is not None
     print(f"{plane.plane.seconds:.1f} s of estimates; {plane.plane.failures or 'none failed'}")
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from softh import __version__
 from softh.errors import InputError
-from softh.store import dataset, schema
+from softh.store import dataset, read, schema
 from softh.store.dataset import File, TakenIn
 
 HUB = "hub:"
@@ -99,9 +99,9 @@ def _in_trouble(target: str, error: Exception, remedy: str) -> InputError:
 
 
 def _write(data: Path, folder: Path, title: str, licence: str, author: str, models: Sequence[str]) -> list[File]:
-    files = dataset.save(data, folder, models)
-    if not any(each.table in {"estimates", "benchmarks"} for each in files):
+    if all(rows.is_empty() for rows in (read.estimates(data), read.probes(data), read.benchmarks(data))):
         raise InputError(f"{data} has no estimate and no score to publish: make one, or name another folder by --data.")
+    files = dataset.save(data, folder, models)
     text = card(folder, files, title=title, licence=licence, author=author)
     (folder / "README.md").write_text(text, encoding="utf-8")
     return files

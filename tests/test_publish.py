@@ -180,3 +180,4 @@ def test_the_commands(data: Path, tmp_path: Path) -> None:
     assert done.output == "4 estimates and 1 scores stored, 0 estimates were there already, 0 are refused.\n"
     empty = ["--license", "mit", "--author", "x", "--data", str(tmp_path / "empty")]
     assert "to publish: make one" in str(run(app, ["publish", str(tmp_path / "new"), *empty]).exception)
+    assert not (tmp_path / "new").exists()

@@ -7,7 +7,6 @@ that cannot estimate keeps none of them waiting.
 
 import hashlib
 import logging
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,23 +16,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 import torch.distributed as dist
 from torch import nn
 from transformers import TrainerCallback
 
-from softh import access, settings
+from softh import access, settings, trackers
 from softh.checkpoints.resolve import Checkpoint
 from softh.estimator.labels import label_corpus
 from softh.estimator.pipeline import Estimate, Prepared, estimate_model, prepare
 from softh.models import loading, sharded
 from softh.models.loading import LoadedModel
-from softh.quantities import BY_COLUMN, PLANE
-from softh.spec import EstimateSpec, Labels
+from softh.preference import pairs as preference_pairs
+from softh.preference import probe
+from softh.preference.completions import Completions, completions
+from softh.preference.pairs import Pairs
+from softh.spec import EstimateSpec, Labels, PreferenceSpec
 from softh.text import sources
 from softh.text.corpus import Corpus
+from softh.trackers import Curve, Draw, Tell, metrics
 
 log = logging.getLogger(__name__)
+
+PAIR_TOKENS = 512
+"""Tokens of prompt and answer of a preference pair, where the model reads as many."""
 
 Save = Callable[[dict[str, Any]], object]
 """Stores the record of one estimate (:meth:`softh.estimator.pipeline.Estimate.record`)."""
@@ -72,10 +79,15 @@ class InformationPlane:
         orders: n-gram orders of the labels.
         seed: of all random numbers.
         labels: what is labelled: tokens, words, bytes, or others of :data:`softh.quantities.LABELS`.
+        pairs: preference pairs to probe the model with at the same steps: a name for
+            :func:`softh.preference.pairs.load`, or pairs already sampled; None for no probe.
+        pair_limit: preference pairs sampled at most.
         share: largest share of the training time for estimates, some of which are skipped to keep it; None for all.
         tokens_per_step: training tokens of a step, for the tables, where they are known.
         save: stores a record; by default in the store in `data`.
-        log: sends :func:`metrics` of every estimate to a tracker, called as log(metrics, step).
+        log: sends :func:`softh.trackers.metrics` of every estimate to a tracker, called as log(metrics, step).
+        draw: sends the plane so far as a picture, called as draw(name, image, step) with uint8 [height, width, 3].
+        tell: sends a sentence once the end of a phase is sure, called as tell(name, sentence, step).
         wait: seconds that processes with a sharded model wait for each other before an estimate is given up.
         data: folder of the store; by default SOFTH_DATA, else ``data``.
         source: origin of the weights, for the tables.
@@ -108,10 +120,14 @@ class InformationPlane:
         orders: tuple[int, ...] = (1, 2, 3, 4),
         seed: int = 0,
         labels: Labels = "tokens",
+        pairs: str | Pairs | None = None,
+        pair_limit: int = 256,
         share: float | None = 0.03,
         tokens_per_step: int | None = None,
         save: Save | None = None,
         log: Log | None = None,
+        draw: Draw | None = None,
+        tell: Tell | None = None,
         wait: float = 60.0,
         data: Path | str | None = None,
         source: str = "trained here",
@@ -124,10 +140,16 @@ class InformationPlane:
         self.spec = EstimateSpec(
             model=name, documents=documents, context=context, draws=draws, orders=orders, seed=seed, labels=labels
         )
+        self.pairs = pairs
+        self.pair_limit = pair_limit
         self.share = share
         self.tokens_per_step = tokens_per_step
+        self.data = None if save else Path(data or settings.data())
+        """Folder of the store; None where `save` takes the records."""
         self.save = save or (lambda record: _save(record, Path(data or settings.data())))
         self.log = log
+        self.draw = draw
+        self.tell = tell
         self.wait = wait
         self.source = source
         self.seconds = 0.0
@@ -135,6 +157,8 @@ class InformationPlane:
         self.failures: list[str] = []
         """A sentence for each estimate that failed."""
         self._prepared: dict[str, Prepared] = {}
+        self._answers: Completions | None = None
+        self._curves: dict[str, Curve] = {}
         self._cost = 0.0
         self._credit = 0.0
         self._timed: tuple[int, float] | None = None
@@ -198,15 +222,19 @@ class InformationPlane:
         for text in self.texts:
             prepared, spec = self._prepare(text, loaded, checkpoint)
             self._store(estimate_model(spec, checkpoint, loaded, text, prepared=prepared), step)
+        if self.pairs is not None:
+            answers, asked = self._prepare_pairs(loaded, checkpoint)
+            self._store(probe.estimate_model(asked, checkpoint, loaded, self.sampled_pairs, answers=answers), step)
 
     def _estimate_together(self, model: nn.Module, step: int | None) -> None:
         """The same in every process of a sharded model; the first one computes and stores."""
         loaded = sharded.describe_sharded(model, self.tokenizer, self.name)
         checkpoint = self.checkpoint(model, step)
         trouble: Exception | None = None
-        parts = []
+        parts, probes = [], []
         try:
             parts = [(text, *self._prepare(text, loaded, checkpoint)) for text in self.texts]
+            probes = [self._prepare_pairs(loaded, checkpoint)] if self.pairs is not None else []
         except Exception as error:  # noqa: BLE001  (the others wait for this process: they are told first)
             trouble = error
         if not self._agreed(trouble is None, everybody=True):
@@ -215,6 +243,14 @@ class InformationPlane:
             states = sharded.GatheredStates(loaded, prepared.tokenized, checkpoint.digest, keep=_rank() == 0)
             if _rank() == 0:
                 found = estimate_model(spec, checkpoint, loaded, text, prepared=prepared, states=states)
+                self._store(found, step)
+        headless = replace(loaded, has_head=False)
+        for answers, asked in probes:
+            states = sharded.GatheredStates(headless, answers.tokenized, checkpoint.digest, keep=_rank() == 0)
+            if _rank() == 0:
+                found = probe.estimate_model(
+                    asked, checkpoint, loaded, self.sampled_pairs, answers=answers, states=states
+                )
                 self._store(found, step)
 
     def _agreed(self, answer: bool, *, everybody: bool = False) -> bool:
@@ -236,16 +272,70 @@ class InformationPlane:
             self._prepared[text.name] = prepare(spec, loaded, text)
         return self._prepared[text.name], spec
 
+    def _prepare_pairs(self, loaded: LoadedModel, checkpoint: Checkpoint) -> tuple[Completions, PreferenceSpec]:
+        """Tokens of the answers, made once, and the specification of their probe."""
+        context = min(PAIR_TOKENS, loaded.longest_context or PAIR_TOKENS)
+        if self._answers is None:
+            self._answers = completions(self.sampled_pairs, self.tokenizer, context)
+        spec = PreferenceSpec(
+            model=self.name, revision=checkpoint.revision, pairs=self.sampled_pairs.name, limit=self.pair_limit,
+            context=context, bins=self.spec.bins, draws=self.spec.draws, seed=self.spec.seed,
+        )  # fmt: skip
+        return self._answers, spec
+
     def _store(self, found: Estimate, step: int | None) -> None:
         record = found.record()
         self.save(record)
-        if self.log is None:
+        if self.log is self.draw is self.tell is None:
             return
         try:
-            self.log(metrics(record), step or 0)
+            self.report(record, step)
         except Exception as error:  # the estimate is stored, whatever is wrong with a tracker
-            self.failures.append(f"Step {step} of {self.name} was not logged: {type(error).__name__}: {error}")
+            self.failures.append(f"Step {step} of {self.name} was not logged in full: {type(error).__name__}: {error}")
             log.warning(self.failures[-1], exc_info=True)
+
+    def report(self, record: dict[str, Any], step: int | None) -> None:
+        """Send the record of an estimate to the tracker: numbers, the picture of the plane so far, phases now sure."""
+        numbers, ends, curve = metrics(record), {}, None
+        start = trackers.name_of(record)
+        if step is not None and record["estimate"]["labels"] != "preference":
+            curve = self._curve(record, start)
+            ends = curve.ends()
+            numbers |= trackers.numbers_of(ends, start)
+        if self.log is not None:
+            self.log(numbers, step or 0)
+        if curve is None or step is None:
+            return
+        if self.draw is not None and (image := self._picture(curve)) is not None:
+            self.draw(f"{start}/plane", image, step)
+        tell = self.tell or (lambda name, sentence, step: None)
+        for name in curve.news(ends):
+            tell(f"{start}/{name}", trackers.sentence(name, ends[name]), step)
+
+    def _curve(self, record: dict[str, Any], start: str) -> Curve:
+        """The curve of a text with this estimate in it; after a resume the stored estimates before it are, too."""
+        if start not in self._curves:
+            resumed = self.data is not None and record["checkpoint"]["step"]
+            self._curves[start] = Curve(_stored(record, self.data) if resumed else None)
+        self._curves[start].add(record)
+        return self._curves[start]
+
+    def _picture(self, curve: Curve) -> np.ndarray | None:
+        """The plane so far; without matplotlib none, which is said once."""
+        try:
+            return curve.picture()
+        except ImportError:
+            log.warning("Trackers get no picture of the plane: matplotlib is not installed (pip install matplotlib).")
+            self.draw = None
+            return None
+
+    @cached_property
+    def sampled_pairs(self) -> Pairs:
+        """The preference pairs, sampled once."""
+        if isinstance(self.pairs, Pairs):
+            return self.pairs
+        assert self.pairs is not None
+        return preference_pairs.load(self.pairs, self.pair_limit, self.spec.seed)
 
     @cached_property
     def texts(self) -> list[Corpus]:
@@ -288,7 +378,11 @@ class InformationPlaneCallback(TrainerCallback):
         self._trainer: Any = None
 
     def report(self, trainer: Any) -> None:
-        """Log estimates through a trainer, so that they go wherever its ``report_to`` sends the loss."""
+        """Log estimates through a trainer, so that they go wherever its ``report_to`` sends the loss.
+
+        Numbers go to every tracker; the plane as a picture and phases as sentences to W&B, MLflow, TensorBoard and
+        Trackio.
+        """
         self._trainer = trainer
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
@@ -297,6 +391,7 @@ class InformationPlaneCallback(TrainerCallback):
         self.plane = InformationPlane(self.name, self.tokenizer, state.max_steps, **self.options)
         if self._trainer is not None and self.plane.log is None:
             self.plane.log = lambda numbers, _: self._trainer.log(numbers)
+            self.plane.draw, self.plane.tell = trackers.senders(self._trainer)
         if state.global_step == 0:
             self.plane.at(model, 0)
 
@@ -320,43 +415,12 @@ class InformationPlaneCallback(TrainerCallback):
 
 
 def digest(model: nn.Module) -> str:
-    """SHA-256 of the names and values of a model's weights; of a sharded one all processes ask together.
-
-    Weights that only their owner can gather (ZeRO-3) count with the part that this process has.
-    """
+    """SHA-256 of the names and values of a model's weights; of a sharded one all processes ask together."""
     total = hashlib.sha256()
-    for name, weight in sorted(model.state_dict().items()):
+    for name, weight in sorted(model.state_dict(keep_vars=True).items()):
         total.update(name.encode())
-        total.update(sharded.whole(weight.detach()).cpu().reshape(-1).view(torch.uint8).numpy())
+        total.update(sharded.whole(weight).detach().cpu().reshape(-1).view(torch.uint8).numpy())
     return total.hexdigest()
-
-
-def metrics(record: dict[str, Any]) -> dict[str, float]:
-    """Numbers of an estimate for a tracker, by names such as ``softh/some-text/1/input``.
-
-    Of the mean over layers H, I(X;Z), I(Y;Z) and optimality at every order, debiased or else null-corrected, each with
-    ``_se_draws`` and ``_se_documents``; of every layer their values at the lowest order, ``softh/…/1/layer03/input``.
-    """
-    rows = record["measures"]
-    text = re.sub(r"[^\w.-]", "_", record["estimate"]["corpus"])
-    orders = sorted({row["ngram"] for row in rows if row["ngram"] is not None})
-    names = {(each.quantity, each.variable): each.column for each in PLANE}
-    found: dict[str, float] = {}
-    for correction in ("corrected", "debiased"):  # the latter replaces the former where there is one
-        for row in rows:
-            column = names.get((row["quantity"], row["variable"]))
-            wanted = correction if column and BY_COLUMN[column].has_labels else "raw"
-            if column is None or row["correction"] != wanted or row["value"] is None:
-                continue
-            order = row["ngram"] or orders[0]
-            if row["layer"] is None:
-                name = f"softh/{text}/{order}/{column}"
-                found[name] = row["value"]
-                errors = {f"{name}_{kind}": row[kind] for kind in ("se_draws", "se_documents")}
-                found |= {key: error for key, error in errors.items() if error is not None}
-            elif order == orders[0]:
-                found[f"softh/{text}/{order}/layer{row['layer']:02}/{column}"] = row["value"]
-    return found
 
 
 def _rank() -> int:
@@ -368,3 +432,11 @@ def _save(record: dict[str, Any], data: Path) -> None:
 
     with access.as_owner():
         write.save(record, data)
+
+
+def _stored(record: dict[str, Any], data: Path | None) -> pl.DataFrame | None:
+    """Stored estimates of the model and the text of a record."""
+    from softh.store import read  # as in `_save`
+
+    about = record["estimate"]
+    return None if data is None else read.trajectory(data, [about["model"]], about["corpus"])

@@ -1,5 +1,6 @@
 """The plane of a running training: at the asked steps, in the store, cheap, and never in the way."""
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 from torch.utils.data import Dataset
 from transformers import AutoModelForCausalLM, Trainer, TrainingArguments
 
+from softh import FrozenSample, InputError, lightning
 from softh.callback import InformationPlane, InformationPlaneCallback, digest, log_spaced
 from softh.store import read
 from softh.text import corpus
@@ -170,3 +172,54 @@ def test_the_digest_tells_weights_apart(model: torch.nn.Module) -> None:
     with torch.no_grad():
         next(model.parameters())[0, 0] += 1e-3
     assert digest(model) != before
+
+
+def test_preference_pairs_are_probed_at_the_same_steps(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    pairs = tmp_path / "pairs.jsonl"
+    rows = [{"prompt": text[:40], "chosen": text[40:90], "rejected": text[200:260]} for text in texts(20)]
+    pairs.write_text("\n".join(json.dumps(row) for row in rows))
+    callback = InformationPlaneCallback(
+        "mine", tokenizer(), data=tmp_path / "data", points=[0, 2], share=None, pairs=str(pairs), pair_limit=18,
+        **SETTINGS,
+    )  # fmt: skip
+    trainer(AutoModelForCausalLM.from_config(llama()), tmp_path, callback, steps=2).train()
+    assert callback.plane is not None
+    assert callback.plane.failures == []
+    assert read.estimates(tmp_path / "data")["step"].sort().to_list() == [0, 2]
+    probes = read.probes(tmp_path / "data").sort("step")
+    assert probes["step"].to_list() == [0, 2]
+    assert probes["documents"].to_list() == [36, 36]
+    assert probes["settings"].n_unique() == 1
+
+
+def test_pairs_that_cannot_be_read_cost_the_probe_alone(model: torch.nn.Module, tmp_path: Path) -> None:
+    records: list[dict[str, Any]] = []
+    plane = InformationPlane(
+        "mine", tokenizer(), 4, save=records.append, pairs=str(tmp_path / "gone.jsonl"), **SETTINGS
+    )
+    plane.at(model, 0)
+    assert [record["estimate"]["labels"] for record in records] == ["tokens"]
+    assert "no file is there" in plane.failures[0]
+
+
+def test_a_sample_of_another_tokenizer_is_a_sentence_and_training_goes_on(
+    model: torch.nn.Module, tmp_path: Path
+) -> None:
+    FrozenSample.write(tmp_path / "sample", tokenizer(280), TEXT, documents=12, context=32, orders=(1, 2))
+    callback = InformationPlaneCallback(
+        "mine", tokenizer(), data=tmp_path / "data", points=[0, 2], share=None,
+        **SETTINGS | {"corpora": [f"file:{tmp_path / 'sample'}"]},
+    )  # fmt: skip
+    assert trainer(model, tmp_path, callback, steps=2).train().global_step == 2
+    assert callback.plane is not None
+    assert [failure[:40] for failure in callback.plane.failures] == [
+        "Step 0 of mine has no estimate: InputErr", "Step 2 of mine has no estimate: InputErr",
+    ]  # fmt: skip
+    assert "tokenizer" in callback.plane.failures[0]
+
+
+def test_lightning_that_is_not_installed_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lightning, "Callback", None)
+    with pytest.raises(InputError, match="pip install lightning"):
+        lightning.LightningPlane("mine", tokenizer())

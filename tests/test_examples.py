@@ -121,3 +121,24 @@ def test_a_tracked_trainer(tmp_path: Path, tracker: str) -> None:
         pytest.importorskip(tracker)
     run(tmp_path, "examples.tracker", tracker)
     assert read.estimates(tmp_path)["step"].max() == 20
+
+
+@pytest.mark.real
+def test_a_dpo_training_by_trl_has_its_plane_and_its_preference_information(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("trl")
+    assert "none failed" in run(tmp_path, "examples.trl_dpo")
+    assert read.estimates(tmp_path)["step"].sort().to_list() == [0, 10, 20, 40, 80]
+    monkeypatch.setenv("SOFTH_DATA", str(tmp_path))
+    view, _ = registry.build("preference", {}, dark=False)
+    [line] = [trace for trace in view.figures["training"].data if trace.mode == "lines+markers"]
+    assert list(line.x) == [0, 10, 20, 40, 80]
+    assert line.y[-1] > 1.3 * line.y[0] > 0
+
+
+@pytest.mark.real
+def test_a_training_by_lightning(tmp_path: Path) -> None:
+    pytest.importorskip("lightning")
+    assert "none failed" in run(tmp_path, "examples.lightning_loop")
+    assert read.estimates(tmp_path)["step"].sort().to_list()[-1] == 40

@@ -35,7 +35,7 @@ TABLE: dict[str, set[str]] = {
     "softh.quantities": set(),
     "softh.spec": {"softh.errors", "softh.quantities", "softh.text"},
     "softh.access": {"softh.errors", "softh.settings"},
-    "softh.scores": {"softh.errors", "softh.format", *CORE},
+    "softh.scores": {"softh.errors", "softh.format", "yaml", *CORE},
     "softh.analysis": {"softh.blas", "softh.checkpoints", "softh.errors", "softh.format", "softh.quantities", *CORE},
     "softh.text": {"softh.errors", *CORE},
     "softh.checkpoints": {"softh.locks", "softh.errors", "softh.format", "softh.settings", *CORE},
@@ -50,7 +50,7 @@ TABLE: dict[str, set[str]] = {
     "softh.cost": {"softh.checkpoints", "softh.format", "softh.settings", "softh.spec", "psutil", *CORE},
     "softh.models": {
         "softh.checkpoints", "softh.cost", "softh.errors", "softh.format", "softh.settings", "softh.spec", "softh.text",
-        *CORE,
+        "deepspeed", *CORE,
     },
     "softh.estimator": {
         "softh.blas", "softh.checkpoints", "softh.cost", "softh.errors", "softh.format", "softh.models",
@@ -67,14 +67,17 @@ TABLE: dict[str, set[str]] = {
     "softh.accumulator": {
         "softh.errors", "softh.estimator", "softh.format", "softh.notebook", "softh.spec", "softh.store", *CORE,
     },
+    "softh.trackers": {"softh.analysis", "softh.quantities", "matplotlib", *CORE},
     "softh.callback": {
-        "softh.access", "softh.checkpoints", "softh.estimator", "softh.models", "softh.quantities", "softh.settings",
-        "softh.spec", "softh.store", "softh.text", *CORE,
+        "softh.access", "softh.checkpoints", "softh.estimator", "softh.models", "softh.preference", "softh.settings",
+        "softh.spec", "softh.store", "softh.text", "softh.trackers", *CORE,
     },
     "softh.plot": {
         "dashboard.data", "dashboard.escape", "dashboard.figures", "softh.analysis", "softh.errors", "softh.estimator",
         "softh.format", "softh.quantities", "softh.settings", "softh.store", "plotly", "polars",
     },
+    "softh.publish": {"softh.errors", "softh.store", "softh.__version__", *CORE},
+    "softh.lightning": {"softh.callback", "softh.errors", "lightning", *CORE},
     "softh.sweeps": {
         "softh.checkpoints", "softh.cost", "softh.errors", "softh.format", "softh.estimator", "softh.models",
         "softh.progress", "softh.settings", "softh.spec", "softh.store", "softh.text", "ray", "submitit", "typer",

@@ -24,12 +24,15 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 MODULES = {
     "fonttools": "fontTools", "huggingface-hub": "huggingface_hub", "prometheus-client": "prometheus_client",
-    "python-pptx": "pptx",
+    "python-pptx": "pptx", "pyyaml": "yaml",
 }  # fmt: skip
 """Packages whose module has another name."""
 UNNAMED = {"accelerate", "authlib", "brotli", "httpx", "pythonbible-wmth", "s3fs", "uvloop"}
 """transformers asks for accelerate, fonttools for brotli, Streamlit for Authlib, httpx and uvloop, fsspec for s3fs;
 the text of pythonbible-wmth is read, not imported."""
+BROUGHT = {"triton", "deepspeed", "lightning", "matplotlib"}
+"""Triton comes with every build of torch for a GPU, at the version torch pins, and nothing imports it without a GPU.
+The others are those of a training that uses them, or of pictures for its tracker; nothing else needs them."""
 
 
 def ranges(*extras: str, base: bool = True) -> dict[str, Requirement]:
@@ -69,8 +72,7 @@ def test_a_range_has_both_ends_but_where_versions_are_dates() -> None:
 def test_what_is_imported_is_in_the_base_or_an_extra(folders: tuple[str, ...], extras: tuple[str, ...]) -> None:
     paths = [path for path in source_files(*folders) if path.parts[0] in folders]
     names = {name.partition(".")[0] for path in paths for name in imported(path)}
-    # Triton comes with every build of torch for a GPU, at the version torch pins; nothing imports it without a GPU.
-    assert names - OURS - {"triton"} - set(sys.stdlib_module_names) == modules(*extras)
+    assert names - OURS - BROUGHT - set(sys.stdlib_module_names) == modules(*extras)
 
 
 def test_the_version_stands_in_one_place() -> None:

@@ -203,6 +203,20 @@ def test_ranks_are_compared_where_there_are_any() -> None:
     assert rank_correlation([1, 1, 1], [1, 2, 3]) is None
 
 
+def test_probes_at_several_steps_of_a_training_are_a_curve(family: Path) -> None:
+    for step, scale in ((0, 0.1), (10, 0.4), (20, 0.9)):
+        made = probe(f"cc{step:02}", model="tuned", scale=scale, created_at=datetime(2026, 11, 3, 12, step))
+        made["checkpoint"] |= {"step": step, "revision": f"step{step}"}
+        made["estimate"]["revision"] = f"step{step}"
+        write.save(made, family)
+    view, _ = build("preference", {"models": ["tuned", "Other-Instruct"]})
+    [line] = [trace for trace in view.figures["training"].data if trace.mode == "lines+markers"]
+    assert (line.name, list(line.x)) == ("tuned", [0, 10, 20])
+    assert line.y[0] < line.y[1] < line.y[2]
+    assert "at step 20" in view.figures["training"].layout.meta["alt"]
+    assert "training" not in build("preference", {"models": ["Other-Instruct"]})[0].figures
+
+
 def test_a_link_is_the_whole_view(family: Path) -> None:
     view, notes = build("preference", {})
     assert not notes

@@ -198,7 +198,7 @@ def test_a_folder_of_two_names_is_no_data_set_of_the_hub(tmp_path: Path, monkeyp
         ([1, 2], "has no rows"),
         (
             {"scores": 1},
-            "has the keys scores; expected one of: results_….json of lm-evaluation-harness; a .parquet",
+            "has the keys scores; expected one of: results_….json of lm-evaluation-harness; README.md with model-index",
         ),
         ({**OLDER, "config": {"model": "x", "model_args": None}}, "names no model"),
         ({**OLDER, "results": {"piqa": {"acc": float("nan")}}}, "no score that is a number"),

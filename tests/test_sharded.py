@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from softh.callback import InformationPlane, digest
 from softh.models.sharded import is_sharded, unwrapped
-from tests.fsdp_child import DUE, TEXT
+from tests.fsdp_child import DUE, PAIRS, TEXT
 from tests.tiny import llama, tokenizer
 
 ROOT = Path(__file__).parent.parent
@@ -23,15 +23,21 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders of trainings of every kind that both processes survive."""
-    return train(tmp_path_factory.mktemp("trained"), "plain", "compiled", "checkpointing", "untokenized", "frozen")
+    kinds = ("plain", "compiled", "checkpointing", "probed", "parallel", "untokenized", "frozen")
+    return train(tmp_path_factory.mktemp("trained"), *kinds)
 
 
 def train(folder: Path, *kinds: str) -> Path:
     """Two processes run one training after another."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "DS_ACCELERATOR": "cpu"}
     command = [sys.executable, "-m", "tests.fsdp_child"]
     children = [
-        subprocess.Popen([*command, str(rank), str(folder), *kinds], cwd=ROOT, env=environment, stderr=subprocess.PIPE)
+        subprocess.Popen(
+            [*command, str(rank), str(folder), *kinds],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"},
+        )
         for rank in range(2)
     ]
     errors = []
@@ -55,25 +61,37 @@ def values(measures: list[dict[str, Any]]) -> dict[str, float]:
     return {str([row[key] for key in keys]): row["value"] for row in measures if row["value"] is not None}
 
 
-def of_whole(weights: Path) -> dict[str, Any]:
-    """The record of the unsharded checkpoint."""
+def of_whole(weights: Path, **options: Any) -> list[dict[str, Any]]:
+    """The records of the unsharded checkpoint."""
     records: list[dict[str, Any]] = []
     model = AutoModelForCausalLM.from_config(llama())
     model.load_state_dict(torch.load(weights))
     settings: dict[str, Any] = {"documents": 12, "context": 32, "draws": 2, "orders": (1,)}
-    InformationPlane("mine", tokenizer(), 4, corpora=[TEXT], save=records.append, **settings).estimate(model, 0)
-    return records[0]
+    InformationPlane("mine", tokenizer(), 4, corpora=[TEXT], save=records.append, **settings, **options).estimate(
+        model, 0
+    )
+    return records
 
 
-@pytest.mark.parametrize("kind", ["plain", "compiled"])
+@pytest.mark.parametrize("kind", ["plain", "compiled", "parallel"])
 def test_a_sharded_training_has_the_plane_of_its_unsharded_checkpoints(trained: Path, kind: str) -> None:
+    check(trained, kind)
+
+
+def test_a_training_with_zero_3_has_the_plane_of_its_unsharded_checkpoints(tmp_path: Path) -> None:
+    pytest.importorskip("deepspeed")
+    check(train(tmp_path, "zero"), "zero")
+
+
+def check(trained: Path, kind: str) -> None:
+    """Every estimate of a training against that of the unsharded checkpoint."""
     first, second = reports(trained / kind)
     assert first["failures"] == second["failures"] == []
     assert second["records"] == []
     assert first["training"]
     assert [each["step"] for each in first["records"]] == list(DUE)
     for step, found in zip(DUE, first["records"], strict=True):
-        expected = of_whole(trained / kind / f"step{step}.pt")
+        [expected] = of_whole(trained / kind / f"step{step}.pt")
         assert found["digest"] == expected["checkpoint"]["digest"]
         assert found["parameters"] == expected["model"]["parameters"]
         assert found["architecture"] == expected["model"]["architecture"]
@@ -83,14 +101,29 @@ def test_a_sharded_training_has_the_plane_of_its_unsharded_checkpoints(trained: 
         assert [mine[key] for key in mine] == pytest.approx([theirs[key] for key in mine], abs=1e-4)
 
 
+def test_a_sharded_training_has_the_preference_information_of_its_unsharded_checkpoints(trained: Path) -> None:
+    first, second = reports(trained / "probed")
+    assert first["failures"] == second["failures"] == []
+    assert second["records"] == []
+    for step in DUE:
+        plane, probe = [each for each in first["records"] if each["step"] == step]
+        assert (plane["labels"], probe["labels"]) == ("tokens", "preference")
+        expected = of_whole(trained / "probed" / f"step{step}.pt", pairs=PAIRS)
+        for found, whole in zip((plane, probe), expected, strict=True):
+            mine, theirs = values(found["measures"]), values(whole["measures"])
+            assert mine.keys() == theirs.keys()
+            assert [mine[key] for key in mine] == pytest.approx([theirs[key] for key in mine], abs=1e-4)
+
+
 def test_gradient_checkpointing_and_mixed_precision(trained: Path) -> None:
     first, _ = reports(trained / "checkpointing")
     assert first["failures"] == []
     assert [each["dtype"] for each in first["records"]] == ["bfloat16"] * len(DUE)
 
 
-def test_a_process_that_dies_keeps_nobody_waiting(tmp_path: Path) -> None:
-    first, second = reports(train(tmp_path, "killed") / "killed")
+@pytest.mark.parametrize("kind", ["killed", "killed_within"])
+def test_a_process_that_dies_keeps_nobody_waiting(tmp_path: Path, kind: str) -> None:
+    first, second = reports(train(tmp_path, kind) / kind)
     assert second == {}
     assert first["waited"] < 30
     assert len(first["records"]) == len(DUE) - 1

@@ -10,7 +10,20 @@ import typer
 from typer.core import TyperGroup
 
 from softh import __version__, access
-from softh.cli import backup, compare, doctor, estimates, jobs, preference, sample, scores, select, site, sweep
+from softh.cli import (
+    backup,
+    compare,
+    doctor,
+    estimates,
+    jobs,
+    preference,
+    publish,
+    sample,
+    scores,
+    select,
+    site,
+    sweep,
+)
 from softh.cli.app import serve
 from softh.cli.output import say
 from softh.errors import InputError
@@ -91,6 +104,8 @@ _add(_QUEUE, "jobs", jobs.list_jobs)
 _add(_QUEUE, "cancel", jobs.cancel)
 _add(_QUEUE, "worker", jobs.worker)
 _add(_KEEP, "pack", estimates.pack)
+_add(_KEEP, "publish", publish.publish)
+_add(_KEEP, "import", publish.import_)
 app.add_typer(scores.app, name="scores", cls=Commands, rich_help_panel=_KEEP)
 _add(_KEEP, "backup", backup.backup)
 _add(_KEEP, "restore", backup.restore)

@@ -1,4 +1,4 @@
-"""Models in the hands of a training: wrapped, compiled, with adapters, or sharded over processes (FSDP, DTensor).
+"""Models in the hands of a training: wrapped, compiled, with adapters, or sharded over processes (FSDP, DTensor, ZeRO).
 
 A sharded model runs only when all processes run it together, through its outermost module. Here they all run every
 batch, and the first process keeps the hidden states in host memory: what follows is its own work, in which no other
@@ -21,11 +21,13 @@ from softh.text.corpus import TokenizedCorpus
 
 
 def unwrapped(model: Any) -> Any:
-    """The model inside DistributedDataParallel, torch.compile and PEFT; adapters stay part of its layers."""
+    """The model inside DistributedDataParallel, DeepSpeed, torch.compile and PEFT; adapters stay part of its layers."""
     while True:
         if hasattr(model, "_orig_mod"):  # of torch.compile
             model = model._orig_mod
-        elif isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
+        elif isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel) or hasattr(
+            model, "zero_optimization"
+        ):
             model = model.module
         elif hasattr(model, "get_base_model"):  # of PEFT
             model = model.get_base_model()
@@ -50,6 +52,11 @@ def is_sharded(model: nn.Module) -> bool:
 
 def whole(weight: Tensor) -> Tensor:
     """A weight with all its parts, gathered by all processes together."""
+    if hasattr(weight, "ds_id"):
+        from deepspeed.runtime.zero import GatheredParameters  # ty: ignore[import-not-found]  (who has such weights has it)
+
+        with GatheredParameters([weight]):
+            return weight.detach().clone()
     return weight.full_tensor() if isinstance(weight, DTensor) else weight
 
 

@@ -91,13 +91,20 @@ def estimate_model(
     *,
     progress: ProgressCallback | None = None,
     began: float | None = None,
+    answers: Completions | None = None,
+    states: HiddenStates | None = None,
 ) -> Estimate:
-    """Probe a model that is already in memory, on pairs already sampled."""
+    """Probe a model that is already in memory, on pairs already sampled.
+
+    `answers` are :func:`softh.preference.completions.completions` of the pairs, which checkpoints of one run share;
+    `states` their hidden states, where another process or a training has computed them.
+    """
     began = time.perf_counter() if began is None else began
     progress = progress or (lambda phase, done, total: None)
-    answers = completions(sample, model.tokenizer, spec.context)
+    answers = answers or completions(sample, model.tokenizer, spec.context)
     # No head runs: how likely the model itself finds an answer is another question.
-    states = HiddenStates(dataclasses.replace(model, has_head=False), answers.tokenized, checkpoint.digest, cache=None)
+    headless = dataclasses.replace(model, has_head=False)
+    states = states or HiddenStates(headless, answers.tokenized, checkpoint.digest, cache=None)
     epsilon = temperature(spec.bins, model.width, spec.temperature_rule)
     directions = references(spec.bins, model.width, spec.draws, spec.seed, spec.directions)
     count = min(spec.folds, len(answers.pairs))

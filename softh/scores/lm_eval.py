@@ -14,7 +14,7 @@ from typing import Any
 from softh.errors import InputError
 from softh.scores.reader import ImportedScores, Row, ScoreReader, ScoreSource, unique_rows
 
-_METRICS = {"acc": "accuracy", "acc_norm": "accuracy, length-normalised", "em": "exact match", "ppl": "perplexity",
+METRICS = {"acc": "accuracy", "acc_norm": "accuracy, length-normalised", "em": "exact match", "ppl": "perplexity",
            "word_perplexity": "perplexity a word", "bits_per_byte": "bits per byte"}  # fmt: skip
 """Name of a metric in the files → in the tables; others stay as they are."""
 _ADAPTERS = ("peft", "lora_local_path", "lora_path", "delta", "adapter", "enable_lora_path")
@@ -63,18 +63,22 @@ def _results(name: str, content: Mapping[str, Any]) -> tuple[list[Row], list[str
         )
     revision = arguments.get("revision")
     model_and_revision = {"model": str(model), "revision": None if revision in {None, "", "main"} else str(revision)}
-    source = _source(content, arguments)
+    source = _own_source(content) or _source(content, arguments)
     conditions = _conditions(content, arguments)
-    rows, undefined = [], 0
+    rows, undefined, own = [], 0, 0
     for task, row in _scores(content, scored):
+        if task.startswith("softh_"):
+            own += 1
+            continue
         if row["score"] is None:
             undefined += 1
             continue
         metric = ", ".join([row["metric"], *conditions, *_limit(content, task)])
         rows.append({**model_and_revision, "task": task, **row, "metric": metric, "source": source})
-    if not rows:
+    if not rows and not own:
         raise InputError(f"{name} has no score that is a number; expected some under results: run the tasks again.")
     notes = [f"{undefined} scores of {name} are not a number: left out."] if undefined else []
+    notes += [f"{own} values of {name} are estimates of softh, not scores: left out."] if own else []
     if limited := {row["task"] for row in rows if is_limited(row["metric"])}:
         notes.append(
             f"{name} is a run on a part of {len(limited)} of its tasks: those scores are marked by their limit and "
@@ -167,7 +171,7 @@ def _scores(content: Mapping[str, Any], scored: Mapping[str, Any]) -> Iterator[t
                 continue
             if not isinstance(value, int | float) or isinstance(value, bool):
                 continue
-            parts = [_METRICS.get(metric, metric), filtered if filtered not in {"", "none"} else "", shots]
+            parts = [METRICS.get(metric, metric), filtered if filtered not in {"", "none"} else "", shots]
             error = values.get(f"{metric}_stderr,{filtered}" if filtered else f"{metric}_stderr")
             yield (
                 task,
@@ -214,6 +218,13 @@ def _source(content: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
     for name, label in (("chat_template_sha", "template"), ("system_instruction_sha", "prompt")):
         parts += [f"{label} {str(content[name])[:8]}"] if content.get(name) else []
     return ", ".join([*parts, *_date(content.get("date"))])
+
+
+def _own_source(content: Mapping[str, Any]) -> str | None:
+    """The source of scores that softh wrote into such a file."""
+    own = content.get("softh")
+    source = own.get("source") if isinstance(own, dict) else None
+    return source if isinstance(source, str) and source else None
 
 
 def _date(value: Any) -> list[str]:

@@ -10,11 +10,12 @@ from polars.exceptions import PanicException, PolarsError
 
 from softh.errors import InputError
 from softh.format import and_more
+from softh.scores.hub_files import HubResults
 from softh.scores.lm_eval import HarnessResults
 from softh.scores.reader import ImportedScores, Row, ScoreReader, ScoreSource
 from softh.scores.tables import CsvTable, HubTable, JsonTable, ParquetTable
 
-READERS: tuple[ScoreReader, ...] = (HarnessResults(), ParquetTable(), JsonTable(), CsvTable(), HubTable())
+READERS: tuple[ScoreReader, ...] = (HarnessResults(), HubResults(), ParquetTable(), JsonTable(), CsvTable(), HubTable())
 """The first that handles a source reads it."""
 _OTHER_TOOLS = {"config_general": "lighteval", "instances": "HELM", "eval_results": "OpenCompass", "run_spec": "HELM"}
 """Key of a JSON object → the tool that writes such files, which no reader handles."""
@@ -23,15 +24,17 @@ _LONGEST = 200
 """Letters of a name that others are compared with; the time grows with their square."""
 
 
-def read_scores(name: str, content: bytes | None = None) -> ImportedScores:
+def read_scores(name: str, content: bytes | None = None, model: str | None = None) -> ImportedScores:
     """Scores of a file, or of a data set of the hub such as ``open-llm-leaderboard/contents`` without `content`.
+
+    model: of the scores, for a file that names none.
 
     Errors: InputError for a file that no reader handles, or that its reader finds damaged or empty.
 
     >>> read_scores("mine.csv", b"model,task,score\\na,piqa,0.6\\n").rows[0]["score"]
     0.6
     """
-    source = ScoreSource(name, content)
+    source = ScoreSource(name, content, model)
     if is_samples(name):
         raise InputError(
             f"{name} holds single answers of lm-evaluation-harness, not scores; expected the results_….json of the "

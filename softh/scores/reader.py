@@ -21,6 +21,8 @@ class ScoreSource:
     """File name, or ``owner/name`` of the data set."""
     content: bytes | None = None
     """Content of the file; None for a data set of the hub."""
+    model: str | None = None
+    """The model of the scores, for a file that names none."""
 
     @cached_property
     def json(self) -> Any:

@@ -88,6 +88,8 @@ def _scores(name: str, path: str) -> dict[str, Any]:
         raise InputError(
             f"{name} has {len(imported.rows):,} scores; expected at most {score_files.MOST_ROWS:,}: split it."
         )
+    if not imported.rows:
+        raise InputError(f"{name} has estimates of softh alone; expected scores: give the file of a benchmark.")
     score_files.encode(imported.rows)  # what could not be stored is refused here
     return {"rows": imported.rows, "notes": imported.notes}
 

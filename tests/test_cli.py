@@ -244,7 +244,7 @@ def test_the_version_is_printed_and_an_unknown_command_lists_those_there_are(sof
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.startswith("estmate is not a command; expected one of ")
     assert " estimate, " in answer.err
-    assert softh("scores", "export").err.startswith("export is not a command; expected one of import, list: ")
+    assert softh("scores", "move").err.startswith("move is not a command; expected one of import, export, list: ")
 
 
 def test_list_shows_one_line_an_estimate(softh: Callable[..., Answer], tmp_path: Path) -> None:

@@ -268,8 +268,8 @@ def _published_text(rows: pl.DataFrame) -> str:
     """What the table shows, and the paired differences of two sizes of one family and tokenizer."""
     return _prose(
         "Weights that packages carry, so that anybody can measure them again (data/README.md); those whose names say",
-        "so are dequantised from four bits, and no number of theirs is one of the published checkpoint. Encoders",
-        "predict no next token.",
+        "so are dequantised from four bits, and no number of theirs is one of the published checkpoint. all-MiniLM and",
+        "all-mpnet are encoders: they read what follows a token, too, so that their I(Y;Z) is no prediction.",
         *(_two_sizes(sizes) for _, sizes in rows.group_by("family", "vocabulary", maintain_order=True)),
     )
 

@@ -13,10 +13,9 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -36,6 +35,9 @@ from softh.spec import EstimateSpec, Labels, PreferenceSpec
 from softh.text import sources
 from softh.text.corpus import Corpus
 from softh.trackers import Curve, Draw, Tell, metrics
+
+if TYPE_CHECKING:
+    import polars as pl
 
 log = logging.getLogger(__name__)
 
@@ -434,7 +436,7 @@ def _save(record: dict[str, Any], data: Path) -> None:
         write.save(record, data)
 
 
-def _stored(record: dict[str, Any], data: Path | None) -> pl.DataFrame | None:
+def _stored(record: dict[str, Any], data: Path | None) -> "pl.DataFrame | None":
     """Stored estimates of the model and the text of a record."""
     from softh.store import read  # as in `_save`
 

@@ -357,11 +357,11 @@ def _points(
             raise InputError(
                 f"The frame has no column {missing[0]}; expected rows of softh.store.read.trajectory: pass those."
             )
-        return with_bracket(newest(_comparable(rows, corpus))), in_order_of_colours(rows)
+        return with_bracket(newest(_comparable(rows, corpus, words=not usual))), in_order_of_colours(rows)
     chosen: list[Any] = [] if what is None else [*what] if isinstance(what, list | tuple) else [what]
     with _opened(chosen, data) as found:
         every = read.estimates(found.folder)
-        estimates = _comparable(found.of(every), corpus, every)
+        estimates = _comparable(found.of(every), corpus, every, words=not usual)
         if not chosen and usual:
             estimates = estimates.filter(pl.col("model").is_in(usual_models(estimates)))
         ids = newest(estimates)["estimate_id"].to_list()
@@ -372,10 +372,13 @@ def _points(
     return with_bracket(rows), in_order_of_colours(every)
 
 
-def _comparable(rows: pl.DataFrame, corpus: str | None, every: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Those of the text and settings that a page shows first: of most estimates; words where tokenizers differ.
+def _comparable(
+    rows: pl.DataFrame, corpus: str | None, every: pl.DataFrame | None = None, *, words: bool = False
+) -> pl.DataFrame:
+    """Those of the text and settings that a page shows first: of most estimates, tokens rather than words.
 
-    every: all estimates of the tables, among which the settings are the first that the rows have too.
+    every: all estimates of the tables, among which the settings are the first that the rows have too; words: words
+    rather than tokens where tokenizers differ, as the page of finished models has it.
     """
     if rows.is_empty():
         raise InputError("There are no estimates; expected some: make one with `python -m softh estimate MODEL`.")
@@ -387,8 +390,9 @@ def _comparable(rows: pl.DataFrame, corpus: str | None, every: pl.DataFrame | No
     counted = counted.agg(pl.len(), pl.col("vocabulary").n_unique()).join(setups, on=["corpus", "settings"], how="semi")
     counted = counted.sort(["len", "corpus", "settings"], descending=[True, False, False])
     of_text = counted.filter(pl.col("corpus") == counted["corpus"][0])
-    words = of_text.filter(pl.col("labels") == "words", pl.col("vocabulary") > 1)
-    chosen = (words if words.height else of_text).row(0, named=True)
+    differ = pl.col("vocabulary") > 1
+    preferred = of_text.filter((pl.col("labels") == "words") & differ if words else pl.col("labels") == "tokens")
+    chosen = (preferred if preferred.height else of_text).row(0, named=True)
     return rows.filter(pl.col("corpus") == chosen["corpus"], pl.col("settings") == chosen["settings"])
 
 

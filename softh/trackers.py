@@ -7,14 +7,16 @@ package of each tracker that its ``report_to`` has started.
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
-from softh.analysis import phases
-from softh.analysis.standard_errors import combined
 from softh.quantities import BY_COLUMN, PLANE
+
+if TYPE_CHECKING:  # a training imports no package of tables before there is one
+    import polars as pl
+
+    from softh.analysis import phases
 
 Row = dict[str, Any]
 Draw = Callable[[str, np.ndarray, int], object]
@@ -92,7 +94,7 @@ class Curve:
     ([], {})
     """
 
-    def __init__(self, before: pl.DataFrame | None = None) -> None:
+    def __init__(self, before: "pl.DataFrame | None" = None) -> None:
         """`before` are rows of :func:`softh.store.read.trajectory` that a resumed training continues."""
         self.before = before
         self.rows: dict[int, Row] = {}
@@ -109,6 +111,8 @@ class Curve:
         """Take in an estimate of a step; one of the same step takes the place of the former."""
         row = _row(record)
         if self.before is not None:
+            import polars as pl
+
             earlier = self.before.filter(
                 pl.col("step") < row["step"], ngram=row["ngram"], correction=row["correction"],
                 **{name: row[name] for name in _SAME},
@@ -117,16 +121,20 @@ class Curve:
             self.before = None
         self.rows[row["step"]] = row
 
-    def ends(self) -> dict[str, phases.Boundary]:
+    def ends(self) -> "dict[str, phases.Boundary]":
         """Phase, collapse or fitting → where it ends, of those that are sure by now; none before four estimates."""
         rows = [self.rows[step] for step in self.steps]
         if len(rows) < 4:
             return {}
+        import polars as pl
+
+        from softh.analysis import phases
+
         table = pl.DataFrame(rows, infer_schema_length=None)
         found = phases.of_runs(table, [rows[0]["model"]], joined=False)
         return found[0].ends if found else {}
 
-    def news(self, ends: Mapping[str, phases.Boundary]) -> list[str]:
+    def news(self, ends: "Mapping[str, phases.Boundary]") -> list[str]:
         """Phases to tell of: sure now, sure at the estimate before, too, and not told yet.
 
         Twice, since every estimate is another look, and one look in twenty is sure of a turn that is none.
@@ -145,6 +153,8 @@ class Curve:
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # of pictures alone
         from matplotlib.figure import Figure
 
+        from softh.analysis.standard_errors import combined
+
         figure = Figure(figsize=(6.4, 4.8), dpi=100, layout="constrained")
         canvas, axes = FigureCanvasAgg(figure), figure.add_subplot()
         rows = [self.rows[step] for step in self.steps if self.rows[step]["input"] is not None]
@@ -162,16 +172,17 @@ class Curve:
         return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
 
 
-def sentence(name: str, end: phases.Boundary) -> str:
+def sentence(name: str, end: "phases.Boundary") -> str:
     """The end of a phase in words.
 
+    >>> from softh.analysis import phases
     >>> sentence("collapse", phases.Boundary(412.3, 300.0, 700.0))
     'The collapse ended at step 412, 95 % interval 300 to 700.'
     """
     return f"The {name} ended at step {end.step:.0f}, 95 % interval {end.low:.0f} to {end.high:.0f}."
 
 
-def numbers_of(ends: Mapping[str, phases.Boundary], start: str) -> dict[str, float]:
+def numbers_of(ends: "Mapping[str, phases.Boundary]", start: str) -> dict[str, float]:
     """The ends of phases as numbers by name, ``…/end_of_collapse`` with ``_low`` and ``_high``."""
     parts = (("", "step"), ("_low", "low"), ("_high", "high"))
     return {

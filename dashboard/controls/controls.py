@@ -42,14 +42,23 @@ def _shared() -> Selection:
     named = bool(wanted) if current() else session.LINKED_CORPUS.get() == corpus
     # A link that names a text and no settings is of a time when the text had no others, of tokens: where the link has
     # to name the text, tokens are the default, and words are named too.
-    label = _usual_label(list(of_corpus.values()), "tokens" if named or corpus != corpora[0] else "words")
+    shared_labels = _across_tokenizers()
+    label = _usual_label(list(of_corpus.values()), "tokens" if named or corpus != corpora[0] else shared_labels)
     if len(of_corpus) > 1:
-        start = _usual_label(list(of_corpus.values()), "words")
+        start = _usual_label(list(of_corpus.values()), shared_labels)
         label = select("Settings", list(of_corpus), "settings", default=label, start=start, help=_SETTINGS_HELP)
     setup = of_corpus[label]
     order = segments("n-gram order", [str(order) for order in setup.orders], "order", help=_ORDERS_HELP)
     correction = segments("Correction", list(CORRECTION_NAMES), "correction", help=_CORRECTIONS_HELP)
     return Selection(setup, Display(int(order), correction, links.dark(), setup.labels))
+
+
+def _across_tokenizers() -> str:
+    """Words where finished models of several tokenizers stand beside each other; runs along training have tokens."""
+    page = links.page()
+    among = requested("among") or ([] if current() else [str(st.session_state.get("among", ""))])
+    finished = page == "frontier" or (page == "benchmarks" and not any("training" in one for one in among))
+    return "words" if finished else "tokens"
 
 
 def _usual_label(setups: Sequence[queries.Setup], wanted: str) -> str:

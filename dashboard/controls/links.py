@@ -18,6 +18,8 @@ class Link:
 
     params: Mapping[str, Sequence[str]]
     dark: bool
+    page: str = ""
+    """Slug of the page that the link opens."""
     notes: list[str] = field(default_factory=list)
     """A sentence for each part of the link that does not fit."""
 
@@ -26,12 +28,12 @@ _link: ContextVar[Link | None] = ContextVar("link", default=None)
 
 
 @contextmanager
-def from_link(params: Mapping[str, Sequence[str]], *, dark: bool = False) -> Generator[Link]:
+def from_link(params: Mapping[str, Sequence[str]], *, dark: bool = False, page: str = "") -> Generator[Link]:
     """Within it every control returns what a link says (params as `urllib.parse.parse_qs` gives) and is not drawn.
 
     Parse with `keep_blank_values=True`: an empty value is a choice of nothing.
     """
-    link = Link(params, dark)
+    link = Link(params, dark, page)
     token = _link.set(link)
     try:
         yield link
@@ -48,6 +50,11 @@ def dark() -> bool:
     """Whether figures are drawn for a dark page: as the link asks, or as the reader's page is."""
     link = current()
     return link.dark if link else browser.dark()
+
+
+def page() -> str:
+    """Slug of the page that is drawn, or that a link opens."""
+    return link.page if (link := current()) else session.PAGE.get()
 
 
 def requested(key: str) -> list[str]:

@@ -59,5 +59,5 @@ def page(slug: str) -> Page:
 
 def build(slug: str, params: Mapping[str, Sequence[str]], *, dark: bool = False) -> tuple[View, list[str]]:
     """The view that a link opens, and a note for each part of the link that does not fit; no control is drawn."""
-    with from_link(params, dark=dark) as link:
+    with from_link(params, dark=dark, page=slug) as link:
         return VIEWS[slug](), link.notes

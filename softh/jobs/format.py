@@ -23,7 +23,8 @@ def overall(job: Job) -> float:
 
     Example:
         >>> from types import SimpleNamespace
-        >>> [overall(SimpleNamespace(phase=name, share=0.5)) for name in ("text", "forward passes", "statistics")]
+        >>> phases = ("text", "forward passes", "statistics")
+        >>> [round(overall(SimpleNamespace(phase=name, share=0.5)), 3) for name in phases]
         [0.0, 0.325, 0.8]
     """
     if job.phase is None or job.phase in _BEFORE:

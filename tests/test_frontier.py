@@ -267,3 +267,9 @@ def test_the_frontier_is_told_with_its_chances(tables: Path) -> None:
     chances = dict(view.data.select("model", "chance_of_frontier").iter_rows())
     assert all(0 <= chance <= 1 for chance in chances.values())
     assert set(view.data.filter(pl.col("chance_of_frontier") > 0.5)["model"]) <= set(view.rows["Model"])
+
+
+def test_models_without_a_head_are_named_and_no_others() -> None:
+    view, _ = registry.build("frontier", {"settings": ["256 documents × 256 tokens"]})
+    [said] = [note for note in view.notes if "no head for next tokens" in note]
+    assert said.startswith("all-MiniLM-L6-v2, all-mpnet-base-v2: no head for next tokens.")

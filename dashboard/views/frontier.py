@@ -93,7 +93,8 @@ def link_to(landing: Landing) -> Parameters:
 
 def _readers(placed: pl.DataFrame) -> list[str]:
     """That models without a head for next tokens are beside others, by name."""
-    headless = placed.filter(pl.col("architecture").str.ends_with("Model"))["model"].sort().to_list()
+    bare = pl.col("architecture").str.ends_with("Model") & ~pl.col("architecture").str.ends_with("HeadModel")
+    headless = placed.filter(bare)["model"].sort().to_list()
     if not headless:
         return []
     return [

@@ -41,12 +41,10 @@ def _shared() -> Selection:
     of_corpus = {setup.label: setup for setup in setups if setup.corpus == corpus}
     named = bool(wanted) if current() else session.LINKED_CORPUS.get() == corpus
     # A link that names a text and no settings is of a time when the text had no others, of tokens: where the link has
-    # to name the text, tokens are the default, and words are named too.
-    shared_labels = _across_tokenizers()
-    label = _usual_label(list(of_corpus.values()), "tokens" if named or corpus != corpora[0] else shared_labels)
+    # to name the text, tokens are the default.
+    label = _usual_label(list(of_corpus.values()), "tokens" if named or corpus != corpora[0] else _across_tokenizers())
     if len(of_corpus) > 1:
-        start = _usual_label(list(of_corpus.values()), shared_labels)
-        label = select("Settings", list(of_corpus), "settings", default=label, start=start, help=_SETTINGS_HELP)
+        label = select("Settings", list(of_corpus), "settings", default=label, help=_SETTINGS_HELP)
     setup = of_corpus[label]
     order = segments("n-gram order", [str(order) for order in setup.orders], "order", help=_ORDERS_HELP)
     correction = segments("Correction", list(CORRECTION_NAMES), "correction", help=_CORRECTIONS_HELP)
@@ -73,7 +71,6 @@ def select(
     key: str,
     *,
     default: str | None = None,
-    start: str | None = None,
     former: Mapping[str, str] = MappingProxyType({}),
     help: str | None = None,
     where: DeltaGenerator | None = None,
@@ -81,11 +78,11 @@ def select(
     """One of many options, the first unless a default is named. key is the name in the URL, here and below.
 
     Where the URL says nothing, every control stands at its default, and there it leaves the URL: going back and forth
-    opens what was seen, and a link is as short as what was chosen. start is what a control that nobody touched says
-    once its default has changed; the new default unless it is named. former: names of options in older links.
+    opens what was seen, and a link is as short as what was chosen. A control that nobody touched follows its default
+    when that changes. former: names of options in older links.
     """
     usual = default or options[0]
-    value = _one(key, options, usual, start, former)
+    value = _one(key, options, usual, former)
     if current():
         return value
     place = _at(where)
@@ -107,7 +104,7 @@ def segments(
 ) -> str:
     """One of a few options that stand side by side; former: names of options in older links."""
     usual = default or options[0]
-    value = _one(key, options, usual, former=former)
+    value = _one(key, options, usual, former)
     if current():
         return value
     chosen = _at(where).segmented_control(
@@ -255,7 +252,6 @@ def _one(
     key: str,
     options: Sequence[str],
     default: str,
-    start: str | None = None,
     former: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """The option to show: what a link asks for, else the control's own while that is on offer, else the default.
@@ -264,7 +260,7 @@ def _one(
     """
     wanted = _renamed([former.get(name, name) for name in requested(key)], options)
     link = current()
-    held: Any = next(iter(wanted), None) if link or wanted else _held(key, default, start or default)
+    held: Any = next(iter(wanted), None) if link or wanted else _held(key, default)
     value: str = held if held in options else default
     if unknown := [name for name in wanted if name not in options]:
         note(key, unknown, options, value)
@@ -285,7 +281,7 @@ def _renamed(wanted: Sequence[str], options: Sequence[str]) -> list[str]:
 def _many(key: str, options: Sequence[str], default: Sequence[str]) -> list[str]:
     """The same for a control of several options."""
     wanted, link, usual = _renamed(requested(key), options), current(), list(default)
-    chosen = [name for name in wanted if name] if wanted or link else _held(key, usual, usual)
+    chosen = [name for name in wanted if name] if wanted or link else _held(key, usual)
     valid = [name for name in chosen or [] if name in options]
     # `?models=` is a link to nothing chosen.
     empty = wanted == [""] or (not wanted and chosen == [] and not link)
@@ -297,12 +293,12 @@ def _many(key: str, options: Sequence[str], default: Sequence[str]) -> list[str]
     return value
 
 
-def _held(key: str, default: Any, start: Any) -> Any:
-    """What a control of the page says; start where it stood at a former default, which nobody chose."""
+def _held(key: str, default: Any) -> Any:
+    """What a control of the page says; the default where it stood at a former one, which nobody chose."""
     former, known = session.former_default(key), key in st.session_state
     held, before = st.session_state.get(key, default), former.get()
     former.set(default)
-    return start if known and before not in (None, default) and held == before else held
+    return default if known and before not in (None, default) and held == before else held
 
 
 def _hold(key: str, value: Any) -> None:

@@ -13,7 +13,7 @@ from tests.harness import DRAWN, serving, settled
 
 pytestmark = pytest.mark.browser
 
-PATHS = {"/": 2, "/layers": 3, "/method": 7}
+PATHS = {"/": 2, "/layers": 4, "/method": 14}
 """Path → how many figures it has."""
 # A page opened by its own path first looks for a server below that path; the browser reports the two misses.
 PROBE = re.compile(r"/(layers|method)/_stcore/(health|host-config)$")
@@ -92,7 +92,7 @@ def test_the_correction_changes_the_figure_and_the_link(page: Page, address: str
     "link",
     [
         "/?order=3&correction=raw&models=Run-4M&along=step",
-        "/layers?model=Run-4M&revision=step16&order=2&correction=null",
+        "/layers?model=Run-1M&revision=step16&order=2&correction=null",
     ],
 )
 def test_a_link_opens_the_same_selection_in_another_session(
@@ -111,7 +111,7 @@ def test_a_link_opens_the_same_selection_in_another_session(
 def test_order_and_correction_go_along_to_another_page(page: Page, address: str) -> None:
     visit(page, f"{address}/?order=2&correction=raw")
     settled(page)
-    page.get_by_role("link", name="Layers").click()
+    page.get_by_role("link", name="Layers", exact=True).click()
     page.wait_for_url("**/layers?**")
     settled(page)
     expect(page.locator(DRAWN).first).to_contain_text("order 2 (bigram), raw")

@@ -95,13 +95,15 @@ def test_a_default_that_nobody_chose_follows_the_tables_and_a_choice_stays(app):
     assert value(test, "models") == ["B"]
 
 
-def test_a_text_in_a_link_alone_means_tokens_and_the_first_visit_words(app):
+def test_runs_begin_with_tokens_finished_models_with_words_and_a_text_in_a_link_with_tokens(app):
     rows = [
         {"model": name, "labels": labels, "vocabulary": size}
         for name, size in (("A", 10), ("B", 20))
         for labels in ("tokens", "words")
     ]
-    assert "words" in value(app(*rows), "settings")
+    runs = app(*rows)
+    assert "words" not in value(runs, "settings")
+    assert "words" in value(runs.switch_page("pages/frontier.py").run(), "settings")
     named = app(corpus="python-docs")
     assert "words" not in value(named, "settings")
     assert "words" not in value(named.run(), "settings")

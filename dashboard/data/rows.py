@@ -113,11 +113,17 @@ def usual_models(estimates: pl.DataFrame) -> list[str]:
     Where some have debiased values, models without them are not among these.
     """
     debiased = HAS_DEBIASED.any().alias("debiased")
-    each = estimates.group_by("model").agg(pl.col("revision").n_unique(), pl.col("parameters").max(), debiased)
+    size = pl.col("parameters").max().fill_null(0)
+    each = estimates.group_by("model").agg(pl.col("revision").n_unique(), size, debiased)
     each = each.filter(pl.col("debiased") | ~pl.col("debiased").any()).sort("parameters", "model")
-    runs = each.filter(pl.col("revision") > 1)["model"].to_list()
+    runs = each.filter(pl.col("revision") > 1)
     finished = each.filter(pl.col("revision") == 1)["model"].sort().to_list()
-    return list(dict.fromkeys([*runs[-1:], *runs[:1]])) or finished[:MOST_MODELS]
+    # Of each size the first seed: neighbours in the order of colours, which is by seeds.
+    ends = [
+        runs.filter(pl.col("parameters") == end)["model"].to_list()[:1]
+        for end in (runs["parameters"].max(), runs["parameters"].min())
+    ]
+    return list(dict.fromkeys([*ends[0], *ends[1]])) or finished[:MOST_MODELS]
 
 
 def runs(points: pl.DataFrame) -> list[list[dict[str, Any]]]:

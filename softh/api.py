@@ -1,5 +1,7 @@
 """The public functions :func:`softh.estimate`, from model to table, and :func:`softh.save_accumulated`."""
 
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from softh.estimator.measures import measure
 from softh.estimator.pipeline import Estimate
 from softh.estimator.series import SeriesSample
 from softh.models.cache import open_cache
+from softh.models.hidden_states import Cache
 from softh.models.loading import LoadedModel
 from softh.spec import EstimateSpec, identity
 from softh.store import write
@@ -55,13 +58,9 @@ def estimate(
     softh.errors.InputError: draws was 0; expected a whole number of at least 1: try --draws 1.
     """
     spec = EstimateSpec.from_options({"model": model, **options})
-    folder = Path(data or settings.data())
-    if save:
-        write.check_writable(folder)
-    with open_cache(settings.cache()) as cache:
+    with _storing(save=save, data=data) as (cache, store):
         result = pipeline.estimate(spec, device=device, cache=cache, progress=progress)
-    if save:
-        write.save(result.record(), folder)
+        store(result)
     return result
 
 
@@ -88,15 +87,26 @@ def estimate_by_source(
     softh.errors.InputError: draws was 0; expected a whole number of at least 1: try --draws 1.
     """
     spec = EstimateSpec.from_options({"model": model, **options})
+    with _storing(save=save, data=data) as (cache, store):
+        results = pipeline.estimate_by_source(spec, device=device, cache=cache, progress=progress)
+        for result in results:
+            store(result)
+    return {result.spec.source: result for result in results if isinstance(result.spec, EstimateSpec)}
+
+
+@contextmanager
+def _storing(*, save: bool, data: Path | str | None) -> Generator[tuple[Cache, Callable[[Estimate], None]]]:
+    """The cache, and what stores an estimate if it is to be saved; a folder that takes none is refused first."""
     folder = Path(data or settings.data())
     if save:
         write.check_writable(folder)
-    with open_cache(settings.cache()) as cache:
-        results = pipeline.estimate_by_source(spec, device=device, cache=cache, progress=progress)
-    if save:
-        for result in results:
+
+    def store(result: Estimate) -> None:
+        if save:
             write.save(result.record(), folder)
-    return {result.spec.source: result for result in results if isinstance(result.spec, EstimateSpec)}
+
+    with open_cache(settings.cache()) as cache:
+        yield cache, store
 
 
 @access.as_owner()

@@ -33,7 +33,7 @@ class Compression:
 
 
 def against_size(falls: Sequence[Compression], display: Display, names: Sequence[str]) -> go.Figure:
-    """One point a run, coloured as on the plane; names are all models of the tables."""
+    """One point for each run, coloured as on the plane; names are all models of the tables."""
     theme = theme_for(display.dark)
     figure = go.Figure(layout={"template": template(theme), "height": 380, "hovermode": "closest", "showlegend": False})
     for one in falls:

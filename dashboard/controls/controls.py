@@ -43,8 +43,9 @@ def _shared() -> Selection:
     # A link that names a text and no settings is of a time when the text had no others, of tokens: where the link has
     # to name the text, tokens are the default.
     label = _usual_label(list(of_corpus.values()), "tokens" if named or corpus != corpora[0] else _across_tokenizers())
+    where = place()
     if len(of_corpus) > 1:
-        label = select("Settings", list(of_corpus), "settings", default=label, help=_SETTINGS_HELP)
+        label = select("Settings", list(of_corpus), "settings", default=label, help=_SETTINGS_HELP, where=where)
     setup = of_corpus[label]
     order = segments("n-gram order", [str(order) for order in setup.orders], "order", help=_ORDERS_HELP)
     correction = segments("Correction", list(CORRECTION_NAMES), "correction", help=_CORRECTIONS_HELP)
@@ -231,6 +232,14 @@ def group(label: str) -> DeltaGenerator | None:
     return None if current() else st.sidebar.expander(label)
 
 
+def place(where: DeltaGenerator | None = None) -> DeltaGenerator | None:
+    """A place for a control that comes and goes, so that those after it stay; nothing where a link draws none.
+
+    Streamlit mounts a control that is moved once more, and what is then chosen may never reach the address.
+    """
+    return None if current() else _at(where).container()
+
+
 def _at(where: DeltaGenerator | None) -> DeltaGenerator:
     return st.sidebar if where is None else where
 
@@ -258,7 +267,7 @@ def _one(
 
     A note names what a link asks for and is not on offer. On a page the control has this value when it is drawn.
     """
-    wanted = _renamed([former.get(name, name) for name in requested(key)], options)
+    wanted = _renamed(key, options, former)
     link = current()
     held: Any = next(iter(wanted), None) if link or wanted else _held(key, default)
     value: str = held if held in options else default
@@ -269,18 +278,22 @@ def _one(
     return value
 
 
-def _renamed(wanted: Sequence[str], options: Sequence[str]) -> list[str]:
+def _renamed(key: str, options: Sequence[str], former: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """What a link asks for, with today's name of what had another when the link was made."""
-    found = []
-    for name in wanted:
+    asked, found = requested(key), []
+    for name in (former.get(each, each) for each in asked):
         today = [name.replace(old, new) for old, new in queries.former_names().items() if old in name]
         found.append(next((each for each in today if each in options), name) if name not in options else name)
+    if found != asked and not current():
+        # The control would drop the former name from the address, and going back would lose the choice.
+        st.query_params[key] = found
+        st.rerun()
     return found
 
 
 def _many(key: str, options: Sequence[str], default: Sequence[str]) -> list[str]:
     """The same for a control of several options."""
-    wanted, link, usual = _renamed(requested(key), options), current(), list(default)
+    wanted, link, usual = _renamed(key, options), current(), list(default)
     chosen = [name for name in wanted if name] if wanted or link else _held(key, usual)
     valid = [name for name in chosen or [] if name in options]
     # `?models=` is a link to nothing chosen.

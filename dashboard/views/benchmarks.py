@@ -72,7 +72,10 @@ def view() -> View:
             what_of = AMONG["runs" if choice.among == TRAINING else "models"]
             figures["selection"] = selection.selection(chosen_by, score, what_of, theme)
             behind["selection"] = choices(chosen_by)
-    if choice.among == FINISHED and controls.toggle("Beside the published table", "paper", help=_PAPER_HELP):
+    where = controls.place()
+    if choice.among == FINISHED and controls.toggle(
+        "Beside the published table", "paper", help=_PAPER_HELP, where=where
+    ):
         beside = correlation.beside_published(choice, tuple(plain))
         of_mean = beside.filter(score=MEAN_SCORE) if beside.height else beside
         if of_mean.height:
@@ -206,7 +209,9 @@ def _choice(setup: queries.Setup, order: int, correction: str) -> Choice:
     source = named[controls.select("Scores from", list(named), "source", former=former)]
     method = cast(Method, controls.segments("Coefficient", list(METHODS), "coefficient", help=_METHOD_HELP))
     layers = [MEAN, CHOSEN] if where == FINISHED else [MEAN]
-    layer = controls.segments("Layers", layers, "layers", help=_LAYER_HELP) if len(layers) > 1 else MEAN
+    place, layer = controls.place(), MEAN
+    if len(layers) > 1:
+        layer = controls.segments("Layers", layers, "layers", help=_LAYER_HELP, where=place)
     return Choice(setup, order, correction, source, where, method, layer)
 
 

@@ -62,12 +62,13 @@ def link_to(landing: Landing) -> Parameters:
 
 def _along_training(estimates: pl.DataFrame, model: str, display: Display) -> dict[str, Figure]:
     """The heat map of layers along training, where the model has several checkpoints."""
+    where = controls.place()
     mine = estimates.filter(pl.col("model") == model)
     ordered = clock(mine)
     if ordered is None:
         return {}
     options = {each.name: each.column for each in PLANE}
-    name = controls.select("Heat map of", list(options), "heat", help=_HEAT_HELP)
+    name = controls.select("Heat map of", list(options), "heat", help=_HEAT_HELP, where=where)
     rows = queries.depths(tuple(mine.drop_nulls(ordered)["estimate_id"]), display.order, display.correction)
     rows = rows.drop_nulls([ordered, "input", "output"])
     return {"training": depth.training_map(rows, display, options[name], ordered)} if rows.height else {}
@@ -77,7 +78,9 @@ def _other(estimates: pl.DataFrame, row: dict[str, Any]) -> dict[str, Any] | Non
     """The estimate of the model to compare with: at the same step where it has one, else its last checkpoint."""
     others = estimates.filter(pl.col("model") != row["model"])
     names = others["model"].unique().sort().to_list()
-    name = controls.select("Compare with", [_NOBODY, *names], "against", help=_AGAINST_HELP) if names else _NOBODY
+    where, name = controls.place(), _NOBODY
+    if names:
+        name = controls.select("Compare with", [_NOBODY, *names], "against", help=_AGAINST_HELP, where=where)
     mine = others.filter(pl.col("model") == name)
     if mine.is_empty():
         return None
@@ -130,11 +133,12 @@ def _compared(row: dict[str, Any], other: dict[str, Any], display: Display) -> s
 
 def _context(estimates: pl.DataFrame, row: dict[str, Any], display: Display) -> dict[str, Figure]:
     """What each longer n-gram explains, where the estimate has several orders; shuffled labels have none."""
+    where = controls.place()
     if display.correction == "null" or not queries.context(row["estimate_id"], display.correction):
         return {}
     mine = estimates.filter(pl.col("model") == row["model"])
     ways = {_LAYERS: ""} | ({_TRAINING: ""} if clock(mine) else {}) | ({_MODELS: ""} if _several(estimates) else {})
-    by = controls.segments("Shares by", list(ways), "shares", help=_SHARES_HELP)
+    by = controls.segments("Shares by", list(ways), "shares", help=_SHARES_HELP, where=where)
     if by == _LAYERS:
         shares = queries.context(row["estimate_id"], display.correction)
         places = {"mean" if layer is None else str(layer): parts for layer, parts in shares.items()}
@@ -196,9 +200,9 @@ def _checkpoint(estimates: pl.DataFrame) -> dict[str, Any]:
     model = controls.select("Model", estimates["model"].unique().sort().to_list(), "model", default=usual)
     rows = estimates.filter(pl.col("model") == model).sort("tokens", "step", "created_at", nulls_last=True)
     revisions = rows["revision"].unique(maintain_order=True).to_list()
-    revision = revisions[-1]
+    where, revision = controls.place(), revisions[-1]
     if len(revisions) > 1:
-        revision = controls.slider("Checkpoint", revisions, "revision", default=revision)
+        revision = controls.slider("Checkpoint", revisions, "revision", default=revision, where=where)
     return rows.filter(pl.col("revision") == revision).to_dicts()[-1]
 
 

@@ -39,7 +39,8 @@ def view() -> View:
     every = _of_pairs(probes)
     probes = finished_models.last(every)
     steps = stages(probes)
-    step = controls.select("Change", list(steps), "change", help=_CHANGE_HELP) if steps else None
+    where = controls.place()
+    step = controls.select("Change", list(steps), "change", help=_CHANGE_HELP, where=where) if steps else None
     chosen = _models(probes, steps.get(step or "", ()))
     what = POSITIONS[controls.segments("Read from", list(POSITIONS), "positions", help=_POSITIONS_HELP)]
     ids = [*chosen["estimate_id"], *steps.get(step or "", ())]

@@ -116,9 +116,10 @@ def _runs(estimates: pl.DataFrame) -> Runs:
     models = tuple(sorted(controls.several("Models", available, "models", default=usual_models(estimates))))
     if not models:
         raise Empty("No model is chosen: choose one in the sidebar.")
-    joined = False
+    where, joined = controls.place(), False
     if seeds.families(available):
-        shown = controls.segments("Show seeds", [_SEPARATELY, _AVERAGED], "seeds", former=_SEEDS, help=_SEEDS_HELP)
+        ways = [_SEPARATELY, _AVERAGED]
+        shown = controls.segments("Show seeds", ways, "seeds", former=_SEEDS, help=_SEEDS_HELP, where=where)
         joined = shown == _AVERAGED
         if joined:  # the mean of one seed alone would be that seed
             together = [members for members in seeds.families(available).values() if set(members) & set(models)]
@@ -145,10 +146,11 @@ def _more(
     where, several = controls.group("More figures"), len(chosen.setup.orders) > 1
     if not several and clock(shown) is None:
         return {}, ()
+    of_orders, of_size = controls.place(where), controls.place(where)
     found, said = {}, tuple[str, ...]()
-    if several and controls.toggle("Orders side by side", "orders", help=_ORDERS_HELP, where=where):
+    if several and controls.toggle("Orders side by side", "orders", help=_ORDERS_HELP, where=of_orders):
         found["by-order"] = orders.orders_side_by_side(plain, chosen.display, runs.names(), chosen.setup.orders)
-    if clock(shown) is not None and controls.toggle("Compression against size", "size", help=_SIZE_HELP, where=where):
+    if clock(shown) is not None and controls.toggle("Compression against size", "size", help=_SIZE_HELP, where=of_size):
         falls, count_of_runs = trajectory_summary.compressions(chosen, runs.layer)
         said = (trajectory_summary.against_size(falls, count_of_runs),)
         if falls:
@@ -158,7 +160,7 @@ def _more(
 
 def _curves(chosen: Selection, shown: pl.DataFrame, runs: Runs) -> Curves:
     """What the curves show; without several checkpoints of a model there is nothing to choose but what to draw."""
-    where, ordered = controls.group("Curves"), clock(shown)
+    where, subtract, ordered = controls.group("Curves"), controls.place(), clock(shown)
     order, orders = chosen.display.order, chosen.setup.orders
     further = [BY_COLUMN[column] for column in queries.further_columns(tuple(shown["estimate_id"].unique().sort()))]
     offered = _PANELS | {
@@ -180,7 +182,8 @@ def _curves(chosen: Selection, shown: pl.DataFrame, runs: Runs) -> Curves:
     several = shown.group_by("model", maintain_order=True).agg(pl.len()).filter(pl.col("len") > 1)["model"].to_list()
     less = _NOTHING
     if len(several) > 1:
-        less = controls.select("Subtract run", [_NOTHING, *several], "minus", former=_FORMER, help=_MINUS_HELP)
+        choices = [_NOTHING, *several]
+        less = controls.select("Subtract run", choices, "minus", former=_FORMER, help=_MINUS_HELP, where=subtract)
     minus = None if less == _NOTHING or along == "order" else less
     return Curves(quantities, Along(cast(Against, along), linear), minus)
 

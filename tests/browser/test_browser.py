@@ -92,7 +92,7 @@ def test_the_correction_changes_the_figure_and_the_link(page: Page, address: str
     "link",
     [
         "/?order=3&correction=raw&models=Run-4M&along=step",
-        "/layers?model=Run-1M&revision=step16&order=2&correction=null",
+        "/layers?model=Run-4M&revision=step16&order=2&correction=null",
     ],
 )
 def test_a_link_opens_the_same_selection_in_another_session(

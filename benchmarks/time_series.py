@@ -199,7 +199,8 @@ def fracast_states(core: Any, windows: np.ndarray, seen: np.ndarray) -> list[np.
     for hook in hooks:
         hook.remove()
     embedded = states[0][0][0]  # the input of the first block, scaled by its condition
-    return [each[:, -1].numpy() for each in (embedded, *(out for _, out in states), last)]
+    # Copies: a view would keep the states of the whole window.
+    return [each[:, -1].numpy().copy() for each in (embedded, *(out for _, out in states), last)]
 
 
 def fracast() -> list[dict[str, Any]]:

@@ -122,8 +122,9 @@ def usual_models(estimates: pl.DataFrame) -> list[str]:
     ends = [
         runs.filter(pl.col("parameters") == end)["model"].to_list()[:1]
         for end in (runs["parameters"].max(), runs["parameters"].min())
+        if end is not None
     ]
-    return list(dict.fromkeys([*ends[0], *ends[1]])) or finished[:MOST_MODELS]
+    return list(dict.fromkeys(name for names in ends for name in names)) or finished[:MOST_MODELS]
 
 
 def runs(points: pl.DataFrame) -> list[list[dict[str, Any]]]:

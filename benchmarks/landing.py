@@ -1,0 +1,96 @@
+"""A checkpoint that is not in the tables lands among them, offline and at all defaults: by command and by page.
+
+`python -m benchmarks.landing [MODEL FOLDER]`: without a folder, the demo checkpoint with its matrices rounded to six bits,
+once under tokens, as it comes, and once under words, as a model with another tokenizer is compared. Prints the minutes, the
+models that it lies among, and the three nearest. A folder is tried under words alone.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+import polars as pl
+import torch
+from playwright.sync_api import expect
+
+from benchmarks._states import demo, perturbed
+from softh import access
+from softh.analysis import finished_models
+from softh.store import read
+from tests.harness import browser, serving
+
+ROOT = Path(__file__).resolve().parent.parent
+BITS = 6
+PATIENCE = 1_800_000.0
+"""Milliseconds that an estimate on a busy machine may take."""
+
+
+def made(folder: Path) -> Path:
+    """A checkpoint that no table holds, as a folder."""
+    model, place = perturbed(demo(), BITS), folder / "my-3m"
+    model.module.to(torch.bfloat16).save_pretrained(place)
+    model.tokenizer.save_pretrained(place)
+    return place
+
+
+def among(data: Path, model: str, labels: str) -> int:
+    """How many other models have an estimate on the same text with the same settings."""
+    every = finished_models.last(read.estimates(data).filter(labels=labels))
+    mine = every.filter(pl.col("model") == model).row(0, named=True)
+    others = every.filter(pl.col("settings") == mine["settings"], pl.col("model") != model)
+    return others["model"].n_unique()
+
+
+def by_command(data: Path, folder: Path, labels: str) -> None:
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "softh", "estimate", str(folder), "--labels", labels]
+    done = subprocess.run(command, text=True, capture_output=True, check=True, env={**os.environ, "SOFTH_DATA": str(data)})
+    seconds = time.perf_counter() - began
+    said = [line for line in done.stdout.splitlines() if line.startswith(("On the plane", "Nearest"))]
+    print(f"command, {labels}: {seconds / 60:.1f} min, among {among(data, folder.name, labels)} models", *said, sep="\n  ")
+
+
+def by_page(data: Path, folder: Path) -> None:
+    """Upload, one click, and the sentence of the page; everything else stands as the page opens."""
+    packed = folder.with_suffix(".tar.gz")
+    with tarfile.open(packed, "w:gz") as archive:
+        archive.add(folder, "my-upload")
+    with serving(data) as address, browser() as opened:
+        page = opened.new_page()
+        page.goto(f"{address}/analyze?way=Upload")
+        page.locator("[data-testid=stFileUploaderDropzoneInput]").first.set_input_files(packed)
+        page.get_by_role("button", name="Estimate", exact=True).click(timeout=PATIENCE)
+        began = time.perf_counter()
+        said = page.get_by_text("It lies at").first
+        expect(said).to_be_visible(timeout=PATIENCE)
+        seconds = time.perf_counter() - began
+        name = re.sub(r"\s+", " ", said.inner_text())
+        models = {row["model"] for row in read.estimates(data).filter(pl.col("model").str.contains("my-")).to_dicts()}
+        for model in models - {folder.name}:
+            print(f"page: {seconds / 60:.1f} min, among {among(data, model, 'tokens')} models\n  {name}")
+
+
+def main() -> None:
+    """Each way once, on a copy of the shipped tables with an empty cache."""
+    access.set_identity_provider(access.Person)
+    with tempfile.TemporaryDirectory(prefix="softh-landing-") as name:
+        scratch = Path(name)
+        os.environ |= {"SOFTH_CACHE": f"{name}/cache", "HF_HUB_OFFLINE": "1", "SOFTH_WORKER_IDLE": "5"}
+        shutil.copy(ROOT / "data" / "softh.duckdb", scratch)
+        if len(sys.argv) > 1:
+            by_command(scratch, Path(sys.argv[1]), "words")
+            return
+        folder = made(scratch)
+        by_page(scratch, folder)
+        for labels in ("tokens", "words"):
+            by_command(scratch, folder, labels)
+
+
+if __name__ == "__main__":
+    main()

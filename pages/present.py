@@ -24,7 +24,8 @@ if name is None:
     st.stop()
 
 slides = store.load(name)
-st.markdown(f"**{escape.markdown(name)}**, {len(slides)} {'slide' if len(slides) == 1 else 'slides'}")
+adding = ". **Export → Add this figure** above any figure adds one." if may_change and slides else ""
+st.markdown(f"**{escape.markdown(name)}**, {len(slides)} {'slide' if len(slides) == 1 else 'slides'}{adding}")
 if not slides:
     controls.deck_bar(name, slides, 0)
     st.info("This deck is empty: above a figure take **Export → Add this figure**.", icon=":material/flag:")

@@ -31,7 +31,7 @@ def axes(figure: go.Figure) -> tuple[str, str]:
 def test_the_scatter_shows_the_predictor_and_the_score_that_it_names() -> None:
     view = opened()
     assert axes(view.figures["scatter"]) == ("optimality", "cloze")
-    shown = np.concatenate([trace.x for trace in view.figures["scatter"].data if trace.mode == "markers+text"])
+    shown = np.concatenate([trace.x for trace in view.figures["scatter"].data if trace.mode == "markers"])
     cell = view.data.filter(predictor="optimality", score="cloze").drop_nulls(["predictor_value", "score_value"])
     assert sorted(shown) == pytest.approx(sorted(cell["predictor_value"]))
 

@@ -27,7 +27,8 @@ function placeNames(plot) {
     const top = yaxis.l2p(each.y) - high * ({ top: 0, bottom: 1 }[each.yanchor] ?? 0.5)
     taken.push([left, top, left + wide, top + high])
   }
-  const free = (box, x, y) => box[0] >= -60 && box[1] >= 0 && box[2] <= xaxis._length + 50 && box[3] <= yaxis._length
+  // Not over the numbers of the vertical axis; to the right there is a margin.
+  const free = (box, x, y) => box[0] >= 0 && box[1] >= 0 && box[2] <= xaxis._length + 50 && box[3] <= yaxis._length
     && !taken.some(other => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3]
       && !(other[0] < x && x < other[2] && other[1] < y && y < other[3]))
   const placed = []

@@ -7,9 +7,9 @@ import plotly.graph_objects as go
 import polars as pl
 
 from dashboard.data.axis_options import LESS_IS_BETTER
-from dashboard.figures.label_placement import PointLabel, place_labels
+from dashboard.figures.label_placement import BESIDE, PointLabel, place_labels
 from dashboard.figures.plane import HEIGHT
-from dashboard.figures.template import SYMBOLS, Theme, add_meta, mix, template
+from dashboard.figures.template import SYMBOLS, Theme, add_meta, add_to_layout, mix, template
 from dashboard.format import coefficient, short_model, signed
 from softh.analysis.correlation import Detail, Effect, Matrix, Study
 from softh.format import and_more
@@ -21,9 +21,6 @@ FAR = 1.5
 """Standard deviations from the line from which a model is named."""
 _SHOWN = (470.0, 430.0)
 """Pixels of the scatter's axes on a page of the usual width."""
-_POSITIONS = {"right": "middle right", "left": "middle left", "top": "top center", "bottom": "bottom center"}
-_SPACE = "\u00a0\u00a0"
-"""Between a marker and its name: Plotly sets them close."""
 _ROOM = {"t": 8, "l": 66, "b": 60}
 """Pixels that axes need: where they outgrow the margins, Plotly draws everything once more."""
 _FAMILIES = 14
@@ -50,14 +47,22 @@ def scatter(cell: Study, detail: Detail, families: Sequence[str], method: str, t
         place = families.index(family)
         colour, symbol = theme.colours[place % len(theme.colours)], SYMBOLS[place % len(SYMBOLS)]
         figure.add_scatter(
-            x=cell.x[rows, 0], y=cell.y[rows, 0], name=short_model(family), mode="markers+text",
+            x=cell.x[rows, 0], y=cell.y[rows, 0], name=short_model(family), mode="markers",
+            legendgroup=family,
             error_x=_error(cell.x_error[rows, 0], colour), error_y=_error(cell.y_error[rows, 0], colour),
             marker={"color": colour, "symbol": symbol, "size": 9, "line": {"color": theme.background, "width": 1}},
-            text=[f"{_SPACE}{short_model(cell.names[row])}{_SPACE}" if row in sides else "" for row in rows],
-            textposition=[_POSITIONS[sides.get(row, "right")] for row in rows],
-            textfont={"size": 11, "color": theme.muted}, cliponaxis=False,
+            cliponaxis=False,
             hovertext=[_hover_text(cell, detail, row) for row in rows], hoverinfo="text",
         )  # fmt: skip
+    # On a veil, since error bars run through the names; the legend hides them by the name of their family.
+    names = [
+        {
+            "x": cell.x[row, 0], "y": cell.y[row, 0], "text": short_model(cell.names[row]), "showarrow": False,
+            "font": {"size": 11, "color": theme.ink}, "bgcolor": theme.veil, "borderpad": 0, "name": cell.family[row],
+        } | BESIDE[side]
+        for row, side in sides.items()
+    ]  # fmt: skip
+    add_to_layout(figure, "annotations", names)
     figure.update_layout(legend={"y": 1.01, "yanchor": "bottom", "x": 0, "xanchor": "left"}, margin={**_ROOM, "r": 20})
     figure.update_xaxes(title_text=cell.predictors[0], nticks=7, range=ranges[0])
     figure.update_yaxes(title_text=cell.scores[0], nticks=7, range=ranges[1])

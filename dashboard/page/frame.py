@@ -1,5 +1,6 @@
 """The frame of every page: problems of the tables, what to do when there are none, figures and tables."""
 
+import re
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -99,10 +100,10 @@ def finding(view: View, *sure: str, presets: Sequence[Preset] = ()) -> None:
     """
     if view.finding:
         with st.container(key="finding"):
-            st.header(glossary.linked(escape.prose(view.finding)), anchor=False)
+            st.header(glossary.linked(_unbroken(escape.prose(view.finding))), anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if view.published:
-            st.markdown(glossary.linked(escape.prose(view.published)), width="stretch")
+            st.markdown(glossary.linked(_unbroken(escape.prose(view.published))), width="stretch")
         with st.popover("How sure is this?", type="tertiary", icon=":material/help:"):
             for paragraph in filter(None, sure):
                 st.markdown(glossary.linked(escape.prose(paragraph)))
@@ -111,6 +112,11 @@ def finding(view: View, *sure: str, presets: Sequence[Preset] = ()) -> None:
                 for each in presets:
                     page = registry.page(each.page)
                     st.page_link(page.script, label=each.label, icon=page.icon, query_params=dict(each.parameters))
+
+
+def _unbroken(text: str) -> str:
+    """The same with numbers that stay in one line with their errors, units and names."""
+    return re.sub(r" ([±=]) |(?<=\d) (%)", lambda found: f"\u00a0{found[1]}\u00a0" if found[1] else "\u00a0%", text)
 
 
 def link_to_layers(model: str) -> None:

@@ -29,6 +29,7 @@ TERMS = {
     "frontier": "The models that no other beats: at least as good on both axes, and better on one.",
     "ablations": "Runs spoiled on purpose: stopped early, shuffled or repeated text, a far too small or large rate.",
     "bits per byte": "The cross-entropy of the text per byte: how well a model predicts it, whatever its tokenizer.",
+    "cloze": "The share of passages whose last word a model finds: 0 for none, 1 for all.",
     "regularity": "I(X;Z) / H(Z): the share of the entropy that the text read explains.",
     "proportion of the order": "The share of the entropy that an order explains beyond the next shorter one.",
     "residual": "(H(Z) − I(X;Z)) / H(Z): the share of the entropy that the longest n-gram leaves unexplained.",

@@ -23,7 +23,7 @@ def finding(shown: pl.DataFrame, *, null: bool) -> str:
     lost = first["input"] - last["input"]
     error = ((standard_error(first, "input") or 0) ** 2 + (standard_error(last, "input") or 0) ** 2) ** 0.5
     change = (
-        f"its last layer retains {abs(lost):.3f} {'less' if lost > 0 else 'more'} than its "
+        f"its last layer retains {plus_minus(abs(lost), error)} {'less' if lost > 0 else 'more'} than its "
         f"{'embedding' if first['layer'] == 0 else 'first layer'}"
         if error and abs(lost) > 2 * error
         else "its last layer retains about as much as its embedding"

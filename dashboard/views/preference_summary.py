@@ -41,7 +41,11 @@ def headline(findings: Findings) -> str:
     if findings.value <= _CLEAR * findings.error:
         head = f"{name} shows no more about which answer was preferred than chance gives"
     else:
-        head = f"{name} shows {100 * share:.2f} % of the one bit that tells the preferred answer from the other"
+        error = 100 * findings.error / findings.most
+        head = (
+            f"{name} shows {plus_minus(100 * share, error)} % of the one bit that tells the preferred answer from the "
+            "other, on average over its layers"
+        )
     linear, words = findings.right.get("linear"), findings.right.get("words")
     if not linear or not words:
         return f"{head}."

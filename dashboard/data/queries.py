@@ -240,8 +240,8 @@ def depths(ids: tuple[str, ...], order: int, correction: str) -> pl.DataFrame:
 
 
 @cached_by(lambda ids, *_: _digest(estimates().filter(pl.col("estimate_id").is_in(ids))), entries=16)
-def layer_replicates(ids: tuple[str, str], order: int, correction: str) -> pl.DataFrame:
-    """Every layer of two estimates with what their differences are paired in."""
+def layer_replicates(ids: tuple[str, ...], order: int, correction: str) -> pl.DataFrame:
+    """Every layer of some estimates with what their differences are paired in."""
     rows = [read.layers(settings.data(), each, order, correction).drop("positions") for each in ids]
     about = estimates()
     return pl.concat(rows).join(

@@ -48,7 +48,11 @@ def view() -> View:
         data=tables.data(shown),
         caption=fallback + _caption(row, shown.row(0, named=True), display.correction),
         name="softh-layers",
-        finding=layers_summary.finding(shown, null=display.correction == "null"),
+        finding=layers_summary.finding(
+            shown,
+            queries.layer_replicates((row["estimate_id"],), display.order, display.correction),
+            null=display.correction == "null",
+        ),
         notes=note,
         text=_compared(row, other, display) if other and "compared" in figures else "",
         source=source(display.labels, data_note(chosen.setup.corpus, chosen.setup.labels), chosen.setup.label),

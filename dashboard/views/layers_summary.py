@@ -3,10 +3,14 @@
 import polars as pl
 
 from dashboard.format import plus_minus, short_model, standard_error
+from softh.analysis.differences import difference
 
 
-def finding(shown: pl.DataFrame, *, null: bool) -> str:
-    """One sentence about the layers of one checkpoint, one row each."""
+def finding(shown: pl.DataFrame, replicates: pl.DataFrame, *, null: bool) -> str:
+    """One sentence about the layers of one checkpoint, one row each.
+
+    replicates: the same layers with what their differences are paired in.
+    """
     if null:
         return "Shuffled labels: what chance alone gives in each layer. Nothing here is learned."
     rows = shown.sort("layer").drop_nulls("optimality").to_dicts()
@@ -20,12 +24,12 @@ def finding(shown: pl.DataFrame, *, null: bool) -> str:
     first = rows[0]
     value = plus_minus(best["optimality"], standard_error(best, "optimality"))
     where = "its last layer" if best is last else f"layer {best['layer']} of {last['layer']}"
-    lost = first["input"] - last["input"]
-    error = ((standard_error(first, "input") or 0) ** 2 + (standard_error(last, "input") or 0) ** 2) ** 0.5
+    paired = {row["layer"]: row for row in replicates.to_dicts()}
+    lost, earlier = first["input"] - last["input"], "embedding" if first["layer"] == 0 else "first layer"
+    error = difference(paired[first["layer"]], paired[last["layer"]], "input").error
     change = (
-        f"its last layer retains {plus_minus(abs(lost), error)} {'less' if lost > 0 else 'more'} than its "
-        f"{'embedding' if first['layer'] == 0 else 'first layer'}"
+        f"its last layer retains {plus_minus(abs(lost), error)} {'less' if lost > 0 else 'more'} than its {earlier}"
         if error and abs(lost) > 2 * error
-        else "its last layer retains about as much as its embedding"
+        else f"its last layer retains about as much as its {earlier}"
     )
     return f"{name} is nearest to the bound in {where} (optimality {value}); {change} (complexity, in log n)."

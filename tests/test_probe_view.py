@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.data import queries
-from dashboard.views.preference_summary import Findings, paragraph
+from dashboard.views.preference_summary import Findings, headline, paragraph
 from dashboard.views.registry import build
 from softh.analysis.differences import Difference
 from softh.analysis.probe_changes import Change, Movement, Step, association, changes, finding, movements, stages, steps
@@ -174,6 +174,19 @@ def test_an_association_is_told_from_three_chains_on() -> None:
 
 FOUND = Findings("M", 200, 3.0, 0.2, 150.0, 5, (2.5, 0.3), {"linear": (0.9, 0.01), "words": (0.8, 0.01),
                  "length": (0.55, 0.02)}, 0.8)  # fmt: skip
+
+
+def test_the_headline_names_the_model_that_shows_most_only_where_one_is_clear() -> None:
+    assert headline(FOUND, among=1).startswith("M shows 2.00 ± 0.13 % of the one bit")
+    assert headline(FOUND, among=3).startswith("Of 3 models M shows the most, 2.00 ± 0.13 % of")
+    unclear = replace(FOUND, value=0.3)
+    assert not unclear.clear
+    assert headline(unclear, among=3).startswith(
+        "None of 3 models shows more about which answer was preferred than chance"
+    )
+    assert headline(unclear, among=1).startswith(
+        "M shows no more about which answer was preferred than chance gives; a"
+    )
 
 
 def test_the_paragraph_says_what_the_numbers_say() -> None:

@@ -68,18 +68,20 @@ def view() -> View:
     moves, labels = comparison.movements(probes, what, part)
     if moves:
         figures["moves"] = preference.movements(moves, labels, scale, _UNITS[unit], theme)
-    first = _findings(
-        shown[0], _rows_of(rows, chosen["estimate_id"][0], what, "matched"), chosen.row(0, named=True), scale
-    )
+    found = [
+        _findings(probe, _rows_of(rows, row["estimate_id"], what, "matched"), row, scale)
+        for probe, row in zip(shown, chosen.to_dicts(), strict=True)
+    ]
+    most = max(found, key=lambda each: (each.clear, each.value))
     return View(
         title=f"Preferences, {probes['corpus'][0]}",
         figures=axis_ranges.within(figures),
         rows=_table(chosen, rows, what, part, scale, _UNITS[unit]),
         data=_data(chosen, rows),
         caption=preference_summary.caption(chosen, rows) + (f" {_MOVES.format(labels=labels)}" if moves else ""),
-        finding=preference_summary.headline(first),
+        finding=preference_summary.headline(most, among=len(found)),
         published=_PUBLISHED,
-        text=preference_summary.paragraph(first, moved, _UNITS[unit]),
+        text=preference_summary.paragraph(most, moved, _UNITS[unit]),
         behind={"moves": _moved(moves, scale, _UNITS[unit])} if moves else {},
         name="softh-preference",
         notes=(finding(moves),) if moves else (),

@@ -34,16 +34,23 @@ class Findings:
     agreement: float | None
     """Rank correlation over layers of the information and the linear model."""
 
+    @property
+    def clear(self) -> bool:
+        """Whether there is more than chance gives."""
+        return self.value > _CLEAR * self.error
 
-def headline(findings: Findings) -> str:
-    """One sentence: how much is readable, and whether a linear probe beats the words alone."""
+
+def headline(findings: Findings, *, among: int) -> str:
+    """One sentence about the model that shows most of so many: how much, and whether a linear probe beats words."""
     name, share = short_model(findings.model), findings.value / findings.most
-    if findings.value <= _CLEAR * findings.error:
-        head = f"{name} shows no more about which answer was preferred than chance gives"
+    if not findings.clear:
+        shows = f"{name} shows no" if among == 1 else f"None of {among} models shows"
+        head = f"{shows} more about which answer was preferred than chance gives"
     else:
         error = 100 * findings.error / findings.most
+        shows = f"{name} shows" if among == 1 else f"Of {among} models {name} shows the most,"
         head = (
-            f"{name} shows {plus_minus(100 * share, error)} % of the one bit that tells the preferred answer from the "
+            f"{shows} {plus_minus(100 * share, error)} % of the one bit that tells the preferred answer from the "
             "other, on average over its layers"
         )
     linear, words = findings.right.get("linear"), findings.right.get("words")
@@ -54,7 +61,8 @@ def headline(findings: Findings) -> str:
         verdict = "is no better than counting words"
     else:
         verdict = "is better than counting words" if ahead > 0 else "is worse than counting words"
-    return f"{head}; a linear probe {verdict} ({percent_text(linear)} against {percent_text(words)} of pairs)."
+    pairs = f"{percent_text(linear)} against {percent_text(words)} of pairs"
+    return f"{head}; a linear probe of its states {verdict} ({pairs})."
 
 
 def paragraph(findings: Findings, change: tuple[str, Change, float] | None, unit: str) -> str:
@@ -101,9 +109,8 @@ def _differ(probes: pl.DataFrame) -> bool:
 
 
 def _first(findings: Findings, unit: str) -> str:
-    clear = findings.value > _CLEAR * findings.error
     head = f"**{findings.model}**, {findings.pairs:,} pairs: "
-    if not clear:
+    if not findings.clear:
         return (
             f"{head}its hidden states hold {plus_minus(findings.value, findings.error)} {unit} about which answer was "
             "preferred, which is no more than chance gives on these pairs."

@@ -15,7 +15,7 @@ from dashboard.data.rows import ABLATION
 from dashboard.figures.label_placement import Name, add_names
 from dashboard.figures.plane import rays, span
 from dashboard.figures.runs import Display
-from dashboard.figures.template import Theme, add_meta, mix, template, theme_for
+from dashboard.figures.template import Theme, Trace, add_meta, mix, scatter, template, theme_for
 from dashboard.format import count, hover_text, plus_minus, short_model, standard_error
 from softh.analysis.finished_models import by_stage, stage_name
 from softh.format import and_more
@@ -106,7 +106,7 @@ def _tight(ends: Sequence[float]) -> tuple[float, float]:
 
 def _frontier(
     models: Models, x: AxisOption, y: AxisOption, ranges: Sequence[tuple[float, float]], theme: Theme
-) -> Iterator[go.Scatter]:
+) -> Iterator[Trace]:
     """The Pareto frontier as a line of steps."""
     front = models.rows.filter(pl.col("estimate_id").is_in(list(models.front))).sort("x", "y").unique(["x", "y"])
     if front.is_empty() or x.better is None or y.better is None:
@@ -120,19 +120,19 @@ def _frontier(
     path = list(zip([xs[0], *xs, worst_x], [worst_y, *ys, ys[-1]], strict=True))
     # With its corners as points: what draws no steps of its own, such as PowerPoint, would slant them.
     corners = [corner for (x0, y0), (x1, y1) in pairwise(path) for corner in ((x0, y0), (x1, y0))] + path[-1:]
-    yield go.Scatter(
+    yield scatter(
         x=[x for x, _ in corners], y=[y for _, y in corners], mode="lines", name="Pareto frontier",
         line={"color": theme.ink, "width": 1.3, "dash": "dot"}, hoverinfo="skip", legendrank=900,
     )  # fmt: skip
 
 
-def _arrows(rows: Sequence[Row], origins: Mapping[str, str], theme: Theme) -> Iterator[go.Scatter]:
+def _arrows(rows: Sequence[Row], origins: Mapping[str, str], theme: Theme) -> Iterator[Trace]:
     """Arrows from every model of the figure to those trained from it."""
     by_name = {row["model"]: row for row in rows}
     pairs = [(by_name[base], by_name[model]) for model, base in origins.items() if {model, base} <= set(by_name)]
     if not pairs:
         return
-    yield go.Scatter(
+    yield scatter(
         x=[value for a, b in pairs for value in (a["x"], b["x"], None)],
         y=[value for a, b in pairs for value in (a["y"], b["y"], None)],
         mode="lines+markers", name="post-training", hoverinfo="skip", legendrank=901,
@@ -154,13 +154,13 @@ def _groups(rows: Sequence[Row]) -> dict[tuple[bool, str], list[Row]]:
 
 def _points(
     rows: Sequence[Row], models: Models, x: AxisOption, y: AxisOption, size: Mapping[int, float], theme: Theme
-) -> go.Scatter:
+) -> Trace:
     """The models of one family, with crosses of one standard error; one's own with a heavy rim."""
     colour, variant = family_style(rows[0]["family"], models.families, theme)
     cross = {"color": mix(theme.muted, theme.background, 0.55), "thickness": 1, "width": 0}
     hollow = "open" in variant
     marked = [(row, bool(re.search(ABLATION, row["model"]))) for row in rows]
-    return go.Scatter(
+    return scatter(
         x=[row["x"] for row in rows], y=[row["y"] for row in rows], mode="markers", name=rows[0]["family"],
         legendgroup=rows[0]["family"], showlegend=False,
         marker={
@@ -201,12 +201,10 @@ def _hover_text(row: Row, models: Models, x: AxisOption, y: AxisOption) -> str:
     return "<br>".join([title, *extra, rest])
 
 
-def _rings(
-    rows: Sequence[Row], picked: Collection[str], size: Mapping[int, float], theme: Theme
-) -> Iterator[go.Scatter]:
+def _rings(rows: Sequence[Row], picked: Collection[str], size: Mapping[int, float], theme: Theme) -> Iterator[Trace]:
     mine = [row for row in rows if row["estimate_id"] in picked]
     if mine:
-        yield go.Scatter(
+        yield scatter(
             x=[row["x"] for row in mine], y=[row["y"] for row in mine], mode="markers", name="selected",
             hoverinfo="skip", legendrank=903,
             marker={
@@ -274,7 +272,7 @@ def sizes(parameters: Sequence[int]) -> Mapping[int, float]:
     }
 
 
-def legend(rows: Sequence[Mapping[str, Any]], families: Sequence[str], theme: Theme) -> Iterator[go.Scatter]:
+def legend(rows: Sequence[Mapping[str, Any]], families: Sequence[str], theme: Theme) -> Iterator[Trace]:
     """Legend entries of families, stages and own estimates; a click on a family hides it."""
     for family in sorted({row["family"] for row in rows}):
         colour, variant = family_style(family, families, theme)
@@ -287,9 +285,9 @@ def legend(rows: Sequence[Mapping[str, Any]], families: Sequence[str], theme: Th
         yield _key("yours", "circle-open", theme.ink, 13, rank=902)
 
 
-def _key(name: str, symbol: str, colour: str, size: float, *, rank: int, group: str | None = None) -> go.Scatter:
+def _key(name: str, symbol: str, colour: str, size: float, *, rank: int, group: str | None = None) -> Trace:
     marker = {"symbol": symbol, "size": size, "color": colour, "line": {"width": 2, "color": colour}}
-    return go.Scatter(
+    return scatter(
         x=[None], y=[None], mode="markers", name=name, legendgroup=group, legendrank=rank, marker=marker,
         hoverinfo="skip",
     )  # fmt: skip

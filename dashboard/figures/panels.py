@@ -9,7 +9,7 @@ import polars as pl
 
 from dashboard.data.rows import Display, Row, title
 from dashboard.figures.plane import HEIGHT, MOST_NAMED
-from dashboard.figures.template import Theme, add_to_layout, template
+from dashboard.figures.template import Theme, Trace, add_to_layout, scatter, template
 from dashboard.format import hover_text, short_model, standard_error
 from softh.quantities import BY_COLUMN, has_labels
 
@@ -86,7 +86,7 @@ def panels(series: Mapping[str, Sequence[PanelLine]], axis: SharedAxis, theme: T
                 listed.add(line.name)
     for name in dict.fromkeys(line.dotted for lines in series.values() for line in lines if line.dotted):
         dots = {"color": theme.muted, "width": 1.4, "dash": "dot"}
-        traces.append(go.Scatter(x=[None], y=[None], mode="lines", line=dots, name=name, hoverinfo="skip"))
+        traces.append(scatter(x=[None], y=[None], mode="lines", line=dots, name=name, hoverinfo="skip"))
     figure.add_traces(traces)
     add_to_layout(figure, "annotations", names)
     figure.update_xaxes(
@@ -119,20 +119,20 @@ def _limits(quantity: str, lines: Sequence[PanelLine]) -> tuple[float, float] | 
     return min(ends) - pad, max(ends) + pad
 
 
-def _traces(line: PanelLine, axis: str, *, legend: bool, theme: Theme) -> list[go.Scatter]:
+def _traces(line: PanelLine, axis: str, *, legend: bool, theme: Theme) -> list[Trace]:
     known = [(i, value) for i, value in enumerate(line.y) if value is not None]
     if not known:
         return []
     x, y = [line.x[i] for i, _ in known], [value for _, value in known]
     errors = [line.error[i] or 0.0 for i, _ in known]
     upper, lower = ([value + sign * error for value, error in zip(y, errors, strict=True)] for sign in (1, -1))
-    band = go.Scatter(
+    band = scatter(
         x=[*x, *reversed(x)],
         y=[*upper, *reversed(lower)],
         fill="toself", fillcolor=_faint(line.colour), line={"width": 0}, hoverinfo="skip", showlegend=False,
         legendgroup=line.name, yaxis=axis, mode="lines",
     )  # fmt: skip
-    drawn = go.Scatter(
+    drawn = scatter(
         x=x, y=y, yaxis=axis, name=short_model(line.name), legendgroup=line.name, showlegend=legend,
         mode="lines" if line.dotted else "lines+markers",
         line={"color": line.colour, "width": 1.4 if line.dotted else 2, "dash": "dot" if line.dotted else "solid"},
@@ -141,8 +141,10 @@ def _traces(line: PanelLine, axis: str, *, legend: bool, theme: Theme) -> list[g
         hovertemplate="%{customdata[1]}<extra></extra>",
     )  # fmt: skip
     if len(known) == 1:
-        drawn.update(error_y={"array": errors, "thickness": 1.2, "width": 3}, marker_size=9)
-        return [drawn]
+        return [
+            drawn
+            | {"error_y": {"array": errors, "thickness": 1.2, "width": 3}, "marker": drawn["marker"] | {"size": 9}}
+        ]
     return [drawn] if line.dotted else [band, drawn]
 
 

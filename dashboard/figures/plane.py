@@ -9,7 +9,7 @@ from typing import Literal
 import plotly.graph_objects as go
 
 from dashboard.figures.label_placement import Name, add_names
-from dashboard.figures.template import Theme, add_to_layout, along, mix, template
+from dashboard.figures.template import Theme, Trace, add_to_layout, along, mix, scatter, template
 from dashboard.format import short_model
 from softh.quantities import BY_COLUMN
 
@@ -133,12 +133,12 @@ def rays(figure: go.Figure, x_range: tuple[float, float], y_range: tuple[float, 
     add_to_layout(figure, "annotations", names)
 
 
-def _segments(path: Path) -> Iterator[go.Scatter]:
+def _segments(path: Path) -> Iterator[Trace]:
     """The line in one trace a shade, so that its colour follows the points."""
     shades = [round((a + b) / 2 * _SHADES) / _SHADES for a, b in pairwise(path.shares)]
     for shade, steps in groupby(range(len(shades)), key=shades.__getitem__):
         ends = [*(indices := list(steps)), indices[-1] + 1]
-        yield go.Scatter(
+        yield scatter(
             x=[path.x[i] for i in ends],
             y=[path.y[i] for i in ends],
             mode="lines",
@@ -148,13 +148,13 @@ def _segments(path: Path) -> Iterator[go.Scatter]:
         )
 
 
-def _band(path: Path, spread: Spread) -> Iterator[go.Scatter]:
+def _band(path: Path, spread: Spread) -> Iterator[Trace]:
     if spread != "bands":
         return
     x, y = ribbon(path.x, path.y, path.x_error, path.y_error)
     red, green, blue = (int(path.colours[-1][i : i + 2], 16) for i in (1, 3, 5))
     fill = f"rgba({red},{green},{blue},0.2)"
-    yield go.Scatter(
+    yield scatter(
         x=x,
         y=y,
         mode="lines",
@@ -166,7 +166,7 @@ def _band(path: Path, spread: Spread) -> Iterator[go.Scatter]:
     )
 
 
-def _points(path: Path, theme: Theme, spread: Spread) -> go.Scatter:
+def _points(path: Path, theme: Theme, spread: Spread) -> Trace:
     """Markers with error crosses; the start hollow, the end large."""
     last = len(path.x) - 1
     single = last == 0
@@ -175,7 +175,7 @@ def _points(path: Path, theme: Theme, spread: Spread) -> go.Scatter:
     colours = [along(path.colours, share) for share in path.shares]
     cross = {"color": mix(theme.muted, theme.background, 0.6), "thickness": 1, "width": 0}
     cross |= {"visible": spread == "crosses"}
-    return go.Scatter(
+    return scatter(
         x=path.x,
         y=path.y,
         mode="markers",
@@ -193,7 +193,7 @@ def _edges(sizes: Sequence[int], theme: Theme) -> dict[str, object]:
     return {"width": [2 if size == 11 else 0.7 for size in sizes], "color": theme.background}
 
 
-def _arrows(path: Path, theme: Theme) -> Iterator[go.Scatter]:
+def _arrows(path: Path, theme: Theme) -> Iterator[Trace]:
     """Heads in the direction of the path, at a few points evenly spread over its length."""
     lengths = [math.dist(a, b) for a, b in pairwise(zip(_unit(path.x), _unit(path.y), strict=True))]
     total, travelled, wanted, sizes = sum(lengths), 0.0, 0.12, [0.0]
@@ -205,7 +205,7 @@ def _arrows(path: Path, theme: Theme) -> Iterator[go.Scatter]:
             wanted += 0.22
     if not any(sizes[:-1]):
         return
-    yield go.Scatter(
+    yield scatter(
         x=path.x,
         y=path.y,
         mode="markers",
@@ -247,7 +247,7 @@ def _names(paths: Sequence[Path], named: Collection[str] | None) -> list[Name]:
     return [*ends, *begins.values()]
 
 
-def _colour_bar(scale: ColourScale, theme: Theme) -> go.Scatter:
+def _colour_bar(scale: ColourScale, theme: Theme) -> Trace:
     bar = {
         "orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "xanchor": "left", "x": 0, "len": 0.6,
         "thickness": 9, "outlinewidth": 0, "ypad": 4, "xpad": 0, "tickvals": list(scale.places),
@@ -256,7 +256,7 @@ def _colour_bar(scale: ColourScale, theme: Theme) -> go.Scatter:
     }  # fmt: skip
     colours = [[i / (len(scale.colours) - 1), colour] for i, colour in enumerate(scale.colours)]
     marker = {"color": [0, 1], "colorscale": colours, "cmin": 0, "cmax": 1, "showscale": True, "colorbar": bar}
-    return go.Scatter(x=[None, None], y=[None, None], mode="markers", marker=marker, hoverinfo="skip")
+    return scatter(x=[None, None], y=[None, None], mode="markers", marker=marker, hoverinfo="skip")
 
 
 _CORNERS = 20

@@ -8,6 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", "Helvetica Neue", Arial, sans-serif'
+Trace = dict[str, Any]
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "triangle-down", "x")
 
 # The hues of Okabe and Ito (2008), with slate for black. A place has one hue in both themes, and the lightness that its
@@ -97,6 +98,11 @@ def along(scale: tuple[str, ...], position: float) -> str:
     place = min(max(position, 0.0), 1.0) * (len(scale) - 1)
     below = min(int(place), len(scale) - 2)
     return mix(scale[below + 1], scale[below], place - below)
+
+
+def scatter(**properties: Any) -> Trace:
+    """A trace of points or lines for `add_traces`, which makes the object: an object made here would be made twice."""
+    return {"type": "scatter", **properties}
 
 
 def add_to_layout(figure: go.Figure, part: str, some: Sequence[dict[str, Any]]) -> None:

@@ -64,7 +64,7 @@ def walked(opened: Browser, url: str, width: int) -> Iterator[str]:
     page = opened.new_page(viewport={"width": width, "height": 900})
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda said: said.type == "error" and faults.append(f"{said.text} {said.location['url']}"))
+    page.on("console", lambda said: faults.extend([f"{said.text} {said.location['url']}"] * (said.type == "error")))
     visit(page, url)
     done: set[tuple[str, str]] = set()
     yield from (f"at first: {each}" for each in page.evaluate(LOOK))

@@ -59,7 +59,8 @@ def scatter(cell: Study, detail: Detail, families: Sequence[str], method: str, t
         {
             "x": cell.x[row, 0], "y": cell.y[row, 0], "text": short_model(cell.names[row]), "showarrow": False,
             "font": {"size": 11, "color": theme.ink}, "bgcolor": theme.veil, "borderpad": 0, "name": cell.family[row],
-        } | BESIDE[side]
+            **BESIDE[side],
+        }
         for row, side in sides.items()
     ]  # fmt: skip
     add_to_layout(figure, "annotations", names)

@@ -9,7 +9,7 @@ import polars as pl
 
 from dashboard.data.rows import Display, Row, title
 from dashboard.figures.plane import HEIGHT, MOST_NAMED
-from dashboard.figures.template import Theme, Trace, add_to_layout, scatter, template
+from dashboard.figures.template import Theme, Trace, scatter, template
 from dashboard.format import hover_text, short_model, standard_error
 from softh.quantities import BY_COLUMN, has_labels
 
@@ -57,16 +57,24 @@ def panels(series: Mapping[str, Sequence[PanelLine]], axis: SharedAxis, theme: T
     many = lines > MOST_NAMED
     above = 12 + (18 * -(-lines // 2) if many else _LEGEND * min(2, lines)) + (20 if title else 0)
     tall = max(HEIGHT, _PANEL * len(series)) + (above - 12 - 2 * _LEGEND if many else 0)
-    figure = go.Figure(layout={"template": template(theme), "height": tall, "hovermode": "closest"})
-    figure.update_layout(
-        legend={
+    # In one piece: each update of a layout is checked by itself.
+    layout: dict[str, Any] = {
+        "template": template(theme), "height": tall, "hovermode": "closest",
+        "legend": {
             "y": 1, "yanchor": "bottom", "x": 0, "xanchor": "left", "font": {"size": 10.5 if many else 12},
             "entrywidth": 0.46 if many else 0, "entrywidthmode": "fraction" if many else "pixels",
         },
-        title={"text": title, "x": 0, "xref": "paper", "y": 1, "yanchor": "top", "font": {"size": 13}, "pad": {"t": 4}},
+        "title": {
+            "text": title, "x": 0, "xref": "paper", "y": 1, "yanchor": "top", "font": {"size": 13}, "pad": {"t": 4},
+        },
         # What axes and legend need, from the start: when they outgrow the margins, Plotly draws everything once more.
-        margin={"l": 44, "b": 56, "t": above},
-    )  # fmt: skip
+        "margin": {"l": 44, "b": 56, "t": above},
+        "xaxis": {
+            "title": {"text": axis.title}, "anchor": f"y{len(series)}", "tickvals": axis.ticks, "ticktext": axis.texts,
+            "showspikes": True, "spikemode": "across", "spikethickness": 1, "spikedash": "dot",
+            "spikecolor": theme.muted,
+        },
+    }  # fmt: skip
     heading = _HEADING * HEIGHT / tall
     height = 1 / len(series) - heading
     names, traces, listed = [], [], set[str]()
@@ -74,7 +82,7 @@ def panels(series: Mapping[str, Sequence[PanelLine]], axis: SharedAxis, theme: T
         top = 1 - heading - (number - 1) / len(series)
         name = f"yaxis{number if number > 1 else ''}"
         limits = _limits(quantity, lines)
-        figure.update_layout({name: {"domain": [max(top - height, 0), top], "nticks": 5, "range": limits}})
+        layout[name] = {"domain": [max(top - height, 0), top], "nticks": 5, "range": limits}
         text = _heading(quantity)
         above = {"xref": "paper", "yref": "paper", "x": 0, "y": top, "xanchor": "left", "yanchor": "bottom"}
         names.append({"text": text, "showarrow": False, "font": {"size": 12.5}, **above})
@@ -87,13 +95,7 @@ def panels(series: Mapping[str, Sequence[PanelLine]], axis: SharedAxis, theme: T
     for name in dict.fromkeys(line.dotted for lines in series.values() for line in lines if line.dotted):
         dots = {"color": theme.muted, "width": 1.4, "dash": "dot"}
         traces.append(scatter(x=[None], y=[None], mode="lines", line=dots, name=name, hoverinfo="skip"))
-    figure.add_traces(traces)
-    add_to_layout(figure, "annotations", names)
-    figure.update_xaxes(
-        title_text=axis.title, anchor=f"y{len(series)}", tickvals=axis.ticks, ticktext=axis.texts,
-        showspikes=True, spikemode="across", spikethickness=1, spikedash="dot", spikecolor=theme.muted,
-    )  # fmt: skip
-    return figure
+    return go.Figure(traces, {**layout, "annotations": names})
 
 
 def _heading(quantity: str) -> str:

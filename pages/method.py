@@ -1,6 +1,7 @@
 """What is measured, where the numbers come from, and what others have published."""
 
 import re
+from functools import partial
 from itertools import cycle
 
 import streamlit as st
@@ -43,7 +44,7 @@ st.markdown(browser.asset("method/sureness.md"))
 
 st.header("What the amount of text does", anchor=anchor("What the amount of text does"))
 for model, found in amounts.results().items():
-    frame.picture(amounts.curves(found, dark=browser.dark()), f"amounts {model}")
+    frame.shipped_picture(f"amounts {model}", partial(amounts.curves, found))
     st.caption(
         f"{escape.prose(model)} on {found['text']}, mean of layers {', '.join(map(str, found['layers']))}. "
         "Debiased values hardly change as text is added; raw ones fall and corrected ones rise."
@@ -55,7 +56,7 @@ st.markdown(browser.asset("method/phases.md"))
 st.header("Kinds of tokens", anchor=anchor("Kinds of tokens"))
 found = token_labels.results()
 for model in dict.fromkeys(row["model"] for row in found):
-    frame.picture(token_labels.by_layer(found, model, dark=browser.dark()), f"token labels {model}")
+    frame.shipped_picture(f"token labels {model}", partial(token_labels.by_layer, found, model))
     first = next(row for row in found if row["model"] == model)
     st.caption(
         f"{escape.prose(model)} on {first['text']}, {first['documents']} documents, {first['positions']:,} positions, "
@@ -69,7 +70,7 @@ st.markdown(browser.asset("method/court.md"))
 for place, channel in zip(cycle(st.columns(2)), court.channels(judged), strict=False):
     with place:
         st.markdown(f"**{escape.markdown(channel)}**")
-        frame.picture(court.chart(judged, channel, dark=browser.dark()), f"court {channel}")
+        frame.shipped_picture(f"court {channel}", partial(court.chart, judged, channel))
 
 st.header("What the settings do", anchor=anchor("What the settings do"))
 swept = sensitivity.results()
@@ -81,7 +82,7 @@ st.markdown(
 )
 for place, (setting, meaning) in zip(cycle(st.columns(2)), sensitivity.SWEPT.items(), strict=False):
     with place:
-        frame.picture(sensitivity.curves(swept, setting, dark=browser.dark()), f"sweep {setting}")
+        frame.shipped_picture(f"sweep {setting}", partial(sensitivity.curves, swept, setting))
         st.markdown(f":small[{meaning}]")
 agreement = sensitivity.agreement(swept)
 st.markdown("Kendall's tau between the order at each setting and at the base one; three models are few.")

@@ -226,9 +226,13 @@ def _dots(mine: Sequence[Dot], y: Sequence[float], colour: str, symbol: str, *, 
 
 
 def _empty(theme: Theme, y: str, x: str, height: int = 400) -> go.Figure:
-    figure = go.Figure(layout={"template": template(theme), "height": height, "hovermode": "closest"})
-    figure.update_layout(legend={"y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}, margin={"t": 8, "b": 8})
-    return figure.update_yaxes(title_text=y).update_xaxes(title_text=x)
+    return go.Figure(
+        layout={
+            "template": template(theme), "height": height, "hovermode": "closest", "margin": {"t": 8, "b": 8},
+            "legend": {"y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+            "xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}},
+        }
+    )  # fmt: skip
 
 
 def _styled(probes: Sequence[Probe], theme: Theme) -> list[tuple[Probe, str, str]]:

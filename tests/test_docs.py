@@ -32,7 +32,7 @@ from tests.harness import free_port, wait_for
 from tests.hub import Repo, files_of, reached
 from tests.store_rows import build_record
 from tests.test_corpus import C4_CARD
-from tests.tiny import save_model, texts
+from tests.tiny import llama, save_model, texts
 
 ROOT = Path(__file__).parents[1]
 MODEL = "HuggingFaceTB/SmolLM2-135M"
@@ -76,7 +76,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with reached(tmp_path / "hub", monkeypatch) as hub:
         model = files_of(unpacked(tmp_path / "model"))
         hub.repos[f"models/{MODEL}"] = hub.repos[f"models/{MODEL}-Instruct"] = Repo({"main": model})
-        small = files_of(save_model(tmp_path / "small"))  # a sweep is about its commands: no minutes of estimates
+        small = files_of(
+            save_model(tmp_path / "small", llama(max_position_embeddings=512))
+        )  # a sweep is about its commands: no minutes of estimates
         steps = {f"step-{step}": {**small, "of": str(step).encode()} for step in (1000, 4000, 16000)}
         hub.repos[f"models/{MODEL}-intermediate-checkpoints"] = Repo({"main": small, **steps})
         rows = [{"text": text, "timestamp": "", "url": ""} for text in texts(24, 600)]

@@ -191,6 +191,8 @@ def pick(page: Page, index: int, number: int) -> None:
         x, y = page.evaluate(POINT, index)
         page.mouse.move(x - 40, y - 40)
         page.mouse.move(x, y, steps=4)
+        with suppress(PlaywrightTimeout):  # Plotly takes a click for the point whose text it shows
+            page.wait_for_selector(".hoverlayer .hovertext", timeout=10_000)
         page.wait_for_timeout(300)
         page.mouse.click(x, y)
         with suppress(PlaywrightTimeout):

@@ -115,8 +115,7 @@ def matrix(result: Matrix, words: str, theme: Theme) -> go.Figure:
     said = and_more(called, 8, "; ")
     what = f"{result.method.capitalize()} of {len(result.predictors)} predictors with {len(result.scores)} scores."
     left = f"After correction: {said}." if called else "None is left after correction."
-    add_meta(figure, alt=f"{what} {left}", title=f"Measures against scores, {words}")
-    return figure.update_layout(clickmode="event+select")
+    return add_meta(figure, alt=f"{what} {left}", title=f"Measures against scores, {words}")
 
 
 def _called(row: Effect) -> str:

@@ -64,7 +64,6 @@ def frontier(models: Models, x: AxisOption, y: AxisOption, display: Display) -> 
     _names(figure, rows, models, theme)
     add_meta(figure, alt=_alt(models, x, y, display))
     figure.update_layout(
-        dragmode="zoom", clickmode="event+select",
         margin={"t": 26, "r": 58, "l": 84, "b": 73 + _LEGEND_LINE * _legend_lines(figure)},
         legend={"yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "itemsizing": "trace"},
     )  # fmt: skip

@@ -241,5 +241,4 @@ def _at(row: Row) -> str:
 
 def described(figure: go.Figure, alt: str) -> go.Figure:
     """The figure with its alt text."""
-    # Streamlit pans where points can be chosen, unless the figure itself says otherwise.
-    return add_meta(figure, alt=alt).update_layout(dragmode="zoom")
+    return add_meta(figure, alt=alt)

@@ -175,6 +175,9 @@ def picture(
     if not points:
         st.plotly_chart(figure, theme=None, key=key, alt=alt, config=_CONFIG)
         return
+    # Streamlit chooses these in the browser where a figure does not, and on a busy machine a figure was found without:
+    # a click then chose nothing.
+    figure.update_layout(clickmode="event+select", hovermode="closest", dragmode="zoom")
     clicked = partial(take, key)
     st.plotly_chart(figure, theme=None, key=key, alt=alt, config=_CONFIG, on_select=clicked, selection_mode="points")
 

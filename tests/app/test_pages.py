@@ -103,6 +103,17 @@ def test_runs_are_paths_along_their_tokens(run: Path) -> None:
     assert curves["layout"]["xaxis"]["title"]["text"] == "training tokens"
 
 
+@pytest.mark.parametrize(
+    ("page", "some"), [("pages/trajectory.py", 1), ("pages/frontier.py", 1), ("pages/layers.py", 0)]
+)
+def test_a_figure_whose_points_can_be_chosen_says_itself_what_a_click_does(page: str, some: int, run: Path) -> None:
+    drawn = [chart.proto for chart in opened(page).get("plotly_chart")]
+    choosable = [json.loads(chart.spec)["layout"] for chart in drawn if chart.selection_mode]
+    assert len(choosable) >= some
+    for layout in choosable:
+        assert (layout["clickmode"], layout["hovermode"], layout["dragmode"]) == ("event+select", "closest", "zoom")
+
+
 def test_every_estimate_stands_in_the_provenance(run: Path) -> None:
     named = {"Weights digest", "Text digest", "Positions", "Draws", "Estimate"}
     tables = [table.value for table in opened("pages/method.py").dataframe]

@@ -104,15 +104,29 @@ def change(page: Page, kind: str, control: Locator) -> None:
     elif kind == "stSlider":
         control.get_by_role("slider").first.press("ArrowLeft")
     elif kind in ("stSelectbox", "stMultiSelect"):
-        control.locator("input").first.click()
-        options = page.get_by_role("option")
-        if options.count():
-            options.nth(min(1, options.count() - 1)).click()
-        page.keyboard.press("Escape")
+        take_second(page, control)
     else:
         field = control.locator("input").first
         field.fill("y 0:0.4" if (field.get_attribute("placeholder") or "") == "all" else "1")
         field.press("Enter")
+
+
+def take_second(page: Page, control: Locator) -> None:
+    """Choose the second option of a list, the first where it has one; a page that is still being drawn closes it."""
+    options = page.get_by_role("option")
+    for patience in (5_000, 5_000, 30_000):
+        control.locator("input").first.click()
+        page.wait_for_timeout(300)
+        if not (count := options.count()):
+            break
+        try:
+            options.nth(min(1, count - 1)).click(timeout=patience)
+            break
+        except PlaywrightTimeout:
+            page.keyboard.press("Escape")
+            if patience > 5_000:
+                raise
+    page.keyboard.press("Escape")
 
 
 def walk(page: Page) -> int:

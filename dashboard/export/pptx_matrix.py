@@ -1,5 +1,6 @@
 """A heat map as a native table of PowerPoint: the words and colours of the page, as large as its place allows."""
 
+import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ def add_table(slide: Slide, trace: Any, place: tuple[int, int, int, int], theme:
     """Put a heat map into a place (left, top, width, height in EMU); the corner says what the numbers are."""
     columns = (trace.meta or {}).get("columns", trace.x)
     names, headings = [[without_tags(str(value)) for value in values] for values in (trace.y, columns)]
-    entries = [[without_tags(text) for text in line] for line in trace.text]
+    entries = [[without_tags(text) for text in line] for line in _texts(trace)]
     lines = [[without_tags(trace.colorbar.title.text), *headings]]
     lines += [[name, *line] for name, line in zip(names, entries, strict=True)]
     left, top, width, height = place
@@ -50,7 +51,7 @@ def add_table(slide: Slide, trace: Any, place: tuple[int, int, int, int], theme:
     frame = slide.shapes.add_table(len(heights), len(widths), *map(Emu, box))
     frame._element.nvGraphicFramePr.cNvPr.set("descr", escape.printable(alt))
     native: Any = frame.table
-    known = [value for line in trace.z for value in line if value is not None]
+    known = [value for line in trace.z for value in line if value is not None and not math.isnan(value)]
     ends = (min(known, default=0), max(known, default=1)) if trace.zmin is None else (trace.zmin, trace.zmax)
     for row, points in zip(native.rows, heights, strict=True):
         row.height = Pt(points)
@@ -68,6 +69,13 @@ def add_table(slide: Slide, trace: Any, place: tuple[int, int, int, int], theme:
             cell.text_frame.paragraphs[0].alignment = PP_ALIGN.LEFT
         else:
             cell.vertical_anchor = MSO_ANCHOR.BOTTOM
+
+
+def _texts(trace: Any) -> Sequence[Sequence[str]]:
+    """What the cells say; of a heat map of colours alone, the values."""
+    if trace.text is not None:
+        return trace.text
+    return [["–" if value is None or math.isnan(value) else f"{value:.3f}" for value in line] for line in trace.z]
 
 
 def _fit(lines: Sequence[Sequence[str]], width: float, height: float) -> _Fit:
@@ -98,7 +106,7 @@ def _width(texts: Iterable[str]) -> float:
 
 def _colour(value: float | None, trace: Any, ends: tuple[float, float], theme: Theme) -> str:
     """The colour of the page; its scales have evenly spaced colours from the least value to the largest."""
-    if value is None:
+    if value is None or math.isnan(value):
         return theme.background
     low, high = ends
     return along(tuple(colour for _, colour in trace.colorscale), (value - low) / (high - low) if high > low else 0.5)

@@ -1,8 +1,9 @@
 """Layers along training as a heat map, and the layers of two models beside each other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 from plotly.subplots import make_subplots
@@ -11,7 +12,7 @@ from dashboard.data.rows import CLOCKS, Against, Display, title
 from dashboard.figures.plane import HEIGHT
 from dashboard.figures.runs import described
 from dashboard.figures.scales import LogScale
-from dashboard.figures.template import SYMBOLS, Theme, heads_left, template, theme_for
+from dashboard.figures.template import SYMBOLS, Theme, Trace, heads_left, scatter, template, theme_for
 from dashboard.format import checkpoint_name, count, plus_minus, short_model, standard_error
 from softh.analysis.differences import Difference
 from softh.quantities import BY_COLUMN, PLANE
@@ -26,44 +27,55 @@ def training_map(rows: pl.DataFrame, display: Display, quantity: str, clock: Aga
     ends, its largest expressivity where its fitting does; both are the checkpoint itself, without an interval.
     """
     theme, known = theme_for(display.dark), BY_COLUMN[quantity]
-    moments = rows.unique("estimate_id", maintain_order=True).sort(clock).to_dicts()
-    layers = rows["layer"].unique().sort().to_list()
-    by_place = {(row["estimate_id"], row["layer"]): row for row in rows.to_dicts()}
-    scale = LogScale.of([row[clock] for row in moments])
-    names = [checkpoint_name(row) for row in moments]
-    figure = go.Figure(layout={"template": template(theme), "height": min(HEIGHT, 190 + 26 * len(layers))})
-    figure.add_heatmap(
-        x=list(range(len(moments))), y=layers,
-        z=[[_value(by_place.get((row["estimate_id"], layer)), quantity) for row in moments] for layer in layers],
-        text=[[_text(by_place.get((row["estimate_id"], layer)), quantity) for row in moments] for layer in layers],
-        colorscale=[[place / (len(theme.depth) - 1), colour] for place, colour in enumerate(theme.depth)],
-        customdata=[[[name] for name in names] for _ in layers], meta={"columns": names},
-        hovertemplate=f"%{{customdata[0]}}, layer %{{y}}<br>{known.name} = %{{z:.4f}}<extra></extra>", name=known.name,
-        colorbar={"title": {"text": known.title, "side": "right"}, "thickness": 10, "outlinewidth": 0},
+    moments = rows.unique("estimate_id", maintain_order=True).sort(clock)
+    layers, times = rows["layer"].unique().sort().to_list(), moments[clock].to_list()
+    grid = _grid(rows, moments["estimate_id"].to_list(), layers)
+    names = [checkpoint_name(row) for row in moments.to_dicts()]
+    heat = {
+        "type": "heatmap", "x": list(range(len(names))), "y": layers, "z": grid(quantity), "name": known.name,
+        "customdata": np.tile(np.array(names, object)[None, :, None], (len(layers), 1, 1)), "meta": {"columns": names},
+        "colorscale": [[place / (len(theme.depth) - 1), colour] for place, colour in enumerate(theme.depth)],
+        "hovertemplate": f"%{{customdata[0]}}, layer %{{y}}<br>{known.name} = %{{z:.4f}}<extra></extra>",
+        "colorbar": {"title": {"text": known.title, "side": "right"}, "thickness": 10, "outlinewidth": 0},
+    }  # fmt: skip
+    shown = list(range(0, len(names), max(1, len(names) // 8)))
+    words = [count(round(times[i])) for i in shown]
+    figure = go.Figure(
+        [heat, *_turns(grid, layers)],
+        {
+            "template": template(theme), "height": min(HEIGHT, 190 + 26 * len(layers)),
+            "xaxis": {"title": {"text": CLOCKS[clock]}, "tickvals": shown, "ticktext": words, "showgrid": False},
+            "yaxis": {"title": {"text": "layer"}, "dtick": max(1, len(layers) // 8), "showgrid": False},
+            "legend": {"y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left", "bgcolor": theme.grid},
+            "margin": {"l": 60, "b": 56, "t": 40},
+        },
     )  # fmt: skip
-    turns = (("entropy", "collapse ends (lowest entropy)", "circle-open", min), ("output", _FITTED, "x", max))
-    for column, name, symbol, best in turns:
-        ends = [
-            best(
-                range(len(moments)), key=lambda i: _key(by_place.get((moments[i]["estimate_id"], layer)), column, best)
-            )
-            for layer in layers
-        ]
-        marker = {"symbol": symbol, "size": 10, "color": "#FFFFFF", "line": {"width": 2, "color": "#FFFFFF"}}
-        if symbol == "x":
-            marker |= {"line": {"width": 1, "color": "#000000"}}
-        figure.add_scatter(x=ends, y=layers, mode="markers", name=name, marker=marker, hoverinfo="skip")
-    step = max(1, len(moments) // 8)
-    shown = list(range(0, len(moments), step))
-    words = [count(round(moments[i][clock])) for i in shown]
-    figure.update_xaxes(title_text=CLOCKS[clock], tickvals=shown, ticktext=words, showgrid=False)
-    figure.update_yaxes(title_text="layer", dtick=max(1, len(layers) // 8), showgrid=False)
-    figure.update_layout(
-        legend={"y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left", "bgcolor": theme.grid},
-        margin={"l": 60, "b": 56, "t": 40},
-    )
-    what = f"{known.name.capitalize()} of every layer along the training of {moments[0]['model']}"
-    return described(figure, f"{what}, {count(round(scale.most))} {CLOCKS[clock]} at the end, {display.labels}.")
+    what = f"{known.name.capitalize()} of every layer along the training of {moments['model'][0]}"
+    end = count(round(LogScale.of(times).most))
+    return described(figure, f"{what}, {end} {CLOCKS[clock]} at the end, {display.labels}.")
+
+
+def _grid(rows: pl.DataFrame, ids: Sequence[str], layers: Sequence[int]) -> Callable[[str], np.ndarray]:
+    """A function from a column to its values, [layers, estimates]; NaN where there is none."""
+    of_layer, of_moment = ({name: place for place, name in enumerate(names)} for names in (layers, ids))
+    at = [of_layer[layer] for layer in rows["layer"]], [of_moment[one] for one in rows["estimate_id"]]
+
+    def values(column: str) -> np.ndarray:
+        grid = np.full((len(layers), len(ids)), np.nan)
+        grid[at] = rows[column].to_numpy()
+        return grid
+
+    return values
+
+
+def _turns(grid: Callable[[str], np.ndarray], layers: Sequence[int]) -> Iterator[Trace]:
+    """Where collapse and fitting of each layer end."""
+    lowest = np.nan_to_num(grid("entropy"), nan=np.inf).argmin(1)
+    highest = np.nan_to_num(grid("output"), nan=-np.inf).argmax(1)
+    ring = {"symbol": "circle-open", "size": 10, "color": "#FFFFFF", "line": {"width": 2, "color": "#FFFFFF"}}
+    cross = {"symbol": "x", "size": 10, "color": "#FFFFFF", "line": {"width": 1, "color": "#000000"}}
+    for places, name, marker in ((lowest, _COLLAPSED, ring), (highest, _FITTED, cross)):
+        yield scatter(x=places.tolist(), y=layers, mode="markers", name=name, marker=marker, hoverinfo="skip")
 
 
 def compared(
@@ -137,21 +149,6 @@ def _place(at: float, *, whole: bool) -> str:
 
 
 _LAYER, _DEEP = "layer, 0 the embedding", "depth, 0 the embedding, 1 the last layer"
-_FITTED = "fitting ends (largest expressivity)"
+_COLLAPSED, _FITTED = "collapse ends (lowest entropy)", "fitting ends (largest expressivity)"
 COMPARED = tuple(each.column for each in PLANE if each.column in ("input", "output"))
 """What is compared by layer: both in log n, so that they share an axis."""
-
-
-def _value(row: Row | None, quantity: str) -> float | None:
-    return None if row is None else row[quantity]
-
-
-def _text(row: Row | None, quantity: str) -> str:
-    """For a table of the same; the figure has colours alone."""
-    return "–" if row is None or row[quantity] is None else f"{row[quantity]:.3f}"
-
-
-def _key(row: Row | None, column: str, best: Any) -> float:
-    if row is None or row[column] is None:
-        return float("inf") if best is min else float("-inf")
-    return row[column]

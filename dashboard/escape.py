@@ -11,6 +11,8 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
+from dashboard import plotly_internals
+
 _BREAK = "\u2060"
 """A word joiner: invisible, of no width, and the end of what a program takes for a link, a symbol or a formula."""
 _SPECIAL = re.compile(
@@ -52,8 +54,7 @@ def figure(drawn: go.Figure) -> go.Figure:
 
     It is the same object where nothing had to be changed.
     """
-    content = drawn.to_dict()
-    return go.Figure(_tagless(content)) if _has_foreign_tag(content) else drawn
+    return go.Figure(_tagless(drawn.to_dict())) if _has_foreign_tag(plotly_internals.content(drawn)) else drawn
 
 
 def cell(text: str) -> str:

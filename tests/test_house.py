@@ -96,7 +96,8 @@ TABLE: dict[str, set[str]] = {
         "softh.spec",
     },
     "softh.__main__": {"softh.cli"},
-    "dashboard.escape": {"numpy", "plotly", "polars"},
+    "dashboard.plotly_internals": {"plotly"},
+    "dashboard.escape": {"dashboard.plotly_internals", "numpy", "plotly", "polars"},
     "dashboard.view": {"dashboard.escape", "softh.errors", "plotly", "polars"},
     "dashboard.format": {"softh.analysis", "softh.quantities", "softh.text"},
     "dashboard.data": {
@@ -104,7 +105,7 @@ TABLE: dict[str, set[str]] = {
         "softh.quantities", "softh.settings", "softh.spec", "softh.store", *PAGES,
     },
     "dashboard.figures": {
-        "dashboard.data", "dashboard.format", "softh.analysis", "softh.format", "softh.quantities", *PAGES,
+        "dashboard.data", "dashboard.format", "softh.analysis", "softh.format", "softh.quantities", "numpy", *PAGES,
     },
     "dashboard.export": {
         "dashboard.escape", "dashboard.figures", "dashboard.server", "softh.errors", "choreographer", "fontTools",

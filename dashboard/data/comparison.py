@@ -59,13 +59,14 @@ def _of_pairs(pairs: tuple[tuple[str, str], ...], order: int, correction: str) -
     return {first: changes(by_id[first], by_id[second]).rstrip(".") for first, second in pairs}
 
 
-def movements(probes: pl.DataFrame, what: str, subset: str) -> tuple[list[Movement], str]:
+@cached_by(queries.tables_version)
+def movements(ids: tuple[str, ...], what: str, subset: str) -> tuple[list[Movement], str]:
     """What post-training changes in I(X;Z) and in preference information; text, labels and correction of the former.
 
-    probes: one row a model. The text is the one on which most steps have both models, order 1; nothing where no model
-    was probed before and after a step.
+    ids: of probes, one a model. The text is the one on which most steps have both models, order 1; nothing where no
+    model was probed before and after a step.
     """
-    ways = probe_changes.steps(probes)
+    ways = probe_changes.steps(queries.probes().filter(pl.col("estimate_id").is_in(ids)).sort("model"))
     setups = {setup: set(queries.comparable(setup)["model"]) for setup in queries.setups()} if ways else {}
     if not setups:
         return [], ""

@@ -23,29 +23,33 @@ def context_shares(shares: Mapping[str, Sequence[Share]], axis: str, what: str, 
     theme, places = theme_for(dark), list(shares)
     lying = axis.startswith("model") or len(places) > _MOST_UPRIGHT
     height = max(_HEIGHT, 110 + _ROW * len(places)) if lying else _HEIGHT
-    figure = go.Figure(layout={"template": template(theme), "height": height, "barmode": "relative"})
+    named = {"type": "category", "showgrid": False} | (
+        {"autorange": "reversed", "tickmode": "linear", "dtick": 1} if lying else {"title": {"text": axis}}
+    )
+    counted = {"title": {"text": "parts of H(Z) / log n"}}
+    traces = []
     for number, first in enumerate(next(iter(shares.values()))):
         parts = [of_place[number].part for of_place in shares.values()]
         name = first.name if first.above == 0 or first.order is None else f"+ {first.name}"
         values = [part.value for part in parts]
-        figure.add_bar(
-            x=values if lying else places, y=places if lying else values, orientation="h" if lying else "v", name=name,
-            marker={"color": theme.muted if first.order is None else theme.colours[first.order - 1]},
-            hovertext=[
+        traces.append({
+            "type": "bar", "name": name, "x": values if lying else places, "y": places if lying else values,
+            "orientation": "h" if lying else "v", "hoverinfo": "text",
+            "marker": {"color": theme.muted if first.order is None else theme.colours[first.order - 1]},
+            "hovertext": [
                 f"{axis.partition(',')[0]} {place}, {name}: {plus_minus(part.value, part.error)}"
                 for place, part in zip(places, parts, strict=True)
             ],
-            hoverinfo="text",
-        )  # fmt: skip
-    named, counted = (figure.layout.yaxis, figure.layout.xaxis) if lying else (figure.layout.xaxis, figure.layout.yaxis)
-    named.update(title_text=None if lying else axis, type="category", showgrid=False)
-    if lying:
-        named.update(autorange="reversed", tickmode="linear", dtick=1)
-    counted.update(title_text="parts of H(Z) / log n")
-    figure.update_layout(
-        legend={"y": 1.0, "yanchor": "bottom", "x": 0, "xanchor": "left", "traceorder": "normal"},
-        margin={"t": 34, "b": 56, "l": 60},
-    )
+        })  # fmt: skip
+    figure = go.Figure(
+        traces,
+        {
+            "template": template(theme), "height": height, "barmode": "relative",
+            "xaxis": counted if lying else named, "yaxis": named if lying else counted,
+            "legend": {"y": 1.0, "yanchor": "bottom", "x": 0, "xanchor": "left", "traceorder": "normal"},
+            "margin": {"t": 34, "b": 56, "l": 60},
+        },
+    )  # fmt: skip
     last = places[-1]
     told = ", ".join(f"{share.name} {plus_minus(share.part.value, share.part.error)}" for share in shares[last])
     alt = f"What each longer n-gram explains beyond the shorter one, by {axis}, of {what}; {last}: {told}."

@@ -91,7 +91,7 @@ def _axes(
         told = display.labels if axis.has_labels else "one number per model"
         title = f"{axis.title}<br><span style='font-size:12px;color:{theme.muted}'>{told}</span>"
         figure.layout[f"{letter}axis"].update(
-            title_text=title, range=limits, nticks=7, type="log" if axis.log else "linear"
+            title={"text": title}, range=limits, nticks=7, type="log" if axis.log else "linear"
         )
         limits_of_axes.append(limits)
     return limits_of_axes[0], limits_of_axes[1]

@@ -72,12 +72,18 @@ def plane(
     """
     x_range = span([end for path in paths for end in _ends(path.x, path.x_error)])
     y_range = span([end for path in paths for end in _ends(path.y, path.y_error)])
-    figure = go.Figure(layout={"template": template(theme), "height": HEIGHT, "showlegend": False})
-    for axis, column, limits in (("xaxis", "input", x_range), ("yaxis", "output", y_range)):
-        figure.layout[axis].update(title_text=_title(column, labels, theme), range=limits, nticks=7)
-    # Room for the labels of the rays, which lie outside of the axes, and for what the axes need: when that outgrows the
-    # margins, Plotly draws the whole figure once more.
-    figure.update_layout(margin={"t": 26, "r": 58, "l": 84, "b": 130 if scale else 64}, hovermode="closest")
+    axes = {
+        axis: {"title": {"text": _title(column, labels, theme)}, "range": limits, "nticks": 7}
+        for axis, column, limits in (("xaxis", "input", x_range), ("yaxis", "output", y_range))
+    }
+    figure = go.Figure(
+        layout={
+            "template": template(theme), "height": HEIGHT, "showlegend": False, "hovermode": "closest", **axes,
+            # Room for the labels of the rays, which lie outside of the axes, and for what the axes need: when that
+            # outgrows the margins, Plotly draws the whole figure once more.
+            "margin": {"t": 26, "r": 58, "l": 84, "b": 130 if scale else 64},
+        }
+    )  # fmt: skip
     rays(figure, x_range, y_range, theme)
     drawn = (
         trace

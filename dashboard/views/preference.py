@@ -65,7 +65,7 @@ def view() -> View:
         figures["changed"] = preference.change(each, step, scale, _UNITS[unit], theme)
         moved = (step, each[0], scale)
     figures |= _along_training(every, chosen["model"].to_list(), what, part, scale, _UNITS[unit])
-    moves, labels = comparison.movements(probes, what, part)
+    moves, labels = comparison.movements(tuple(probes["estimate_id"]), what, part)
     if moves:
         figures["moves"] = preference.movements(moves, labels, scale, _UNITS[unit], theme)
     found = [
@@ -76,7 +76,7 @@ def view() -> View:
     return View(
         title=f"Preferences, {probes['corpus'][0]}",
         figures=axis_ranges.within(figures),
-        rows=_table(chosen, rows, what, part, scale, _UNITS[unit]),
+        rows=_table(chosen, rows, what, part, found, scale, _UNITS[unit]),
         data=_data(chosen, rows),
         caption=preference_summary.caption(chosen, rows) + (f" {_MOVES.format(labels=labels)}" if moves else ""),
         finding=preference_summary.headline(most, among=len(found)),
@@ -220,17 +220,15 @@ def _findings(probe: Probe, matched: pl.DataFrame, row: dict, scale: float) -> F
 
 
 def _table(
-    chosen: pl.DataFrame, rows: pl.DataFrame, what: str, part: str, scale: float, unit: str
-) -> pl.DataFrame:  # fmt: skip
+    chosen: pl.DataFrame, rows: pl.DataFrame, what: str, part: str, found: Sequence[Findings], scale: float, unit: str
+) -> pl.DataFrame:
     """One row a model."""
     table = []
-    for row in chosen.to_dicts():
+    for row, findings in zip(chosen.to_dicts(), found, strict=True):
         parts = _rows_of(rows, row["estimate_id"], what, part).filter(quantity="information")
         parts = {
             one["correction"]: value_and_error(one, scale) for one in parts.filter(pl.col("layer").is_null()).to_dicts()
         }
-        probe = _probes(chosen.filter(estimate_id=row["estimate_id"]), rows, what, part)[0]
-        findings = _findings(probe, _rows_of(rows, row["estimate_id"], what, "matched"), row, scale)
         right = {name: preference_summary.percent_text(value) for name, value in findings.right.items()}
         table.append(
             {

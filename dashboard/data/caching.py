@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from functools import wraps
 from types import FunctionType
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast, get_type_hints
 
+import polars as pl
 import streamlit as st
 
 P = ParamSpec("P")
@@ -15,7 +16,8 @@ def cached_by(version: Callable[..., Any], *, entries: int = 16) -> Callable[[Ca
     """Decorate a query so that it runs once for the same arguments and the same version.
 
     version is called with the positional arguments of the query and returns a key that changes whenever the answer may;
-    entries are the answers that are kept.
+    entries are the answers that are kept. Every caller gets a frame of polars itself, which nobody changes in place,
+    and a copy of anything else.
     """
 
     def decorate(query: Callable[P, R]) -> Callable[P, R]:
@@ -25,7 +27,8 @@ def cached_by(version: Callable[..., Any], *, entries: int = 16) -> Callable[[Ca
         # Streamlit tells caches apart by these names.
         function = cast(FunctionType, query)
         answer.__module__, answer.__qualname__ = function.__module__, function.__qualname__
-        cached = st.cache_data(show_spinner=False, max_entries=entries)(answer)
+        keep = st.cache_resource if get_type_hints(query).get("return") is pl.DataFrame else st.cache_data
+        cached = keep(show_spinner=False, max_entries=entries)(answer)
 
         @wraps(query)
         def ask(*given: P.args, **named: P.kwargs) -> R:

@@ -101,7 +101,7 @@ def test_orders_stand_side_by_side_where_they_are_asked_for(data: Path) -> None:
     axes = {trace.xaxis for trace in figure.data}
     assert len(axes) == 4
     assert len(figure.data) == 8
-    assert [note.text for note in figure.layout.annotations][:2] == ["order 1 (token)", "order 2 (bigram)"]
+    assert [note.text for note in figure.layout.annotations][:2] == ["order 1<br>token", "order 2<br>bigram"]
 
 
 def test_compression_is_drawn_against_size_with_its_interval(record: Callable) -> None:

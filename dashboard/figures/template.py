@@ -113,7 +113,8 @@ def add_to_layout(figure: go.Figure, part: str, some: Sequence[dict[str, Any]]) 
 def heads_left(figure: go.Figure) -> None:
     """Put the titles of subplots of one width at their left corners, as the names of panels are."""
     first, last = figure.layout.xaxis.domain
-    figure.for_each_annotation(lambda note: note.update(x=note.x - (last - first) / 2, xanchor="left", font_size=12.5))
+    left = {"xanchor": "left", "align": "left", "font": {"size": 12.5}}
+    figure.for_each_annotation(lambda note: note.update(x=note.x - (last - first) / 2, **left))
 
 
 def add_meta(figure: go.Figure, **more: Any) -> go.Figure:

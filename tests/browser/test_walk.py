@@ -96,9 +96,12 @@ def controls(page: Page) -> list[tuple[str, int]]:
 def change(page: Page, kind: str, control: Locator) -> None:
     """Do what a reader does to a control: choose the second option, flip, move, write."""
     control.scroll_into_view_if_needed()
-    if kind in ("stButtonGroup", "stRadio"):
-        options = control.locator("button:not([aria-label^='Help']), label:has(input[type=radio])")
+    if kind == "stButtonGroup":
+        options = control.locator("button:not([aria-label^='Help'])")
         options.nth(min(1, options.count() - 1)).click()
+    elif kind == "stRadio":  # by the keyboard: the list of slides lies below their pictures
+        options = control.locator("input[type=radio]")
+        options.nth(min(1, options.count() - 1)).press("Space")
     elif kind == "stCheckbox":
         control.locator("label").first.click()
     elif kind == "stSlider":

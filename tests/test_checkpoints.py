@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import gguf
 import huggingface_hub.constants
@@ -18,7 +19,7 @@ from safetensors.torch import save_file
 from softh.checkpoints.files import LocalFiles
 from softh.checkpoints.formats import FORMATS, choose, digest
 from softh.checkpoints.resolve import Checkpoint, resolve
-from softh.checkpoints.revisions import family_from_name, parse_revision
+from softh.checkpoints.revisions import Revision, exact_tokens, family_from_name, log_spaced_revisions, parse_revision
 from softh.checkpoints.safetensors_header import read_safetensors
 from softh.errors import InputError
 from tests.hub import Hub, Repo, commit, files_of, reached
@@ -333,15 +334,33 @@ def test_a_truncated_gguf_file_is_refused(tmp_path: Path, keep: int) -> None:
         ("stage2-ingredient3-step11931-tokens51B", (2, 3, 11_931, 51 * 10**9)),
         ("step-001000-2BT", (None, None, 1_000, 2 * 10**9)),
         ("ckpt_358", (None, None, None, None)),
+        ("step45787-seed-default", (None, None, 45_787, None, "default")),
+        ("step14584-seed-small-aux-2", (None, None, 14_584, None, "small-aux-2")),
+        ("step69369-seed-large-aux-3", (None, None, 69_369, None, "large-aux-3")),
     ],
 )
-def test_revision_names_of_every_family_are_read(name: str, expected: tuple[int | None, ...]) -> None:
-    assert parse_revision(name) == expected
+def test_revision_names_of_every_family_are_read(name: str, expected: tuple[Any, ...]) -> None:
+    assert parse_revision(name) == Revision(*expected)
 
 
-@pytest.mark.parametrize("name", ["main", "", "step", "step12x", "my-step12", "step1\n", "a1b2c3", "stage1-tokens4B"])
+@pytest.mark.parametrize("name", ["main", "", "step", "step12x", "my-step12", "step1\n", "a1b2c3", "stage1-tokens4B",
+                                  "step8-seed-", "step8-seed", "step-seed-default"])  # fmt: skip
 def test_other_names_are_no_training_revision(name: str) -> None:
     assert parse_revision(name) is None
+
+
+@pytest.mark.parametrize(
+    ("size", "last", "billions"), [("150M", 38_157, 15), ("300M", 45_787, 30), ("1B", 69_369, 100)]
+)
+def test_datadecide_ends_after_a_hundred_tokens_a_parameter(size: str, last: int, billions: int) -> None:
+    tokens = exact_tokens(f"allenai/DataDecide-c4-{size}", parse_revision(f"step{last}-seed-default"))
+    assert tokens == pytest.approx(billions * 1e9, rel=1e-3)
+
+
+def test_spaced_revisions_are_those_of_one_seed() -> None:
+    steps = range(0, 38_751, 1250)
+    whole, parts = [f"step{step}-seed-default" for step in steps], [f"step{step}-seed-a" for step in steps[1:9]]
+    assert log_spaced_revisions([*parts, *whole, "main"], 99) == whole
 
 
 @pytest.mark.parametrize(
@@ -396,6 +415,10 @@ def test_a_hub_model_is_pinned_to_its_commit(hub: Hub, saved: Path) -> None:
         ("allenai/OLMo-2-1124-7B", "stage1-step1000-tokens5B", 4_194_304_000),
         ("allenai/OLMo-2-1124-7B", "stage2-ingredient1-step1000-tokens5B", None),
         ("someone/pythia-14m", "step1000", None),
+        ("allenai/DataDecide-c4-150M", "step1000-seed-default", 393_216_000),
+        ("allenai/DataDecide-dolma1_7-300M", "step1000-seed-small-aux-2", 655_360_000),
+        ("allenai/DataDecide-dclm-baseline-1B", "step1000-seed-default", 1_441_792_000),
+        ("allenai/DataDecide-c4-60M", "step1000-seed-default", None),
     ],
 )
 def test_tokens_are_given_only_when_exactly_known(
@@ -404,6 +427,13 @@ def test_tokens_are_given_only_when_exactly_known(
     _publish(hub, model, saved, (revision,))
     found = resolve(model, revision)
     assert (found.step, found.tokens) == (1000, tokens)
+
+
+def test_runs_of_several_seeds_are_several_models(hub: Hub, saved: Path) -> None:
+    _publish(hub, "a/b", saved, ("step8-seed-default", "step8-seed-aux-2"))
+    default, other = resolve("a/b", "step8-seed-default"), resolve("a/b", "step8-seed-aux-2")
+    assert (default.name, default.step) == ("a/b", 8)
+    assert (other.name, other.source, other.step) == ("a/b (seed aux-2)", "a/b", 8)
 
 
 def test_only_config_tokenizer_and_weights_are_downloaded(hub: Hub, saved: Path) -> None:

@@ -136,6 +136,32 @@ def test_olmo_3_and_reinforcement_learning_find_their_revisions_on_the_hub(
     assert exact_tokens("allenai/Olmo-3-1025-7B", last) == 1_413_814 * 512 * 8192
 
 
+def test_datadecide_finds_the_revisions_of_the_default_seed_on_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = {"150M": 38_157, "1B": 69_369}
+    asked = sweep.load(ROOT / "recipes" / "datadecide.toml")
+    assert len(asked.models) == len({entry.id for entry in asked.models}) == 9
+    with reached(tmp_path, monkeypatch) as server:
+        for entry in asked.models:
+            size = entry.id.rsplit("-", 1)[1]
+            seeds = {"150M": ("small-aux-2", "small-aux-3"), "1B": ("large-aux-2", "large-aux-3")}[size]
+            steps = [*range(0, last[size], 1250), last[size]]
+            names = ["main", *(f"step{step}-seed-default" for step in steps)]
+            names += [f"step{step}-seed-{seed}" for seed in seeds for step in range(0, 38_751, 1250)]
+            server.repos[f"models/{entry.id}"] = Repo({name: {"of": name.encode()} for name in names})
+        specs = list(asked.specs())
+    assert len(specs) == 9 * 16
+    for model in {spec.model for spec in specs}:
+        found = [parse_revision(spec.revision or "") for spec in specs if spec.model == model]
+        assert {each.seed for each in found if each} == {"default"}
+        steps = [each.step for each in found if each and each.step is not None]
+        assert len(steps) == 16
+        assert steps == sorted(steps)
+        assert (steps[0], steps[-1]) == (0, last[model.rsplit("-", 1)[1]])
+        assert (exact_tokens(model, found[-1]) or 0) == pytest.approx(1.5e10 if "150M" in model else 1e11, rel=1e-3)
+
+
 @pytest.fixture
 def hub() -> Iterator[Hub]:
     with serve() as server:

@@ -147,13 +147,13 @@ def _trajectory(training: list[str], where: Any) -> tuple[str, ...]:
 
 
 def _training_revisions(names: Sequence[str]) -> list[str]:
-    """Training revisions of the stage that has most of them: steps of several stages do not compare."""
-    stages: dict[int | None, list[str]] = {}
+    """Training revisions of the stage and seed that have most of them: steps of several do not compare."""
+    runs: dict[tuple[int | None, str | None], list[str]] = {}
     for name in names:
         parsed = parse_revision(name)
         if parsed and parsed.step is not None and parsed.ingredient is None:
-            stages.setdefault(parsed.stage, []).append(name)
-    return max(stages.values(), key=len, default=[])
+            runs.setdefault((parsed.stage, parsed.seed), []).append(name)
+    return max(runs.values(), key=len, default=[])
 
 
 @st.cache_data(ttl=300, max_entries=64, show_spinner="Asking the hub …")

@@ -67,7 +67,7 @@ def read_shape(config: Mapping[str, Any], source: str) -> Shape:
         raise InputError(f"{source} does not run on text alone ({kind} has no vocabulary); expected a language model: "
                          "choose one.")  # fmt: skip
     sizes = {
-        name: _size(_value(known, text, name), name, most, source)
+        name: whole_number(_value(known, text, name), name, most, source)
         for name, most in (
             ("num_hidden_layers", MOST_LAYERS),
             ("hidden_size", WIDEST),
@@ -96,6 +96,16 @@ def _value(known: architectures.Architecture, config: Mapping[str, Any], name: s
     return next((len(parts) for parts in listed if isinstance(parts, list | str) and parts), value)
 
 
+def whole_number(value: Any, name: str, most: int, source: str) -> int:
+    """A size that a config gives under a name. Errors: InputError when it is no whole number from 1 to `most`."""
+    if type(value) is not int or not 1 <= value <= most:
+        raise InputError(
+            f"config.json of {source} gives {name} as {short(value)}; expected a whole number from 1 to {most:,}: "
+            "use the config of the model."
+        )
+    return value
+
+
 def check_fit(shape: Shape, config: Mapping[str, Any], tensors: Mapping[str, TensorInfo], source: str) -> TensorInfo:
     """The embedding of the weights, whose shape and whose number of layers must be those of the config.
 
@@ -111,15 +121,6 @@ def check_fit(shape: Shape, config: Mapping[str, Any], tensors: Mapping[str, Ten
         )
     _check_layers(shape, config, tensors, source)
     return table
-
-
-def _size(value: Any, name: str, most: int, source: str) -> int:
-    if type(value) is not int or not 1 <= value <= most:
-        raise InputError(
-            f"config.json of {source} gives {name} as {short(value)}; expected a whole number from 1 to {most:,}: "
-            "use the config of the model."
-        )
-    return value
 
 
 def _embedding(shape: Shape, tensors: Mapping[str, TensorInfo], source: str) -> TensorInfo:

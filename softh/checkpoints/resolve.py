@@ -9,7 +9,7 @@ from softh.checkpoints import hub, training_runs
 from softh.checkpoints.files import NAMED, UPLOAD, LocalFiles, names_in, read_json, select_settings, upload_folder
 from softh.checkpoints.formats import FILE_KINDS, choose, digest, file_format, is_checkpoint_file
 from softh.checkpoints.layouts import check_here
-from softh.checkpoints.revisions import exact_tokens, parse_revision
+from softh.checkpoints.revisions import exact_tokens, parse_revision, with_seed
 from softh.checkpoints.safetensors_format import check_config
 from softh.checkpoints.weights import WeightFiles, WeightsHeader
 from softh.errors import InputError
@@ -23,7 +23,7 @@ class Checkpoint:
     """One set of weights with its config and tokenizer, in a local folder, verified."""
 
     name: str
-    """Display name; says so when the weights were quantised."""
+    """Display name; says so when the weights were quantised, and of which seed they are where the model has several."""
     source: str
     """Hub id, path in full, or ``upload:DIGEST``."""
     revision: str
@@ -138,7 +138,7 @@ def _from_local(source: str, located: Located) -> Checkpoint:
     path, weights, name, revision, step, tokens = located
     header = weights.format.read_header(LocalFiles(path, source), weights.names)
     return Checkpoint(
-        name=_display_name(name, header),
+        name=with_seed(_display_name(name, header), parse_revision(revision)),
         source=source if source.startswith(UPLOAD) else str(_file_or_folder(path, weights).resolve()),
         revision=revision,
         digest=digest(path, weights),
@@ -170,7 +170,7 @@ def _from_hub(model: str, revision: str) -> Checkpoint:
     header = weights.format.read_header(LocalFiles(path, model), weights.names)
     parsed = parse_revision(revision)
     return Checkpoint(
-        name=_display_name(hub.split_name(model)[0], header),
+        name=with_seed(_display_name(hub.split_name(model)[0], header), parsed),
         source=model,
         revision=revision,
         digest=hub.digest_of(model, sha),

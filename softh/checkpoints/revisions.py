@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 _REVISION = re.compile(
     r"(?:stage(?P<stage>\d+)-)?(?:ingredient(?P<ingredient>\d+)-)?step-?(?P<step>\d+)(?:-(?:tokens)?(?P<tokens>\d+)BT?)?"
-    r"|ckpt_\d+"
+    r"(?:-seed-(?P<seed>[a-z0-9-]+))?|ckpt_\d+"
 )
 _TAIL = r"(?:[-_.](?:hf|huggingface|ckpt|unsharded|merged|consolidated|safetensors|converted|model|last|final))*"
 _OF_TRAINERS = (
@@ -29,6 +29,9 @@ _TOKENS_PER_STEP = (
     (re.compile(r"allenai/OLMo-2-1124-7B"), 1024 * 4096),
     (re.compile(r"allenai/OLMo-2-1124-13B"), 2048 * 4096),
     (re.compile(r"allenai/Olmo-3-1025-7B"), 512 * 8192),
+    (re.compile(r"allenai/DataDecide-[\w.-]+-150M"), 192 * 2048),
+    (re.compile(r"allenai/DataDecide-[\w.-]+-300M"), 320 * 2048),
+    (re.compile(r"allenai/DataDecide-[\w.-]+-1B"), 704 * 2048),
 )
 
 
@@ -40,13 +43,17 @@ class Revision(NamedTuple):
     step: int | None
     tokens: int | None
     """As the name gives them, rounded to a billion."""
+    seed: str | None = None
+    """Name of the seed, where a model has revisions of several training runs."""
 
 
 def parse_revision(name: str) -> Revision | None:
-    """Stage, ingredient, step and rounded tokens from the name of a training revision; None for any other name.
+    """Stage, ingredient, step, rounded tokens and seed from the name of a training revision; None for any other name.
 
     >>> parse_revision("stage1-step1000-tokens3B")
-    Revision(stage=1, ingredient=None, step=1000, tokens=3000000000)
+    Revision(stage=1, ingredient=None, step=1000, tokens=3000000000, seed=None)
+    >>> parse_revision("step1250-seed-small-aux-2").seed
+    'small-aux-2'
     >>> parse_revision("checkpoint-500").step, parse_revision("iter_0001000").step
     (500, 1000)
     >>> parse_revision("main") is None
@@ -56,8 +63,19 @@ def parse_revision(name: str) -> Revision | None:
         known = (pattern.fullmatch(name) for pattern in _OF_TRAINERS)
         step = next((int(match["step"]) for match in known if match), None)
         return None if step is None else Revision(None, None, step, None)
-    stage, ingredient, step, tokens = (int(text) if text else None for text in match.groups())
-    return Revision(stage, ingredient, step, None if tokens is None else tokens * 10**9)
+    *numbers, seed = match.groups()
+    stage, ingredient, step, tokens = (int(text) if text else None for text in numbers)
+    return Revision(stage, ingredient, step, None if tokens is None else tokens * 10**9, seed)
+
+
+def with_seed(name: str, revision: Revision | None) -> str:
+    """Name of a model, with the seed of a revision unless that is the default one.
+
+    >>> with_seed("a/b", parse_revision("step8-seed-aux-2")), with_seed("a/b", parse_revision("step8-seed-default"))
+    ('a/b (seed aux-2)', 'a/b')
+    """
+    seed = revision.seed if revision else None
+    return name if seed in {None, "default"} else f"{name} (seed {seed})"
 
 
 def in_training(name: str) -> tuple[int, int]:
@@ -73,15 +91,17 @@ def in_training(name: str) -> tuple[int, int]:
 def log_spaced_revisions(names: Iterable[str], count: int) -> list[str]:
     """At most `count` of the training revisions, evenly spaced in log(step + 1), first and last included.
 
-    In the order of their steps, one a step; names that are not training revisions are ignored. Steps of several stages
-    do not compare: choose one stage first.
+    In the order of their steps, one a step; names that are not training revisions are ignored. Of several seeds, those
+    of the one that has most. Steps of several stages do not compare: choose one stage first.
 
     >>> log_spaced_revisions(["main", *(f"step{step}" for step in range(0, 1001, 10))], 3)
     ['step0', 'step30', 'step1000']
     """
-    steps = {
-        parsed.step: name for name in sorted(names) if (parsed := parse_revision(name)) and parsed.step is not None
-    }
+    seeds: dict[str | None, dict[int, str]] = {}
+    for name in sorted(names):
+        if (parsed := parse_revision(name)) and parsed.step is not None:
+            seeds.setdefault(parsed.seed, {})[parsed.step] = name
+    steps = max(seeds.values(), key=len, default={})
     return [steps[step] for step in log_spaced_steps(steps, count)]
 
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from softh.checkpoints import quantisation
+from softh.checkpoints import hf_olmo, quantisation
 from softh.checkpoints.architectures import is_causal, multimodal_classes
 from softh.checkpoints.config import Shape, check_architecture, read_shape
-from softh.checkpoints.files import CheckpointFiles, read_settings
+from softh.checkpoints.files import CheckpointFiles, LocalFiles, read_settings
 from softh.checkpoints.layouts import renamings
 from softh.checkpoints.safetensors_header import TensorInfo, header_length, merge_shards, parse_safetensors, short
-from softh.checkpoints.weights import WeightsFormat, WeightsHeader
+from softh.checkpoints.weights import Translation, WeightsFormat, WeightsHeader
 from softh.errors import InputError
 
 INDEX = "model.safetensors.index.json"
@@ -75,14 +75,23 @@ class Safetensors(WeightsFormat):
         index = read_settings(files, INDEX) if INDEX in names else None
         size = sum(files.sizes[name] for name in shards)
         merged = merge_shards(tensors, index, files.source)
-        check_tensors(merged, files.source)
-        return SafetensorsHeader(config, merged, size, files.source)
+        check_tensors(config, merged, files.source)
+        return SafetensorsHeader(as_read(config, files.source), merged, size, files.source)
 
     def model_arguments(self, files: CheckpointFiles, names: Sequence[str]) -> dict[str, Any]:
         """The renaming of tensors that were saved from inside a wrapper, such as that of torch.compile."""
         tensors = {name for file in names if file != INDEX for name in _tensors(files, file)}
         mapping = renamings(sorted(tensors), files.source)
         return {"key_mapping": mapping} if mapping else {}
+
+    def translate(self, files: LocalFiles, names: Sequence[str]) -> Translation | None:
+        """Llama, for weights of AI2's own code."""
+        config = read_settings(files, "config.json")
+        if not _is_olmo(config):
+            return None
+        shards = [files.folder / name for name in names if name != INDEX]
+        tensors = hf_olmo.llama_tensors(config, shards, files.source)
+        return Translation(hf_olmo.llama_config(config, files.source), tensors)
 
 
 def _tensors(files: CheckpointFiles, name: str) -> dict[str, TensorInfo]:
@@ -95,16 +104,32 @@ def _tensors(files: CheckpointFiles, name: str) -> dict[str, TensorInfo]:
 
 def check_config(config: Mapping[str, Any], source: str) -> None:
     """Errors: InputError for an architecture, sizes or a quantisation that cannot be read on this machine."""
-    check_architecture(config, source)
-    read_shape(config, source)
+    read = as_read(config, source)
+    check_architecture(read, source)
+    read_shape(read, source)
     quantisation.check(config, source)
 
 
-def check_tensors(tensors: Mapping[str, TensorInfo], source: str) -> None:
-    """Errors: InputError for tensors that stand for others, and for an adapter that was not merged."""
+def as_read(config: Mapping[str, Any], source: str) -> Mapping[str, Any]:
+    """The config that transformers is given: that of the file, or its translation where transformers does not know it.
+
+    Errors: InputError for a config that is neither known nor translated whole.
+    """
+    return hf_olmo.llama_config(config, source) if _is_olmo(config) else config
+
+
+def check_tensors(config: Mapping[str, Any], tensors: Mapping[str, TensorInfo], source: str) -> None:
+    """Errors: InputError for tensors that stand for others, for an adapter that was not merged, and for a translated
+    checkpoint whose tensors are not exactly those of its config. config: that of the file."""
     renamings(tensors, source)
     if empty := sorted(name for name, tensor in tensors.items() if not tensor.size and name.endswith("weight")):
         raise InputError(
             f"{source} has placeholders of DeepSpeed ZeRO-3 in the place of weights, {short(empty[0])} among them; "
             f"expected whole tensors: run `python {source}/zero_to_fp32.py {source} {source} --safe_serialization`."
         )
+    if _is_olmo(config):
+        hf_olmo.check_tensors(config, tensors, source)
+
+
+def _is_olmo(config: Mapping[str, Any]) -> bool:
+    return config.get("model_type") == hf_olmo.KIND

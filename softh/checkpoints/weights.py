@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from softh.checkpoints.config import Shape
-from softh.checkpoints.files import CheckpointFiles
+from softh.checkpoints.files import CheckpointFiles, LocalFiles
 
 
 class WeightsHeader(ABC):
@@ -27,6 +27,15 @@ class WeightsHeader(ABC):
     @abstractmethod
     def shape(self) -> Shape:
         """Architecture and sizes. Errors: InputError for a config that gives none."""
+
+
+class Translation(NamedTuple):
+    """A checkpoint whose architecture transformers does not know, as one that it knows and that computes the same."""
+
+    config: dict[str, Any]
+    """Settings, with their ``model_type`` and the name of the class in ``architectures``."""
+    tensors: dict[str, Any]
+    """All weights by name, as torch tensors."""
 
 
 class WeightsFormat(ABC):
@@ -72,6 +81,10 @@ class WeightsFormat(ABC):
     def model_arguments(self, files: CheckpointFiles, names: Sequence[str]) -> dict[str, Any]:
         """Arguments of ``from_pretrained`` of the model alone."""
         return {}
+
+    def translate(self, files: LocalFiles, names: Sequence[str]) -> Translation | None:
+        """What transformers is given in the place of the files; None where it reads them itself. Errors: InputError."""
+        return None
 
     def adapt(self, config: Any, folder: Path, names: Sequence[str]) -> str:
         """Set in a config of transformers what the files say and transformers leaves out.

@@ -246,7 +246,7 @@ def _load_corpus(spec: EstimateSpec, progress: Progress) -> "Corpus":
 def _resolve(spec: EstimateSpec, commit: str | None, progress: Progress) -> "Checkpoint":
     """The checkpoint; of a pinned commit, under the name of the revision that it had when the job was submitted."""
     from softh.checkpoints import resolve
-    from softh.checkpoints.revisions import exact_tokens, parse_revision
+    from softh.checkpoints.revisions import exact_tokens, parse_revision, with_seed
 
     progress("model", 0, 1)
     if commit is None:
@@ -254,7 +254,8 @@ def _resolve(spec: EstimateSpec, commit: str | None, progress: Progress) -> "Che
     revision = spec.revision or "main"
     parsed = parse_revision(revision)
     step, tokens = parsed.step if parsed else None, exact_tokens(spec.model, parsed)
-    return replace(resolve.resolve(spec.model, commit), revision=revision, step=step, tokens=tokens)
+    found = resolve.resolve(spec.model, commit)
+    return replace(found, name=with_seed(found.name, parsed), revision=revision, step=step, tokens=tokens)
 
 
 def _confine() -> None:

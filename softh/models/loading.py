@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import transformers
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from softh.checkpoints.files import LEGACY_CHAT_TEMPLATE, PROCESSOR, LocalFiles, read_json
@@ -172,13 +172,23 @@ def load_module(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> 
     assert weights is not None, "a model that exists in memory only is never loaded"
     options = weights.format.load_arguments(weights.names)
     files = LocalFiles(checkpoint.path, checkpoint.name)
-    config = _from_pretrained(AutoConfig, checkpoint, **options)
+    translated = weights.format.translate(files, weights.names)
+    if translated is None:
+        config = _from_pretrained(AutoConfig, checkpoint, **options)
+    else:
+        config = AutoConfig.for_model(**translated.config)
     adapted = weights.format.adapt(config, checkpoint.path, weights.names)
     causal = _is_causal(config, checkpoint.name) or weights.format.always_causal
+    if translated is None:
+        factory = AutoModelForCausalLM if causal else AutoModel
+        given = weights.format.model_arguments(files, weights.names)
+    else:  # weights instead of a folder are taken by the class itself alone
+        factory = getattr(transformers, translated.config["architectures"][0])
+        given = {"pretrained_model_name_or_path": None, "state_dict": translated.tensors}
     memory = _gpu_memory(device_map)
     try:
         module, report = _from_pretrained(
-            AutoModelForCausalLM if causal else AutoModel,
+            factory,
             checkpoint,
             config=config,
             dtype=dtype,
@@ -186,11 +196,13 @@ def load_module(checkpoint: Checkpoint, dtype: torch.dtype, device_map: Any) -> 
             use_safetensors=weights.format.use_safetensors,
             output_loading_info=True,
             **options,
-            **weights.format.model_arguments(files, weights.names),
+            **given,
         )
     except torch.OutOfMemoryError:
         raise InputError(_too_large(checkpoint, dtype, memory)) from None
-    tokenizer = _from_pretrained(AutoTokenizer, checkpoint, **options)
+    # The class that such a checkpoint names may be code that comes with it: tokenizer.json is used as it is.
+    tokenizers = AutoTokenizer if translated is None else PreTrainedTokenizerFast
+    tokenizer = _from_pretrained(tokenizers, checkpoint, **options)
     if weights.format.self_contained:
         check_words(tokenizer, checkpoint.name)
     if not tokenizer.chat_template and not weights.format.self_contained:
@@ -243,8 +255,9 @@ def _processor_template(folder: Path) -> str | None:
 
 def _from_pretrained(factory: Any, checkpoint: Checkpoint, **options: Any) -> Any:
     """What transformers reads of a checkpoint: no code of the checkpoint runs, and nothing is downloaded."""
+    options = {"pretrained_model_name_or_path": checkpoint.path, "local_files_only": True, **options}
     try:
-        return factory.from_pretrained(checkpoint.path, trust_remote_code=False, local_files_only=True, **options)
+        return factory.from_pretrained(trust_remote_code=False, **options)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # a damaged tokenizer raises a bare Exception, and none of our code runs here

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from softh.checkpoints import architectures, quantisation
+from softh.checkpoints import architectures, hf_olmo, quantisation
 from softh.checkpoints.safetensors_header import short
 from softh.errors import InputError
 
@@ -45,11 +45,11 @@ def clean_config(config: Mapping[str, Any], source: str) -> tuple[dict[str, Any]
     """The filtered config, and the names of the settings that were removed because they load code or fetch something.
 
     Settings that the source of the architecture does not mention are removed too: they cannot change the model. Errors:
-    InputError for an architecture that transformers does not know or that reads no text, for quantised weights, and
+    InputError for an architecture that is not read or reads no text, for quantised weights, and
     for numbers beyond any model.
     """
     kind = config.get("model_type")
-    if not isinstance(kind, str) or kind not in architectures.language_model_types():
+    if not isinstance(kind, str) or kind not in {*architectures.language_model_types(), hf_olmo.KIND}:
         code = "and code that comes with a model is never run" if "auto_map" in config else "or no language model"
         raise InputError(
             f"{source} has architecture {short(kind)}, unknown to the installed transformers, {code}: "
@@ -78,7 +78,7 @@ def clean_tokens(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _words(kind: str) -> frozenset[str]:
-    return architectures.read_architecture(kind).identifiers
+    return hf_olmo.SETTINGS if kind == hf_olmo.KIND else architectures.read_architecture(kind).identifiers
 
 
 def _object(

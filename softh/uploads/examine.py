@@ -15,7 +15,7 @@ from softh.checkpoints.config import check_fit, read_shape
 from softh.checkpoints.files import read_json
 from softh.checkpoints.formats import choose, digest
 from softh.checkpoints.layouts import check_here
-from softh.checkpoints.safetensors_format import INDEX, check_tensors
+from softh.checkpoints.safetensors_format import INDEX, as_read, check_tensors
 from softh.checkpoints.safetensors_header import FLOATS, TensorInfo, check_finite, merge_shards, read_safetensors, short
 from softh.checkpoints.weights import WeightFiles
 from softh.errors import InputError
@@ -37,10 +37,10 @@ def examine(folder: Path, source: str) -> dict[str, Any]:
     check_here(folder)
     weights = _weights(names, source)
     config, removed = config_filter.clean_config(read_json(folder / "config.json"), source)
-    shape = read_shape(config, source)
+    shape = read_shape(as_read(config, source), source)
     files = {name: read_safetensors(folder / name) for name in weights.names if name != INDEX}
     tensors = merge_shards(files, read_json(folder / INDEX) if INDEX in names else None, source)
-    check_tensors(tensors, source)
+    check_tensors(config, tensors, source)
     table = check_fit(shape, config, tensors, source)
     _check_types(tensors, source)
     removed += _rewrite(folder, names, config)

@@ -22,7 +22,8 @@ _OF_TRAINERS = (
     re.compile(r"(?:.*[-_])?step=(?P<step>\d+)(?:[-_.].*)?"),
 )
 """Names that trainers give to the folders of their checkpoints, and their owners to branches of the hub."""
-# Tokens a step, where the training run states them exactly: sequences a batch times their length.
+# Tokens a step, where the training run states them exactly: sequences a batch times their length. That of DataDecide at
+# 150M follows from its last step and the 100 tokens a parameter that its authors state.
 _TOKENS_PER_STEP = (
     (re.compile(r"EleutherAI/pythia-[\d.]+[mb](-deduped)?"), 1024 * 2048),
     (re.compile(r"allenai/OLMo-2-0425-1B"), 512 * 4096),

@@ -18,7 +18,7 @@ test: .venv/dev ## the fast tests, on all processors
 	$(VENV) -m pytest -n auto --dist worksteal
 
 test-real: .venv/real ## the tests with a real pretrained model, an installed softh and a real browser
-	$(VENV) -m pytest -n 2 --dist loadfile -m "real or browser" $(LONG) tests
+	$(VENV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "real or browser" $(LONG) tests
 
 lint: .venv/dev ## format, rules and types
 	$(VENV) -m ruff format --check .

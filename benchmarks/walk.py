@@ -50,12 +50,12 @@ LOOK = """() => {
 
 def within_reach(page: Page, control: Locator) -> None:
     """Open or close the sidebar, which lies over a narrow page."""
-    sidebar = page.locator("[data-testid=stSidebar]")
     inside = control.evaluate("element => Boolean(element.closest('[data-testid=stSidebar]'))")
-    if inside != (sidebar.get_attribute("aria-expanded") == "true"):
+    seen = page.evaluate("document.querySelector('[data-testid=stSidebar]')?.getBoundingClientRect().right > 0")
+    if inside != bool(seen):
         name = "stExpandSidebarButton" if inside else "stSidebarCollapseButton"
         button = page.get_by_test_id(name)
-        (button if inside else button.locator("button")).first.click()
+        (button if inside else button.locator("button")).first.evaluate("button => button.click()")
         page.wait_for_timeout(500)
 
 

@@ -28,7 +28,9 @@ function placeNames(plot) {
     taken.push([left, top, left + wide, top + high])
   }
   // Not over the numbers of the vertical axis; to the right there is a margin.
-  const free = (box, x, y) => box[0] >= 0 && box[1] >= 0 && box[2] <= xaxis._length + 50 && box[3] <= yaxis._length
+  const edge = xaxis._length + Math.min(50, plot._fullLayout._size.r)
+  const inside = box => box[0] >= 0 && box[1] >= 0 && box[2] <= edge && box[3] <= yaxis._length
+  const free = (box, x, y) => inside(box)
     && !taken.some(other => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3]
       && !(other[0] < x && x < other[2] && other[1] < y && y < other[3]))
   const placed = []
@@ -48,7 +50,13 @@ function placeNames(plot) {
       const line = { showarrow: true, arrowhead: 0, arrowwidth: 0.8, standoff: 5, ax: right ? 14 : -14, ay: -lift * NAME.line, xanchor: right ? "left" : "right" }
       ways.push([at(right ? x + 14 : x - 14 - wide, y - lift * NAME.line), line])
     }
-    const way = ways.find(([box]) => free(box, x, y)) ?? (needed ? ways[0] : null)
+    // A long name in a narrow figure has room on neither side: above or below, as far in as it must be.
+    const left = Math.max(Math.min(x - wide / 2, edge - wide), 0)
+    if (needed) for (let step = 1; step < 12; step++) for (const lift of [step, -step]) {
+      const line = { showarrow: true, arrowhead: 0, arrowwidth: 0.8, standoff: 5, ax: left + wide / 2 - x, ay: -lift * NAME.line, xanchor: "center" }
+      ways.push([at(left, y - lift * NAME.line), line])
+    }
+    const way = ways.find(([box]) => free(box, x, y)) ?? (needed ? ways.find(([box]) => inside(box)) ?? ways[0] : null)
     if (!way) continue
     taken.push(way[0])
     placed.push({ ...name, ...way[1] })

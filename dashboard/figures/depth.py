@@ -148,7 +148,7 @@ def _place(at: float, *, whole: bool) -> str:
     return f"layer {at:g}" if whole else f"{at:.0%} of the depth"
 
 
-_LAYER, _DEEP = "layer, 0 the embedding", "depth, 0 the embedding, 1 the last layer"
+_LAYER, _DEEP = "layer, 0 the embedding", "depth, 0 first, 1 last"
 _COLLAPSED, _FITTED = "collapse ends (lowest entropy)", "fitting ends (largest expressivity)"
 COMPARED = tuple(each.column for each in PLANE if each.column in ("input", "output"))
 """What is compared by layer: both in log n, so that they share an axis."""

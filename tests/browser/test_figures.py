@@ -1,5 +1,7 @@
 """Figures in a real browser: names that keep apart, a run that plays, a cell that opens its scatter."""
 
+from urllib.parse import quote
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -11,6 +13,10 @@ NAMES = """() => { const plot = document.querySelector(".js-plotly-plot")
   const texts = new Set(plot.layout.meta.names.map(name => name.text.replace(/<[^>]*>/g, "")))
   return [...plot.querySelectorAll(".annotation-text")].filter(text => texts.has(text.textContent))
     .map(text => { const box = text.getBoundingClientRect(); return [box.left, box.top, box.right, box.bottom] }) }"""
+SIDES = """() => { const box = document.querySelector(".js-plotly-plot").getBoundingClientRect()
+  return [box.left, box.right] }"""
+LONG_NAMES = f"/?corpus=weymouth-nt&settings={quote('256 documents × 256 tokens, labels words')}&layer=1"
+"""Models of four names, two of them longer than half a narrow figure and close together."""
 HEADS = "document.querySelector('.softh-trail circle')?.getAttribute('cx')"
 
 
@@ -23,13 +29,14 @@ def opened(chromium: Browser, url: str, width: int = 1440) -> Page:
 
 
 @pytest.mark.parametrize("width", [1440, 1024, 390])
-@pytest.mark.parametrize("path", ["/", "/frontier", "/frontier?ablations=true"])
-def test_names_do_not_lie_on_each_other(chromium: Browser, shipped: str, path: str, width: int) -> None:
+@pytest.mark.parametrize("path", ["/", "/frontier", "/frontier?ablations=true", LONG_NAMES])
+def test_names_do_not_lie_on_each_other_and_are_whole(chromium: Browser, shipped: str, path: str, width: int) -> None:
     page = opened(chromium, shipped + path, width)
     page.wait_for_timeout(800)
-    boxes = page.evaluate(NAMES)
+    boxes, (left, right) = page.evaluate(NAMES), page.evaluate(SIDES)
     page.close()
     assert len(boxes) > 1
+    assert [box for box in boxes if box[0] < left - 3 or box[2] > right + 3] == []
     shrunk = [(a + 2, b + 3, c - 2, d - 3) for a, b, c, d in boxes]  # a box holds the line's height, not the letters'
     pairs = [(one, other) for i, one in enumerate(shrunk) for other in shrunk[i + 1 :]]
     hit = [p for p in pairs if p[0][0] < p[1][2] and p[1][0] < p[0][2] and p[0][1] < p[1][3] and p[1][1] < p[0][3]]

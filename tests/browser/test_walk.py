@@ -84,7 +84,8 @@ def unfold(page: Page) -> None:
     """Open what is closed: what is closed is drawn, but cannot be reached."""
     closed = page.locator("[data-testid=stExpander] details:not([open]) summary")
     while closed.count():
-        closed.first.click()
+        closed.first.evaluate("summary => summary.click()")  # the sidebar lies over a narrow page
+        page.wait_for_timeout(50)
 
 
 def controls(page: Page) -> list[tuple[str, int]]:

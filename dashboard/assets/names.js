@@ -11,7 +11,7 @@ function placeNames(plot) {
   if (plot.softhNamed === key) return
   plot.softhNamed = key
   const taken = []
-  for (const trace of plot._fullData) if (trace.visible === true && /markers/.test(trace.mode) && trace.customdata) {
+  for (const trace of plot._fullData) if (trace.visible === true && /markers/.test(trace.mode) && (trace.customdata || trace.hovertext)) {
     trace.x.forEach((x, i) => {
       const [left, top] = [xaxis.d2p(x), yaxis.d2p(trace.y[i])]
       taken.push([left - NAME.point, top - NAME.point, left + NAME.point, top + NAME.point])

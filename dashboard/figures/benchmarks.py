@@ -59,11 +59,12 @@ def scatter(cell: Study, detail: Detail, families: Sequence[str], method: str, t
         {
             "x": cell.x[row, 0], "y": cell.y[row, 0], "text": short_model(cell.names[row]), "showarrow": False,
             "font": {"size": 11, "color": theme.ink}, "bgcolor": theme.veil, "borderpad": 0, "name": cell.family[row],
-            **BESIDE[side],
         }
-        for row, side in sides.items()
+        for row in sides
     ]  # fmt: skip
-    add_to_layout(figure, "annotations", names)
+    add_to_layout(
+        figure, "annotations", [name | BESIDE[side] for name, side in zip(names, sides.values(), strict=True)]
+    )
     figure.update_layout(legend={"y": 1.01, "yanchor": "bottom", "x": 0, "xanchor": "left"}, margin={**_ROOM, "r": 20})
     figure.update_xaxes(title_text=cell.predictors[0], nticks=7, range=ranges[0])
     figure.update_yaxes(title_text=cell.scores[0], nticks=7, range=ranges[1])
@@ -71,7 +72,8 @@ def scatter(cell: Study, detail: Detail, families: Sequence[str], method: str, t
         f"{cell.scores[0]} against {cell.predictors[0]} of {len(cell.names)} models of {detail.plain.families} "
         f"families: {method} {coefficient(detail.plain)}."
     )
-    return figure.update_layout(meta={"alt": alt})
+    # The browser places the names again for the pixels that it has.
+    return figure.update_layout(meta={"alt": alt, "names": [{**name, "needed": False} for name in names]})
 
 
 def matrix(result: Matrix, words: str, theme: Theme) -> go.Figure:

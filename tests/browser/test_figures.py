@@ -29,13 +29,13 @@ def opened(chromium: Browser, url: str, width: int = 1440) -> Page:
 
 
 @pytest.mark.parametrize("width", [1440, 1024, 390])
-@pytest.mark.parametrize("path", ["/", "/frontier", "/frontier?ablations=true", LONG_NAMES])
+@pytest.mark.parametrize("path", ["/", "/frontier", "/frontier?ablations=true", "/benchmarks", LONG_NAMES])
 def test_names_do_not_lie_on_each_other_and_are_whole(chromium: Browser, shipped: str, path: str, width: int) -> None:
     page = opened(chromium, shipped + path, width)
     page.wait_for_timeout(800)
     boxes, (left, right) = page.evaluate(NAMES), page.evaluate(SIDES)
     page.close()
-    assert len(boxes) > 1
+    assert boxes
     assert [box for box in boxes if box[0] < left - 3 or box[2] > right + 3] == []
     shrunk = [(a + 2, b + 3, c - 2, d - 3) for a, b, c, d in boxes]  # a box holds the line's height, not the letters'
     pairs = [(one, other) for i, one in enumerate(shrunk) for other in shrunk[i + 1 :]]

@@ -63,7 +63,7 @@ def scatter(cell: Study, detail: Detail, families: Sequence[str], method: str, t
         for row in sides
     ]  # fmt: skip
     add_to_layout(
-        figure, "annotations", [name | BESIDE[side] for name, side in zip(names, sides.values(), strict=True)]
+        figure, "annotations", [{**name, **BESIDE[side]} for name, side in zip(names, sides.values(), strict=True)]
     )
     figure.update_layout(legend={"y": 1.01, "yanchor": "bottom", "x": 0, "xanchor": "left"}, margin={**_ROOM, "r": 20})
     figure.update_xaxes(title_text=cell.predictors[0], nticks=7, range=ranges[0])

@@ -5,8 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dashboard.figures.runs import described
-from dashboard.figures.template import template, theme_for
+from dashboard.figures.template import add_meta, template, theme_for
 from dashboard.format import plus_minus, standard_error
 from softh.analysis.by_source import Split
 from softh.quantities import BY_COLUMN
@@ -43,7 +42,7 @@ def source_planes(whole: Row, parts: Mapping[str, Row], labels: str, *, dark: bo
         title = f"{BY_COLUMN[column].title}<br><span style='font-size:12px;color:{theme.muted}'>{labels}</span>"
         figure.layout[axis].update(title_text=title, nticks=7)
     ends = ", ".join(f"{name} {row['input']:.3f} and {row['output']:.3f}" for name, row in rows.items())
-    return described(figure, f"I(X;Z) and I(Y;Z) of every source, {labels}: {ends}.")
+    return add_meta(figure, alt=f"I(X;Z) and I(Y;Z) of every source, {labels}: {ends}.")
 
 
 def _said(source: str, row: Row) -> str:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from dashboard.data.rows import Display
 from dashboard.figures.label_placement import Name, add_names
-from dashboard.figures.runs import described, style
+from dashboard.figures.runs import style
 from dashboard.figures.template import add_meta, template, theme_for
 from dashboard.format import count, short_model
 
@@ -62,7 +62,7 @@ def against_size(falls: Sequence[Compression], display: Display, names: Sequence
     figure.add_hline(0, line={"color": theme.muted, "width": 1})
     figure.update_layout(margin={"l": 66, "b": 54, "t": 12})
     said = "; ".join(f"{one.model}: {one.text}" for one in falls)
-    described(figure, f"Compression against size, {display.labels}. {said}.")
+    add_meta(figure, alt=f"Compression against size, {display.labels}. {said}.")
     beside = [Name(short_model(one.model), one.parameters, one.share, run=one.model) for one in falls]
     add_names(figure, beside, [(one.parameters, one.share) for one in falls], _SHOWN, theme)
     return add_meta(figure, title=f"Compression against size, {display.labels}")

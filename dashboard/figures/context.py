@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from dashboard.figures.runs import described
-from dashboard.figures.template import template, theme_for
+from dashboard.figures.template import add_meta, template, theme_for
 from dashboard.format import plus_minus
 from softh.analysis.shares import Share
 
@@ -53,4 +52,4 @@ def context_shares(shares: Mapping[str, Sequence[Share]], axis: str, what: str, 
     last = places[-1]
     told = ", ".join(f"{share.name} {plus_minus(share.part.value, share.part.error)}" for share in shares[last])
     alt = f"What each longer n-gram explains beyond the shorter one, by {axis}, of {what}; {last}: {told}."
-    return described(figure, alt)
+    return add_meta(figure, alt=alt)

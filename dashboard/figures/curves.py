@@ -9,7 +9,7 @@ import polars as pl
 from dashboard.data.rows import CLOCKS, Against, Display, Row, runs
 from dashboard.figures.marks import Mark, add_lines
 from dashboard.figures.panels import PanelLine, SharedAxis, dotted_name, panel_line, panels, rows_by_line
-from dashboard.figures.runs import described, style
+from dashboard.figures.runs import style
 from dashboard.figures.scales import LogScale, linear_ticks
 from dashboard.figures.template import Theme, add_meta, theme_for
 from dashboard.format import count, short_model
@@ -73,7 +73,7 @@ def trajectory_curves(
     what = f"{'Differences from ' + minus if minus else 'Quantities of the plane'} along {scale.axis.title}"
     if along.column != "order" and not along.linear:
         add_meta(figure, cursor=along.column)  # where the plane is while it plays
-    return described(figure, f"{what}, {display.labels}; bands are one standard error.")
+    return add_meta(figure, alt=f"{what}, {display.labels}; bands are one standard error.")
 
 
 def _drawn(

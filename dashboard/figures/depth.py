@@ -10,9 +10,8 @@ from plotly.subplots import make_subplots
 
 from dashboard.data.rows import CLOCKS, Against, Display, title
 from dashboard.figures.plane import HEIGHT
-from dashboard.figures.runs import described
 from dashboard.figures.scales import LogScale
-from dashboard.figures.template import SYMBOLS, Theme, Trace, heads_left, scatter, template, theme_for
+from dashboard.figures.template import SYMBOLS, Theme, Trace, add_meta, heads_left, scatter, template, theme_for
 from dashboard.format import checkpoint_name, count, plus_minus, short_model, standard_error
 from softh.analysis.differences import Difference
 from softh.quantities import BY_COLUMN, PLANE
@@ -52,7 +51,7 @@ def training_map(rows: pl.DataFrame, display: Display, quantity: str, clock: Aga
     )  # fmt: skip
     what = f"{known.name.capitalize()} of every layer along the training of {moments['model'][0]}"
     end = count(round(LogScale.of(times).most))
-    return described(figure, f"{what}, {end} {CLOCKS[clock]} at the end, {display.labels}.")
+    return add_meta(figure, alt=f"{what}, {end} {CLOCKS[clock]} at the end, {display.labels}.")
 
 
 def _grid(rows: pl.DataFrame, ids: Sequence[str], layers: Sequence[int]) -> Callable[[str], np.ndarray]:
@@ -112,7 +111,7 @@ def compared(
     )
     names = " and ".join(rows[0]["model"] for rows in (mine, theirs))
     said = f"{names} by layer, {display.labels}, and the first minus the second with 95 % intervals."
-    return described(figure, said)
+    return add_meta(figure, alt=said)
 
 
 def _line_of_layers(rows: Sequence[Row], quantity: str, whole: float, place: int, theme: Theme) -> go.Scatter:

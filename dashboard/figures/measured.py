@@ -7,8 +7,7 @@ import plotly.graph_objects as go
 
 from dashboard.figures.plane import Path, Spread
 from dashboard.figures.plane import plane as draw_plane
-from dashboard.figures.runs import described
-from dashboard.figures.template import SYMBOLS, mix, template, theme_for
+from dashboard.figures.template import SYMBOLS, add_meta, mix, template, theme_for
 from dashboard.format import CORRECTION_WORDS, plus_minus
 from softh.analysis.standard_errors import combined
 from softh.quantities import BY_COLUMN
@@ -51,7 +50,7 @@ def values(named: Mapping[str, Information], *, dark: bool) -> go.Figure:
     debiased = {name: found.debiased for name, found in named.items()}
     told = "; ".join(f"{name} {plus_minus(each.value, _error(each))}" for name, each in debiased.items())
     alt = f"Information between labels and hidden states, debiased: {told}; bars are one standard error."
-    return described(figure, alt)
+    return add_meta(figure, alt=alt)
 
 
 def plane(
@@ -77,7 +76,8 @@ def plane(
             )  # fmt: skip
     words = CORRECTION_WORDS[correction]
     told = "; ".join(f"{path.name}: I(X;Z) {path.x[-1]:.4f} and I(Y;Z) {path.y[-1]:.4f}" for path in paths)
-    return described(draw_plane(paths, None, words, theme, spread), f"Information plane, {words}. {told}.")
+    figure = draw_plane(paths, None, words, theme, spread)
+    return add_meta(figure, alt=f"Information plane, {words}. {told}.")
 
 
 def _hover(name: str, place: int, count: int, pair: tuple[Value, Value]) -> str:

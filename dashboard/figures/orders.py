@@ -9,8 +9,8 @@ from plotly.subplots import make_subplots
 
 from dashboard.data.rows import Display, runs, title
 from dashboard.figures.plane import span
-from dashboard.figures.runs import described, style
-from dashboard.figures.template import Theme, heads_left, template, theme_for
+from dashboard.figures.runs import style
+from dashboard.figures.template import Theme, add_meta, heads_left, template, theme_for
 from dashboard.format import hover_text, order_name, short_model
 from softh.quantities import BY_COLUMN
 
@@ -50,7 +50,9 @@ def orders_side_by_side(
         margin={"l": 66, "b": _BELOW, "t": _ABOVE},
     )
     listed = ", ".join(short_model(path[0]["model"]) for path in next(iter(shown.values()), []))
-    return described(figure, f"Information planes of {', '.join(titles)} side by side, of {listed}; dashed: the bound.")
+    return add_meta(
+        figure, alt=f"Information planes of {', '.join(titles)} side by side, of {listed}; dashed: the bound."
+    )
 
 
 def _path(rows: Sequence[dict], names: Sequence[str], theme: Theme) -> go.Scatter:

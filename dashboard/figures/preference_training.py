@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from dashboard.data.rows import CLOCKS, Against
-from dashboard.figures.runs import described
 from dashboard.figures.scales import LogScale
-from dashboard.figures.template import SYMBOLS, template, theme_for
+from dashboard.figures.template import SYMBOLS, add_meta, template, theme_for
 from dashboard.format import count, plus_minus, short_model
 
 
@@ -49,6 +48,6 @@ def along_training(runs: Mapping[str, Sequence[Moment]], clock: Against, unit: s
         showlegend=True, legend={"y": 1.02, "yanchor": "bottom", "x": 0}, margin={"l": 66, "b": 54, "t": 34}
     )
     ends = [f"{model} {plus_minus(moments[-1].value, moments[-1].error)}" for model, moments in runs.items()]
-    return described(
-        figure, f"Preference information along training in {unit}; at the last checkpoint {'; '.join(ends)}."
+    return add_meta(
+        figure, alt=f"Preference information along training in {unit}; at the last checkpoint {'; '.join(ends)}."
     )

@@ -57,7 +57,7 @@ def trajectory_plane(
     if play and column:
         _play(figure, every, column, names, theme)
     ends = [f"{rows[-1]['model']}, {checkpoint_name(rows[-1])}: {_at(rows[-1])}" for rows in runs(chosen)]
-    return described(figure, f"Information plane, {display.labels}. {'; '.join(ends)}.")
+    return add_meta(figure, alt=f"Information plane, {display.labels}. {'; '.join(ends)}.")
 
 
 def _moments(paths: Sequence[list[dict[str, Any]]], column: str | None, log: LogScale | None) -> list[Name]:
@@ -143,7 +143,7 @@ def depth_plane(layers: pl.DataFrame, display: Display) -> go.Figure:
     scale = ColourScale(_DEPTH, [tick / max(depth, 1) for tick in ticks], [str(tick) for tick in ticks], theme.depth)
     ends = f"{path.start} {_at(rows[0])}; {path.name} {_at(rows[-1])}"
     figure = plane([path], scale, display.labels, theme)
-    return described(figure, f"Path through {rows[0]['model']}, {display.labels}: {ends}.")
+    return add_meta(figure, alt=f"Path through {rows[0]['model']}, {display.labels}: {ends}.")
 
 
 def depth_profiles(
@@ -176,7 +176,7 @@ def depth_profiles(
     listed = f"{', '.join(names)} and {last}" if names else last
     what = f"{listed.capitalize()} by layer of {layers['model'][0]}"
     alt = f"{what}, {CORRECTION_NAMES[display.correction]}, one line an n-gram order; bands are one standard error."
-    return described(panels(drawn, SharedAxis(_DEPTH), theme), alt)
+    return add_meta(panels(drawn, SharedAxis(_DEPTH), theme), alt=alt)
 
 
 def _bracket(layers: pl.DataFrame, display: Display, quantity: str, theme: Theme) -> Iterator[PanelLine]:
@@ -237,8 +237,3 @@ def _at(row: Row) -> str:
         f"{symbol} {plus_minus(row[quantity], standard_error(row, quantity))}"
         for quantity, symbol in ((name, BY_COLUMN[name].symbol) for name in ("input", "output"))
     )
-
-
-def described(figure: go.Figure, alt: str) -> go.Figure:
-    """The figure with its alt text."""
-    return add_meta(figure, alt=alt)

@@ -139,7 +139,7 @@ def llama_tensors(config: Mapping[str, Any], files: Sequence[Path], source: str)
     tensors: dict[str, Any] = {}
     for path in files:
         with safe_open(path, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118
+            for name in file.keys():  # noqa: SIM118 (it cannot be iterated itself)
                 part = parts[name]
                 tensors.update(zip(part.llama, file.get_tensor(name).chunk(len(part.llama)), strict=True))
     return tensors

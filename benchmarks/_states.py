@@ -23,12 +23,12 @@ from softh.text.corpus import Corpus, TokenizedCorpus, select_documents
 DEMO = Path(__file__).parent.parent / "data" / "demo" / "toy-olmo2-3m-seed0.tar.gz"
 
 
-def demo() -> LoadedModel:
+def demo(device: str = "cpu") -> LoadedModel:
     """The shipped checkpoint of 3 M parameters, trained here."""
     folder = Path(mkdtemp())
     with tarfile.open(DEMO) as archive:
         archive.extractall(folder, filter="data")
-    return load_model(resolve.resolve(str(folder / DEMO.name.removesuffix(".tar.gz"))), "float32", "cpu")
+    return load_model(resolve.resolve(str(folder / DEMO.name.removesuffix(".tar.gz"))), "float32", device)
 
 
 @dataclass(frozen=True)

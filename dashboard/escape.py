@@ -26,6 +26,8 @@ _CODE = re.compile(r"((?<!`)`[^`\n]+`(?!`)|\*\*)")
 _TAG = re.compile(
     r"</?(?:b|i|sub|sup|span)>|<br ?/?>|<extra></extra>|<span style='(?:font-size:\d+px;)?color:[#\w(),. ]+'>"
 )
+_FOREIGN_TAG = re.compile(rf"(?!{_TAG.pattern}|(?<=<extra>)</extra>)<")
+"""The sign that would begin markup which is none of our figures'; the empty box alone has two of them."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
@@ -98,9 +100,10 @@ def _tagless(value: Any) -> Any:
 
 def _has_foreign_tag(value: Any) -> bool:
     if isinstance(value, str):
-        return ("<" in value and _neutral(value) != value) or _UNPRINTABLE.search(value) is not None
+        # Most texts have no such sign: to look for one is faster than any expression.
+        return ("<" in value and _FOREIGN_TAG.search(value) is not None) or _UNPRINTABLE.search(value) is not None
     if isinstance(value, dict):
-        return any(_has_foreign_tag(part) for part in value.values())
+        return any(map(_has_foreign_tag, value.values()))
     if isinstance(value, Sequence):
         return any(map(_has_foreign_tag, value))
     return isinstance(value, np.ndarray) and value.dtype.kind in "OU" and any(map(_has_foreign_tag, value.tolist()))

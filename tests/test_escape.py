@@ -66,6 +66,18 @@ def test_a_figure_keeps_our_tags_and_no_others() -> None:
     assert escape.figure(clean) is clean
 
 
+PIECES = ["<", ">", "b", "<b>", "</b>", "<br>", "<br />", "<extra></extra>", "</extra>", "<extra>", "<span style='",
+          "color:#123'>", "<a href=x>", "\x00", "&lt;"]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=7).map("".join))
+def test_a_figure_is_made_again_exactly_where_its_texts_would_change(text: str) -> None:
+    drawn = go.Figure(layout={"title": {"text": text}})
+    found = escape.figure(drawn)
+    assert (found is drawn) == (escape._neutral(text) == text)
+    assert found.layout.title.text == escape._neutral(text)
+
+
 def test_a_style_that_is_not_ours_is_text() -> None:
     for style in ("background:url(http://evil.example)", "color:red;background:url(x)"):
         figure = go.Figure(go.Scatter(x=[1], y=[2], name=f"<span style='{style}'>x</span>"))

@@ -109,3 +109,21 @@ def test_what_killed_writers_left_is_swept_and_nothing_else(data: Path, record: 
     assert write.remove_orphans(data, older=0) == 1
     assert connection.valid_runs(data) == [whole]
     assert not left.exists()
+
+
+def test_the_tables_are_asked_for_the_estimates_of_one_setup_alone(
+    data: Path, record: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs of other settings on the same text, hundreds of them, cost a page neither time nor memory."""
+    for seed in range(5):
+        write.save(record("Mine", seed=seed), data)
+    setup, ask, asked = queries.setups()[0], read.trajectory, list[pl.DataFrame]()
+
+    def listen(*given: object, **named: object) -> pl.DataFrame:
+        asked.append(ask(*given, **named))
+        return asked[-1]
+
+    monkeypatch.setattr(read, "trajectory", listen)
+    assert queries.trajectory(setup, ("Mine",)).height
+    assert queries.draws(setup, ("Mine",), 1, "raw").height == 1
+    assert [rows["settings"].unique().to_list() for rows in asked] == [[setup.settings]] * 2

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from dashboard.data.caching import cached_by
 from dashboard.views import registry
@@ -107,6 +109,18 @@ def test_cached_queries_run_again_when_their_version_changes_and_share_nothing()
     version[0] = 1
     assert double(2) == 4
     assert runs[3:] == ["double"]
+
+
+def test_a_cached_frame_holds_its_own_rows_alone() -> None:
+    """A filtered frame of polars holds the texts of all rows; one of each kept would grow with what is stored."""
+    every = pl.DataFrame({"number": range(4000), "text": [f"{number:0500}" for number in range(4000)]})
+
+    @cached_by(lambda *_: 0)
+    def one(number: int) -> pl.DataFrame:
+        return every.filter(number=number)
+
+    assert_frame_equal(one(7), every.filter(number=7))
+    assert one(7).to_arrow(compat_level=pl.CompatLevel.newest()).get_total_buffer_size() < 10_000
 
 
 def test_what_no_estimate_has_is_not_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Callable) -> None:

@@ -327,6 +327,32 @@ def test_one_more_run_is_read_alone(data: Path, monkeypatch: pytest.MonkeyPatch)
     assert judged == [path]
 
 
+def test_measures_in_memory_are_those_of_the_runs_that_are_there(data: Path) -> None:
+    def held() -> tuple[int, int]:
+        counts = "SELECT (SELECT count(*) FROM run), (SELECT count(*) FROM run_measures)"
+        return read.query(data, counts).row(0)
+
+    _, each = held()
+    paths = [write.save(build_record(f"Model-{number}"), data) for number in range(3)]
+    assert held() == (4, 4 * each)
+    paths[0].unlink()
+    assert held() == (3, 3 * each)
+    paths[1].unlink()
+    write.save(build_record("Model-1"), data)  # the same again
+    assert held() == (3, 3 * each)
+    paths[1].write_bytes(b"damaged")
+    assert held() == (2, 2 * each)
+    write.pack(data)
+    assert held() == (0, 0)
+
+
+def test_a_query_unpacks_no_run(data: Path) -> None:
+    """A list in a row is unpacked whole at every query; rows of a table are chosen while they are read."""
+    write.save(build_record("Model"), data)
+    plan = read.query(data, "EXPLAIN FROM measures WHERE quantity = 'entropy'")
+    assert "Unnest" not in plan["explain_value"].item()
+
+
 def test_no_query_reads_a_file_or_changes_a_setting(data: Path) -> None:
     write.pack(data)
     for query in (

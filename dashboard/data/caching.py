@@ -1,5 +1,6 @@
 """Results of queries, cached for as long as what they are about does not change."""
 
+import io
 from collections.abc import Callable
 from functools import wraps
 from types import FunctionType
@@ -22,7 +23,8 @@ def cached_by(version: Callable[..., Any], *, entries: int = 16) -> Callable[[Ca
 
     def decorate(query: Callable[P, R]) -> Callable[P, R]:
         def answer(key: Any, *given: P.args, **named: P.kwargs) -> R:
-            return query(*given, **named)
+            found = query(*given, **named)
+            return cast(R, _own(found)) if isinstance(found, pl.DataFrame) else found
 
         # Streamlit tells caches apart by these names.
         function = cast(FunctionType, query)
@@ -37,3 +39,15 @@ def cached_by(version: Callable[..., Any], *, entries: int = 16) -> Callable[[Ca
         return ask
 
     return decorate
+
+
+def _own(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same frame in memory of its own.
+
+    What a query gives lies in buffers of DuckDB with room for thousands of rows, and a few rows chosen of it hold the
+    texts of all: a cache of such rows would grow with every estimate that is stored.
+    """
+    written = io.BytesIO()
+    frame.write_ipc_stream(written, compat_level=pl.CompatLevel.newest())
+    written.seek(0)
+    return pl.read_ipc_stream(written)

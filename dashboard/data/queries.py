@@ -158,22 +158,27 @@ def setups() -> list[Setup]:
 
 def comparable(setup: Setup) -> pl.DataFrame:
     """The newest estimate of every checkpoint in one setup."""
-    return newest(estimates().filter(pl.col("settings") == setup.settings, pl.col("corpus") == setup.corpus))
+    return newest(_of_setup(setup))
+
+
+def _of_setup(setup: Setup) -> pl.DataFrame:
+    """Every estimate of one setup."""
+    return estimates().filter(pl.col("settings") == setup.settings, pl.col("corpus") == setup.corpus)
 
 
 @cached_by(setup_version)
 def trajectory(setup: Setup, models: tuple[str, ...], layer: int | None = None) -> pl.DataFrame:
     """One layer (None: their mean) of the newest estimate of every checkpoint, one row an order and correction."""
     # The value of every draw is for statistics; no figure here needs it.
-    rows = with_bracket(read.trajectory(settings.data(), models, setup.corpus, draws=False, layer=layer))
-    return newest(rows.filter(pl.col("settings") == setup.settings))
+    ids = _of_setup(setup)["estimate_id"].to_list()
+    return newest(with_bracket(read.trajectory(settings.data(), models, draws=False, layer=layer, estimates=ids)))
 
 
 @cached_by(setup_version)
 def draws(setup: Setup, models: tuple[str, ...], order: int, correction: str, layer: int | None = None) -> pl.DataFrame:
     """The rows of one order and correction of :func:`trajectory`, with their replicates."""
-    rows = read.trajectory(settings.data(), models, setup.corpus, order, correction, layer=layer)
-    return newest(rows.filter(pl.col("settings") == setup.settings))
+    ids = _of_setup(setup)["estimate_id"].to_list()
+    return newest(read.trajectory(settings.data(), models, None, order, correction, layer=layer, estimates=ids))
 
 
 @cached_by(setup_version)

@@ -183,26 +183,19 @@ class _Store:
         for tables, defects in intake.judge(new):
             for table, rows in tables.items():
                 if rows.num_rows:
-                    with self.connection.cursor() as cursor:
-                        cursor.register("arriving", rows)
-                        cursor.execute(f"INSERT INTO {table} BY NAME FROM arriving")
+                    intake.insert(self.connection, table, rows)
             self.defects |= defects
             self.files |= {path: files[path] for path in defects}
         self.defects = {path: self.defects[path] for path in files}
 
     def _remove(self, paths: Iterable[Path]) -> None:
-        names = [intake.key(path) for path in paths if self.defects[path] is None]
-        for table in intake.KINDS if names else ():
-            self.connection.execute(f"DELETE FROM {table} WHERE list_contains($names, file)", {"names": names})
+        intake.delete(self.connection, [path for path in paths if self.defects[path] is None])
         for path in paths:
             del self.files[path], self.defects[path]
 
     def inherit(self, other: "_Store") -> None:
         """Take over what another store of the folder has read of files."""
-        for table in intake.KINDS:
-            with self.connection.cursor() as cursor:
-                cursor.register("arriving", other.connection.cursor().sql(f"FROM {table}").to_arrow_table())
-                cursor.execute(f"INSERT INTO {table} BY NAME FROM arriving")
+        intake.copy(other.connection, self.connection)
         self.files, self.defects = other.files, other.defects
 
 

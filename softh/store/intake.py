@@ -1,6 +1,6 @@
 """Run files and files of scores as tables in memory: each is judged before anybody else reads a row of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +14,8 @@ from softh.store.parquet import DamagedError
 
 KINDS: dict[str, ModuleType] = {"run": run_files, "score": score_files}
 """Table → the module that reads its files."""
+TABLES = ("run", "run_measures", "score")
+"""Tables of what was taken in: the measures of runs have one of their own; see :func:`create_tables`."""
 _FOLDERS = {schema.RUNS: "run", schema.SCORES: "score"}
 _BATCH = 256
 """Files that are judged at a time."""
@@ -37,11 +39,63 @@ def find_defect(path: Path) -> str | None:
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the empty tables ``run`` and ``score``, whose column ``file`` says where each row is from."""
+    """Create the empty tables ``run``, ``run_measures`` and ``score``.
+
+    The column ``file`` of the first and the last says where each row is from. Measures are rows of a table of their
+    own, as they are in the packed database: a query that reads one estimate, or one quantity, leaves the others alone,
+    where a list in a row would be unpacked whole for every run, at each query.
+    """
+    _create_as_read(connection)
+    connection.execute(f"CREATE TABLE run_measures AS {_measures('run')}; ALTER TABLE run DROP COLUMN measures")
+
+
+def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
+    """Add rows of :func:`judge` to the tables; whoever asks meanwhile sees all of them or none."""
+    with connection.cursor() as cursor:
+        cursor.register("arriving", rows)
+        cursor.begin()
+        if table == "run":
+            cursor.execute("INSERT INTO run BY NAME SELECT * EXCLUDE measures FROM arriving")
+            cursor.execute(f"INSERT INTO run_measures BY NAME {_measures('arriving')}")
+        else:
+            cursor.execute(f"INSERT INTO {table} BY NAME FROM arriving")
+        cursor.commit()
+
+
+def delete(connection: duckdb.DuckDBPyConnection, paths: Iterable[Path]) -> None:
+    """Remove the rows of some files; whoever asks meanwhile sees all of them or none."""
+    names = {"names": [key(path) for path in paths]}
+    if not names["names"]:
+        return
+    with connection.cursor() as cursor:
+        cursor.begin()
+        ids = "SELECT estimate.estimate_id FROM run WHERE list_contains($names, file)"
+        cursor.execute(f"DELETE FROM run_measures WHERE estimate_id IN ({ids})", names)
+        for table in KINDS:
+            cursor.execute(f"DELETE FROM {table} WHERE list_contains($names, file)", names)
+        cursor.commit()
+
+
+def copy(source: duckdb.DuckDBPyConnection, target: duckdb.DuckDBPyConnection) -> None:
+    """Add all rows of the tables of one connection to those of another."""
+    for table in TABLES:
+        with source.cursor() as reader, target.cursor() as writer:
+            writer.register("arriving", reader.sql(f"FROM {table}").to_arrow_table())
+            writer.execute(f"INSERT INTO {table} BY NAME FROM arriving")
+
+
+def _create_as_read(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create an empty table for each kind of file, with the columns of its rows as they are read."""
     for table, files in KINDS.items():
         connection.register("empty", pl.DataFrame(schema={"file": pl.String(), **files.types()}))
         connection.execute(f"CREATE TABLE {table} AS FROM empty")
         connection.unregister("empty")
+
+
+def _measures(runs: str) -> str:
+    """SQL of the measures of some runs as rows."""
+    listed = f"SELECT estimate.estimate_id, unnest(measures) AS measure FROM {runs}"
+    return f"SELECT estimate_id, unnest(measure) FROM ({listed})"
 
 
 def judge(paths: Sequence[Path]) -> Iterator[tuple[dict[str, pa.Table], dict[Path, str | None]]]:
@@ -91,7 +145,7 @@ def _taken(table: str, files: Mapping[Path, pa.Table]) -> tuple[pa.Table, dict[P
 def _apply_rules(table: str, files: Mapping[Path, pa.Table]) -> tuple[pa.Table, dict[Path, str]]:
     """As :func:`_taken`, in a database of their own, which an error may end. Errors: duckdb.Error."""
     with duckdb.connect() as scratch:
-        create_tables(scratch)
+        _create_as_read(scratch)
         by_columns: dict[tuple[str, ...], list[pa.Table]] = {}
         for rows in files.values():
             by_columns.setdefault((str(rows.schema.types), *rows.schema.names), []).append(rows)

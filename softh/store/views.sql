@@ -1,14 +1,11 @@
--- What the queries read: the tables of the database ("packed") and the run files ("run") as one set of tables, both with
--- today's columns, whichever schema wrote them (migrations.py).
+-- What the queries read: the tables of the database ("packed") and the run files ("run", "run_measures") as one set of
+-- tables, both with today's columns, whichever schema wrote them (migrations.py).
 -- A run wins over a packed row of the same key; between runs, the newest wins.
 
 CREATE VIEW estimates AS
 SELECT unnest(estimate) FROM run
 UNION ALL BY NAME
 SELECT * FROM packed.estimates ANTI JOIN (SELECT estimate.estimate_id FROM run) USING (estimate_id);
-
-CREATE VIEW run_measures AS
-SELECT estimate_id, unnest(measure) FROM (SELECT estimate.estimate_id, unnest(measures) AS measure FROM run);
 
 CREATE VIEW packed_measures AS
 SELECT * FROM packed.measures ANTI JOIN (SELECT estimate.estimate_id FROM run) USING (estimate_id);

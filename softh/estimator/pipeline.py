@@ -23,7 +23,6 @@ from softh.estimator.entropies import (
     Labelling,
     ProgressCallback,
     document_folds,
-    full_precision,
     label,
     label_parts,
     measure_parts,
@@ -307,11 +306,10 @@ def _estimate_parts(
             "again for every group of draws. Set SOFTH_CACHE_GB higher, or ask for fewer documents.",
             format_size(states.bytes_needed),
         )
-    with full_precision():  # until what is measured beside the entropies has ended, too
-        entropies, *of_parts = measure_parts(
-            states, labelling, directions, epsilon, spec, progress, reading_plan, parts, on_partial
-        )
-        further = sample.measures()
+    entropies, *of_parts = measure_parts(
+        states, labelling, directions, epsilon, spec, progress, reading_plan, parts, on_partial
+    )
+    further = sample.measures()
     metadata = RunMetadata(model, tokenized, epsilon, directions.digest, states.nll, states.forward_passes, further)
     seconds = time.perf_counter() - began
     estimates = [assemble_estimate(spec, checkpoint, text, metadata, entropies, seconds)]

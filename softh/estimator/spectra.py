@@ -6,7 +6,6 @@ The states of every layer are compared at the same positions, and no measure dep
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -148,17 +147,14 @@ class SpectralSample:
         self.sample = StateSample(positions, states)
         self.folds = position_folds(positions, tokenized, spec.folds)
         self.values: dict[int, np.ndarray] = {}
-        self._beside: Future[None] | None = None
         states.observer = self.observe
 
     def observe(self, documents: np.ndarray, layer: int, hidden: Tensor, text: Tensor | None) -> None:
-        """Copy what the sample has of a batch, and measure what is complete: a layer on a CPU, all of them on a GPU."""
+        """Copy what the sample has of a batch; on a CPU, where a layer may be read after the other, measure it then."""
         self.sample.put(documents, layer, hidden, text)
-        if self.sample.device.type == "cpu":
-            if self.sample.complete(layer):
-                self._measure([layer])
-        elif self._beside is None and not self.sample.missing():
-            self._beside = self._measure_beside()
+        # A GPU would wait, and its states are not checked yet.
+        if self.sample.device.type == "cpu" and self.sample.complete(layer):
+            self._measure(layer)
 
     def measures(self) -> list[Measure]:
         """Rows of every layer and of their mean.
@@ -167,32 +163,15 @@ class SpectralSample:
         """
         if missing := self.sample.missing():
             self.states.each(missing, lambda documents, layer, hidden, text: None)
-        if self._beside is not None:
-            self._beside.result()
-        self._measure([layer for layer in range(self.states.layers) if layer not in self.values])
+        for layer in range(self.states.layers):
+            if layer not in self.values:
+                self._measure(layer)
         self.states.observer = None
         return spectral_measures([self.values[layer] for layer in range(self.states.layers)], len(self.folds.fold))
 
-    def _measure(self, layers: Sequence[int]) -> None:
+    def _measure(self, layer: int) -> None:
         with full_precision():
-            for layer in layers:
-                self.values[layer] = spectral_values(self.sample.take(layer), *self.folds)
-
-    def _measure_beside(self) -> Future[None]:
-        """Measure all layers while the GPU goes on: eigenvalues are thousands of small steps that leave it idle."""
-        device = self.sample.device
-        copied = torch.cuda.current_stream(device).record_event()
-
-        def run() -> None:
-            # Small steps go first: what else the GPU has to do then fills the gaps between them.
-            with torch.cuda.stream(torch.cuda.Stream(device, priority=-1)):
-                copied.wait()
-                self._measure(range(self.states.layers))
-
-        threads = ThreadPoolExecutor(1)
-        running = threads.submit(run)
-        threads.shutdown(wait=False)
-        return running
+            self.values[layer] = spectral_values(self.sample.take(layer), *self.folds)
 
 
 class PositionFolds(NamedTuple):

@@ -45,14 +45,14 @@ _states: States
 """What the processes of :func:`tables_of` share with the one that starts them."""
 
 
-def main(text: Path = TEXT, samples: int = SAMPLES, device: str = "cpu") -> None:
+def main(text: Path = TEXT, samples: int = SAMPLES, draws: int = DRAWS, device: str = "cpu") -> None:
     """Measure, print a table, write the results; `device` runs the model, processes of the CPU do the rest."""
     model = demo(device)
     models = {"": model} | {name: perturbed(model, bits) for name, bits in BITS.items()}
     books = [text_ for text_ in read_texts(text / "books-train.jsonl.xz") if len(text_) > 40_000]
     rng = np.random.default_rng(0)
     found: dict[str, Any] = {
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}", "samples": samples, "draws": DRAWS,
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}", "samples": samples, "draws": draws,
         "versions": {"python": platform.python_version(), "torch": version("torch"), "estimator": VERSION}, "rows": [],
     }  # fmt: skip
     documents = list(passages(books, rng, samples * DOCUMENTS))
@@ -60,7 +60,7 @@ def main(text: Path = TEXT, samples: int = SAMPLES, device: str = "cpu") -> None
     chosen = [number for _ in range(samples) for number in rng.choice(len(books), BOOKS, replace=False)]
     clustered = [one for number in chosen for one in passages([books[number]], rng, PASSAGES)]
     found["rows"] += over_samples("books", {"": model}, clustered, samples, BOOKS * PASSAGES)
-    found["rows"] += over_draws(model, documents[:DOCUMENTS])
+    found["rows"] += over_draws(model, documents[:DOCUMENTS], draws)
     for row in found["rows"]:
         print(
             f"{row['over']:10} {row['difference'] or 'value':10} {row['name']:28} true {row['true']:.5f} "
@@ -99,15 +99,15 @@ def over_samples(
     return rows
 
 
-def over_draws(model: Any, documents: list[tuple[str, str]]) -> list[dict[str, Any]]:
+def over_draws(model: Any, documents: list[tuple[str, str]], draws: int) -> list[dict[str, Any]]:
     """Rows for one sample of documents under fresh directions, four at a time."""
     texts, titles = zip(*documents, strict=True)
     states = States.of(model, corpus.Corpus("draws", texts, "", "", titles), SPEC, LAYERS)
     every = range(len(documents))
-    tables = tables_of(states, [(every, replace(SPEC, seed=seed)) for seed in range(1, 1 + DRAWS // SPEC.draws)])
+    tables = tables_of(states, [(every, replace(SPEC, seed=seed)) for seed in range(1, 1 + draws // SPEC.draws)])
     rows = []
     for key in tables[0]:
-        turned = [(value, 0.0, draws, folds) for value, draws, _, folds in (table[key] for table in tables)]
+        turned = [(value, 0.0, error, folds) for value, error, _, folds in (table[key] for table in tables)]
         rows.append(summary("draws", "", key, turned, SPEC.draws))
     return rows
 

@@ -20,7 +20,7 @@ from softh.estimator.conditional import Assignments, conditional_entropy, group,
 from softh.estimator.entropies import MOST_SOURCES
 from softh.estimator.labels import LabelSet
 from softh.store import read
-from tests.tiny import save_model, texts
+from tests.tiny import llama, save_model, texts
 
 
 def save_sources(path: Path, sources: list[str]) -> Path:
@@ -83,6 +83,19 @@ def test_one_pass_gives_the_estimates_of_every_source_alone(tmp_path: Path) -> N
     raw = {name: value(each, "entropy") for name, each in found.items()}
     between = raw[None] - math.fsum(shares[name] * raw[name] for name in ("a", "b", "c"))
     assert between == pytest.approx(value(labelled, "information", "input", 1), abs=1e-6)  # I(S;Z)
+
+
+@pytest.mark.gpu
+def test_planes_by_source_on_a_gpu_are_those_of_a_cpu(tmp_path: Path) -> None:
+    corpus = f"file:{save_sources(tmp_path / 'some.jsonl', ['a', 'b', 'a', 'c'])}"
+    model = str(save_model(tmp_path / "model", llama(hidden_size=64, num_attention_heads=4)))
+    options = {"corpus": corpus, "context": 32, "orders": (1, 2), "draws": 3, "dtype": "float32", "save": False}
+    found, expected = (softh.estimate_by_source(model, device=device, **options) for device in ("cuda", "cpu"))
+    for source, estimate in expected.items():
+        theirs = {key(row): row.value for row in found[source].measures}
+        for row in estimate.measures:
+            if row.quantity in ("entropy", "information"):
+                assert theirs[key(row)] == pytest.approx(row.value, abs=5e-6)
 
 
 def key(row: softh.estimator.measures.Measure) -> tuple[object, ...]:

@@ -1,5 +1,6 @@
 """The table of quantities: it says what is measured and stored, and pages read from it."""
 
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,6 +110,18 @@ def test_cached_queries_run_again_when_their_version_changes_and_share_nothing()
     version[0] = 1
     assert double(2) == 4
     assert runs[3:] == ["double"]
+
+
+def test_an_answer_of_a_former_version_is_let_go_of() -> None:
+    version, alive = [0], []
+
+    @cached_by(lambda *_: version[0], entries=64)
+    def rows(number: int) -> pl.DataFrame:
+        return pl.DataFrame({"number": [number]})
+
+    for version[0] in range(8):
+        alive += [weakref.ref(rows(number)) for number in range(2)]
+    assert [reference() is None for reference in alive] == [True] * 14 + [False] * 2
 
 
 def test_a_cached_frame_holds_its_own_rows_alone() -> None:

@@ -146,7 +146,7 @@ def test_an_estimate_of_another_setup_changes_nothing_that_was_worked_out(
         (correlation, "finished"),
     ):
         monkeypatch.setattr(module, name, counted(worked, getattr(module, name)))
-    st.cache_data.clear()
+    st.cache_resource.clear()
     registry.build(page, {})
     assert worked
     before = len(worked)

@@ -1,8 +1,10 @@
 """Results of queries, cached for as long as what they are about does not change."""
 
 import io
+import pickle
 from collections.abc import Callable
 from functools import wraps
+from threading import Lock
 from types import FunctionType
 from typing import Any, ParamSpec, TypeVar, cast, get_type_hints
 
@@ -13,28 +15,47 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class _Held:
+    """The newest answer to a question, and the version that it is of."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.version: Any = _NOTHING
+        self.answer: Any = None
+
+
+_NOTHING = object()
+
+
 def cached_by(version: Callable[..., Any], *, entries: int = 16) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate a query so that it runs once for the same arguments and the same version.
 
     version is called with the positional arguments of the query and returns a key that changes whenever the answer may;
-    entries are the answers that are kept. Every caller gets a frame of polars itself, which nobody changes in place,
-    and a copy of anything else.
+    entries are the arguments whose newest answer is kept. One of a former version is let go of as soon as there is
+    another: nobody asks for it again. Every caller gets a frame of polars itself, which nobody changes in place, and a
+    copy of anything else.
     """
 
     def decorate(query: Callable[P, R]) -> Callable[P, R]:
-        def answer(key: Any, *given: P.args, **named: P.kwargs) -> R:
-            found = query(*given, **named)
-            return cast(R, _own(found)) if isinstance(found, pl.DataFrame) else found
+        def hold(*given: P.args, **named: P.kwargs) -> _Held:
+            return _Held()
 
         # Streamlit tells caches apart by these names.
         function = cast(FunctionType, query)
-        answer.__module__, answer.__qualname__ = function.__module__, function.__qualname__
-        keep = st.cache_resource if get_type_hints(query).get("return") is pl.DataFrame else st.cache_data
-        cached = keep(show_spinner=False, max_entries=entries)(answer)
+        hold.__module__, hold.__qualname__ = function.__module__, function.__qualname__
+        held_for = st.cache_resource(show_spinner=False, max_entries=entries)(hold)
+        frames = get_type_hints(query).get("return") is pl.DataFrame
 
         @wraps(query)
         def ask(*given: P.args, **named: P.kwargs) -> R:
-            return cached(version(*given), *given, **named)
+            wanted, held = version(*given), held_for(*given, **named)
+            with held.lock:
+                if held.version != wanted:
+                    found = query(*given, **named)
+                    held.answer = _own(cast(pl.DataFrame, found)) if frames else pickle.dumps(found)
+                    held.version = wanted
+                answer: Any = held.answer
+            return cast(R, answer if frames else pickle.loads(answer))  # noqa: S301  (bytes that were made above)
 
         return ask
 

@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard.controls import controls, links, session
+from dashboard.data import caching
 from dashboard.view import Empty
 from dashboard.views import registry
 from softh.analysis import correlation, phases
@@ -146,7 +146,7 @@ def test_an_estimate_of_another_setup_changes_nothing_that_was_worked_out(
         (correlation, "finished"),
     ):
         monkeypatch.setattr(module, name, counted(worked, getattr(module, name)))
-    st.cache_resource.clear()
+    caching.clear()
     registry.build(page, {})
     assert worked
     before = len(worked)

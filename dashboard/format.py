@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from softh.analysis import standard_errors
@@ -28,6 +29,7 @@ def standard_error(row: Mapping[str, Any], quantity: str) -> float | None:
     return standard_errors.combined(*(row.get(f"{quantity}_{end}") for end in ("se_draws", "se_documents", "sd_seeds")))
 
 
+@lru_cache(2**14)  # every run of a page writes the numbers of the last one again
 def plus_minus(value: float | None, error: float | None) -> str:
     """Value and standard error to the error's second digit: 0.2031 ± 0.0042."""
     if value is None:

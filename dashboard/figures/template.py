@@ -119,4 +119,5 @@ def heads_left(figure: go.Figure) -> None:
 
 def add_meta(figure: go.Figure, **more: Any) -> go.Figure:
     """The figure with more of what pages and scripts read beside it: alt text, names, the ranges that show all."""
-    return figure.update_layout(meta={**(figure.layout.meta or {}), **more})
+    figure.layout.meta = {**(figure.layout.meta or {}), **more}
+    return figure

@@ -28,6 +28,17 @@ def test_every_run_and_every_finished_model_has_its_row(zoo: findings.Zoo) -> No
     assert losses == sorted(losses)
 
 
+def test_measures_stand_in_the_order_in_which_they_turn(zoo: findings.Zoo) -> None:
+    rows = findings.turns(zoo)
+    assert len(rows) == len(findings.MEASURES)
+    told = [row[f"{end} at step"] for row in rows for end in ("least", "largest")]
+    assert all(cell == "never sure" or cell.endswith(f" of {len(zoo.runs)}") for cell in told)
+    steps = [
+        max(int(row[f"{end} at step"].replace("never", "0").split()[0]) for end in ("least", "largest")) for row in rows
+    ]
+    assert steps == sorted(steps)
+
+
 def test_a_change_is_bold_where_it_exceeds_its_error(tmp_path: Path, record: Callable) -> None:
     for name, more in (
         ("toy-1M (A architecture, trained here)", 0.0),

@@ -5,6 +5,7 @@ Every number and every claim is worked out from the tables, so the page is writt
 
 import json
 import math
+import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -27,6 +28,11 @@ BOOKS = "books-heldout"
 ORDER = 1
 CORRECTIONS = ("debiased", "corrected", "raw")
 QUANTITIES = ("input", "output", "optimality")
+MEASURES = (
+    "entropy", "input", "output",
+    "intrinsic_dimension", "anisotropy", "participation_ratio", "matrix_entropy", "rankme", "alpha_req",
+)  # fmt: skip
+"""Of the plane, then of the spectrum and the geometry of the hidden states (docs/method.md)."""
 STATES = {"preference": "all tokens", "preference mean": "mean state"}
 """Rows of Z that a probe is of → in words."""
 SCORES = {"bits / byte": f"bits per byte, {BOOKS}", "cloze": "cloze", "grammar": "grammar"}
@@ -78,6 +84,7 @@ def document(data: Path) -> str:
     zoo = Zoo(data)
     parts = [
         _introduction(zoo), "## Trajectories", _trajectories_text(zoo), table(trajectories(zoo)), _sizes_text(zoo),
+        "## Which measures turn where", _TURNS, table(turns(zoo)),
         "## What changed with debiasing", _debiasing_text(zoo), table(agreement(zoo)),
         "## Finished models", _finished_text(zoo), table(frontier(zoo)),
         "## One thing changed at a time", _AXES, table(axes(zoo)),
@@ -115,6 +122,37 @@ def trajectories(zoo: Zoo) -> list[Cells]:
         }
         for run in found
     ]
+
+
+def turns(zoo: Zoo) -> list[Cells]:
+    """One row a measure: at which steps it is least and largest between the ends of the runs, where that is sure."""
+    rows = zoo.of(BOOKS)
+    others = read.further(zoo.data, MEASURES[3:], rows["estimate_id"].to_list())
+    others = others.filter(ngram=ORDER, correction=zoo.correction).drop("layer", "ngram", "correction")
+    rows = rows.join(others, on="estimate_id", how="left")
+    found = []
+    for column in MEASURES:
+        runs = [rows.filter(model=model).drop_nulls(["step", column]) for model in zoo.runs]
+        runs = [run.unique("step", keep="last").sort("step") for run in runs if len(run) > 3]
+        curves = [(phases.log_steps(run["step"].to_list()), phases.curve_of([run], column)) for run in runs]
+        least, largest = ([phases.extreme(*curve, which) for curve in curves] for which in ("least", "largest"))
+        cells = {
+            "mean over layers": BY_COLUMN[column].name,
+            "least at step": _turns(least),
+            "largest at step": _turns(largest),
+            "first and last": f"{runs[0][column][0]:.3g} → {runs[0][column][-1]:.3g}" if runs else "",
+        }
+        sure = [each.step for each in max(least, largest, key=lambda ends: len([end for end in ends if end])) if each]
+        found.append((statistics.median(sure) if sure else math.inf, cells))
+    return [cells for _, cells in sorted(found, key=lambda one: one[0])]
+
+
+def _turns(found: Sequence[phases.Boundary | None]) -> str:
+    """'31 (26–42), 10 of 10': the median and the range of sure turns, and in how many runs."""
+    steps = sorted(each.step for each in found if each)
+    if not steps:
+        return "never sure"
+    return f"{statistics.median(steps):.0f} ({steps[0]:.0f}–{steps[-1]:.0f}), {len(steps)} of {len(found)}"
 
 
 def agreement(zoo: Zoo) -> list[Cells]:
@@ -483,6 +521,12 @@ def _cost_text(data: Path) -> str:
 
 
 _AXES = "A model with one thing changed less its counterpart of the same architecture and size."
+_TURNS = _prose(
+    "Of every run, where a measure is least or largest between its ends, in the order of these steps: the median over",
+    "runs, the range, and in how many runs the turn is more than noise. Those of the spectrum have errors over",
+    "documents alone and not paired, so that fewer turns are sure than could be. The last column is of the largest",
+    "run. The page Trajectory draws any of them in one figure, with bands.",
+)
 _BITS = "Every matrix rounded to nearest, 64 weights with one scale; less the model they were made from."
 _PROBES = (
     "I(Z; preferred or rejected) of 1,400 pairs, all tokens of the answers, corrected, mean over layers; in training, "

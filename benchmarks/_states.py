@@ -61,19 +61,31 @@ class States:
         labelling = label(some, spec, "cpu")
         if split > 1:
             labelling = _split(labelling, some, spec, split)
-        rows = self.starts[np.asarray(documents)][labelling.positions.document] + labelling.positions.offset
+        return self.labelled(documents, spec, [labelling])[0]
+
+    def labelled(
+        self, documents: Sequence[int] | np.ndarray, spec: EstimateSpec, labellings: Sequence[Labelling]
+    ) -> list[list[Measure]]:
+        """All measures of some documents for each labelling of the same positions, from the same assignments."""
+        positions = labellings[0].positions
+        rows = self.starts[np.asarray(documents)][positions.document] + positions.offset
         width = next(iter(self.layers.values())).shape[1]
         directions = references(spec.bins, width, spec.draws, spec.seed, spec.directions).directions
         epsilon = temperature(spec.bins, width, spec.temperature_rule)
         place = torch.arange(len(rows), dtype=torch.int32)
-        counting, values = Counting(labelling, place, spec), []
+        countings = [Counting(each, place, spec) for each in labellings]
+        values: list[list[np.ndarray]] = [[] for _ in countings]
         for states in self.layers.values():
             buffer = AssignmentBuffer([0], len(rows), directions, epsilon)
             buffer.put(0, states[torch.from_numpy(rows)], place, 0, None)
-            values.append(counting.rows(buffer))
+            for found, counting in zip(values, countings, strict=True):
+                found.append(counting.rows(buffer))
         # The first row stands for the embedding, which no mean over layers has.
-        found = np.concatenate([values[0], *values])
-        return [row for row in measure(assemble_entropies(found, labelling, spec)) if row.layer is None]
+        whole = [np.concatenate([found[0], *found]) for found in values]
+        return [
+            [row for row in measure(assemble_entropies(found, each, spec)) if row.layer is None]
+            for found, each in zip(whole, labellings, strict=True)
+        ]
 
 
 def _split(labelling: Labelling, text: TokenizedCorpus, spec: EstimateSpec, parts: int) -> Labelling:

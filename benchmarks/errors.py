@@ -41,8 +41,8 @@ Table = dict[str, tuple[float, float, float, list[float]]]
 """Name of a value → value, se_draws, se_documents, values without each fold."""
 
 
-_states: States
-"""What the processes of :func:`tables_of` share with the one that starts them."""
+_SHARED: list[States] = []
+"""What the processes of :func:`tables_of` share, without a copy, with the one that starts them."""
 
 
 def main(text: Path = TEXT, samples: int = SAMPLES, draws: int = DRAWS, device: str = "cpu") -> None:
@@ -114,14 +114,13 @@ def over_draws(model: Any, documents: list[tuple[str, str]], draws: int) -> list
 
 def tables_of(states: States, asked: list[tuple[range, EstimateSpec]]) -> list[Table]:
     """The table of some documents under a specification, for each that is asked for; one thread in every process."""
-    global _states  # noqa: PLW0603  (forked processes share it without a copy)
-    _states = states
+    _SHARED[:] = [states]
     with get_context("fork").Pool(os.cpu_count(), torch.set_num_threads, (1,)) as pool:
         return pool.starmap(_table_of, asked, chunksize=1)
 
 
 def _table_of(documents: range, spec: EstimateSpec) -> Table:
-    return table(_states.measures(documents, spec))
+    return table(_SHARED[0].measures(documents, spec))
 
 
 def table(measures: list[Measure]) -> Table:

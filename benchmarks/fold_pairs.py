@@ -18,12 +18,9 @@ import typer
 
 from benchmarks._states import States, demo, perturbed
 from benchmarks.errors import BITS, BOOKS, DOCUMENTS, LAYERS, PASSAGES, SPEC, TEXT, passages, table
-from softh.estimator.assignment import references
-from softh.estimator.buffers import AssignmentBuffer
-from softh.estimator.calibration import temperature
-from softh.estimator.entropies import Counting, Labelling, assemble_entropies, label, label_positions
+from softh.estimator.entropies import label, label_positions
 from softh.estimator.labels import label_kind
-from softh.estimator.measures import jackknife, measure
+from softh.estimator.measures import jackknife
 from softh.text import corpus
 from softh.text.corpus import select_documents
 from zoo.tokens import read_texts
@@ -74,33 +71,11 @@ def left_out(states: States, documents: range) -> dict[str, Left]:
         labellings.append(
             label_positions(sets, base.positions, base.lengths, base.starts, fold, len(pairing), SPEC.seed)
         )
-    tables = _tables(states, documents, labellings)
+    tables = [table(found) for found in states.labelled(documents, SPEC, labellings)]
     return {
         name: Left(value, np.array(folds), np.array([every[name][3] for every in tables[1:]]))
         for name, (value, _, _, folds) in tables[0].items()
     }
-
-
-def _tables(states: States, documents: range, labellings: list[Labelling]) -> list[dict]:
-    """The values of every labelling, all from the same assignments."""
-    base, width = labellings[0], next(iter(states.layers.values())).shape[1]
-    rows = torch.from_numpy(states.starts[np.asarray(documents)][base.positions.document] + base.positions.offset)
-    directions = references(SPEC.bins, width, SPEC.draws, SPEC.seed, SPEC.directions).directions
-    place = torch.arange(len(rows), dtype=torch.int32)
-    countings = [Counting(each, place, SPEC) for each in labellings]
-    values: list[list[np.ndarray]] = [[] for _ in countings]
-    for layer in states.layers.values():
-        buffer = AssignmentBuffer([0], len(rows), directions, temperature(SPEC.bins, width, SPEC.temperature_rule))
-        buffer.put(0, layer[rows], place, 0, None)
-        for found, counting in zip(values, countings, strict=True):
-            found.append(counting.rows(buffer))
-    return [
-        table([
-            row for row in measure(assemble_entropies(np.concatenate([found[0], *found]), each, SPEC))
-            if row.layer is None
-        ])
-        for found, each in zip(values, labellings, strict=True)
-    ]  # fmt: skip
 
 
 _states: dict[str, States] = {}

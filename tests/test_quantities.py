@@ -112,7 +112,7 @@ def test_cached_queries_run_again_when_their_version_changes_and_share_nothing()
     assert runs[3:] == ["double"]
 
 
-def test_an_answer_of_a_former_version_is_let_go_of() -> None:
+def test_an_answer_of_an_earlier_version_is_dropped() -> None:
     version, alive = [0], []
 
     @cached_by(lambda *_: version[0], entries=64)

@@ -3,6 +3,7 @@
 import io
 import pickle
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache, wraps
 from threading import Lock
 from typing import Any, ParamSpec, TypeVar, cast, get_type_hints
@@ -13,21 +14,20 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+@dataclass
 class _Held:
-    """The newest answer to a question, and the version that it is of."""
+    """The newest answer to a question, and the version that it is of: at first one that equals no other."""
 
-    def __init__(self) -> None:
-        self.lock = Lock()
-        self.version: Any = _NOTHING
-        self.answer: Any = None
+    lock: Any = field(default_factory=Lock)
+    version: Any = field(default_factory=object)
+    answer: Any = None
 
 
-_NOTHING = object()
 _CACHES: list[Callable[[], None]] = []
 
 
 def clear() -> None:
-    """Forget all answers."""
+    """Drop all answers, for a test that counts how often a query runs."""
     for forget in _CACHES:
         forget()
 
@@ -36,7 +36,7 @@ def cached_by(version: Callable[..., Any], *, entries: int = 16) -> Callable[[Ca
     """Decorate a query so that it runs once for the same arguments and the same version.
 
     version is called with the positional arguments of the query and returns a key that changes whenever the answer may;
-    entries are the arguments whose newest answer is kept. One of a former version is let go of as soon as there is
+    entries are the arguments whose newest answer is kept. One of an earlier version is dropped as soon as there is
     another: nobody asks for it again. Every caller gets a frame of polars itself, which nobody changes in place, and a
     copy of anything else.
     """

@@ -50,7 +50,7 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
-    """Add rows of :func:`judge` to the tables; whoever asks meanwhile sees all of them or none."""
+    """Add rows of :func:`judge` to the tables, in one transaction: a query sees all of them or none."""
     with connection.cursor() as cursor:
         cursor.register("arriving", rows)
         cursor.begin()
@@ -63,7 +63,7 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) ->
 
 
 def delete(connection: duckdb.DuckDBPyConnection, paths: Iterable[Path]) -> None:
-    """Remove the rows of some files; whoever asks meanwhile sees all of them or none."""
+    """Remove the rows of some files, in one transaction: a query sees all of them or none."""
     names = {"names": [key(path) for path in paths]}
     if not names["names"]:
         return

@@ -26,6 +26,8 @@ _CODE = re.compile(r"((?<!`)`[^`\n]+`(?!`)|\*\*)")
 _TAG = re.compile(
     r"</?(?:b|i|sub|sup|span)>|<br ?/?>|<extra></extra>|<span style='(?:font-size:\d+px;)?color:[#\w(),. ]+'>"
 )
+_USUAL = ("<br>", "<b>", "</b>")
+"""Tags of hover texts: to count them is faster than any expression."""
 _FOREIGN_TAG = re.compile(rf"(?!{_TAG.pattern}|(?<=<extra>)</extra>)<")
 """The sign that would begin markup which is none of our figures'; the empty box alone has two of them."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -99,14 +101,18 @@ def _tagless(value: Any) -> Any:
 
 
 def _has_foreign_tag(value: Any) -> bool:
+    # Figures are mostly numbers and short texts: what can be said of these at once is asked first.
+    if value is None or isinstance(value, float | int):
+        return False
     if isinstance(value, str):
-        # Most texts have no such sign: to look for one is faster than any expression.
-        return ("<" in value and _FOREIGN_TAG.search(value) is not None) or _UNPRINTABLE.search(value) is not None
+        plain = value.isprintable() or _UNPRINTABLE.search(value) is None
+        signs = value.count("<")
+        return not plain or (signs != sum(map(value.count, _USUAL)) and _FOREIGN_TAG.search(value) is not None)
     if isinstance(value, dict):
         return any(map(_has_foreign_tag, value.values()))
-    if isinstance(value, Sequence):
-        return any(map(_has_foreign_tag, value))
-    return isinstance(value, np.ndarray) and value.dtype.kind in "OU" and any(map(_has_foreign_tag, value.tolist()))
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "OU" and any(map(_has_foreign_tag, value.tolist()))
+    return isinstance(value, Sequence) and any(map(_has_foreign_tag, value))
 
 
 def _neutral(text: str) -> str:

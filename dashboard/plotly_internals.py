@@ -1,8 +1,18 @@
 """All that softh uses of Plotly 7 beyond its documented interface: an upgrade is checked here and nowhere else."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
+
+
+def unchecked(traces: Sequence[Mapping[str, Any]], layout: Mapping[str, Any]) -> go.Figure:
+    """The figure of traces with their types and of a layout, names in full, taken as they are.
+
+    Plotly checks every value of a figure, which takes longer than all else that a page does for it. The figures of all
+    pages are checked in the tests (test_plotly_internals).
+    """
+    return go.Figure({"data": traces, "layout": layout}, _validate=False)
 
 
 def content(figure: go.Figure) -> tuple[Any, ...]:

@@ -105,7 +105,8 @@ TABLE: dict[str, set[str]] = {
         "softh.quantities", "softh.settings", "softh.spec", "softh.store", *PAGES,
     },
     "dashboard.figures": {
-        "dashboard.data", "dashboard.format", "softh.analysis", "softh.format", "softh.quantities", "numpy", *PAGES,
+        "dashboard.data", "dashboard.format", "dashboard.plotly_internals", "softh.analysis", "softh.format",
+        "softh.quantities", "numpy", *PAGES,
     },
     "dashboard.export": {
         "dashboard.escape", "dashboard.figures", "dashboard.server", "softh.errors", "choreographer", "fontTools",

@@ -5,7 +5,9 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -132,6 +134,21 @@ def test_a_view_from_its_link_is_what_the_page_shows(page: str, number: int, tab
     assert all(figure.layout.meta["alt"] for figure in built.figures.values())
     assert built.data.height >= built.rows.height > 0
     assert built.data.write_csv()
+
+
+@pytest.mark.parametrize(("page", "number"), [(page, n) for page in LINKS for n in range(len(LINKS[page]))])
+def test_figures_are_what_plotly_takes_them_for(page: str, number: int, tables: Path) -> None:
+    """Those that are made without Plotly's check would pass it, and nothing is left to it to complete."""
+    for figure in registry.build(page, LINKS[page][number])[0].figures.values():
+        given = json.loads(figure.to_json())
+        assert without_empty(json.loads(go.Figure(given).to_json())) == without_empty(given)
+
+
+def without_empty(value: Any) -> Any:
+    """The value without what says nothing: entries of dictionaries that are None or empty."""
+    if isinstance(value, dict):
+        return {key: without_empty(part) for key, part in value.items() if part not in (None, {}, [])}
+    return [without_empty(part) for part in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize("page", ["trajectory", "benchmarks"])

@@ -48,13 +48,16 @@ def of_origins(points: pl.DataFrame, origins: Mapping[str, str], display: Displa
     """Id of a post-trained estimate → its differences from the model that it was made from, where both are there."""
     ids = dict(points.select("model", "estimate_id").iter_rows())
     pairs = [(ids[model], ids[origin]) for model, origin in origins.items() if {model, origin} <= set(ids)]
-    return _of_pairs(tuple(pairs), display.order, display.correction) if pairs else {}
+    return _of_pairs(tuple(sorted(ids.values())), tuple(pairs), display.order, display.correction) if pairs else {}
 
 
-@cached_by(lambda pairs, *_: queries.estimates_version(tuple(one for pair in pairs for one in pair)))
-def _of_pairs(pairs: tuple[tuple[str, str], ...], order: int, correction: str) -> dict[str, str]:
-    """Id of the first estimate of each pair → its differences from the second."""
-    rows = queries.replicates(tuple(sorted({one for pair in pairs for one in pair})), order, correction)
+@cached_by(queries.estimates_version)
+def _of_pairs(ids: tuple[str, ...], pairs: tuple[tuple[str, str], ...], order: int, correction: str) -> dict[str, str]:
+    """Id of the first estimate of each pair → its differences from the second.
+
+    ids: of all estimates of the figure, whose rows other questions of the same figure ask for too.
+    """
+    rows = queries.replicates(ids, order, correction)
     by_id = {row["estimate_id"]: row for row in rows.to_dicts()}
     return {first: changes(by_id[first], by_id[second]).rstrip(".") for first, second in pairs}
 

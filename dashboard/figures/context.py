@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
+from dashboard import plotly_internals
 from dashboard.figures.template import add_meta, template, theme_for
 from dashboard.format import plus_minus
 from softh.analysis.shares import Share
@@ -40,7 +41,7 @@ def context_shares(shares: Mapping[str, Sequence[Share]], axis: str, what: str, 
                 for place, part in zip(places, parts, strict=True)
             ],
         })  # fmt: skip
-    figure = go.Figure(
+    figure = plotly_internals.unchecked(
         traces,
         {
             "template": template(theme), "height": height, "barmode": "relative",

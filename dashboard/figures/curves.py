@@ -8,7 +8,16 @@ import polars as pl
 
 from dashboard.data.rows import CLOCKS, Against, Display, Row, runs
 from dashboard.figures.marks import Mark, add_lines
-from dashboard.figures.panels import PanelLine, SharedAxis, dotted_name, panel_line, panels, rows_by_line
+from dashboard.figures.panels import (
+    Lines,
+    PanelLine,
+    SharedAxis,
+    dotted_name,
+    lines,
+    panel_line,
+    panels,
+    shown_corrections,
+)
 from dashboard.figures.runs import style
 from dashboard.figures.scales import LogScale, linear_ticks
 from dashboard.figures.template import Theme, add_meta, theme_for
@@ -64,7 +73,8 @@ def trajectory_curves(
     if minus:
         chosen = _less(chosen, display, minus, column, quantities)
     scale = _scale(chosen, along, display.kind)
-    drawn = {name: _drawn(chosen, display, name, column, scale, names, theme) for name in quantities}
+    found = lines(chosen, shown_corrections(display), "model", column)
+    drawn = {name: _drawn(found, display, name, column, scale, names, theme) for name in quantities}
     figure = panels(drawn, scale.axis, theme, title=f"each run minus {short_model(minus)}" if minus else "")
     colours = {path: style(path, names, theme)[0] for path in {mark.path for mark in marks}}
     if along.column != "order" and not minus:  # a difference has no phases
@@ -77,17 +87,17 @@ def trajectory_curves(
 
 
 def _drawn(
-    chosen: pl.DataFrame, display: Display, quantity: str, column: str, scale: _Scale, names: Sequence[str],
-    theme: Theme,
-) -> list[PanelLine]:  # fmt: skip
-    lines = []
-    for (correction, model), rows in rows_by_line(chosen, display, quantity, "model"):
+    found: Lines, display: Display, quantity: str, column: str, scale: _Scale, names: Sequence[str], theme: Theme
+) -> list[PanelLine]:
+    drawn = []
+    for (correction, model), rows in found.items():
         dotted = dotted_name(correction, display)
+        if dotted and not has_labels(quantity):
+            continue  # what has no labels has no null
         colour, symbol = style(model, names, theme)
-        ordered = rows.sort(column).to_dicts()
-        x = [scale.position(row[column]) for row in ordered]
-        lines.append(panel_line(model, x, ordered, quantity, colour=colour, symbol=symbol, dotted=dotted))
-    return lines
+        x = [scale.position(row[column]) for row in rows]
+        drawn.append(panel_line(model, x, rows, quantity, colour=colour, symbol=symbol, dotted=dotted))
+    return drawn
 
 
 def _scale(chosen: pl.DataFrame, along: Along, labels: str) -> _Scale:

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import polars as pl
 from plotly.subplots import make_subplots
 
+from dashboard import plotly_internals
 from dashboard.data.rows import CLOCKS, Against, Display, title
 from dashboard.figures.plane import HEIGHT
 from dashboard.figures.scales import LogScale
@@ -39,7 +40,7 @@ def training_map(rows: pl.DataFrame, display: Display, quantity: str, clock: Aga
     }  # fmt: skip
     shown = list(range(0, len(names), max(1, len(names) // 8)))
     words = [count(round(times[i])) for i in shown]
-    figure = go.Figure(
+    figure = plotly_internals.unchecked(
         [heat, *_turns(grid, layers)],
         {
             "template": template(theme), "height": min(HEIGHT, 190 + 26 * len(layers)),

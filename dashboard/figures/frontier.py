@@ -10,6 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
+from dashboard import plotly_internals
 from dashboard.data.axis_options import PLANE, AxisOption
 from dashboard.data.rows import ABLATION
 from dashboard.figures.label_placement import Name, add_names
@@ -51,36 +52,36 @@ class Models:
 def frontier(models: Models, x: AxisOption, y: AxisOption, display: Display) -> go.Figure:
     """One point a model; alt text in `layout.meta`."""
     theme, rows = theme_for(display.dark), models.rows.to_dicts()
-    figure = go.Figure(layout={"template": template(theme), "height": HEIGHT, "hovermode": "closest"})
-    ranges = _axes(figure, rows, x, y, display, theme)
-    if (x, y) == PLANE:
-        rays(figure, *ranges, theme)
+    axes = _axes(rows, x, y, display, theme)
+    ranges = axes["xaxis"]["range"], axes["yaxis"]["range"]
     size = sizes([row["parameters"] for row in rows])
     points = [_points(mine, models, x, y, size, theme) for _, mine in sorted(_groups(rows).items())]
     lines = [*_frontier(models, x, y, ranges, theme), *_arrows(rows, models.origins, theme)]
-    figure.add_traces(
-        [*lines, *points, *_rings(rows, models.picked, size, theme), *legend(rows, models.families, theme)]
-    )
-    _names(figure, rows, models, theme)
-    add_meta(figure, alt=_alt(models, x, y, display))
-    figure.update_layout(
-        margin={"t": 26, "r": 58, "l": 84, "b": 73 + _LEGEND_LINE * _legend_lines(figure)},
-        legend={"yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "itemsizing": "trace"},
+    keys = [*_rings(rows, models.picked, size, theme), *legend(rows, models.families, theme)]
+    figure = plotly_internals.unchecked(
+        [*lines, *points, *keys],
+        {
+            "template": template(theme), "height": HEIGHT, "hovermode": "closest", **axes,
+            "margin": {"t": 26, "r": 58, "l": 84, "b": 73 + _LEGEND_LINE * _legend_lines([*lines, *keys])},
+            "legend": {"yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "itemsizing": "trace"},
+        },
     )  # fmt: skip
-    return figure
+    if (x, y) == PLANE:
+        rays(figure, *ranges, theme)
+    _names(figure, rows, models, theme)
+    return add_meta(figure, alt=_alt(models, x, y, display))
 
 
-def _legend_lines(figure: go.Figure) -> int:
+def _legend_lines(listed: Sequence[Trace]) -> int:
     """Approximate lines of the legend on a desktop. Where it outgrows its margin, Plotly draws everything twice."""
-    names = [trace.name for trace in figure.data if trace.name and trace.showlegend is not False]
-    return math.ceil(sum(40 + 6 * len(name) for name in names) / _LEGEND_WIDTH)
+    return math.ceil(sum(40 + 6 * len(trace["name"]) for trace in listed) / _LEGEND_WIDTH)
 
 
 def _axes(
-    figure: go.Figure, rows: Sequence[Row], x: AxisOption, y: AxisOption, display: Display, theme: Theme
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Titles and limits of both axes; the limits."""
-    limits_of_axes = []
+    rows: Sequence[Row], x: AxisOption, y: AxisOption, display: Display, theme: Theme
+) -> dict[str, dict[str, Any]]:
+    """Titles, limits and types of both axes."""
+    axes = {}
     for letter, axis in (("x", x), ("y", y)):
         ends = [row[letter] + sign * (row[f"{letter}_error"] or 0) for row in rows for sign in (-1, 1)]
         if axis.log:
@@ -90,11 +91,9 @@ def _axes(
             limits = span(ends) if (x, y) == PLANE else _tight(ends)
         told = display.labels if axis.has_labels else "one number per model"
         title = f"{axis.title}<br><span style='font-size:12px;color:{theme.muted}'>{told}</span>"
-        figure.layout[f"{letter}axis"].update(
-            title={"text": title}, range=limits, nticks=7, type="log" if axis.log else "linear"
-        )
-        limits_of_axes.append(limits)
-    return limits_of_axes[0], limits_of_axes[1]
+        kind = "log" if axis.log else "linear"
+        axes[f"{letter}axis"] = {"title": {"text": title}, "range": [*limits], "nticks": 7, "type": kind}
+    return axes
 
 
 def _tight(ends: Sequence[float]) -> tuple[float, float]:

@@ -1,17 +1,18 @@
 """Stacked panels over one horizontal axis: H, I(X;Z), I(Y;Z) and optimality, with bands of one standard error."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 import polars as pl
 
+from dashboard import plotly_internals
 from dashboard.data.rows import Display, Row, title
 from dashboard.figures.plane import HEIGHT, MOST_NAMED
 from dashboard.figures.template import Theme, Trace, scatter, template
 from dashboard.format import hover_text, short_model, standard_error
-from softh.quantities import BY_COLUMN, has_labels
+from softh.quantities import BY_COLUMN
 
 _HEADING = 0.065
 """Height of the line above a panel that names it, as a share of the figure."""
@@ -57,7 +58,7 @@ def panels(series: Mapping[str, Sequence[PanelLine]], axis: SharedAxis, theme: T
     many = lines > MOST_NAMED
     above = 12 + (18 * -(-lines // 2) if many else _LEGEND * min(2, lines)) + (20 if title else 0)
     tall = max(HEIGHT, _PANEL * len(series)) + (above - 12 - 2 * _LEGEND if many else 0)
-    # In one piece: each update of a layout is checked by itself.
+    numbers = ["", *map(str, range(2, len(series) + 1))]
     layout: dict[str, Any] = {
         "template": template(theme), "height": tall, "hovermode": "closest",
         "legend": {
@@ -70,7 +71,7 @@ def panels(series: Mapping[str, Sequence[PanelLine]], axis: SharedAxis, theme: T
         # What axes and legend need, from the start: when they outgrow the margins, Plotly draws everything once more.
         "margin": {"l": 44, "b": 56, "t": above},
         "xaxis": {
-            "title": {"text": axis.title}, "anchor": f"y{len(series)}", "tickvals": axis.ticks, "ticktext": axis.texts,
+            "title": {"text": axis.title}, "anchor": f"y{numbers[-1]}", "tickvals": axis.ticks, "ticktext": axis.texts,
             "showspikes": True, "spikemode": "across", "spikethickness": 1, "spikedash": "dot",
             "spikecolor": theme.muted,
         },
@@ -78,11 +79,14 @@ def panels(series: Mapping[str, Sequence[PanelLine]], axis: SharedAxis, theme: T
     heading = _HEADING * HEIGHT / tall
     height = 1 / len(series) - heading
     names, traces, listed = [], [], set[str]()
-    for number, (quantity, lines) in enumerate(series.items(), start=1):
-        top = 1 - heading - (number - 1) / len(series)
-        name = f"yaxis{number if number > 1 else ''}"
+    for place, (number, (quantity, lines)) in enumerate(zip(numbers, series.items(), strict=True)):
+        top = 1 - heading - place / len(series)
         limits = _limits(quantity, lines)
-        layout[name] = {"domain": [max(top - height, 0), top], "nticks": 5, "range": limits}
+        layout[f"yaxis{number}"] = {
+            "domain": [max(top - height, 0), top],
+            "nticks": 5,
+            "range": limits and [*limits],
+        }
         text = _heading(quantity)
         above = {"xref": "paper", "yref": "paper", "x": 0, "y": top, "xanchor": "left", "yanchor": "bottom"}
         names.append({"text": text, "showarrow": False, "font": {"size": 12.5}, **above})
@@ -95,7 +99,7 @@ def panels(series: Mapping[str, Sequence[PanelLine]], axis: SharedAxis, theme: T
     for name in dict.fromkeys(line.dotted for lines in series.values() for line in lines if line.dotted):
         dots = {"color": theme.muted, "width": 1.4, "dash": "dot"}
         traces.append(scatter(x=[None], y=[None], mode="lines", line=dots, name=name, hoverinfo="skip"))
-    return go.Figure(traces, {**layout, "annotations": names})
+    return plotly_internals.unchecked(traces, {**layout, "annotations": names})
 
 
 def _heading(quantity: str) -> str:
@@ -155,14 +159,22 @@ def _faint(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.18)"
 
 
-def rows_by_line(
-    rows: pl.DataFrame, display: Display, quantity: str, by: str
-) -> Iterator[tuple[tuple[str, Any], pl.DataFrame]]:
-    """Rows of every line of a panel. Beside raw values the null says how much of them sparse labels make."""
-    shown = ("raw", "null") if display.correction == "raw" and has_labels(quantity) else (display.correction,)
-    for correction in shown:
-        for (value,), group in rows.filter(pl.col("correction") == correction).group_by(by, maintain_order=True):
-            yield (correction, value), group
+Lines = Mapping[tuple[str, Any], Sequence[Row]]
+"""Correction and what tells a line from others → its rows, each with `hover`, the text of its point."""
+
+
+def lines(rows: pl.DataFrame, corrections: Sequence[str], by: str, along: str) -> Lines:
+    """The rows of every line, told apart by a column and ordered along another, made once for all panels."""
+    return {
+        (correction, value): [row | {"hover": hover_text(row, title(row))} for row in group.sort(along).to_dicts()]
+        for correction in corrections
+        for (value,), group in rows.filter(pl.col("correction") == correction).group_by(by, maintain_order=True)
+    }
+
+
+def shown_corrections(display: Display) -> tuple[str, ...]:
+    """The corrections of lines: beside raw values the null says how much of them sparse labels make."""
+    return ("raw", "null") if display.correction == "raw" else (display.correction,)
 
 
 def dotted_name(correction: str, display: Display) -> str:
@@ -181,7 +193,7 @@ def panel_line(
     dotted: str,
     legend: bool = True,
 ) -> PanelLine:
-    """One quantity of some rows as a line of a panel."""
+    """One quantity of some rows of :func:`lines` as a line of a panel."""
     return PanelLine(
         name=name,
         x=x,
@@ -190,7 +202,7 @@ def panel_line(
         colour=colour,
         symbol=symbol,
         ids=[row["estimate_id"] for row in rows],
-        hover_texts=[hover_text(row, title(row)) for row in rows],
+        hover_texts=[row["hover"] for row in rows],
         dotted=dotted,
         legend=legend,
     )

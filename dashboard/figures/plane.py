@@ -8,6 +8,7 @@ from typing import Literal
 
 import plotly.graph_objects as go
 
+from dashboard import plotly_internals
 from dashboard.figures.label_placement import Name, add_names
 from dashboard.figures.template import Theme, Trace, add_to_layout, along, mix, scatter, template
 from dashboard.format import short_model
@@ -73,24 +74,24 @@ def plane(
     x_range = span([end for path in paths for end in _ends(path.x, path.x_error)])
     y_range = span([end for path in paths for end in _ends(path.y, path.y_error)])
     axes = {
-        axis: {"title": {"text": _title(column, labels, theme)}, "range": limits, "nticks": 7}
+        axis: {"title": {"text": _title(column, labels, theme)}, "range": [*limits], "nticks": 7}
         for axis, column, limits in (("xaxis", "input", x_range), ("yaxis", "output", y_range))
     }
-    figure = go.Figure(
-        layout={
-            "template": template(theme), "height": HEIGHT, "showlegend": False, "hovermode": "closest", **axes,
-            # Room for the labels of the rays, which lie outside of the axes, and for what the axes need: when that
-            # outgrows the margins, Plotly draws the whole figure once more.
-            "margin": {"t": 26, "r": 58, "l": 84, "b": 130 if scale else 64},
-        }
-    )  # fmt: skip
-    rays(figure, x_range, y_range, theme)
     drawn = (
         trace
         for path in paths
         for trace in (*_band(path, spread), *_segments(path), *_arrows(path, theme), _points(path, theme, spread))
     )
-    figure.add_traces([*drawn, *([_colour_bar(scale, theme)] if scale else [])])
+    figure = plotly_internals.unchecked(
+        [*drawn, *([_colour_bar(scale, theme)] if scale else [])],
+        {
+            "template": template(theme), "height": HEIGHT, "showlegend": False, "hovermode": "closest", **axes,
+            # Room for the labels of the rays, which lie outside of the axes, and for what the axes need: when that
+            # outgrows the margins, Plotly draws the whole figure once more.
+            "margin": {"t": 26, "r": 58, "l": 84, "b": 130 if scale else 64},
+        },
+    )  # fmt: skip
+    rays(figure, x_range, y_range, theme)
     points = [point for path in paths for point in zip(path.x, path.y, strict=True)]
     add_names(figure, [*notes, *_names(paths, named), *moments], points, _SHOWN, theme)
     return figure

@@ -1,7 +1,7 @@
 """Figures of runs and of layers, from rows; alt text in `layout.meta`."""
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -11,7 +11,7 @@ from dashboard.data.rows import BRACKETED, Display, Row, clock, runs, title
 from dashboard.figures.animation import Walker, animate
 from dashboard.figures.label_placement import Name
 from dashboard.figures.marks import Mark, add_marks, add_rings, notes, places
-from dashboard.figures.panels import PanelLine, SharedAxis, dotted_name, panel_line, panels, rows_by_line
+from dashboard.figures.panels import PanelLine, SharedAxis, dotted_name, lines, panel_line, panels, shown_corrections
 from dashboard.figures.plane import MOST_NAMED, ColourScale, Path, Spread, plane
 from dashboard.figures.scales import LogScale
 from dashboard.figures.template import SYMBOLS, Theme, add_meta, mix, theme_for
@@ -151,27 +151,27 @@ def depth_profiles(
 ) -> go.Figure:
     """Quantities against depth, one line an order; dotted, the null beside raw values, the bracket around debiased."""
     theme = theme_for(display.dark)
+    found = lines(layers, shown_corrections(display), "ngram", "layer")
+    bracket = _bracket(layers, display)
     drawn: dict[str, list[PanelLine]] = {}
     for quantity in columns:
         drawn[quantity] = []
-        for (correction, order), rows in rows_by_line(layers, display, quantity, "ngram"):
+        for (correction, order), rows in found.items():
             if not has_labels(quantity) and drawn[quantity]:
                 continue  # the same for every order
-            ordered = rows.sort("layer").to_dicts()
-            x, dotted = [row["layer"] for row in ordered], dotted_name(correction, display)
-            colour = theme.colours[order - 1] if has_labels(quantity) else theme.ink
             line = panel_line(
                 f"{order} {label_name(order, display.kind)}",
-                x,
-                ordered,
+                [row["layer"] for row in rows],
+                rows,
                 quantity,
-                colour=colour,
+                colour=theme.colours[order - 1] if has_labels(quantity) else theme.ink,
                 symbol=SYMBOLS[order - 1],
-                dotted=dotted,
+                dotted=dotted_name(correction, display),
                 legend=has_labels(quantity),
             )
             drawn[quantity].append(line)
-        drawn[quantity] += _bracket(layers, display, quantity, theme)
+        if quantity in BRACKETED:
+            drawn[quantity] += [_end(rows, quantity, display, theme) for rows in bracket]
     *names, last = [BY_COLUMN[column].name for column in columns]
     listed = f"{', '.join(names)} and {last}" if names else last
     what = f"{listed.capitalize()} by layer of {layers['model'][0]}"
@@ -179,21 +179,24 @@ def depth_profiles(
     return add_meta(panels(drawn, SharedAxis(_DEPTH), theme), alt=alt)
 
 
-def _bracket(layers: pl.DataFrame, display: Display, quantity: str, theme: Theme) -> Iterator[PanelLine]:
-    """Lower bound and raw value of the shown order, around the line of debiased values."""
-    if display.correction != "debiased" or quantity not in BRACKETED:
-        return
-    for which in ("lower", "raw"):
-        rows = layers.filter(pl.col("ngram") == display.order, pl.col("correction") == which).sort("layer").to_dicts()
-        yield panel_line(
-            which,
-            [row["layer"] for row in rows],
-            rows,
-            quantity,
-            colour=theme.colours[display.order - 1],
-            symbol=SYMBOLS[display.order - 1],
-            dotted=f"lower bound and raw, order {display.order}",
-        )
+def _bracket(layers: pl.DataFrame, display: Display) -> list[Sequence[Row]]:
+    """Rows of lower bound and raw value of the shown order, around the line of debiased values."""
+    if display.correction != "debiased":
+        return []
+    return list(lines(layers.filter(pl.col("ngram") == display.order), ("lower", "raw"), "ngram", "layer").values())
+
+
+def _end(rows: Sequence[Row], quantity: str, display: Display, theme: Theme) -> PanelLine:
+    """One end of the bracket as a line of a panel."""
+    return panel_line(
+        rows[0]["correction"],
+        [row["layer"] for row in rows],
+        rows,
+        quantity,
+        colour=theme.colours[display.order - 1],
+        symbol=SYMBOLS[display.order - 1],
+        dotted=f"lower bound and raw, order {display.order}",
+    )
 
 
 def style(model: str, names: Sequence[str], theme: Theme) -> tuple[str, str]:

@@ -6,7 +6,6 @@ value without each fold, where both saw the same documents in the same folds.
 """
 
 import math
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -128,7 +127,8 @@ def _folds(row: Row, less: Row, name: str) -> list[float] | None:
 
 
 def _standard_error(values: Sequence[float]) -> float:
-    return statistics.stdev(values) / math.sqrt(len(values))
+    number, mean = len(values), math.fsum(values) / len(values)
+    return math.sqrt(math.fsum((one - mean) ** 2 for one in values) / (number - 1) / number)
 
 
 def _apart(row: Row, less: Row, name: str, kind: _Kind) -> tuple[_Part, ...] | None:

@@ -1,6 +1,8 @@
 """Finished models, one row each: the last checkpoint, its distance to the bound, and the model it was made from."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -63,12 +65,11 @@ def pareto(rows: pl.DataFrame, x_better: int, y_better: int) -> list[str]:
     """
     good = rows.select("estimate_id", x=pl.col("x") * x_better, y=pl.col("y") * y_better).drop_nulls()
     best, front = float("-inf"), []
-    groups = good.sort("x", "y", descending=True).group_by("x", maintain_order=True)
-    for _, equal in groups:
-        top = equal["y"][0]
+    for _, equal in groupby(good.sort("x", "y", descending=True).iter_rows(), key=itemgetter(1)):
+        (first, _, top), *others = equal
         if top > best:
             best = top
-            front += equal.filter(pl.col("y") == top)["estimate_id"].to_list()
+            front += [first, *(one for one, _, y in others if y == top)]
     return front
 
 
@@ -88,26 +89,33 @@ _SHARED = {"draws": ("width", "seed", "frame", "bins"), "folds": ("corpus_digest
 
 
 def _noise(rows: Sequence[Mapping[str, Any]], column: str, kind: str, seed: int) -> np.ndarray:
-    noise = np.zeros((SAMPLES, len(rows)))
+    noise, drawn = np.zeros((SAMPLES, len(rows))), dict[str, np.ndarray]()
     for place, row in enumerate(rows):
         known = [one for one in row.get(f"{column}_{kind}") or () if one is not None]
         if len(known) > 1:
             # The same stream for all that share these replicates, so that the noise is theirs together.
             shared = repr([row.get(name) for name in _SHARED[kind]] + [len(known), kind, seed])
-            stream = np.random.default_rng(list(shared.encode()))
+            if shared not in drawn:
+                drawn[shared] = _deviates(shared, len(known))
             apart = np.array(known) - np.mean(known)
             scale = (
                 np.sqrt((len(known) - 1) / len(known))
                 if kind == "folds"
                 else 1 / np.sqrt(len(known) * (len(known) - 1))
             )
-            deviates = np.sqrt(stream.chisquare(len(known) - 1, (SAMPLES, 1)) / (len(known) - 1))
-            noise[:, place] = (stream.standard_normal((SAMPLES, len(known))) / deviates) @ (apart * scale)
+            noise[:, place] = drawn[shared] @ (apart * scale)
         else:
             error = row.get(f"{column}_se_{'draws' if kind == 'draws' else 'documents'}") or 0.0
             own = np.random.default_rng([seed, place, len(kind)])
             noise[:, place] = error * own.standard_normal(SAMPLES)
     return noise
+
+
+def _deviates(shared: str, count: int) -> np.ndarray:
+    """Student's t deviates [SAMPLES, count], the same for the same words."""
+    stream = np.random.default_rng(list(shared.encode()))
+    spread = np.sqrt(stream.chisquare(count - 1, (SAMPLES, 1)) / (count - 1))
+    return stream.standard_normal((SAMPLES, count)) / spread
 
 
 def membership(x: np.ndarray, y: np.ndarray, x_better: int, y_better: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 // Names beside points, placed again for the pixels that a figure has here: the server knows neither the window nor the
 // zoom. Earlier names have priority; one without room is left out, unless it is needed, which then gets a line.
-const NAME = { gap: 9, line: 15, point: 6 }
+const NAME = { gap: 9, line: 15, point: 6, path: 2, step: 8 }
 const pen = document.createElement("canvas").getContext("2d")
 
 function placeNames(plot) {
@@ -16,6 +16,17 @@ function placeNames(plot) {
       const [left, top] = [xaxis.d2p(x), yaxis.d2p(trace.y[i])]
       taken.push([left - NAME.point, top - NAME.point, left + NAME.point, top + NAME.point])
     })
+  }
+  // The lines of paths, which the veil of a name would cut.
+  for (const trace of plot._fullData) if (trace.visible === true && trace.mode === "lines" && trace.legendgroup && (trace.fill ?? "none") === "none") {
+    for (let i = 1; i < trace.x.length; i++) {
+      const [x0, y0, x1, y1] = [xaxis.d2p(trace.x[i - 1]), yaxis.d2p(trace.y[i - 1]), xaxis.d2p(trace.x[i]), yaxis.d2p(trace.y[i])]
+      const parts = Math.ceil(Math.hypot(x1 - x0, y1 - y0) / NAME.step)
+      for (let part = 1; part < parts; part++) {
+        const [x, y] = [x0 + (x1 - x0) * part / parts, y0 + (y1 - y0) * part / parts]
+        taken.push([x - NAME.path, y - NAME.path, x + NAME.path, y + NAME.path])
+      }
+    }
   }
   // What stands beside the axes already, such as the names of rays.
   for (const each of plot.layout.annotations ?? []) {

@@ -112,7 +112,8 @@ def matrix(result: Matrix, words: str, theme: Theme) -> go.Figure:
     figure.update_yaxes(autorange="reversed", showgrid=False, ticks="", fixedrange=True)
     called = [
         f"{result.predictors[i]} with {result.scores[j]} {result.value[i, j]:.2f}"
-        for i in range(len(result.predictors)) for j in range(len(result.scores)) if result.q[i, j] < STARS[-1][0]
+        for i in range(len(result.predictors)) for j in range(len(result.scores))
+        if result.q[i, j] < STARS[-1][0] and not _of_itself(result, i, j)
     ]  # fmt: skip
     said = and_more(called, 8, "; ")
     what = f"{result.method.capitalize()} of {len(result.predictors)} predictors with {len(result.scores)} scores."
@@ -129,10 +130,15 @@ def less_is_better(score: str) -> bool:
     return any(word in score.lower() for word in LESS_IS_BETTER)
 
 
+def _of_itself(result: Matrix, i: int, j: int) -> bool:
+    """Whether predictor and score are one quantity in two units, so that their coefficient says nothing."""
+    return result.predictors[i].startswith("loss") and result.scores[j].startswith("bits per byte")
+
+
 def _strength(result: Matrix, i: int, j: int) -> float | None:
     """The coefficient as a colour: a third of it where its interval holds zero, none where a quantity meets itself."""
     value = result.value[i, j]
-    if isnan(value) or (result.predictors[i].startswith("loss") and result.scores[j].startswith("bits per byte")):
+    if isnan(value) or _of_itself(result, i, j):
         return None
     unsure = isnan(result.low[i, j]) or result.low[i, j] <= 0 <= result.high[i, j]
     return float(value) / 3 if unsure else float(value)
@@ -265,7 +271,7 @@ def stars(q: float) -> str:
 
 def _entry(result: Matrix, i: int, j: int, few: bool) -> str:
     value = result.value[i, j]
-    if isnan(value):
+    if isnan(value) or _of_itself(result, i, j):
         return "–"
     number = signed(value).replace("0.", ".", 1)
     return f"{number}{stars(result.q[i, j])}" if few else stars(result.q[i, j])

@@ -197,7 +197,7 @@ def table(
 ) -> None:
     """A table to read, and its data as a file to take away; with points its rows are models, and choose them."""
     selection = point_selection.selectable_rows(rows["Model"].to_list()) if points else {}
-    model = st.column_config.TextColumn(width=170 if points else 275, pinned=points)
+    model = st.column_config.TextColumn(width=170 if points else 275)  # pinned, it would be grey and hard to read
     defined = {name: st.column_config.Column(help=said) for name in rows.columns if (said := glossary.of_head(name))}
     config = {**defined, "Model": model, "Parameters": _COMPACT, "Positions": _GROUPED}
     if "Model" in rows.columns:

@@ -1,6 +1,8 @@
 """What an estimate of the named model will cost and whether it is stored already; then the queue."""
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 import streamlit as st
@@ -42,6 +44,7 @@ def preview(specs: Sequence[EstimateSpec], name: str | None = None) -> None:
         st.error(escape.prose(first.refusal), icon=":material/block:")
         return
     st.markdown(escape.prose(_cost_sentence(first, len(specs))))
+    st.markdown(_company(specs[-1]))
     stored = _stored(first)
     label = "Estimate"
     if len(specs) == 1 and stored:
@@ -91,6 +94,28 @@ def _cost_sentence(checked: Preflight, count: int) -> str:
         f"{download}; about {gpu}{format_size(cost.memory)} of memory and {duration(cost.seconds)} on {device}{each} "
         f"(from {cost.basis})."
     )
+
+
+def _company(spec: EstimateSpec) -> str:
+    """How many models the estimate can be compared with."""
+    rows = queries.estimates().filter(pl.col("spec").str.json_path_match("$.corpus") == spec.corpus)
+    wanted = _in_common(spec.canonical())
+    models = {row["model"] for row in rows.to_dicts() if _in_common(row["spec"]) == wanted}
+    if not models:
+        return (
+            "**No model was measured on this text with these settings yet**, so that the estimate will have nothing to "
+            "be compared with: keep the default text and settings to see it among others."
+        )
+    return f"Models measured on this text with these settings, to compare with: {len(models)}."
+
+
+def _in_common(spec: str) -> dict[str, Any]:
+    """What two estimates must have in common to be compared, of a specification as it is stored."""
+    return {name: value for name, value in json.loads(spec).items() if name not in _APART}
+
+
+_APART = {"model", "revision", "draws", "folds", "estimator"}
+"""Names of a specification in which estimates that can be compared may differ; see `described` in views.sql."""
 
 
 def _stored(first: Preflight) -> list[str]:

@@ -95,6 +95,17 @@ def test_a_model_of_a_folder_is_looked_at_and_queued_once(tmp_path: Path, monkey
     assert (job.settings["documents"], job.settings["context"]) == (16, 32)
 
 
+def test_the_page_says_how_many_models_an_estimate_can_be_compared_with(
+    tmp_path: Path, data: Path, record: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(tmp_path / "shared" / "tiny")
+    monkeypatch.setenv("SOFTH_MODELS", str(tmp_path / "shared"))
+    write.save(record("Other", corpus="weymouth-nt", documents=16, context=32, draws=8), data)
+    write.save(record("Longer", corpus="weymouth-nt", documents=16, context=64), data)
+    assert "to compare with: 1." in text(opened(way=model_form.FOLDER, documents="16", context="32"))
+    assert "No model was measured on this text" in text(opened(way=model_form.FOLDER, documents="8", context="32"))
+
+
 def test_a_context_beyond_the_model_is_refused_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_model(tmp_path / "shared" / "tiny")
     monkeypatch.setenv("SOFTH_MODELS", str(tmp_path / "shared"))

@@ -11,6 +11,8 @@ import plotly.graph_objects as go
 import polars as pl
 import pytest
 from pptx import Presentation
+from pptx.enum.chart import XL_MARKER_STYLE
+from pptx.enum.dml import MSO_FILL
 
 from dashboard.data.rows import Display
 from dashboard.export import html, pdf, powerpoint, tables
@@ -20,6 +22,7 @@ from dashboard.export.from_plotly import charts
 from dashboard.export.pptx_chart import round_limits
 from dashboard.figures import runs
 from dashboard.figures.curves import Along, trajectory_curves
+from dashboard.figures.marks import Mark
 from dashboard.figures.template import DARK, LIGHT
 from softh.errors import InputError
 
@@ -287,6 +290,154 @@ def test_lines_across_a_whole_axis_and_the_edges_of_an_area_are_drawn() -> None:
         ((0.0, 0.0), (3.0, 0.0), "solid"), ((-0.5, -0.5), (3.0, 0.0), "dot"),
         ((0.0, 1.0), (2.0, 2.5), "solid"), ((0.0, 1.0), (1.0, 0.5), "solid"),
     ]  # fmt: skip
+
+
+def opened(figure: go.Figure, title: str = "") -> list:
+    """The charts of a figure, written and read again."""
+    figure.update_layout(meta={"alt": "a figure"})
+    return native(deck_of(RenderedSlide(title, "", (figure,))).slides[0])
+
+
+def drawn(chart, name: str) -> list:
+    """The series of a name with their places."""
+    return [
+        [(float(x.text), y) for x, y in zip(series._element.findall("{*}xVal//{*}v"), series.values, strict=True)]
+        for series in chart.plots[0].series
+        if series.name == name
+    ]
+
+
+def listed(chart) -> list[str]:
+    """Names in the legend."""
+    gone = {int(entry.find("{*}idx").get("val")) for entry in chart.legend._element.findall("{*}legendEntry")}
+    return [series.name for i, series in enumerate(chart.plots[0].series) if i not in gone]
+
+
+def hollow(marker) -> bool:
+    """Whether what lies below a marker is seen through it."""
+    alpha = marker.format._element.find("{*}spPr/{*}solidFill//{*}alpha")
+    return alpha is not None and alpha.get("val") == "0"
+
+
+def key(name: str, symbol: str) -> dict:
+    marker = {"symbol": symbol}
+    return {"x": [None], "y": [None], "mode": "markers", "name": name, "hoverinfo": "skip", "marker": marker}
+
+
+def test_an_entry_of_the_legend_without_points_is_one_in_powerpoint() -> None:
+    figure = go.Figure()
+    figure.add_scatter(x=[1, 2, 3], y=[1, 2, 3], mode="markers", name="family", legendgroup="f", showlegend=False)
+    for name, symbol in (("family", "circle-open"), ("sft", "square")):
+        figure.add_scatter(**key(name, symbol))
+    figure.add_scatter(x=[None], y=[None], mode="lines", name="truth", line={"color": "#3A4657", "dash": "dash"})
+    figure.add_scatter(x=[0, 3], y=[0, 0], mode="lines", name="frontier", hoverinfo="skip")
+    [chart] = opened(figure)
+    assert listed(chart) == ["frontier", "family", "sft", "truth"]
+    last = {series.name: series for series in chart.plots[0].series}  # the family's points come first
+    assert hollow(last["family"].marker)
+    assert last["sft"].marker.style == XL_MARKER_STYLE.SQUARE
+    assert str(last["truth"].format.line.color.rgb) == "3A4657"
+    assert [list(last[name].values) for name in ("family", "sft", "truth")] == [[None]] * 3
+    assert [len(series.x) for series in charts(figure)[0].data] == [3]  # a key is no data
+
+
+def test_every_point_keeps_its_own_marker() -> None:
+    symbols = ["circle", "square-open", "diamond", "circle-x-open", "pentagon", "triangle-up"]
+    marker = {"symbol": symbols, "size": [9, 20, 9, 12, 10, 9], "color": "#0072B2"}
+    [chart] = opened(go.Figure(go.Scatter(x=[*range(6)], y=[0] * 6, mode="markers", name="a", marker=marker)))
+    [series] = chart.plots[0].series
+    shapes = [series.points[i].marker.style or series.marker.style for i in range(6)]
+    assert shapes == [
+        XL_MARKER_STYLE.CIRCLE,
+        XL_MARKER_STYLE.SQUARE,
+        XL_MARKER_STYLE.DIAMOND,
+        XL_MARKER_STYLE.X,
+        XL_MARKER_STYLE.STAR,
+        XL_MARKER_STYLE.TRIANGLE,
+    ]
+
+
+def test_a_hollow_marker_of_another_size_stays_hollow() -> None:
+    marker = {"symbol": "circle-open", "size": [9, 20, 9], "color": ["#0072B2", "#0072B2", "#D55E00"]}
+    [chart] = opened(go.Figure(go.Scatter(x=[0, 1, 2], y=[0, 0, 1], mode="markers", name="a", marker=marker)))
+    [series] = chart.plots[0].series
+    assert all(hollow(one.marker) for one in (series, series.points[0], series.points[1]))
+
+
+def test_a_heavy_rim_is_drawn_and_a_thin_one_is_not() -> None:
+    rim = {"width": [3, 0.8], "color": ["#3A4657", "#FFFFFF"]}
+    marker = {"symbol": "circle", "size": 9, "color": "#0072B2", "line": rim}
+    [chart] = opened(go.Figure(go.Scatter(x=[0, 1], y=[0, 1], mode="markers", name="a", marker=marker)))
+    [series] = chart.plots[0].series
+    assert str(series.points[0].marker.format.line.color.rgb) == "3A4657"
+    assert str(series.marker.format.line.color.rgb) == "0072B2"
+
+
+def test_a_run_begins_hollow_and_ends_full(plane: go.Figure) -> None:
+    [chart] = opened(plane)
+    run = next(series for series in chart.plots[0].series if series.name == "Run")
+    assert hollow(run.points[0].marker)
+    assert not hollow(run.marker)
+
+
+def test_the_corners_of_a_staircase_and_the_gaps_of_a_line_are_kept() -> None:
+    figure = go.Figure(go.Scatter(x=[1, 3, 5], y=[1, 2, 9], mode="markers", name="family", legendgroup="family"))
+    steps = [(1.0, 0.0), (1.0, 1.0), (3.0, 1.0), (3.0, 2.0), (4.0, 2.0)]
+    figure.add_scatter(x=[x for x, _ in steps], y=[y for _, y in steps], mode="lines", name="steps", hoverinfo="skip")
+    arrow = {"symbol": "arrow", "angleref": "previous", "size": [0, 11, 0] * 2}
+    figure.add_scatter(
+        x=[1, 3, None, 3, 5, None], y=[1, 2, None, 2, 9, None], mode="lines+markers", name="made from",
+        hoverinfo="skip", marker=arrow,
+    )  # fmt: skip
+    [chart] = opened(figure)
+    assert drawn(chart, "steps") == [steps]
+    assert drawn(chart, "made from") == [[(1, 1), (3, 2)], [(3, 2), (5, 9)]]
+    assert listed(chart) == ["steps", "made from", "family"]
+    heads = [s._element.findall(".//{*}tailEnd") for s in chart.plots[0].series if s.name == "made from"]
+    assert [len(head) for head in heads] == [1, 1]
+    family = next(series for series in chart.plots[0].series if series.name == "family")
+    assert family.format.line.fill.type == MSO_FILL.BACKGROUND  # models are not joined
+
+
+def test_ends_of_phases_are_lines_bands_and_rings(rows: pl.DataFrame) -> None:
+    mark = Mark("Run", "fitting ends near 4k tokens", 4, 4_000, 2_000, 6_000)
+    curves = trajectory_curves(rows, SHOWN, NAMES, Along("tokens"), marks=[mark])
+    for chart in opened(curves):
+        [[(low, bottom), (same, top)]] = drawn(chart, "guide")
+        assert low == same == pytest.approx(4_000)
+        assert (bottom, top) == (chart.value_axis.minimum_scale, chart.value_axis.maximum_scale)
+        sides = drawn(chart, "interval")
+        assert [x for side in sides for x, _ in side] == pytest.approx([2_000, 2_000, 6_000, 6_000])
+    words = [label.text for one in charts(curves)[0].series for label in one.labels.values()]
+    assert words == ["fitting ends"]
+    [plane] = opened(runs.trajectory_plane(rows, SHOWN, NAMES, marks=[mark]))
+    rings = [s for s in plane.plots[0].series if s.marker.size == 19]
+    assert [hollow(ring.marker) for ring in rings] == [True]
+
+
+def test_a_logarithmic_axis_of_plotly_keeps_its_values() -> None:
+    figure = go.Figure(go.Scatter(x=[14e6, 7e9], y=[0.1, 0.2], mode="markers", name="a"))
+    figure.update_layout(xaxis={"type": "log", "range": [7, 10]}, annotations=[{"x": 7, "y": 0, "text": "elsewhere"}])
+    figure.add_annotation(x=np.log10(7e9), y=0.2, text="large", showarrow=False)
+    assert charts(figure)[0].data[0].x == (14e6, 7e9)
+    [chart] = opened(figure)
+    assert drawn(chart, "a") == [[(14e6, 0.1), (7e9, 0.2)]]
+    assert chart.plots[0].series[0].points[1].data_label.text_frame.text == "large"
+    assert (chart.category_axis.minimum_scale, chart.category_axis.maximum_scale) == (1e7, 1e10)
+
+
+@pytest.mark.parametrize("length", [0, 40, 90, 200, 400])
+def test_a_title_stays_above_the_figures(plane: go.Figure, length: int) -> None:
+    title = ("optimality of models " * 30)[:length].strip()
+    [slide] = deck_of(RenderedSlide(title, "", (plane,))).slides
+    [frame] = [shape for shape in slide.shapes if shape.has_chart]
+    shape = slide.shapes.title
+    assert shape.top + shape.height <= frame.top
+    for paragraph in shape.text_frame.paragraphs:
+        size = paragraph.font.size.pt
+        assert 12 <= size <= 28
+        lines = -(-len(title) * 0.56 * size // (shape.width.pt - 14.4))
+        assert 1.2 * size * lines <= shape.height.pt
 
 
 def test_the_deck_of_html_holds_every_slide_in_the_inks_of_its_theme(plane: go.Figure) -> None:

@@ -32,7 +32,10 @@ class ChartLabel:
 
 @dataclass(frozen=True)
 class ChartSeries:
-    """Points in their order; what is no data (a bound, a ray, a fit) is a guide."""
+    """Points in their order; what is no data (a bound, a ray, a fit) is a guide.
+
+    Without points it is an entry of the legend, with one colour, symbol and size.
+    """
 
     name: str
     x: tuple[float, ...]
@@ -45,11 +48,18 @@ class ChartSeries:
     colours: tuple[str, ...] = ()
     line: tuple[str, float, str] | None = None
     """Colour, width in pixels and dash of Plotly."""
-    symbol: str | None = None
+    arrow: bool = False
+    """Whether the line ends in a head."""
+    symbols: tuple[str, ...] = ()
+    """Marker of each point as Plotly names it; empty without markers."""
     sizes: tuple[float, ...] = ()
+    rims: tuple[str, ...] = ()
+    """Colour of each point's heavy rim, empty without one."""
     ids: tuple[str, ...] = ()
     legend: bool = False
     guide: bool = False
+    across: str = ""
+    """'x' or 'y', the axis that a guide runs along from end to end."""
     labels: dict[int, ChartLabel] = field(default_factory=dict)
 
 

@@ -22,6 +22,7 @@ def charts(figure: go.Figure) -> list[Chart]:
     """One chart for every pair of axes that has points, from the top down."""
     pairs: dict[tuple[str, str], list[Any]] = {}
     figure = _words_as_numbers(figure)
+    _exponents(figure)
     # A heat map becomes a table; what lies on it are targets of clicks and signs on its cells.
     on_cells = any(trace.type == "heatmap" for trace in figure.data)
     for trace in () if on_cells else figure.data:
@@ -51,20 +52,35 @@ def _words_as_numbers(figure: go.Figure) -> go.Figure:
     return copy
 
 
+def _exponents(figure: go.Figure) -> None:
+    """Positions along a logarithmic axis become exponents, which Plotly has its limits and notes in."""
+    for trace in figure.data:
+        for letter in ("x", "y") if trace.type in {"scatter", "scattergl"} else ():
+            axis = figure.layout[f"{letter}axis{(trace[f'{letter}axis'] or letter)[1:]}"]
+            if axis.type == "log" and trace[letter] is not None:
+                trace[letter] = [math.log10(v) if _number(v) and v > 0 else None for v in trace[letter]]
+
+
 def _chart(figure: go.Figure, names: tuple[str, str], traces: list[Any]) -> Chart:
     x_layout, y_layout = (figure.layout[f"{name[0]}axis{name[1:]}"] for name in names)
     x, y = _axis(x_layout), _axis(y_layout)
-    guides = [guide for shape in figure.layout.shapes if (guide := _guide(shape, names, x, y))]
-    notes = [note for note in figure.layout.annotations if (note.xref or "x", note.yref or "y") == names]
+    (left, right), (bottom, top) = (axis.domain or (0, 1) for axis in (x_layout, y_layout))
+    place = (left, bottom, right, top)
+    shown_x, shown_y = _with_limits(x, traces, "x"), _with_limits(y, traces, "y")
+    guides = [guide for shape in figure.layout.shapes for guide in _guides(shape, names, shown_x, shown_y, place)]
+    notes = [note for note in figure.layout.annotations if _own(note.xref or "x", note.yref or "y") == names]
     legend = figure.layout.showlegend is not False
     series = [
         _with_values(replace(one, legend=one.legend and legend), x, y)
-        for one in _with_labels([*guides, *_series(traces)], notes, x, y)
+        for one in _with_labels([*guides, *_series(traces)], notes, shown_x, shown_y)
     ]
-    (left, right), (bottom, top) = (axis.domain or (0, 1) for axis in (x_layout, y_layout))
-    return Chart(
-        _heading(figure, left, top), (left, bottom, right, top), _axis_with_values(x), _axis_with_values(y), series
-    )
+    return Chart(_heading(figure, left, top), place, _axis_with_values(x), _axis_with_values(y), series)
+
+
+def _with_limits(axis: ChartAxis, traces: list[Any], letter: str) -> ChartAxis:
+    """The axis as far as it is drawn: where it has no limits, from the least point to the largest."""
+    values = [value for trace in traces if trace[letter] is not None for value in trace[letter] if _number(value)]
+    return replace(axis, limits=axis.limits or ((min(values), max(values)) if values else None))
 
 
 def _heading(figure: go.Figure, left: float, top: float) -> str:
@@ -100,28 +116,52 @@ def _value(text: str) -> float | None:
     return float(match[1]) * _UNITS[match[2]] if match else None
 
 
-def _guide(shape: Any, names: tuple[str, str], x: ChartAxis, y: ChartAxis) -> ChartSeries | None:
-    """A line among the data as a series, cut where the axes end: charts elsewhere draw beyond them."""
+def _guides(
+    shape: Any, names: tuple[str, str], x: ChartAxis, y: ChartAxis, place: tuple[float, float, float, float]
+) -> Iterator[ChartSeries]:
+    """A line among the data as a series, both sides of a band as two, cut where the axes end.
+
+    Charts elsewhere draw beyond their axes, and an XY chart fills nothing.
+    """
     refs = (shape.xref or "x", shape.yref or "y")
-    own = tuple(ref.removesuffix(" domain") for ref in refs) == names
-    if shape.type != "line" or not own or not (x.limits and y.limits):
-        return None
-    x0, x1 = (_at(value, refs[0], x) for value in (shape.x0, shape.x1))
-    y0, y1 = (_at(value, refs[1], y) for value in (shape.y0, shape.y1))
-    ends = _clipped((x0, y0), (x1, y1), x.limits, y.limits)
-    if ends is None:
-        return None
-    line = (shape.line.color or "#7F7F7F", shape.line.width or 1.0, shape.line.dash or "solid")
-    (x0, y0), (x1, y1) = ends
-    return ChartSeries("bound" if line[2] != "solid" else "guide", (x0, x1), (y0, y1), line=line, guide=True)
+    strange = any(ref not in {name, "paper"} for ref, name in zip(_own(*refs), names, strict=True))
+    if strange or refs == ("paper", "paper") or not (x.limits and y.limits):
+        return
+    left, bottom, right, top = place
+    x0, x1 = (_at(value, refs[0], x, (left, right)) for value in (shape.x0, shape.x1))
+    y0, y1 = (_at(value, refs[1], y, (bottom, top)) for value in (shape.y0, shape.y1))
+    whole_x = refs[0] != names[0] and {shape.x0, shape.x1} == {0, 1}
+    whole_y = refs[1] != names[1] and {shape.y0, shape.y1} == {0, 1}
+    across = "x" if whole_x else "y" if whole_y else ""
+    if shape.type == "line":
+        line = (shape.line.color or "#7F7F7F", shape.line.width or 1.0, shape.line.dash or "solid")
+        sides, name = [((x0, y0), (x1, y1))], "bound" if line[2] != "solid" and not across else "guide"
+    elif shape.type == "rect" and across == "y":
+        line, name = (_half_transparent(shape.fillcolor or "#7F7F7F"), 1.0, "solid"), "interval"
+        sides = [((x0, y0), (x0, y1)), ((x1, y0), (x1, y1))]
+    else:
+        return
+    for start, end in sides:
+        if ends := _clipped(start, end, x.limits, y.limits):
+            (x0, y0), (x1, y1) = ends
+            yield ChartSeries(name, (x0, x1), (y0, y1), line=line, guide=True, across=across)
 
 
-def _at(value: float, ref: str, axis: ChartAxis) -> float:
-    """A place on an axis; of a whole line across, Plotly gives shares of the axis."""
-    if not ref.endswith(" domain") or axis.limits is None:
+def _own(x_ref: str, y_ref: str) -> tuple[str, str]:
+    """The axes that a shape or a note refers to: 'y domain' is a share of y."""
+    return x_ref.removesuffix(" domain"), y_ref.removesuffix(" domain")
+
+
+def _at(value: float, ref: str, axis: ChartAxis, place: tuple[float, float] = (0.0, 1.0)) -> float:
+    """A place on an axis; of what lies across, Plotly gives shares of the axis or of the whole figure.
+
+    place: the axis in shares of the figure.
+    """
+    if axis.limits is None or not (ref == "paper" or ref.endswith(" domain")):
         return value
+    share = (value - place[0]) / (place[1] - place[0]) if ref == "paper" else value
     first, last = axis.limits[::-1] if axis.reversed else axis.limits
-    return first + value * (last - first)
+    return first + share * (last - first)
 
 
 def _clipped(
@@ -146,11 +186,12 @@ def _clipped(
 
 def _with_labels(series: list[ChartSeries], notes: list[Any], x: ChartAxis, y: ChartAxis) -> list[ChartSeries]:
     """Every annotation that stands at a point becomes a label of that point."""
-    width, height = (axis.limits[1] - axis.limits[0] if axis.limits else 1.0 for axis in (x, y))
+    width, height = ((axis.limits[1] - axis.limits[0] if axis.limits else 0.0) or 1.0 for axis in (x, y))
     labels: list[dict[int, ChartLabel]] = [{} for _ in series]
     for note in notes:
+        note_x, note_y = _at(note.x, note.xref or "x", x), _at(note.y, note.yref or "y", y)
         spots = [
-            (math.hypot((a - note.x) / width, (b - note.y) / height), number, i)
+            (math.hypot((a - note_x) / width, (b - note_y) / height), number, i)
             for number, one in enumerate(series)
             for i, (a, b) in enumerate(zip(one.x, one.y, strict=True))
         ]
@@ -184,21 +225,54 @@ def _axis_with_values(axis: ChartAxis) -> ChartAxis:
 
 def _series(traces: list[Any]) -> list[ChartSeries]:
     """Traces of one pair of axes as series: bands become errors, pieces of a path its line, the rest guides."""
-    data = [
-        trace for trace in traces if trace.hoverinfo != "skip" and trace.fill in {None, "none"} and _has_points(trace)
-    ]
-    rest = [trace for trace in traces if not any(trace is one for one in data) and _has_points(trace)]
+    shown = [trace for trace in traces if _has_points(trace)]
+    data = [trace for trace in shown if trace.hoverinfo != "skip" and trace.fill in {None, "none"}]
+    rest = [trace for trace in shown if not any(trace is one for one in data)]
     series: list[ChartSeries] = []
     for trace in data:
         points = set(zip(trace.x, trace.y, strict=True))
-        pieces = [one for one in rest if one.fill in {None, "none"} and set(_pairs(one)) <= points]
-        lines = [one for one in pieces if "lines" in (one.mode or "")]
+        lines = [
+            one for one in rest
+            if "lines" in (one.mode or "") and one.fill in {None, "none"} and one.legendgroup == trace.legendgroup
+            and set(_pairs(one)) <= points
+        ]  # fmt: skip
         band = next((one for one in rest if one.fill == "toself" and _same_group(one, trace)), None)
-        rest = [one for one in rest if one is not band and not any(one is piece for piece in pieces)]
-        series.append(_series_of_trace(trace, lines, band))
-    drawn = [trace for trace in rest if "lines" in (trace.mode or "lines") and trace.line.width != 0]
-    guides = [*_edges(traces), *(_series_of_trace(trace, [], None) for trace in drawn)]
-    return [*(replace(guide, guide=True, legend=False) for guide in guides), *series]
+        rest = [one for one in rest if one is not band and not any(one is line for line in lines)]
+        series.append(_series_of_trace(trace, lines, band, _valid(trace)))
+    guides = [guide for trace in rest for guide in _drawn(trace)]
+    edges = [replace(edge, legend=False) for edge in _edges(traces)]
+    return [*(replace(guide, guide=True) for guide in [*edges, *guides]), *series, *_keys(traces)]
+
+
+def _drawn(trace: Any) -> Iterator[ChartSeries]:
+    """A line without data, or rings around points; a line with gaps is several, named once in the legend."""
+    pieces: list[list[int]] = []
+    if "lines" in (trace.mode or "lines"):
+        pieces = [piece for piece in _unbroken(trace) if len(piece) > 1 and trace.line.width != 0]
+    elif all("-open" in str(symbol) for symbol in _per_point(trace.marker.symbol or "circle", 1)):
+        pieces = [_valid(trace)]
+    for number, piece in enumerate(pieces):
+        one = _series_of_trace(trace, [], None, piece)
+        yield replace(one, legend=one.legend and number == 0)
+
+
+def _unbroken(trace: Any) -> list[list[int]]:
+    """Indices of the points of every piece of a line between its gaps."""
+    pieces: list[list[int]] = [[]]
+    for i, (x, y) in enumerate(zip(trace.x, trace.y, strict=True)):
+        if _number(x) and _number(y):
+            pieces[-1].append(i)
+        else:
+            pieces.append([])
+    return [piece for piece in pieces if piece]
+
+
+def _keys(traces: list[Any]) -> Iterator[ChartSeries]:
+    """Entries of the legend that have no points of their own, such as the marker of a stage."""
+    for trace in traces:
+        empty = trace.x is not None and len(trace.x) > 0 and not _has_points(trace)
+        if empty and trace.name and trace.showlegend is not False:
+            yield replace(_series_of_trace(trace, [], None, [0]), x=(), y=(), ids=(), guide=True)
 
 
 def _edges(traces: list[Any]) -> Iterator[ChartSeries]:
@@ -207,11 +281,14 @@ def _edges(traces: list[Any]) -> Iterator[ChartSeries]:
         if lower.fill == "tonexty":
             line = (_half_transparent(lower.fillcolor or "#7F7F7F"), 1.0, "solid")
             for trace in (upper, lower):
-                yield replace(_series_of_trace(trace, [], None), name="interval", line=line)
+                yield replace(_series_of_trace(trace, [], None, _valid(trace)), name="interval", line=line)
 
 
 def _half_transparent(colour: str) -> str:
-    """'rgba(95,107,122,0.15)' at an opacity of one half: the fill of an area is too pale for a line."""
+    """'#5F6B7A' or 'rgba(95,107,122,0.15)' at an opacity of one half: a fill is too pale or too strong for a line."""
+    if colour.startswith("#"):
+        red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+        return f"rgba({red},{green},{blue},0.5)"
     return re.sub(r"^rgba(.*),[^,]+\)$", r"rgba\1,0.5)", colour)
 
 
@@ -233,8 +310,13 @@ def _number(value: Any) -> bool:
     return isinstance(value, Real) and math.isfinite(value)
 
 
-def _series_of_trace(trace: Any, lines: list[Any], band: Any) -> ChartSeries:
-    valid = [i for i, (x, y) in enumerate(zip(trace.x, trace.y, strict=True)) if _number(x) and _number(y)]
+def _valid(trace: Any) -> list[int]:
+    """Indices of the points that have both numbers."""
+    return [i for i, (x, y) in enumerate(zip(trace.x, trace.y, strict=True)) if _number(x) and _number(y)]
+
+
+def _series_of_trace(trace: Any, lines: list[Any], band: Any, valid: list[int]) -> ChartSeries:
+    """The valid points of a trace, with the line and the errors that other traces draw for it."""
     modes = trace.mode or "lines+markers"
     own = trace.marker.color if "markers" in modes else None
     colours = _per_point(trace.line.color if own is None else own, len(trace.x))
@@ -245,7 +327,9 @@ def _series_of_trace(trace: Any, lines: list[Any], band: Any) -> ChartSeries:
         line = (trace.line.color or colour, trace.line.width or 2.0, trace.line.dash or "solid")
     elif lines:
         line = (colour, lines[0].line.width or 2.0, lines[0].line.dash or "solid")
-    symbol = trace.marker.symbol if "markers" in modes else None
+    symbols = _per_point(trace.marker.symbol or "circle", len(trace.x)) if "markers" in modes else ()
+    # Such a marker turns with its line, which no marker of a chart elsewhere does.
+    arrow = any(str(symbol).startswith("arrow") for symbol in symbols)
     return ChartSeries(
         name=without_tags(trace.name),
         x=_take(trace.x, valid),
@@ -256,11 +340,20 @@ def _series_of_trace(trace: Any, lines: list[Any], band: Any) -> ChartSeries:
         y_below=_take(_error_lengths(trace.error_y, "arrayminus"), valid),
         colours=tuple(c if isinstance(c, str) else colour for c in _take(colours, valid)),
         line=line,
-        symbol=_per_point(symbol or "circle", 1)[-1] if "markers" in modes else None,
+        arrow=arrow,
+        symbols=() if arrow else tuple(map(str, _take(symbols, valid))),
         sizes=_take(_per_point(trace.marker.size or 6, len(trace.x)), valid) if "markers" in modes else (),
+        rims=_take(_rims(trace), valid) if symbols else (),
         ids=tuple(str(_first(trace.customdata[i])) for i in valid) if trace.customdata is not None else (),
         legend=trace.showlegend is not False and bool(trace.name),
     )
+
+
+def _rims(trace: Any) -> tuple[str, ...]:
+    """Colours of the rims that tell one's own and chosen points from others; a thin rim only parts neighbours."""
+    line, size = trace.marker.line, len(trace.x)
+    pairs = zip(_per_point(line.width or 0, size), _per_point(line.color, size), strict=True)
+    return tuple(colour if width >= 2 and isinstance(colour, str) else "" for width, colour in pairs)
 
 
 def _first(cell: Any) -> Any:

@@ -1,12 +1,13 @@
 """A deck as PowerPoint: every figure as native charts whose numbers can be edited, a matrix as a table."""
 
 import io
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 from pptx import Presentation
-from pptx.enum.text import PP_ALIGN
+from pptx.enum.text import MSO_AUTO_SIZE, PP_ALIGN
 from pptx.slide import Slide
 from pptx.util import Emu, Inches
 
@@ -22,6 +23,9 @@ from dashboard.figures.template import Theme
 _WIDTH, _HEIGHT = Inches(40 / 3), Inches(7.5)
 _EDGE = Inches(0.5)
 _TOP, _BOTTOM = Inches(1.25), Inches(6.45)
+_TITLE = _EDGE, Inches(0.3), _WIDTH - 2 * _EDGE, Inches(0.9)
+_TITLE_SIZES = (28, 24, 21, 18, 16, 14, 12)
+"""Points, the largest that fits is taken."""
 
 
 def deck(export: DeckExport) -> bytes:
@@ -58,11 +62,24 @@ def _place(number: int, count: int) -> tuple[int, int, int, int]:
 
 def _add_title(slide: Slide, text: str, theme: Theme) -> None:
     shape: Any = slide.shapes.title
-    shape.left, shape.top, shape.width, shape.height = _EDGE, Inches(0.3), _WIDTH - 2 * _EDGE, Inches(0.9)
+    shape.left, shape.top, shape.width, shape.height = map(Emu, _TITLE)
     shape.text_frame.text = text
+    shape.text_frame.auto_size = MSO_AUTO_SIZE.TEXT_TO_FIT_SHAPE  # when it is edited
+    size = _title_size(text)
     for paragraph in shape.text_frame.paragraphs:
-        set_font(paragraph.font, 28, theme.ink, bold=True)
+        set_font(paragraph.font, size, theme.ink, bold=True)
         paragraph.alignment = PP_ALIGN.LEFT
+
+
+def _title_size(text: str) -> int:
+    """Points with which a title stays above the figures, for bold letters 0.58 as wide as they are high."""
+    width, height = Emu(_TITLE[2]).pt - 14.4, Emu(_TITLE[3]).pt - 7.2  # without the margins
+    for size in _TITLE_SIZES:
+        letters = int(width / (0.58 * size))
+        lines = sum(len(textwrap.wrap(line, letters)) or 1 for line in text.splitlines())
+        if lines * 1.2 * size <= height:
+            return size
+    return _TITLE_SIZES[-1]
 
 
 def _add_text(slide: Slide, text: str, place: tuple[int, int, int, int], size: int, colour: str) -> None:

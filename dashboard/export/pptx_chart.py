@@ -1,6 +1,8 @@
 """One chart of series as a native XY chart of PowerPoint: colours, markers, error bars, labels, axes."""
 
 import math
+import re
+from dataclasses import replace
 from typing import Any
 
 from pptx.chart.data import XyChartData
@@ -21,20 +23,25 @@ from pptx.util import Emu, Pt
 
 from dashboard import escape
 from dashboard.export.chart_model import Chart, ChartAxis, ChartLabel, ChartSeries
-from dashboard.figures.template import Theme
+from dashboard.figures.template import Theme, mix
 
 FONT = "Arial"
 """On every machine that opens the file; a presentation cannot name others to fall back on."""
 _MARKERS = {
     "circle": XL_MARKER_STYLE.CIRCLE, "square": XL_MARKER_STYLE.SQUARE, "diamond": XL_MARKER_STYLE.DIAMOND,
     "triangle-up": XL_MARKER_STYLE.TRIANGLE, "triangle-down": XL_MARKER_STYLE.TRIANGLE, "star": XL_MARKER_STYLE.STAR,
-    "cross": XL_MARKER_STYLE.PLUS, "x": XL_MARKER_STYLE.X,
+    "cross": XL_MARKER_STYLE.PLUS, "x": XL_MARKER_STYLE.X, "circle-x": XL_MARKER_STYLE.X,
+    "pentagon": XL_MARKER_STYLE.STAR,
 }  # fmt: skip
+_STROKES = {XL_MARKER_STYLE.STAR, XL_MARKER_STYLE.PLUS, XL_MARKER_STYLE.X}
+"""Markers that are lines without an area."""
 _DASHES = {"dash": MSO_LINE.DASH, "dot": MSO_LINE.ROUND_DOT, "dashdot": MSO_LINE.DASH_DOT}
 _SIDES = {
     "left": XL_LABEL_POSITION.LEFT, "right": XL_LABEL_POSITION.RIGHT, "above": XL_LABEL_POSITION.ABOVE,
     "below": XL_LABEL_POSITION.BELOW,
 }  # fmt: skip
+_PALE = 0.35
+"""Share of its colour in a hollow marker, for programs that draw no transparent one."""
 _MOST_COLOURED = 200
 """Points of one series that get a colour each; more would make a file that opens slowly."""
 
@@ -61,11 +68,14 @@ def add_chart(
     x_limits, y_limits = _limits(chart.x, *_data_range(chart, "x")), _limits(chart.y, *_data_range(chart, "y"))
     # LibreOffice drops what is longer than the first series.
     named = _axis_words(chart, x_limits, y_limits, theme)
-    ordered = sorted([*chart.series, *named], key=lambda series: -len(series.x))
+    every = [*(_from_end_to_end(series, x_limits, y_limits) for series in chart.series), *named]
+    longest = max(every, key=lambda series: len(series.x))
+    ordered = [longest, *(series for series in every if series is not longest)]
     data = XyChartData(number_format="General")
     for series in ordered:
         added = data.add_series(escape.label(series.name or "series"))
-        for x, y in zip(series.x, series.y, strict=True):
+        # An entry of the legend alone is an empty point: no chart takes a series of none.
+        for x, y in zip(series.x or (None,), series.y or (None,), strict=True):
             added.add_data_point(x, y)
     shapes: Any = slide.shapes
     frame = shapes.add_chart(XL_CHART_TYPE.XY_SCATTER_LINES, *map(Emu, box), data)
@@ -97,6 +107,15 @@ def _data_range(chart: Chart, name: str) -> tuple[float, float]:
         for value, up, down in zip(getattr(series, name), above, below, strict=True):
             ends += [value - down, value + up]
     return min(ends), max(ends)
+
+
+def _from_end_to_end(series: ChartSeries, x: tuple[float, float, float], y: tuple[float, float, float]) -> ChartSeries:
+    """A guide along a whole axis as long as this axis: its limits here are rounder than those of the screen."""
+    if not series.across:
+        return series
+    low, high, _ = x if series.across == "x" else y
+    start, end = getattr(series, series.across)
+    return replace(series, **{series.across: (low, high) if start < end else (high, low)})
 
 
 def _axis_words(
@@ -141,12 +160,14 @@ def _style_series(shape: Any, series: ChartSeries, theme: Theme) -> None:
         shape.format.line.width = Pt(0.9 * width)
         if dash in _DASHES:
             shape.format.line.dash_style = _DASHES[dash]
+        if series.arrow:
+            shape.format.line._get_or_add_ln().append(parse_xml(f'<a:tailEnd {nsdecls("a")} type="triangle"/>'))
     else:
         shape.format.line.fill.background()
-    if series.symbol is None:
-        shape.marker.style = XL_MARKER_STYLE.NONE
-    else:
+    if series.symbols:
         _markers(shape, series, theme)
+    else:
+        shape.marker.style = XL_MARKER_STYLE.NONE
     for i, label in series.labels.items():
         _label(shape.points[i].data_label, label, theme)
     for direction, errors, below in (("x", series.x_error, series.x_below), ("y", series.y_error, series.y_below)):
@@ -157,19 +178,31 @@ def _style_series(shape: Any, series: ChartSeries, theme: Theme) -> None:
 
 
 def _markers(shape: Any, series: ChartSeries, theme: Theme) -> None:
-    style = _MARKERS.get((series.symbol or "").removesuffix("-open"), XL_MARKER_STYLE.CIRCLE)
-    shape.marker.style, shape.marker.size = style, _points(series.sizes[0])
-    _fill(shape.marker.format, series.colours[-1], theme, hollow=(series.symbol or "").endswith("-open"))
+    """Markers of a series, and of every point that looks different."""
+    usual = series.symbols[-1], series.sizes[0], series.colours[-1], series.rims[-1]
+    _mark(shape.marker, *usual, theme)
     if len(series.colours) > _MOST_COLOURED:
         return
-    for i, (colour, size) in enumerate(zip(series.colours, series.sizes, strict=True)):
-        if (colour, size) != (series.colours[-1], series.sizes[0]):
+    for i, look in enumerate(zip(series.symbols, series.sizes, series.colours, series.rims, strict=True)):
+        if look != usual:
             point = shape.points[i]
-            point.marker.style, point.marker.size = style, _points(size)
-            _fill(point.marker.format, colour, theme)
+            _mark(point.marker, *look, theme)
             if series.line:
-                point.format.line.color.rgb = rgb(colour, theme.background)
+                point.format.line.color.rgb = rgb(look[2], theme.background)
                 point.format.line.width = Pt(0.9 * series.line[1])
+
+
+def _mark(marker: Any, symbol: str, size: float, colour: str, rim: str, theme: Theme) -> None:
+    """Give a marker the shape nearest to a symbol of Plotly, filled or hollow."""
+    marker.style = _MARKERS.get(re.sub("-open|-dot", "", symbol), XL_MARKER_STYLE.CIRCLE)
+    marker.size = _points(size)
+    hollow = "-open" in symbol and not symbol.startswith("circle-x")  # a cross has no inside
+    _fill(marker.format, colour, theme, hollow=hollow)
+    if hollow or marker.style in _STROKES:
+        marker.format.line.width = Pt(1.5)
+    elif rim:
+        marker.format.line.color.rgb = rgb(rim, theme.background)
+        marker.format.line.width = Pt(2)
 
 
 def _points(pixels: float) -> int:
@@ -177,16 +210,19 @@ def _points(pixels: float) -> int:
 
 
 def _fill(target: Any, colour: str, theme: Theme, *, hollow: bool = False) -> None:
+    ink = rgb(colour, theme.background)
+    target.fill.solid()
+    target.fill.fore_color.rgb = rgb(mix(f"#{ink}", theme.background, _PALE)) if hollow else ink
     if hollow:
-        target.fill.background()
-    else:
-        target.fill.solid()
-        target.fill.fore_color.rgb = rgb(colour, theme.background)
-    target.line.color.rgb = rgb(colour, theme.background)
+        # Wholly transparent, yet not without a fill: LibreOffice would draw that as full, and draws this as pale.
+        clear = parse_xml(f'<a:alpha {nsdecls("a")} val="0"/>')
+        target.fill._xPr.find("{*}solidFill/{*}srgbClr").append(clear)
+    target.line.color.rgb = ink
 
 
 def _label(target: Any, label: ChartLabel, theme: Theme) -> None:
     target.text_frame.text = escape.printable(label.text)
+    target.text_frame.word_wrap = False
     target.position = _SIDES[label.side]
     set_font(target.text_frame.paragraphs[0].font, 12, label.colour or theme.ink)
 

@@ -48,7 +48,7 @@ def analyse(opened: Browser, address: str, number: int) -> float:
     began = time.perf_counter()
     while len(jobs.listing(("done",))) < number:
         time.sleep(0.1)
-    page.get_by_text("It lies at").first.wait_for(timeout=PATIENCE)
+    page.get_by_text("Position: I(X;Z)").first.wait_for(timeout=PATIENCE)
     seconds = time.perf_counter() - began
     context.close()
     return seconds

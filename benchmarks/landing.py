@@ -65,7 +65,7 @@ def by_page(data: Path, folder: Path) -> None:
         page.locator("[data-testid=stFileUploaderDropzoneInput]").first.set_input_files(packed)
         page.get_by_role("button", name="Estimate", exact=True).click(timeout=PATIENCE)
         began = time.perf_counter()
-        said = page.get_by_text("It lies at").first
+        said = page.get_by_text("Position: I(X;Z)").first
         expect(said).to_be_visible(timeout=PATIENCE)
         minutes = (time.perf_counter() - began) / 60
         print(f"page, tokens: {minutes:.1f} min, among {others('tokens')} models\n  {said.inner_text()}", flush=True)

@@ -128,6 +128,17 @@ def signed(value: float) -> str:
     return f"{value:z.2f}".replace("-", "−")
 
 
+def p_text(p: float) -> str:
+    """'= .012', or '< .001' for a smaller one; 'unknown' where there is none.
+
+    >>> p_text(0.0123), p_text(1e-05), p_text(float("nan"))
+    ('= .012', '< .001', 'unknown')
+    """
+    if math.isnan(p):
+        return "unknown"
+    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("0.", ".", 1)
+
+
 def short_model(name: str) -> str:
     """A model's name without its owner and the notes that its neighbours share."""
     name = name.replace(" architecture, trained here)", ")")

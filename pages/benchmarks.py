@@ -22,11 +22,11 @@ with right:
 frame.reading(view)
 frame.chart(view.figures["matrix"], "matrix", view.rows, points=True, take=point_selection.take_cell)
 st.markdown(
-    ":small[Click a cell to see it above. Pale cells have an interval that holds 0; ↓ marks scores that are better "
-    "when low. Models of one family are not independent, so intervals leave each family out in turn, and p is that of "
-    "the interval: below .05 just where it leaves out 0. Stars are corrected for multiple testing over the matrix "
-    "(Benjamini–Hochberg): q < .05 \\*, < .01 \\*\\*, < .001 \\*\\*\\*. A large coefficient that few families make "
-    "has a wide interval. Hover a dash for its reason.]"
+    ":small[Click a cell to see it above. Pale cells have an interval that includes 0; ↓ marks scores that are better "
+    "when low. Models of one family are not independent, so intervals leave each family out in turn, and p belongs to "
+    "the interval: below .05 exactly where it excludes 0. Stars are corrected for multiple testing over the matrix "
+    "(Benjamini–Hochberg): q < .05 \\*, < .01 \\*\\*, < .001 \\*\\*\\*. A large coefficient that rests on few "
+    "families has a wide interval. Hover over a dash for its reason.]"
 )
 frame.table(view.rows, view.data, f"{view.name}.csv")
 
@@ -36,7 +36,7 @@ if view.notes:
 if "selection" in view.figures:
     frame.chart(view.figures["selection"], "selection", view.behind["selection"])
     st.caption(
-        "Pairs of the same run or of any two models. The direction of a measure, its layer and its weight beside the "
+        "Pairs of the same run or of any two models. The direction of a measure, its layer and its weight added to the "
         "loss are chosen on the other runs or families; intervals leave each of them out. Dotted: the loss."
     )
 if "published" in view.figures:
@@ -44,14 +44,14 @@ if "published" in view.figures:
     frame.chart(view.figures["published"], "published", view.behind["published"])
     st.caption(
         "Crosses: Pearson's coefficient with the mean of six benchmarks over 47 open-weight models, raw values of "
-        "tokens with back-off (Conklin et al., ICLR 2026). Ours are these models and the mean of the scores chosen "
-        "here, in standard deviations: other models, other scores. Bars: 95 % intervals over families."
+        "tokens with back-off (Conklin et al., ICLR 2026). Ours: the models shown and the mean of the selected scores, "
+        "standardised. Models and scores both differ from the published ones. Bars: 95 % intervals over families."
     )
     st.dataframe(view.behind["published scores"], hide_index=True)
     st.caption(
-        "Pearson's coefficient, 95 % intervals over families; given size: with the log of parameters held. Published "
-        "coefficients with single benchmarks were not at hand, so these columns have ours alone. Preference "
-        "information is what its probes say, whichever values the others are."
+        "Pearson's coefficient, 95 % intervals over families; given size: controlling for log parameters. Published "
+        "coefficients with single benchmarks were not available, so these columns show only ours. Preference "
+        "information always comes from its probes."
     )
 with st.expander("Add your own scores", icon=":material/add_chart:"):
     score_upload.draw()

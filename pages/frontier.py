@@ -9,7 +9,7 @@ from dashboard.views.frontier import Slots
 SURE = (
     "±: one standard error, of reference directions and of documents together. Models measured in the same directions "
     "on the same documents are compared by pairs. Click two models to read their difference. Which model leads was "
-    "chosen by looking at all of them, so its lead is flattered a little."
+    "chosen by looking at all of them, so its lead is slightly overestimated."
 )
 
 frame.enter()

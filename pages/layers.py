@@ -7,8 +7,8 @@ from dashboard.page import frame
 from dashboard.views import layers
 
 SURE = (
-    "±: one standard error, of reference directions and of documents together. Layers of one model share both, so that "
-    "differences between layers are surer than these errors say."
+    "±: one standard error, of reference directions and of documents together. Layers of one model share both, so "
+    "differences between layers are more precise than these errors suggest."
 )
 
 frame.enter()

@@ -60,8 +60,8 @@ for model in dict.fromkeys(row["model"] for row in found):
     first = next(row for row in found if row["model"] == model)
     st.caption(
         f"{escape.prose(model)} on {first['text']}, {first['documents']} documents, {first['positions']:,} positions, "
-        f"{first['draws']} draws: what each layer says of the class of a token, of its frequency and of its place in "
-        "the document, debiased, in parts of what there is to say. Bars are one standard error."
+        f"{first['draws']} draws: what each layer says about the class of a token, its frequency and its place in "
+        "the document, debiased, as a share of the label's entropy. Bars are one standard error."
     )
 
 st.header("Against other estimators", anchor=anchor("Against other estimators"))
@@ -85,7 +85,7 @@ for place, (setting, meaning) in zip(cycle(st.columns(2)), sensitivity.SWEPT.ite
         frame.shipped_picture(f"sweep {setting}", partial(sensitivity.curves, swept, setting))
         st.markdown(f":small[{meaning}]")
 agreement = sensitivity.agreement(swept)
-st.markdown("Kendall's tau between the order at each setting and at the base one; three models are few.")
+st.markdown("Kendall's tau between the order at each setting and at the base one; based on three models only.")
 frame.table(agreement, agreement, "softh-agreement.csv")
 
 st.header("Where these tables come from", anchor=anchor("Where these tables come from"))

@@ -162,7 +162,7 @@ class EstimateSpec(Spec):
     context: int = field(
         default=256, metadata=about("Tokens a document is truncated to, a leading BOS included.", least=2)
     )
-    bins: int = field(default=100, metadata=about("Reference directions a draw, n.", least=2))
+    bins: int = field(default=100, metadata=about("Reference directions per draw, n.", least=2))
     draws: int = field(default=32, metadata=about("Independent draws of the reference directions, R.", least=1))
     directions: Directions = field(
         default="iid",
@@ -239,7 +239,7 @@ class PreferenceSpec(Spec):
     context: int = field(
         default=512, metadata=about("Tokens of prompt and answer together; longer pairs are excluded.", least=8)
     )
-    bins: int = field(default=100, metadata=about("Reference directions a draw, n.", least=2))
+    bins: int = field(default=100, metadata=about("Reference directions per draw, n.", least=2))
     draws: int = field(default=32, metadata=about("Independent draws of the reference directions, R.", least=1))
     directions: Directions = field(
         default="iid",

@@ -107,7 +107,7 @@ def test_the_command_judges_ones_own_table(tmp_path: Path) -> None:
     assert set(rows) == {"loss", "other", "nothing"}
     assert rows["other"]["beyond"]["low"] > 0
     table = CliRunner().invoke(app, ["select", str(tmp_path / "own.csv"), "--among", "models"])
-    assert "Better than loss, for sure: other added to it." in table.output
+    assert "Significantly better than loss, Bonferroni-corrected for 2 measures: other added to it." in table.output
     with pytest.raises(InputError, match="'gone' is not a column"):
         CliRunner().invoke(app, ["select", str(tmp_path / "own.csv"), "--score", "gone"], catch_exceptions=False)
 

@@ -96,7 +96,7 @@ def test_runs_are_compared_at_their_steps(run: Run, tmp_path: Path) -> None:
 def test_what_does_not_compare_is_said(run: Run, tmp_path: Path, pair: tuple[str, str]) -> None:
     write.save(build_record("Other", corpus="c4", layers=6), tmp_path / "data")
     _, out, _ = run("One", "Other")
-    assert "another text" in out
+    assert "The two differ in text" in out
     assert "different numbers of layers" in out
     code, _, err = run("One", "nobody")
     assert code == 2

@@ -110,13 +110,13 @@ def test_compression_is_drawn_against_size_with_its_interval(record: Callable) -
     assert [trace.x[0] for trace in figure.data] == [1_000_000, 60_000_000]
     assert (figure.data[1].error_y.array[0], figure.data[1].error_y.arrayminus[0]) == (3.0, 2.0)
     assert "2 of 3 runs compress" in trajectory_summary.against_size(falls, 3)
-    assert "none has a sure end" in trajectory_summary.against_size([], 3)
+    assert "The end of fitting is clear in none" in trajectory_summary.against_size([], 3)
 
 
 def test_runs_without_a_sure_end_of_fitting_are_counted_and_not_drawn(data: Path) -> None:
     view, _ = registry.build("trajectory", {"models": ["Run"], "size": ["true"]})
     assert "compression" not in view.figures
-    assert any("none has a sure end" in note for note in view.notes)
+    assert any("The end of fitting is clear in none" in note for note in view.notes)
 
 
 def test_presets_open_without_a_note(data: Path) -> None:

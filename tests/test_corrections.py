@@ -212,7 +212,7 @@ def test_tokenizers_are_compared_by_words_where_there_are_some(stored: Callable)
     two = {"vocabulary": 5_000}
     stored(a={}, b=two, c={})
     tokens = shown("frontier")
-    assert "Labels are tokens, and the 2 vocabularies of these models have different kinds of them" in tokens.caption
+    assert "Labels are tokens, and the 2 vocabularies of these models differ" in tokens.caption
     assert "--labels words" in tokens.caption
     stored(a=WORDS, b=WORDS | two, c=WORDS, d=WORDS)
     for page in ("frontier", "benchmarks"):
@@ -227,7 +227,7 @@ def test_neighbours_are_told_by_words_where_the_checkpoint_has_some(stored: Call
     two = {"vocabulary": 5_000}
     stored(a={}, b=two)
     [mine] = queries.estimates().filter(model="a").to_dicts()
-    assert "have different kinds of them" in neighbours.landed(mine).sentence
+    assert "vocabularies of these models differ" in neighbours.landed(mine).sentence
     stored(a=WORDS, b=WORDS | two)
     [mine] = queries.estimates().filter(model="a", labels="tokens").to_dicts()
     assert "order 1 (word), debiased" in neighbours.landed(mine).sentence

@@ -178,7 +178,7 @@ def test_other_tokenizers_are_said_in_one_sentence(tables: Path, record: Callabl
     other = record("Other")
     other["model"]["vocabulary"] = 50_000
     write.save(other, tables)
-    assert "the 2 vocabularies of these models have different kinds" in built().caption
+    assert "the 2 vocabularies of these models differ" in built().caption
 
 
 def test_families_beyond_the_colours_differ_by_their_markers() -> None:

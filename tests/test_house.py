@@ -120,7 +120,7 @@ TABLE: dict[str, set[str]] = {
     },
     "dashboard.views": {
         "dashboard.controls", "dashboard.data", "dashboard.figures", "dashboard.format", "dashboard.view",
-        "softh.analysis", "softh.errors", "softh.format", "softh.quantities", *PAGES,
+        "softh.analysis", "softh.errors", "softh.format", "softh.preference.reasons", "softh.quantities", *PAGES,
     },
     "dashboard.decks": {
         "dashboard.controls", "dashboard.data", "dashboard.escape", "dashboard.export", "dashboard.figures",
@@ -145,7 +145,7 @@ TABLE: dict[str, set[str]] = {
         "dashboard.controls", "dashboard.data", "dashboard.escape", "dashboard.format",
         "dashboard.page", "dashboard.server",
         "dashboard.views", "softh.access", "softh.checkpoints", "softh.cost", "softh.errors", "softh.format",
-        "softh.jobs", "softh.scores", "softh.settings", "softh.spec", "softh.store",
+        "softh.jobs", "softh.preference.reasons", "softh.scores", "softh.settings", "softh.spec", "softh.store",
         "softh.text", "softh.uploads", *PAGES,
     },
     "dashboard.__init__": set(),

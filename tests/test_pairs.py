@@ -103,7 +103,7 @@ def test_useless_files_are_refused_in_a_sentence(tmp_path: Path) -> None:
     same = [{**row, "rejected": row["chosen"]} for row in ROWS]
     refused(write(tmp_path / "same.jsonl", same), "24 with identical answers")
     one = [{**row, "rejected": None} for row in ROWS]
-    refused(write(tmp_path / "one.jsonl", one), "24 with one answer alone")
+    refused(write(tmp_path / "one.jsonl", one), "24 with only one answer")
     refused(write(tmp_path / "empty.jsonl", []), "columns none")
     refused(write(tmp_path / "odd.jsonl", [{"chosen": 3, "rejected": "a"}]), "Row 1", "holds a int")
     refused(write(tmp_path / "list.jsonl", [{"chosen": [{"text": "a"}], "rejected": "a"}]), "role and content")

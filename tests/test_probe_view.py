@@ -167,8 +167,8 @@ def test_an_association_is_told_from_three_chains_on() -> None:
     assert known is not None
     assert known.families == 6
     assert known.low > 0.8
-    assert "the two go together" in finding([moved(chain, x, 2 * x) for chain, x in values])
-    assert "go against each other" in finding([moved(chain, x, -x) for chain, x in values])
+    assert "the two are positively associated" in finding([moved(chain, x, 2 * x) for chain, x in values])
+    assert "the two are negatively associated" in finding([moved(chain, x, -x) for chain, x in values])
     assert finding([]) == ""
 
 
@@ -199,7 +199,7 @@ def test_the_paragraph_says_what_the_numbers_say() -> None:
     nothing = paragraph(replace(FOUND, value=0.3), None, "u")
     assert "no more than chance" in nothing
     assert "most in layer" not in nothing
-    assert "chance explains" in paragraph(replace(FOUND, matched=(0.2, 0.3)), None, "u")
+    assert "which is no more than chance gives" in paragraph(replace(FOUND, matched=(0.2, 0.3)), None, "u")
     assert "Too few pairs" in paragraph(replace(FOUND, matched=None), None, "u")
     wordy = replace(FOUND, right={**FOUND.right, "words": (0.89, 0.01)})
     assert "word choice alone may explain it" in paragraph(wordy, None, "u")

@@ -228,7 +228,7 @@ def test_boundaries_of_a_stored_run_are_found_and_said(phased):
 def test_what_the_checkpoints_do_not_hold_is_said():
     found = RunPhases("Run", Phases(None, Boundary(128.2, 95.6, 191.9)), (0.0, 64.0, 256.0), (0.0, 4e6, 1.6e7), None)
     assert phases.sentence(found) == (
-        "**Run**: fitting ends near step 128, 8.01M tokens (95 % interval 96–192), no end of collapse is sure."
+        "**Run**: fitting ends near step 128, 8.01M tokens (95 % interval 96–192), the end of collapse is unclear."
     )
     assert found.at(128, "step") == 128
 

@@ -38,9 +38,9 @@ def changes(row: Mapping[str, Any], less: Mapping[str, Any]) -> str:
 
 
 def told(found: Difference, name: str) -> str:
-    """'0.0123 ± 0.0021 more complexity', or that no difference is sure at 95 %."""
+    """'0.0123 ± 0.0021 more complexity', or that the difference is not significant at 95 %."""
     if found.value is None or not found.error or found.half_width is None or abs(found.value) <= found.half_width:
-        return f"no clearly different {name}"
+        return f"no significant difference in {name} (95 %)"
     return f"{plus_minus(abs(found.value), found.error)} {'more' if found.value > 0 else 'less'} {name}"
 
 
@@ -175,7 +175,7 @@ def labels_note(setup: Setup, vocabularies: int) -> str:
     words = [other for other in queries.setups() if other.corpus == setup.corpus and other.labels == "words"]
     better = f"choose the settings “{words[0].label}”" if words else "estimate with --labels words"
     return (
-        f"Labels are tokens, and the {vocabularies} vocabularies of these models have different kinds of them: compare "
+        f"Labels are tokens, and the {vocabularies} vocabularies of these models differ: compare "
         f"across tokenizers with care, or {better}, which all tokenizers share. "
     )
 

@@ -83,15 +83,15 @@ def sentence(estimate: Mapping[str, Any]) -> str:
     """Position of an estimate, its three nearest models, and its standard error to compare their distances with."""
     point, others, note = points_beside(estimate)
     if not point or point["input"] is None or point["output"] is None:
-        return "A newer estimate of the same checkpoint has taken its place, or it has no number on the plane."
+        return "A newer estimate of the same checkpoint has replaced it, or it has no position on the plane."
     where = ", ".join(
-        f"{BY_COLUMN[name].symbol} {plus_minus(point[name], standard_error(point, name))}"
+        f"{BY_COLUMN[name].symbol} = {plus_minus(point[name], standard_error(point, name))}"
         for name in ("input", "output")
     )
     near = nearest(point, others).to_dicts()
-    words = f"It lies at {where} of log n, {labels_name(point['ngram'], point['correction'], point['labels'])}."
+    words = f"Position: {where} (units of log n), {labels_name(point['ngram'], point['correction'], point['labels'])}."
     if not near:
-        return f"{words} Nothing else was measured on this text with these settings yet, so it has no neighbours."
+        return f"{words} No other model was measured on this text with these settings yet, so it has no neighbours."
     apart = [(row, differences.distance(point, row, ("input", "output"))) for row in near]
     named = [
         f"{row['model']} at {checkpoint_name(row)} ({plus_minus(away.value, away.error)} away)" for row, away in apart

@@ -21,8 +21,8 @@ def sentence(run: RunPhases) -> str:
     parts = [f"{name} ends near {boundary_text(run, end)}" for name, end in run.ends.items()]
     missing = [name for name in ("collapse", "fitting") if name not in run.ends]
     if len(missing) == 2:
-        return f"**{run.name}**: no phase is sure: neither H(Z) nor I(Y;Z) turns by more than noise would."
-    parts += [f"no end of {name} is sure" for name in missing]
+        return f"**{run.name}**: no phase is clear: neither H(Z) nor I(Y;Z) turns by more than noise."
+    parts += [f"the end of {name} is unclear" for name in missing]
     return f"**{run.name}**: {', '.join(parts)}. {compression_sentence(run)}".strip()
 
 

@@ -10,7 +10,7 @@ from dashboard.data.axis_options import LESS_IS_BETTER
 from dashboard.figures.label_placement import BESIDE, PointLabel, place_labels
 from dashboard.figures.plane import HEIGHT
 from dashboard.figures.template import SYMBOLS, Theme, add_meta, add_to_layout, mix, template
-from dashboard.format import coefficient, short_model, signed
+from dashboard.format import coefficient, p_text, short_model, signed
 from softh.analysis.correlation import Detail, Effect, Matrix, Study
 from softh.format import and_more
 
@@ -117,12 +117,17 @@ def matrix(result: Matrix, words: str, theme: Theme) -> go.Figure:
     ]  # fmt: skip
     said = and_more(called, 8, "; ")
     what = f"{result.method.capitalize()} of {len(result.predictors)} predictors with {len(result.scores)} scores."
-    left = f"After correction: {said}." if called else "None is left after correction."
+    left = f"Significant after correction: {said}." if called else "None is significant after correction."
     return add_meta(figure, alt=f"{what} {left}", title=f"Measures against scores, {words}")
 
 
 def _called(row: Effect) -> str:
-    return short_model(row.name.replace("as it is", "unadjusted"))
+    return short_model(_in_words(row))
+
+
+def _in_words(row: Effect) -> str:
+    """The name of a coefficient as shown; in files of data it stays what it always was."""
+    return row.name.replace("as it is", "unadjusted")
 
 
 def less_is_better(score: str) -> bool:
@@ -145,7 +150,7 @@ def _strength(result: Matrix, i: int, j: int) -> float | None:
 
 
 def forest(detail: Detail, method: str, theme: Theme) -> go.Figure:
-    """The coefficient as it is, adjusted, without each family and without any one model, with intervals."""
+    """The coefficient unadjusted, adjusted, without each family and without any one model, with intervals."""
     order = sorted(detail.without_family, key=lambda one: -abs(one.value - detail.plain.value))[:_FAMILIES]
     rows = [detail.plain, *detail.adjusted, detail.without_model, *sorted(order, key=lambda one: -one.value)]
     figure = go.Figure(layout={"template": template(theme), "height": 90 + 27 * len(rows), "showlegend": False})
@@ -169,7 +174,7 @@ def forest(detail: Detail, method: str, theme: Theme) -> go.Figure:
         )  # fmt: skip
     figure.update_yaxes(autorange="reversed", showgrid=False, ticks="", tickfont={"size": 11})
     figure.update_xaxes(title_text=f"{method.capitalize()}, 95 % interval", range=_limits(rows), nticks=7)
-    said = "; ".join(f"{row.name} {coefficient(row)}" for row in rows)
+    said = "; ".join(f"{_in_words(row)} {coefficient(row)}" for row in rows)
     return figure.update_layout(meta={"alt": f"Forest plot. {said}."}, margin={**_ROOM, "l": 156})
 
 
@@ -285,7 +290,7 @@ def _cell_hover_text(result: Matrix, i: int, j: int) -> str:
     return (
         f"{title}<br>{result.method.capitalize()} {signed(result.value[i, j])}, 95 % {signed(result.low[i, j])} to "
         f"{signed(result.high[i, j])}<br>n = {result.n[i, j]} of {result.families[i, j]} families<br>"
-        f"p = {result.p[i, j]:.2g}, q = {result.q[i, j]:.2g} over the matrix"
+        f"p {p_text(result.p[i, j])}, q {p_text(result.q[i, j])} over the matrix"
     )
 
 
@@ -300,7 +305,7 @@ def _hover_text(cell: Study, detail: Detail, row: int) -> str:
 def _effect_hover_text(row: Effect, detail: Detail) -> str:
     ends = f"{signed(row.low)} to {signed(row.high)}" if not isnan(row.low) else "no interval of its own"
     what = "range" if row is detail.without_model else "95 %"
-    return f"<b>{row.name}</b><br>{signed(row.value)}, {what} {ends}<br>n = {row.n} of {row.families} families"
+    return f"<b>{_in_words(row)}</b><br>{signed(row.value)}, {what} {ends}<br>n = {row.n} of {row.families} families"
 
 
 def _plus(error: float) -> str:

@@ -1,4 +1,4 @@
-"""The figure of what chooses: how often each measure names the better of two, and what it adds to the loss."""
+"""The figure of what chooses: how often each measure ranks two correctly, and what it adds to the loss."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 from dashboard.figures.template import Theme, template
 from softh.analysis.selection import Choice, Known
 
-_PANELS = (("accuracy", "Pairs whose better one it names, %"), ("beyond", "Loss and it, less loss alone, %"))
+_PANELS = (("accuracy", "Pairs ranked correctly, %"), ("beyond", "Gain over loss alone, %"))
 
 
 def selection(rows: Sequence[Choice], score: str, what: str, theme: Theme) -> go.Figure:
@@ -37,7 +37,7 @@ def selection(rows: Sequence[Choice], score: str, what: str, theme: Theme) -> go
     figure.update_xaxes(range=[0, 102], row=1, col=1)
     figure.update_yaxes(autorange="reversed", showgrid=False, ticks="", tickfont={"size": 11})
     said = "; ".join(f"{row.measure} {row.accuracy.value:.0%}" for row in ordered[:8])
-    alt = f"How often each measure names the better of two {what} in {score}: {said}. Dotted: the loss."
+    alt = f"Share of pairs of {what} that each measure ranks correctly by {score}: {said}. Dotted: the loss."
     return figure.update_layout(meta={"alt": alt}, margin={"t": 8, "l": 250, "r": 12, "b": 60})
 
 
@@ -55,7 +55,7 @@ def _past(value: float) -> float:
 
 def _hover_text(row: Choice, score: str) -> str:
     return (
-        f"<b>{row.measure}</b><br>{known_text(row.accuracy)} % of {row.pairs:,} pairs<br>less the loss: "
-        f"{known_text(row.against)} %<br>with the loss, less the loss: {known_text(row.beyond)} %<br>"
+        f"<b>{row.measure}</b><br>{known_text(row.accuracy)} % of {row.pairs:,} pairs<br>minus the loss: "
+        f"{known_text(row.against)} %<br>with the loss, minus the loss alone: {known_text(row.beyond)} %<br>"
         f"regret in {score}: {known_text(row.regret, 1, 3) or 'unknown'}<br>{row.groups} families or runs"
     )

@@ -15,12 +15,12 @@ from softh.quantities import BY_COLUMN
 
 QUANTITY = "input"
 SWEPT = {
-    "documents": "More text raises I(X;Z) even after the null is taken away: compare models on equal numbers of "
+    "documents": "More text raises I(X;Z) even after the null is subtracted: compare models on equal numbers of "
     "documents only.",
-    "context": "A longer context does the same, through more positions: compare at equal context only.",
-    "bins": "From 25 to 800 directions corrected I(X;Z) moves by a tenth at most and models keep their order; H(Z) "
-    "does not stand still, so compare it at equal n.",
-    "draws, iid": "The three models keep their order even with one draw; closer ones would not: read the error.",
+    "context": "A longer context does the same, as it adds positions: compare at equal context only.",
+    "bins": "From 25 to 800 directions corrected I(X;Z) changes by a tenth at most and models keep their order; H(Z) "
+    "does change, so compare it at equal n only.",
+    "draws, iid": "The three models keep their order even with one draw; closer models might not, so check the error.",
     "draws, orthonormal": "Orthonormal frames give values up to two per cent apart: do not mix the two.",
 }
 """Setting → what it means for a reader who compares two models."""

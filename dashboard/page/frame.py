@@ -39,7 +39,7 @@ _introduction = st.components.v2.component(
     css=browser.asset("intro.css"),
     js=browser.asset("intro.js"),
 )
-_COMPACT, _GROUPED = (st.column_config.NumberColumn(format=name) for name in ("compact", "localized"))
+_COMPACT, _GROUPED, _SMALL = (st.column_config.NumberColumn(format=name) for name in ("compact", "localized", "%.2g"))
 
 
 def enter() -> None:
@@ -199,7 +199,7 @@ def table(
     selection = point_selection.selectable_rows(rows["Model"].to_list()) if points else {}
     model = st.column_config.TextColumn(width=170 if points else 275)  # pinned, it would be grey and hard to read
     defined = {name: st.column_config.Column(help=said) for name in rows.columns if (said := glossary.of_head(name))}
-    config = {**defined, "Model": model, "Parameters": _COMPACT, "Positions": _GROUPED}
+    config = {**defined, "Model": model, "Parameters": _COMPACT, "Positions": _GROUPED, "p": _SMALL, "q": _SMALL}
     if "Model" in rows.columns:
         rows = rows.with_columns(Model=pl.Series([short_model(name) for name in rows["Model"]], dtype=pl.String))
     st.dataframe(rows, hide_index=True, column_config=config, height=height or "auto", **selection)

@@ -123,8 +123,8 @@ def table(result: Matrix) -> pl.DataFrame:
                 else None,
                 "n": int(result.n[i, j]),
                 "Families": int(result.families[i, j]),
-                "p": _number(result.p[i, j], 4),
-                "q": _number(result.q[i, j], 4),
+                "p": _significant(result.p[i, j]),
+                "q": _significant(result.q[i, j]),
                 "Note": result.reasons.get((i, j)),
             }
             for i, predictor in enumerate(result.predictors)
@@ -247,26 +247,31 @@ def _number(value: float, digits: int) -> float | None:
     return round(float(value), digits) if _is(value) else None
 
 
+def _significant(p: float) -> float | None:
+    """Two digits that count: a small p is never 0."""
+    return float(f"{p:.2g}") if _is(p) else None
+
+
 _SCORES_HELP = "Columns of the matrix; q corrects for every cell that is shown."
 _AMONG_HELP = (
     "**finished models**: the last checkpoint of each, families resampled. **training steps**: changes from one "
     "checkpoint to the next within runs."
 )
-_METHOD_HELP = "Spearman and Kendall use ranks, and outliers move them little; published numbers are Pearson's."
+_METHOD_HELP = "Spearman and Kendall use ranks, so outliers affect them little; published coefficients are Pearson's."
 _TURNED = (
     "At a selected layer a predictor is standardised and its sign aligned, for each family by what the others show, so "
     "that more of it predicts more: a positive coefficient says that it predicts, not in which direction."
 )
 _SELECT_HELP = (
     "For every pair of checkpoints of a run, or of finished models, whose score differs: how often does each measure "
-    "name the better one, and what does it add to the loss?"
+    "identify the better one, and what does it add to the loss?"
 )
 _PAPER_HELP = (
     "Complexity, expressivity, optimality and preference against the mean of the chosen scores and each of them, "
     "Pearson, raw as published and debiased, also given the number of parameters, beside the published coefficients, "
-    "which are known of the mean alone."
+    "which were published for the mean only."
 )
 _LAYER_HELP = (
     "The mean over layers, or the layer at which the *other* families' scores are predicted best. Choosing the "
-    "best-looking layer for all would flatter it."
+    "best-looking layer for all would overestimate it."
 )

@@ -4,7 +4,7 @@ from math import isnan
 
 from dashboard.data.correlation import CHOSEN, LOSS, TRAINING, WITHOUT_LAYERS, Choice
 from dashboard.figures.benchmarks import outliers
-from dashboard.format import coefficient, labels_name, short_model, signed
+from dashboard.format import coefficient, labels_name, p_text, short_model, signed
 from softh.analysis.correlation import Detail, Matrix, Study
 
 NO_CAUSE = (
@@ -26,28 +26,28 @@ def headline(choice: Choice, result: Matrix, cell: Study, detail: Detail) -> str
     """One sentence: direction, size and certainty, and whether plain loss predicts better."""
     [predictor], [score], plain = cell.predictors, cell.scores, detail.plain
     if isnan(plain.value):
-        return f"There is no coefficient of {predictor} and {score} for these models."
+        return f"There is no coefficient for {predictor} and {score} with these models."
     among = f"{len(cell.names)} {'changes along training' if choice.among == TRAINING else 'models'}"
     q = result.q[result.predictors.index(predictor), result.scores.index(score)]
     interval = "" if isnan(plain.low) else f", 95 % {signed(plain.low)} to {signed(plain.high)}"
     size = f"{choice.method.capitalize()} {signed(plain.value)}{interval}"
     told = not isnan(plain.low) and plain.low * plain.high > 0
     if not told or isnan(q):
-        sentence = f"Among {among}, {predictor} does not clearly go with {score} ({size})"
+        sentence = f"Among {among}, {predictor} shows no clear association with {score} ({size})"
     elif choice.layer == CHOSEN:
         sentence = f"Among {among}, {predictor} at the selected layer predicts {score} ({size})"
     else:
         way = "higher" if plain.value > 0 else "lower"
-        sentence = f"Among {among}, higher {predictor} goes with {way} {score} ({size})"
+        sentence = f"Among {among}, higher {predictor} is associated with {way} {score} ({size})"
     if told and q >= 0.05:
-        sentence += f", not surely so as one of {int((result.q >= 0).sum())} pairs looked at"
+        sentence += f", but not significant after correcting for {int((result.q >= 0).sum())} pairs"
     rival = detail.rival
     if rival is None or not (rival.p < 0.05 and rival.low * rival.high > 0):
         return f"{sentence}."
     than = "far better" if abs(rival.first - rival.second) > 0.3 else "better"
     if rival.second > rival.first:
         return f"{sentence}; plain loss predicts {than} (|r| = {rival.second:.2f})."
-    return f"{sentence}, {than} than plain loss does (|r| = {rival.second:.2f})."
+    return f"{sentence}; it predicts {than} than plain loss (|r| = {rival.second:.2f})."
 
 
 def published(choice: Choice, detail: Detail, predictor: str) -> str:
@@ -57,8 +57,8 @@ def published(choice: Choice, detail: Detail, predictor: str) -> str:
     theirs, ours = PUBLISHED[predictor], detail.plain
     known = f"Published for 47 larger models and six benchmarks: r = {signed(theirs)} (raw values)."
     if not isnan(ours.low) and ours.low <= theirs <= ours.high:
-        return f"{known} Agrees: the interval here holds it."
-    return f"{known} {'Same sign, another size' if theirs * ours.value > 0 else 'Disagrees: opposite sign'} here."
+        return f"{known} Agrees: it lies within our 95 % interval."
+    return f"{known} {'Same sign, different size' if theirs * ours.value > 0 else 'Disagrees: opposite sign'} here."
 
 
 def paragraph(choice: Choice, result: Matrix, cell: Study, detail: Detail, depths: list[float]) -> str:
@@ -67,8 +67,8 @@ def paragraph(choice: Choice, result: Matrix, cell: Study, detail: Detail, depth
     cells = int((result.q >= 0).sum())
     sentences = [
         _what(choice, cell, detail),
-        f"{choice.method.capitalize()} {coefficient(detail.plain)}; p {_p(result.p[i, j])}, "
-        f"q {_p(result.q[i, j])} over the {cells} cells of the matrix: {_verdict(result.q[i, j])}.",
+        f"{choice.method.capitalize()} {coefficient(detail.plain)}; p {p_text(result.p[i, j])}, "
+        f"q {p_text(result.q[i, j])} over the {cells} cells of the matrix: {_verdict(result.q[i, j])}.",
         _adjusted(detail, training=choice.among == TRAINING),
         _without(detail),
         _rival(cell, detail),
@@ -120,7 +120,7 @@ def _without(detail: Detail) -> str:
     low, high = min(rows, key=lambda row: row.value), max(rows, key=lambda row: row.value)
     ends = " and ".join(f"{signed(row.value)} ({short_model(row.name)})" for row in (low, high))
     return (
-        f"Without one family it lies between {ends}, without any one model between "
+        f"Leaving out one family at a time, it lies between {ends}; leaving out one model at a time, between "
         f"{signed(detail.without_model.low)} and {signed(detail.without_model.high)}."
     )
 
@@ -133,21 +133,22 @@ def _rival(cell: Study, detail: Detail) -> str:
     if rival.p < 0.05:
         better = f"{cell.predictors[0]} predicts better" if rival.first > rival.second else f"{loss} predicts better"
     else:
-        better = f"whether it predicts better than the {loss} cannot be told"
+        better = "it is unclear which of the two predicts better"
     return (
         f"The {loss} (bits per byte on the same text) reaches |r| = {rival.second:.2f} with the same score, this "
         f"predictor {rival.first:.2f}; difference {signed(rival.first - rival.second)} (95 % {signed(rival.low)} to "
-        f"{signed(rival.high)} over families, p {_p(rival.p)}): {better}."
+        f"{signed(rival.high)} over families, p {p_text(rival.p)}): {better}."
     )
 
 
 def _power(detail: Detail) -> str:
     least = detail.smallest_here
-    some = f"With {detail.plain.n} independent models, four of five tests find |r| ≥ {detail.smallest:.2f}"
+    some = f"With {detail.plain.n} independent models, 80 % power needs |r| ≥ {detail.smallest:.2f}"
     if isnan(least):
         return f"{some}."
-    here = f"|r| ≥ {least:.2f}" if least < 0.995 else "only a perfect order"
-    return f"{some}; with models of these {detail.plain.families} families, which are fewer observations, {here}."
+    here = f"|r| ≥ {least:.2f}" if least < 0.995 else "a perfect correlation"
+    families = f"models from these {detail.plain.families} families, which are fewer independent observations"
+    return f"{some}; with {families}, {here}."
 
 
 def _far(cell: Study, detail: Detail) -> str:
@@ -164,9 +165,3 @@ def _layers(choice: Choice, depths: list[float]) -> str:
         return "This predictor has no layers to choose from."
     where = f"{min(depths):.0%} to {max(depths):.0%} of the layers" if max(depths) else "the embedding"
     return f"Each family is judged at the depth that the others chose ({where}), never at the best-looking one."
-
-
-def _p(value: float) -> str:
-    if isnan(value):
-        return "unknown"
-    return "< .001" if value < 0.001 else f"= {value:.3f}".replace("0.", ".", 1)

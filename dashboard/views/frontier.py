@@ -98,8 +98,8 @@ def _readers(placed: pl.DataFrame) -> list[str]:
     if not headless:
         return []
     return [
-        f"{and_more(headless, 3)}: no head for next tokens. Encoders read what follows a token, too, so that their "
-        "I(Y;Z) is no prediction."
+        f"{and_more(headless, 3)}: no head for next tokens. Encoders also see the following tokens, so their "
+        "I(Y;Z) is not a prediction."
     ]
 
 
@@ -252,6 +252,6 @@ _NULL = (
 _AXIS_HELP = "Any quantity of the plane, bits per byte, size, or a score that two models or more have."
 _ABLATIONS_HELP = (
     "Runs stopped early, or trained on shuffled or repeated text or with a learning rate far too small or large: many "
-    "are nearest to the bound, and none is good."
+    "are nearest to the bound, but none is a good model."
 )
 _OWN_HELP = "Estimates in data/runs that were not packed yet."

@@ -17,18 +17,18 @@ def finding(rows: pl.DataFrame, display: Display, x: AxisOption, y: AxisOption, 
     if (x, y) != PLANE:
         names = rows.filter(pl.col("estimate_id").is_in(front)).sort("x")["model"].to_list()
         if not names:
-            return f"{rows.height} models by {x.key} and {y.key}; more of one of them is neither better nor worse."
+            return f"{rows.height} models by {x.key} and {y.key}; no direction is better, so there is no frontier."
         told = and_more([short_model(name) for name in names], most=4)
         if len(names) == 1:
             return f"No other of these {rows.height} models beats {told} in {x.key} or {y.key}."
         return f"{len(names)} of {rows.height} models are on the frontier of {x.key} and {y.key}: {told}."
     ranked = rows.drop_nulls("optimality").sort("optimality", descending=True).to_dicts()
     if len(ranked) < 2:
-        return "One model alone leads nothing: clear the search or a filter to compare."
+        return "Only one model is shown: clear the search or a filter to compare."
     first, second = ranked[:2]
     value = plus_minus(first["optimality"], standard_error(first, "optimality"))
     return (
-        f"{short_model(first['model'])} has the largest optimality of {len(ranked)} models: "
+        f"{short_model(first['model'])} has the highest optimality of {len(ranked)} models: "
         f"{100 * first['optimality']:.0f} % of what it retains helps to predict (optimality {value}), "
         f"{_ahead(first, second, display)}."
     )
@@ -56,8 +56,8 @@ def published(rows: pl.DataFrame, x: AxisOption, y: AxisOption, *, null: bool) -
         return ""
     spoiled = rows["model"].str.contains(ABLATION).sum()
     warning = (
-        f" {spoiled} of these runs were stopped early or spoiled on purpose (crossed markers): nearness alone is not "
-        "quality."
+        f" {spoiled} of these runs were stopped early or degraded on purpose (crossed markers): being near the bound "
+        "alone does not mean quality."
         if spoiled
         else ""
     )

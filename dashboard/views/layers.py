@@ -132,7 +132,7 @@ def _compared(row: dict[str, Any], other: dict[str, Any], display: Display) -> s
         for column in (*depth.COMPARED, "optimality")
     ]
     here, there = (f"{short_model(each['model'])} ({checkpoint_name(each)})" for each in (row, other))
-    return f"Mean over layers: {here} has {', '.join(told)} and {last} compared with {there}."
+    return f"Mean over layers, {here} compared with {there}: {', '.join(told)} and {last}."
 
 
 def _context(estimates: pl.DataFrame, row: dict[str, Any], display: Display) -> dict[str, Figure]:
@@ -215,12 +215,12 @@ def _caption(row: dict[str, Any], labels: dict[str, Any], correction: str) -> st
     return (
         f"{comparison.labels_about(row['labels'])}Bars, where there are several orders: what the last label explains "
         "of H(Z), what each longer n-gram adds, and the rest. "
-        "Crosses, bands and ± are one standard error, of reference draws and of documents combined. Solid rays join "
-        f"points of equal optimality. {bracket}{count(row['parameters'])} parameters, {row['weights']}. "
+        "Crosses, bands and ± are one standard error, of reference draws and of documents combined. Solid lines "
+        f"through the origin: equal optimality. {bracket}{count(row['parameters'])} parameters, {row['weights']}. "
         f"{data_note(row['corpus'], row['labels'])}; {row['documents']:,} {units(row['labels'])[0]}, "
         f"{row['positions']:,} positions, "
-        f"{labels['input_labels']:,} different X and {labels['output_labels']:,} different Y, labels of "
-        f"{row['labels']}; {row['draws']} draws of {row['bins']} directions; "
+        f"{labels['input_labels']:,} distinct X and {labels['output_labels']:,} distinct Y labels "
+        f"({row['labels']}); {row['draws']} draws of {row['bins']} directions; "
         f"{row['dtype']} on {row['device']}, {row['created_at']:%Y-%m-%d}."
     )
 

@@ -278,13 +278,13 @@ def _moved(moves: Sequence[Movement], scale: float, unit: str) -> pl.DataFrame:
 
 
 _MOVES = (
-    "Steps of post-training: each model less the one before it in its chain, and, hollow, the last less the first; "
-    "complexity is I(X;Z) on {labels}, mean over layers. Bars are 95 % intervals, paired in draws, documents and pairs."
+    "Steps of post-training: each model minus its predecessor; hollow: last minus first. "
+    "Complexity is I(X;Z) on {labels}, mean over layers. Bars are 95 % intervals, paired in draws, documents and pairs."
 )
-_PUBLISHED = "Published: preference information goes with benchmark scores, r = 0.76 over 47 models; see Benchmarks."
+_PUBLISHED = "Published: preference information and benchmark scores, r = 0.76 over 47 models; see Benchmarks."
 _POSITIONS_HELP = "Every token of an answer (the default), its last token, or the mean hidden state of the answer."
 _PART_HELP = "All pairs, those matched by length so that length says nothing, or those of one source."
 _UNIT_HELP = (
-    "Which of two answers was preferred is one bit at most; thousandths of log n, the unit of other pages, or of a nat."
+    "Which answer was preferred is at most one bit. log n (the unit of other pages) and nats are in thousandths."
 )
 _CHANGE_HELP = "Before and after post-training, on the same pairs, draws and folds."

@@ -9,6 +9,7 @@ import polars as pl
 from dashboard.figures.preference import combined_error, interval
 from dashboard.format import plus_minus, short_model
 from softh.analysis.probe_changes import Change
+from softh.preference.reasons import count_text
 
 Row = Mapping[str, Any]
 _CLEAR = 3.0
@@ -77,8 +78,10 @@ def caption(probes: pl.DataFrame, rows: pl.DataFrame) -> str:
     """Pairs, excluded pairs, settings and errors."""
     first = probes.row(0, named=True)
     counted = rows.filter(quantity="pairs", estimate_id=first["estimate_id"])
-    counts = ", ".join(f"{row['positions']:,} {_counted(row['variable'])}" for row in counted.to_dicts())
-    others = "; counts are for the first model, other tokenizers fit others into the context" if _differ(probes) else ""
+    counts = ", ".join(f"{row['positions']:,} {count_text(row['variable'])}" for row in counted.to_dicts())
+    others = (
+        "; counts are for the first model; with other tokenizers other pairs fit the context" if _differ(probes) else ""
+    )
     return (
         f"Pairs: {first['corpus']}, at most {first['context']} tokens each; {counts}{others}. Bands are one standard "
         "error, bars two, over draws of the directions and over pairs together (the larger of jackknife and spread of "
@@ -88,10 +91,6 @@ def caption(probes: pl.DataFrame, rows: pl.DataFrame) -> str:
         "whole answers, the information single states: the two do not convert into one another. "
         f"Probed on {first['created_at']:%Y-%m-%d}."
     )
-
-
-def _counted(what: str) -> str:
-    return "given twice" if what == "told before" else what
 
 
 def percent_text(value: tuple[float, float]) -> str:
@@ -127,7 +126,7 @@ def _matched(findings: Findings, unit: str) -> str:
         return "Too few pairs are left to match them by length."
     value, error = findings.matched
     if value <= _CLEAR * error:
-        return f"Among pairs matched by length {plus_minus(value, error)} is left, which chance explains."
+        return f"Among pairs matched by length it is {plus_minus(value, error)}, which is no more than chance gives."
     return f"Length does not explain it: among pairs matched by length it is {plus_minus(value, error)}."
 
 

@@ -192,9 +192,9 @@ def _caption(chosen: Selection, runs: Runs, curves: Curves, shown: pl.DataFrame)
     layer = "Mean over layers, embedding excluded" if runs.layer is None else f"Layer {runs.layer}"
     spread = "one standard error, of reference draws and of documents combined"
     if "seeds" in shown.columns:
-        spread += "; of joined seeds, the standard deviation over seeds"
+        spread += "; of averaged seeds, the standard deviation over seeds"
     parts = [
-        f"{layer}. Crosses, bands and ± are {spread}. Grey rays: equal optimality.",
+        f"{layer}. Crosses, bands and ± are {spread}. Grey lines through the origin: equal optimality.",
         "" if clock(shown) else "Only one checkpoint each; add more checkpoints to see a path.",
         _PHASES if clock(shown) and chosen.display.correction != "null" else "",
         "" if curves.along.of(curves.quantities) == curves.quantities else _NO_ORDER,
@@ -206,8 +206,8 @@ def _caption(chosen: Selection, runs: Runs, curves: Curves, shown: pl.DataFrame)
 
 
 _PHASES = (
-    "Collapse ends where entropy is lowest, fitting where expressivity is highest, told only where curves rise and "
-    "fall by more than noise does in nineteen of twenty cases: two segments fitted over log steps, with 95 % intervals "
+    "Collapse ends where entropy is lowest, fitting where expressivity is highest; reported only where the curve rises "
+    "and falls by more than noise would in 95 % of cases. Two segments are fitted over log steps, with 95 % intervals "
     "from resampled directions and documents (see Method)."
 )
 _NO_PHASES = "This is the null (shuffled labels), so no phases are marked."
@@ -216,16 +216,16 @@ _DIFFERENCE = (
     "Curves: each run minus {minus}, at the checkpoints of both; the error is that of the difference, paired over "
     "directions and documents where both runs share them."
 )
-_CHOOSE = "Click two points to read their difference with its error, which is smaller than those of the two."
-_SEEDS_HELP = "Runs that differ by their seed alone: each, or the mean of all its seeds with their standard deviation."
+_CHOOSE = "Click two points to read their difference with its paired error, which is smaller than either point's."
+_SEEDS_HELP = "Runs that differ only by their seed: each run, or the mean over seeds with their standard deviation."
 _LAYER_HELP = "Layer 0 is the embedding, which is not in the mean."
 _SPREAD_HELP = "One standard error around each point as a cross, or around each path as a band."
 _PHASES_HELP = "Where collapse and fitting end, with a 95 % interval."
-_PLAY_HELP = "A slider below the plane lets the paths grow step by step, in files too."
+_PLAY_HELP = "A slider below the plane lets the paths grow step by step, also in exported files."
 _ORDERS_HELP = "The same runs on one small plane for each n-gram order."
 _SIZE_HELP = (
     "How far complexity falls from its peak to the last checkpoint, of every run of this text and these settings whose "
-    "end of fitting is sure, against its number of parameters; ablations are left out."
+    "end of fitting is clear, against its number of parameters; ablations are left out."
 )
 _PANELS_HELP = "Quantities of the plane, others, bits per byte, and any score that checkpoints have."
 _ALONG_HELP = "Training tokens, training step, or the n-gram order of the last checkpoint."

@@ -64,7 +64,7 @@ def compressions(chosen: Selection, layer: int | None) -> tuple[list[Compression
 def against_size(falls: Sequence[Compression], count: int) -> str:
     """How many runs compress, and how much the smallest and the largest of them do."""
     if not falls:
-        return f"Of {count} runs none has a sure end of fitting, so there is no compression to compare."
+        return f"The end of fitting is clear in none of {count} runs, so there is no compression to compare."
     sure = sum(one.low > 0 for one in falls)
     ends = " to ".join(f"{one.share:.1f} % ({short_model(one.model)})" for one in (falls[0], falls[-1]))
     return f"Compression against size: {sure} of {count} runs compress; from the smallest to the largest, {ends}."
@@ -92,11 +92,10 @@ def compare(rows: pl.DataFrame, minus: str) -> str:
                 comparison.told(differences.difference(row, less, name), BY_COLUMN[name].name)
                 for name in ("input", "output")
             ]
-            told.append(f"at step {row['step']:,}, {short_model(model)} has {' and '.join(changes)}")
+            told.append(f"{short_model(model)} at step {row['step']:,}, {' and '.join(changes)}")
     if not told:
         return "These runs share no checkpoint, so there is no difference to show."
-    sentence = f"{'; '.join(told[:2])} compared with {short_model(minus)}."
-    return sentence[0].upper() + sentence[1:]
+    return f"Compared with {short_model(minus)}: {'; '.join(told[:2])}."
 
 
 def _of_models(shown: pl.DataFrame) -> str:

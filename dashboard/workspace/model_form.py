@@ -90,7 +90,7 @@ def _number(label: str, name: str, options: Sequence[int], where: Any) -> int:
 
 def _from_hub() -> ChosenModel | None:
     where = st.container()
-    entry = controls.text("Model of the hub", session.HUB_MODEL.key, placeholder="EleutherAI/pythia-14m", where=where)
+    entry = controls.text("Model on the hub", session.HUB_MODEL.key, placeholder="EleutherAI/pythia-14m", where=where)
     if st.toggle("Search the hub as you type", key="searching", help=_SEARCH_HELP):
         _search()
     if not entry:
@@ -119,7 +119,7 @@ def _search() -> None:
     if len(typed) >= _FEWEST_LETTERS:
         try:
             found = _found(typed.lower())
-            said = "" if found else f"No model of the hub is called like {typed[:60]}."
+            said = "" if found else f"No model on the hub matches “{typed[:60]}”."
         except InputError as error:
             said = str(error)
     data = {"found": found, "said": said, "fewest": _FEWEST_LETTERS}

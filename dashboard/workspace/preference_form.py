@@ -14,6 +14,7 @@ from softh import jobs
 from softh.checkpoints import hub
 from softh.checkpoints.files import UPLOAD
 from softh.format import and_more
+from softh.preference.reasons import reason_text
 from softh.spec import PreferenceSpec
 from softh.uploads import tables, texts
 from softh.uploads.tables import PairsSummary
@@ -74,7 +75,7 @@ def _read(path: str, limit: int) -> PairsSummary:
 
 def _describe(content: PairsSummary) -> str:
     """What a file holds, before anything is computed."""
-    excluded = ", ".join(f"{reason} ({count:,})" for reason, count in content.excluded.items())
+    excluded = ", ".join(f"{reason_text(reason)} ({count:,})" for reason, count in content.excluded.items())
     named = f" Sources: {and_more(content.sources)}." if content.sources else ""
     return (
         f"**{content.pairs:,} pairs** of {Path(content.name).name}, {content.prompts:,} with a prompt; "

@@ -26,7 +26,7 @@ def draw() -> None:
     if not auth.may_change():
         return
     file = st.file_uploader(
-        "Scores of your own", ["json", "csv", "parquet"], max_upload_size=50,
+        "Your own scores", ["json", "csv", "parquet"], max_upload_size=50,
         help="results_….json of lm-evaluation-harness, or a table with columns model, task and score.",
     )  # fmt: skip
     if file is None:
@@ -58,7 +58,7 @@ def _names(missing: dict[str, list[str]], models: list[str]) -> dict[str, str]:
     """Unknown name → the model of the tables that it means, by the reader's choice; nothing is guessed."""
     named = {}
     if missing:
-        st.info(f"{len(missing):,} names are no model of these tables. Say which model is meant, or leave them.")
+        st.info(f"{len(missing):,} names match no model in these tables. Choose which model is meant, or skip.")
     for name, near in list(missing.items())[:_MAX_QUESTIONS]:
         options = [LEAVE, *near, *(model for model in models if model not in near)]
         if (chosen := st.selectbox(escape.markdown(name), options, key=f"means {name}")) != LEAVE:

@@ -131,9 +131,9 @@ def finding(moves: Sequence[Movement]) -> str:
 
     >>> step = Step("m", ("base", "sft"), ("m", "m-sft"), ("a", "b"), whole=False)
     >>> fall, gain = Difference(-0.1, ((0.01, 15),), ((0.01, 7),)), Change(None, 0.2, 0.15, -0.1, 0.5)
-    >>> finding([Movement(step, fall, gain)]).partition(", surely where")[0]
-    'In 1 step of post-training of 1 model, I(X;Z) falls in 1 (surely in 1), and preference information rises in 1 \
-(surely in none)'
+    >>> finding([Movement(step, fall, gain)]).partition("; significant:")[0]
+    'In 1 step of post-training of 1 model, I(X;Z) falls in 1 (significantly in 1), and preference information rises \
+in 1 (significantly in none)'
     """
     single = [move for move in moves if not move.step.whole]
     if not single:
@@ -146,16 +146,16 @@ def finding(moves: Sequence[Movement]) -> str:
     alike = sum(value * other > 0 for (value, _), other in zip(ends, values, strict=True))
     said = (
         f"In {_number(len(single), 'step')} of post-training of {_number(chains, 'model')}, I(X;Z) {of_text}, and "
-        f"preference information {of_pairs}, surely where the 95 % interval leaves out 0; in {alike} of {len(single)} "
+        f"preference information {of_pairs}; significant: the 95 % interval excludes 0. In {alike} of {len(single)} "
         "both change in the same direction."
     )
     effect = association(moves)
     if effect is None or math.isnan(effect.low):
         sums = f", {len(moves) - len(single)} of them sums of others," if len(moves) > len(single) else ""
-        return f"{said} These {_number(len(moves), 'point')}{sums} cannot settle whether the two go together."
+        return f"{said} These {_number(len(moves), 'point')}{sums} cannot settle whether the two are associated."
     told = f"Spearman's ρ is {effect.value:.2f} (95 % {effect.low:.2f} to {effect.high:.2f} over models)"
-    sure = "go together" if effect.value > 0 else "go against each other"
-    verdict = sure if effect.low * effect.high > 0 else "may not go together at all"
+    sure = "are positively associated" if effect.value > 0 else "are negatively associated"
+    verdict = sure if effect.low * effect.high > 0 else "show no clear association"
     return f"{said} {told.replace('-', '−')}: the two {verdict}."
 
 
@@ -203,13 +203,13 @@ def _comparable(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 
 def _counts(values: Sequence[float], sure: Sequence[bool]) -> str:
-    """'falls in 5 (surely in 2) and rises in 1 (surely in none)'."""
+    """'falls in 5 (significantly in 2) and rises in 1 (significantly in none)'."""
     parts = []
     for verb, sign in (("falls", -1), ("rises", 1)):
         mine = [known for value, known in zip(values, sure, strict=True) if sign * value > 0]
         if mine:
-            parts.append(f"{verb} in {len(mine)} (surely in {sum(mine) or 'none'})")
-    return " and ".join(parts) or "stays as it is"
+            parts.append(f"{verb} in {len(mine)} (significantly in {sum(mine) or 'none'})")
+    return " and ".join(parts) or "does not change"
 
 
 def _number(count: int, noun: str) -> str:

@@ -382,15 +382,16 @@ def finding(rows: Sequence[Choice], loss: str) -> str:
         "alone": [_better(row.against, len(others)) for row in others],
         "added to it": [_better(row.beyond, len(others)) for row in others],
     }
-    said = f"Loss names the better one in {first.accuracy.value:.1%} of {first.pairs:,} pairs. "
+    said = f"Loss ranks {first.accuracy.value:.1%} of {first.pairs:,} pairs correctly. "
+    corrected = f"Bonferroni-corrected for {len(others)} measures"
     parts = [
         f"{and_more([row.measure for row, is_better in zip(others, better, strict=True) if is_better], 3)} {how}"
         for how, better in claims.items()
         if any(better)
     ]
     if parts:
-        return f"{said}Better than loss, for sure: {'; '.join(parts)}."
-    return f"{said}None of {len(others)} other measures is better for sure, alone or added to it."
+        return f"{said}Significantly better than loss, {corrected}: {'; '.join(parts)}."
+    return f"{said}No other measure is significantly better, alone or added to it ({corrected})."
 
 
 def _better(one: Known, tests: int) -> bool:

@@ -22,7 +22,7 @@ EXTRA = ("authlib", "choreographer", "fontTools", "plotly", "pptx", "prometheus_
 def serve(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8501,
     address: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 is every one of this machine.")
+        str, typer.Option(help="Address to listen on; 0.0.0.0 means all addresses of this machine.")
     ] = "localhost",
     data: Data = None,
 ) -> None:

@@ -24,22 +24,22 @@ _OF_SETTINGS = {"corpus_digest": "text", "labels": "labels", "estimator": "estim
 
 def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="Id of an estimate or its first digits, or a model.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="The same; differences are B less A.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The same; differences are B minus A.")],
     order: Annotated[int, typer.Option(min=1, max=4, help="n-gram order of the labels.")] = 1,
     tolerance: Annotated[
         float | None, typer.Option(min=0, help="Largest difference, in log n, of H, I(X;Z) and I(Y;Z) at any place.")
     ] = None,
     mean_tolerance: Annotated[
-        float | None, typer.Option(min=0, help="The same of the means over layers alone, optimality included.")
+        float | None, typer.Option(min=0, help="The same for the means over layers only, optimality included.")
     ] = None,
-    other_data: Annotated[Path | None, typer.Option(help="Folder of the tables of B, where it is another.")] = None,
+    other_data: Annotated[Path | None, typer.Option(help="Folder of the tables of B, if different.")] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare two estimates layer by layer, or two runs checkpoint by checkpoint, with the errors of the differences.
 
     What both share, reference directions and documents, is paired. With a tolerance the exit status is 0 where all
-    differences are within it, 1 where one is larger for sure, 3 where one is larger by less than its 95 % interval.
+    differences are within it, 1 where one exceeds it with its whole 95 % interval, 3 where one exceeds it otherwise.
     """
     mine, theirs = _rows(folder(data), first, order), _rows(other_data or folder(data), second, order)
     if len(mine) == len(theirs) == 1:
@@ -112,7 +112,7 @@ def _notes(first: dict[str, Any], second: dict[str, Any]) -> Iterator[str]:
     if first["correction"] != second["correction"]:
         other.append("correction")
     if other:
-        yield f"The two have another {' and another '.join(other)}: differences are of that, too."
+        yield f"The two differ in {' and '.join(other)}, which affects the differences too."
     for each, row in (("A", first), ("B", second)):
         yield (
             f"{each}: {row['model']}, {row['revision']}, {row['corpus']}, {row['dtype']} on {row['device']}, "

@@ -24,7 +24,11 @@ def estimate(
     device: Device = "auto",
     loss: Annotated[
         bool,
-        typer.Option("--loss/--no-loss", help="Bits per byte, for which the head must run.", rich_help_panel=ESTIMATOR),
+        typer.Option(
+            "--loss/--no-loss",
+            help="Bits per byte too; needs the output head.",
+            rich_help_panel=ESTIMATOR,
+        ),
     ] = True,
     by_source: Annotated[
         bool,
@@ -119,7 +123,7 @@ def list_(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the stored estimates, one a line, at their lowest n-gram order: debiased, or null-corrected without it."""
+    """Show the stored estimates, one per line, at their lowest n-gram order: debiased, or null-corrected without it."""
     place = folder(data)
     every = read.lowest(place)
     if last:

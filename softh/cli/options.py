@@ -22,7 +22,7 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON for machines, and nothing else, on stdout.", rich_help_panel=OUTPUT)
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or one GPU such as cuda:1.", rich_help_panel=MACHINE)]
-Layers = Annotated[bool, typer.Option("--layers", help="Every layer at every order, too.", rich_help_panel=OUTPUT)]
+Layers = Annotated[bool, typer.Option("--layers", help="Show every layer at every order, too.", rich_help_panel=OUTPUT)]
 Queue = Annotated[bool, typer.Option("--queue", help="Queue it for a worker instead.")]
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from softh.analysis.standard_errors import combined
+from softh.preference.reasons import count_text
 
 Row = dict[str, Any]
 Rows = dict[tuple[str, str, int | None, str, str], Row]
@@ -77,7 +78,7 @@ def _parts(rows: Rows) -> Table:
 
 
 def _sentences(probe: Row, measures: list[Row]) -> list[str]:
-    counts = [f"{m['positions']:,} {m['variable']}" for m in measures if m["quantity"] == "pairs"]
+    counts = [f"{m['positions']:,} {count_text(m['variable'])}" for m in measures if m["quantity"] == "pairs"]
     return [
         f"{probe['model']}, revision {probe['revision']} ({probe['digest'][:12]}), {probe['weights']}",
         f"{probe['corpus']}: pairs {', '.join(counts)}; {probe['positions']:,} tokens of answers, context "

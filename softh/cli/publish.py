@@ -12,10 +12,10 @@ from softh.format import format_size
 def publish(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="New folder, or hub:OWNER/NAME.")],
     license_: Annotated[
-        str, typer.Option("--license", help="Of the tables, as the hub names licences, for example cc-by-4.0.")
+        str, typer.Option("--license", help="Licence of the tables, as the hub names it, for example cc-by-4.0.")
     ],
-    author: Annotated[str, typer.Option(help="Who is to be cited.")],
-    title: Annotated[str, typer.Option(help="Of the data set.")] = "Information planes of language models",
+    author: Annotated[str, typer.Option(help="Author to cite.")],
+    title: Annotated[str, typer.Option(help="Title of the data set.")] = "Information planes of language models",
     model: Annotated[list[str] | None, typer.Option(help="Only this model; may be given several times.")] = None,
     private: Annotated[bool, typer.Option("--private", help="A repository of the hub that is not public.")] = False,
     data: Data = None,

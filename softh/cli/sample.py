@@ -18,7 +18,7 @@ def sample(
     documents: Annotated[int, typer.Option(min=1, help="Documents sampled from the corpus at most.")] = 256,
     context: Annotated[int, typer.Option(min=2, help="Tokens a document is truncated to.")] = 256,
     orders: Annotated[str, typer.Option(help="n-gram orders of the labels, from 1 to 4.")] = "1,2,3,4",
-    labels: Annotated[str, typer.Option(help="What is labelled, as of `estimate`.")] = "tokens",
+    labels: Annotated[str, typer.Option(help="What is labelled, as in `estimate`.")] = "tokens",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sample.")] = 0,
     as_json: AsJson = False,
 ) -> None:

@@ -71,7 +71,7 @@ def import_(
 @app.command("export")
 def export_(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model of the tables.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File; of lm-eval a folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write; for lm-eval a folder.")],
     file_format: Annotated[
         export.Format,
         typer.Option(
@@ -79,7 +79,7 @@ def export_(
         ),
     ] = "lm-eval",
     dataset: Annotated[
-        list[str] | None, typer.Option(help="TASK=OWNER/NAME: data set of the hub of a task, for eval-results.")
+        list[str] | None, typer.Option(help="TASK=OWNER/NAME: data set on the hub of a task, for eval-results.")
     ] = None,
     data: Data = None,
 ) -> None:

@@ -27,20 +27,20 @@ def select(
     ] = None,
     score: Annotated[str, typer.Option(help="Score that says which of two is better; of TABLE, its column.")] = "cloze",
     among: Annotated[
-        str, typer.Option(help=f"What there is to choose among, {', '.join(AMONG)}; of TABLE, runs or models.")
+        str, typer.Option(help=f"Candidates to choose among: {', '.join(AMONG)}; of TABLE, runs or models.")
     ] = "runs",
-    group: Annotated[str, typer.Option(help="Column of TABLE that says the run or the family.")] = "group",
-    loss: Annotated[str, typer.Option(help="Column of TABLE with the loss, which the others are to beat.")] = "loss",
-    less: Annotated[bool, typer.Option("--less", help="Of the score of TABLE, less is better.")] = False,
-    corpus: Annotated[str | None, typer.Option(help="Text of the estimates; by default that of most.")] = None,
+    group: Annotated[str, typer.Option(help="Column of TABLE that names the run or the family.")] = "group",
+    loss: Annotated[str, typer.Option(help="Column of TABLE with the loss, the baseline for the others.")] = "loss",
+    less: Annotated[bool, typer.Option("--less", help="Lower scores of TABLE are better.")] = False,
+    corpus: Annotated[str | None, typer.Option(help="Text of the estimates; by default the text of most.")] = None,
     order: Annotated[int, typer.Option(min=1, max=4, help="n-gram order of the labels.")] = 1,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask of every measure how often it names the better of two checkpoints or models, and what it adds to loss.
+    """Ask of every measure how often it ranks two checkpoints or models correctly, and what it adds to loss.
 
     Directions, layers and fits are those of the other families or runs; intervals leave each of them out. Regret is
-    the best score of a run or family less that of the one that a measure would choose there.
+    the best score of a run or family minus that of the one that a measure would choose there.
     """
     if among not in AMONG or (table and among == "tuned"):
         raise InputError(f"--among was {among!r}; expected one of {', '.join(AMONG)}: choose one.")
@@ -86,7 +86,7 @@ def _table(rows: list[Choice], what: str, score: str) -> Table:
     title = f"Which of two is better in {score}? {rows[0].pairs:,} pairs of {what}, {rows[0].groups} families or runs"
     table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", caption_justify="left")
     table.caption = "Shares of pairs in %, regret in units of the score; in brackets 95 % intervals."
-    for name in ("measure", "accuracy", "less loss", "with loss, less loss", "regret"):
+    for name in ("measure", "accuracy", "minus loss", "with loss, minus loss", "regret"):
         table.add_column(name, justify="left" if name == "measure" else "right")
     for row in rows:
         shares = (_told(one, 100, 1) for one in (row.accuracy, row.against, row.beyond))

@@ -21,17 +21,17 @@ def sweep(
         ),
     ],
     engine: Annotated[str, typer.Option(help="local, ray or slurm.")] = "local",
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; without one, Ray starts here.")] = None,
+    address: Annotated[str | None, typer.Option(help="Address of a Ray cluster; without one, Ray starts here.")] = None,
     partition: Annotated[str | None, typer.Option(help="Slurm partition.")] = None,
     device: Device = "auto",
-    gpus: Annotated[int | None, typer.Option(help="GPUs of each estimate; by default as many as it needs.")] = None,
+    gpus: Annotated[int | None, typer.Option(help="GPUs per estimate; by default as many as it needs.")] = None,
     shards: Annotated[int, typer.Option(help="Split the documents of each estimate into this many tasks.")] = 1,
     free: Annotated[bool, typer.Option("--free", help="Remove a hub checkpoint once it is estimated.")] = False,
     dry: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be estimated and its cost, and stop.")
     ] = False,
     price: Annotated[
-        float | None, typer.Option(min=0, help="Of an hour of this machine, for the cost in money.")
+        float | None, typer.Option(min=0, help="Price of an hour of this machine, to show the cost in money.")
     ] = None,
     queue: Queue = False,
     data: Data = None,

@@ -10,6 +10,7 @@ import numpy as np
 from softh.errors import InputError
 from softh.preference.conversations import Messages
 from softh.preference.pairs import Pair, Pairs
+from softh.preference.reasons import reason_text
 from softh.spec import identity
 from softh.text.corpus import TokenizedCorpus, special_ids
 
@@ -92,7 +93,7 @@ def completions(sample: Pairs, tokenizer: Any, max_length: int) -> Completions:
 def _enough(pairs: Sequence[Pair], excluded: Mapping[str, int], name: str, max_length: int) -> None:
     if len(pairs) >= LEAST:
         return
-    why = ", ".join(f"{count:,} with {reason}" for reason, count in excluded.items()) or "nothing excluded"
+    why = ", ".join(f"{count:,} with {reason_text(reason)}" for reason, count in excluded.items()) or "nothing excluded"
     cut = excluded.get(TRUNCATED, 0) + excluded.get(PROMPT_TOO_LONG, 0)
     hint = f"a longer --context than {max_length}" if cut else "more pairs"
     raise InputError(f"{len(pairs)} pairs of {name} are left ({why}); expected at least {LEAST}: give {hint}.")

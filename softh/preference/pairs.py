@@ -20,6 +20,7 @@ from softh.preference.conversations import (
     history,
     turns,
 )  # fmt: skip
+from softh.preference.reasons import reason_text
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ def load(name: str, limit: int, seed: int) -> Pairs:
     title = sources.title(name)
     pairs, excluded = _pairs(rows, title)
     if not pairs:
-        why = ", ".join(f"{count:,} with {reason}" for reason, count in excluded.items()) or "none at all"
+        why = ", ".join(f"{count:,} with {reason_text(reason)}" for reason, count in excluded.items()) or "none at all"
         raise InputError(
             f"{title} holds no pair of two different answers (of {len(rows):,} rows: {why}); expected a chosen and a "
             "rejected answer in each row: choose another file."

@@ -70,7 +70,7 @@ def test_an_upload_becomes_a_point_with_a_link(page: Page, chromium: Browser, ad
     assert "UploadedFileManager" not in page.request.get(f"{address}/_stcore/metrics").text()  # no bytes are held
     page.get_by_role("button", name="Estimate", exact=True).click()
     expect(page.get_by_role("progressbar").first).to_be_visible(timeout=MINUTES)
-    expect(page.get_by_text("It lies at").first).to_be_visible(timeout=10 * MINUTES)
+    expect(page.get_by_text("Position: I(X;Z)").first).to_be_visible(timeout=10 * MINUTES)
     assert read.estimates(data)["model"].to_list() == ["toy-olmo2-3m-seed0"]
     page.get_by_role("link", name="Trajectory").last.click()
     page.wait_for_selector(DRAWN)
@@ -98,7 +98,7 @@ def test_revisions_of_a_hub_become_a_path(page: Page, address: str, data: Path, 
     for number, step in enumerate((0, 10, 1000), 1):
         card = page.locator(f".st-key-job-{number}").first
         expect(card).to_contain_text(re.compile(rf"step{step}\b.* done,"), timeout=15 * MINUTES)
-    expect(page.get_by_text("It lies at")).to_have_count(1)  # of the last, not of each
+    expect(page.get_by_text("Position: I(X;Z)")).to_have_count(1)  # of the last, not of each
     assert sorted(read.estimates(data)["step"].to_list()) == [0, 10, 1000]
     page.goto(address)
     page.wait_for_selector(DRAWN)

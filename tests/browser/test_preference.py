@@ -65,7 +65,7 @@ def test_own_pairs_are_uploaded_probed_and_drawn(page: Page, address: str, pairs
     page.get_by_text("clearly more than chance").wait_for()
     page.locator("input[type=file]").first.set_input_files(pairs)
     page.get_by_text("40 pairs of my-pairs, 40 with a prompt").wait_for()
-    expect(page.get_by_text("told before (1)")).to_be_visible()
+    expect(page.get_by_text("an earlier duplicate (1)")).to_be_visible()
     page.get_by_text("Server folder").click()
     page.get_by_role("button", name="Probe", exact=True).click()
     page.get_by_text("Choose my-pairs under Pairs").wait_for()

@@ -95,9 +95,10 @@ def _given(
 ) -> list[Effect]:
     """Partial coefficients for every control known of all models that differs between them, and within families."""
     known = {name: v for name, v in given.items() if np.isfinite(v).all() and np.ptp(v) > 0}
-    effects = [partial(f"given {n}", x, y, family, v[:, None], method, again) for n, v in known.items()]
+    effects = [partial(f"controlling for {n}", x, y, family, v[:, None], method, again) for n, v in known.items()]
     if len(known) > 1:
-        effects.append(partial("given both", x, y, family, np.column_stack(list(known.values())), method, again))
+        both = np.column_stack(list(known.values()))
+        effects.append(partial("controlling for both", x, y, family, both, method, again))
     ranks = " (of ranks)" if method == "kendall" else ""  # there is no tau of what is left of ranks
     effects.append(within(f"within families{ranks}", x, y, family, method, again))
     return effects

@@ -166,12 +166,17 @@ def _of_setup(setup: Setup) -> pl.DataFrame:
     return estimates().filter(pl.col("settings") == setup.settings, pl.col("corpus") == setup.corpus)
 
 
-@cached_by(setup_version)
+_LONG = ("spec", "versions")
+"""Columns of estimates that no page shows, a third of the memory that many rows take."""
+
+
+@cached_by(setup_version, entries=8)
 def trajectory(setup: Setup, models: tuple[str, ...], layer: int | None = None) -> pl.DataFrame:
     """One layer (None: their mean) of the newest estimate of every checkpoint, one row an order and correction."""
     # The value of every draw is for statistics; no figure here needs it.
     ids = _of_setup(setup)["estimate_id"].to_list()
-    return newest(with_bracket(read.trajectory(settings.data(), models, draws=False, layer=layer, estimates=ids)))
+    rows = read.trajectory(settings.data(), models, draws=False, layer=layer, estimates=ids)
+    return newest(with_bracket(rows.drop(_LONG)))
 
 
 @cached_by(setup_version)
@@ -259,7 +264,7 @@ def finished(setup: Setup) -> pl.DataFrame:
     """The last checkpoint of every model, one row an order and correction, with every quantity."""
     ids = finished_models.last(comparable(setup))["estimate_id"].to_list()
     rows = finished_models.with_distance(read.trajectory(settings.data(), corpus=setup.corpus, estimates=ids))
-    rows = with_bracket(rows.drop(plane.replicates()))
+    rows = with_bracket(rows.drop(*plane.replicates(), *_LONG))
     others = (*FURTHER, *OF_THE_MODEL)
     more = read.further(settings.data(), [each.column for each in others], ids)
     more = more.drop("layer", *plane.replicates(others))

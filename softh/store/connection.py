@@ -20,12 +20,6 @@ from softh.store.share import configured_share
 VIEWS = Path(__file__).with_name("views.sql").read_text(encoding="utf-8")
 _FOLDERS = 4
 """Data folders whose stores stay open in a process."""
-_GIVE_BACK = {
-    "allocator_background_threads": "true",
-    "allocator_flush_threshold": "1MB",
-    "allocator_bulk_deallocation_flush_threshold": "1MB",
-}
-"""Memory of a finished query goes back to the system; by default DuckDB keeps a hundred megabytes for the next one."""
 State = tuple[int, int, int]
 """Inode, time of change and size of a file."""
 
@@ -162,7 +156,8 @@ class _Store:
         """One sentence for each kind of packed rows that are not shown."""
         self.failure = ""
         """Why the database cannot be opened, in one sentence."""
-        self.connection = duckdb.connect(config=_GIVE_BACK)
+        # What queries no longer use goes back to the system while nobody asks anything.
+        self.connection = duckdb.connect(config={"allocator_background_threads": True})
         intake.create_tables(self.connection)
         try:
             self.left_out = packed.attach(self.connection, self.database)

@@ -9,7 +9,7 @@ from dashboard.views import trajectory
 MOST_LINKS = 4
 SURE = (
     "±: one standard error, of reference directions and of documents together; differences of checkpoints and runs are "
-    "paired in both, so their errors are smaller than those of the two points. Intervals of phases come from "
+    "paired in both, so their errors are usually smaller than those of the two points. Intervals of phases come from "
     "resampling directions and documents."
 )
 

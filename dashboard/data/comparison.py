@@ -206,7 +206,7 @@ def _change(row: Mapping[str, Any], less: Mapping[str, Any], name: str) -> str:
 
 
 def _pairing(row: Mapping[str, Any], less: Mapping[str, Any]) -> str:
-    """Why the error is smaller than those of the two, or why it is not."""
+    """What the errors of the two share, or that they share nothing."""
     shared = [
         *(["directions"] if differences.same_directions(row, less) else []),
         *(

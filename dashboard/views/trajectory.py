@@ -216,7 +216,7 @@ _DIFFERENCE = (
     "Curves: each run minus {minus}, at the checkpoints of both; the error is that of the difference, paired over "
     "directions and documents where both runs share them."
 )
-_CHOOSE = "Click two points to read their difference with its paired error, which is smaller than either point's."
+_CHOOSE = "Click two points to read their difference with its paired error."
 _SEEDS_HELP = "Runs that differ only by their seed: each run, or the mean over seeds with their standard deviation."
 _LAYER_HELP = "Layer 0 is the embedding, which is not in the mean."
 _SPREAD_HELP = "One standard error around each point as a cross, or around each path as a band."

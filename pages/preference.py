@@ -21,12 +21,12 @@ else:
         st.subheader("Where preference is readable")
         frame.chart(view.figures["profile"], "profile", view.data)
         st.subheader("Does length explain it?")
-        frame.chart(view.figures["parts"], "parts", view.data)
+        frame.chart(view.figures["parts"], "parts", view.data, legend=False)
     with right:
         st.subheader("Can a linear probe order the pairs?")
-        frame.chart(view.figures["linear"], "linear", view.data)
+        frame.chart(view.figures["linear"], "linear", view.data, legend=False)
         st.subheader("Do words or length alone do as well?")
-        frame.chart(view.figures["others"], "others", view.data)
+        frame.chart(view.figures["others"], "others", view.data, legend=False)
     if "training" in view.figures:
         st.subheader("Along training")
         frame.chart(view.figures["training"], "training", view.data)

@@ -68,6 +68,15 @@ def test_the_distance_to_the_bound_is_that_of_the_frontier() -> None:
     assert [mine[name] for name in both] == pytest.approx([theirs[name] for name in both])
 
 
+def test_the_forest_has_the_published_coefficient_where_there_is_one() -> None:
+    def rows(**link: str) -> list[str]:
+        return [name for trace in opened(**link).figures["forest"].data for name in trace.y]
+
+    assert rows(predictor="optimality")[0] == "published (r)"
+    assert "published (r)" not in rows(predictor="distance to the bound")
+    assert "published (r)" not in rows(predictor="optimality", among="training steps")
+
+
 def test_the_data_behind_the_forest_are_its_coefficients() -> None:
     view = opened()
     behind, [*traces] = view.behind["forest"], view.figures["forest"].data

@@ -1,5 +1,6 @@
 """What is taken in, what is refused in one sentence, and that nothing else ever happens."""
 
+import io
 import json
 import os
 import shutil
@@ -181,6 +182,11 @@ def test_what_loads_code_is_left_out_and_the_rest_accepted(home: Path, good: Fil
 def test_what_was_left_out_is_named(home: Path, good: Files) -> None:
     accepted = receive.accept(HARMLESS["code beside a known architecture"].make(good))
     assert accepted.left_out == ("auto_map",)
+
+
+def test_an_error_names_the_file_with_its_ending(home: Path) -> None:
+    with pytest.raises(InputError, match=r"^wrong\.zip is not a known archive"):
+        receive.accept([receive.Part("wrong.zip", io.BytesIO(b"text"))])
 
 
 def test_what_no_check_of_names_can_know_is_refused_or_harmless(home: Path, good: Files) -> None:

@@ -122,6 +122,14 @@ def test_of_several_models_in_a_link_the_known_are_kept(app):
     assert "not among A, B: showing B." in test.info[0].value
 
 
+def test_of_many_options_a_link_that_fits_none_names_the_nearest(app):
+    rows = [{"model": f"run-{size}m", "labels": "tokens"} for size in (3, 9, 20, 60, 135, 160, 410)]
+    said = app(*rows, models=["run-3n"]).info[0].value
+    assert "not in these tables" in said
+    assert "run-3m" in said
+    assert "run-410m" not in said.partition("showing")[0]
+
+
 def test_the_newest_estimate_of_a_checkpoint_is_shown(tmp_path, record):
     older, newer = record(), record(dtype="bfloat16")
     newer["estimate"]["created_at"] = newer["estimate"]["created_at"].replace(year=2027)

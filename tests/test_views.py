@@ -128,6 +128,7 @@ def test_a_view_from_its_link_is_what_the_page_shows(page: str, number: int, tab
         # A page names lines that its figures share once, and says what a click in them does.
         for added in ("showlegend", "clickmode", "dragmode", "hovermode"):
             figure["layout"].pop(added, None)
+        figure["layout"]["meta"].pop("legend", None)
     # A page may lay its figures out in another order.
     in_order = partial(json.dumps, sort_keys=True)
     assert sorted(figures, key=in_order) == sorted(shown, key=in_order)
@@ -285,3 +286,9 @@ def values() -> list:
         controls.text("Find", "find"),
         controls.several("Many", ["a", "b", "c"], "many", default=["a"]),
     ]
+
+
+def test_several_checkpoints_along_a_path_are_named_by_their_tokens() -> None:
+    view, _ = registry.build("trajectory", {})
+    names = [name["text"] for name in view.figures["plane"].layout.meta["names"]]
+    assert sum(name.endswith(" tokens") for name in names) >= 4

@@ -119,6 +119,7 @@ export default function ({ parentElement, data, setStateValue }) {
     const { base, font, ground } = menu.softh
     const Plotly = await loadPlotly(menu.softh)
     const layout = { ...shown.layout, width, height, autosize: false, paper_bgcolor: ground }
+    if (layout.meta?.legend === "elsewhere") layout.showlegend = true // the file stands alone
     delete layout.updatemenus
     delete layout.sliders
     const url = await Plotly.toImage({ data: shown.data, layout }, { format: "svg", width, height })

@@ -1,6 +1,6 @@
 // All figures of a page together: the ranges of their axes go to the server, a double click shows all again, a run that
-// the legend hides is hidden everywhere, the point under the mouse is ringed wherever it is drawn, and the keyboard
-// reaches every point (keys.js).
+// the legend hides is hidden everywhere, the point under the mouse is ringed wherever it is drawn while other runs fade,
+// and the keyboard reaches every point (keys.js).
 export default function ({ setTriggerValue }) {
   // A figure that is presented is drawn beside the page, in the size of its slide, and answers to nothing.
   const plots = () => [...document.querySelectorAll("[class*='st-key-'] .js-plotly-plot")].filter(plot => !plot.closest(".softh-deck"))
@@ -62,6 +62,16 @@ export default function ({ setTriggerValue }) {
     plot.querySelector(".main-svg").append(group)
   }
 
+  // Among points without a path, such as those of Frontier, nothing fades: there is nothing to follow.
+  const fadeOthers = trace => {
+    const run = plots().some(plot => plot._fullData.some(each => /lines/.test(each.mode) && each.legendgroup === trace?.legendgroup))
+      ? trace?.legendgroup : ""
+    for (const plot of plots()) for (const each of plot._fullData) {
+      const drawn = plot.querySelector(`.trace${each.uid}`)
+      if (drawn) drawn.style.opacity = (each.opacity ?? 1) * (run && each.legendgroup && each.legendgroup !== run ? 0.25 : 1)
+    }
+  }
+
   const listen = plot => {
     if (plot.softh || !plot.on) return
     plot.softh = true
@@ -70,8 +80,11 @@ export default function ({ setTriggerValue }) {
     plot.on("plotly_afterplot", drawn)
     plot.on("plotly_relayout", change => report(plot, change))
     plot.on("plotly_restyle", ([update, indices]) => hideEverywhere(plot, update, indices))
-    plot.on("plotly_hover", ({ points }) => plots().forEach(each => each !== plot && ring(each, points[0].customdata?.[0])))
-    plot.on("plotly_unhover", () => plots().forEach(each => ring(each)))
+    plot.on("plotly_hover", ({ points }) => {
+      plots().forEach(each => each !== plot && ring(each, points[0].customdata?.[0]))
+      fadeOthers(points[0].fullData)
+    })
+    plot.on("plotly_unhover", () => { plots().forEach(each => ring(each)); fadeOthers() })
     offerKeys(plot, custom => setTriggerValue("picked", { key: keyOf(plot), custom }))
   }
   const timer = setInterval(() => plots().forEach(listen), 300)

@@ -4,12 +4,16 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 import streamlit as st
 
 from dashboard import escape
 from dashboard.controls import browser, session
 from softh.format import and_more
+
+_MOST_LISTED = 6
+"""Options that a sentence lists; of more it names those most like the one that is not there."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,11 @@ def short_parameters() -> dict[str, Sequence[str]]:
 
 def note(key: str, unknown: Sequence[str], options: Sequence[str], shown: str) -> None:
     """Say which part of a link does not fit: on the page, or in the notes of a view that is built from the link."""
-    known = f"not among {and_more(options)}" if options else "not in these tables"
+    if len(options) <= _MOST_LISTED:
+        known = f"not among {and_more(options)}" if options else "not in these tables"
+    else:
+        near = [match for name in unknown[:3] for match in get_close_matches(name, options, 1)]
+        known = "not in these tables" + (f" (most like it: {and_more(list(dict.fromkeys(near)))})" if near else "")
     sentence = f"The link asks for {key} {and_more(unknown)}, which is {known}: showing {shown or 'none'}."
     if link := current():
         link.notes.append(sentence)

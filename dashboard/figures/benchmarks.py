@@ -15,6 +15,7 @@ from softh.analysis.correlation import Detail, Effect, Matrix, Study
 from softh.format import and_more
 
 STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
+PUBLISHED_ROW = "published (r)"
 LABELLED = 14
 """Models that are all named on the scatter; of more only those far from the line."""
 FAR = 1.5
@@ -149,11 +150,21 @@ def _strength(result: Matrix, i: int, j: int) -> float | None:
     return float(value) / 3 if unsure else float(value)
 
 
-def forest(detail: Detail, method: str, theme: Theme) -> go.Figure:
-    """The coefficient unadjusted, adjusted, without each family and without any one model, with intervals."""
+def forest(detail: Detail, method: str, theirs: float | None, theme: Theme) -> go.Figure:
+    """The coefficient unadjusted, adjusted, without each family and without any one model, with intervals.
+
+    theirs: Pearson's coefficient that was published, where there is one: a cross at the top.
+    """
     order = sorted(detail.without_family, key=lambda one: -abs(one.value - detail.plain.value))[:_FAMILIES]
     rows = [detail.plain, *detail.adjusted, detail.without_model, *sorted(order, key=lambda one: -one.value)]
-    figure = go.Figure(layout={"template": template(theme), "height": 90 + 27 * len(rows), "showlegend": False})
+    height = 90 + 27 * (len(rows) + (theirs is not None))
+    figure = go.Figure(layout={"template": template(theme), "height": height, "showlegend": False})
+    if theirs is not None:
+        figure.add_scatter(
+            x=[theirs], y=[PUBLISHED_ROW], mode="markers", hoverinfo="text",
+            marker={"color": theme.ink, "size": 10, "symbol": "x"},
+            hovertext=[f"<b>published</b>, 47 models and six benchmarks<br>Pearson {signed(theirs)}, raw values"],
+        )  # fmt: skip
     figure.add_vline(x=0, line={"color": theme.muted, "width": 1})
     figure.add_vline(x=detail.plain.value, line={"color": theme.muted, "width": 1, "dash": "dot"})
     adjusted = 1 + len(detail.adjusted)
@@ -173,8 +184,10 @@ def forest(detail: Detail, method: str, theme: Theme) -> go.Figure:
             hovertext=[_effect_hover_text(row, detail) for row in some], hoverinfo="text",
         )  # fmt: skip
     figure.update_yaxes(autorange="reversed", showgrid=False, ticks="", tickfont={"size": 11})
-    figure.update_xaxes(title_text=f"{method.capitalize()}, 95 % interval", range=_limits(rows), nticks=7)
+    figure.update_xaxes(title_text=f"{method.capitalize()}, 95 % interval", range=_limits(rows, theirs), nticks=7)
     said = "; ".join(f"{_in_words(row)} {coefficient(row)}" for row in rows)
+    if theirs is not None:
+        said = f"published {signed(theirs)}; {said}"
     return figure.update_layout(meta={"alt": f"Forest plot. {said}."}, margin={**_ROOM, "l": 156})
 
 
@@ -317,8 +330,8 @@ def _error(values: Iterable[float], colour: str) -> dict[str, object] | None:
     return {"array": known, "color": colour, "thickness": 1, "width": 0} if any(known) else None
 
 
-def _limits(rows: Sequence[Effect]) -> list[float]:
-    ends = [end for row in rows for end in (row.value, row.low, row.high, 0.0) if not isnan(end)]
+def _limits(rows: Sequence[Effect], theirs: float | None) -> list[float]:
+    ends = [end for row in rows for end in (row.value, row.low, row.high, theirs or 0.0, 0.0) if not isnan(end)]
     return [max(min(ends) - 0.05, -1.25), min(max(ends) + 0.05, 1.25)]
 
 

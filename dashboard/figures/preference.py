@@ -58,7 +58,7 @@ def profile(probes: Sequence[Probe], scale: float, unit: str, theme: Theme) -> g
     for probe, colour, symbol in _styled(probes, theme):
         x = _depth(probe, probes)
         chance = [2 * scale * (row["se_documents"] or 0) for row in probe.information("null")]
-        figure.add_trace(_band(x, [-value for value in chance], chance, colour, 0.1, None, fills="null"))
+        figure.add_trace(_band(x, [-value for value in chance], chance, colour, 0.1, probe.name, fills="null"))
         rows = probe.information()
         y, errors = [scale * row["value"] for row in rows], [scale * combined_error(row) for row in rows]
         low, high = ([v + sign * e for v, e in zip(y, errors, strict=True)] for sign in (-1, 1))
@@ -118,7 +118,7 @@ def dots(
                 y = [rows.index(dot.row) + shift + (0.08 if hollow else 0) for dot in mine]
                 figure.add_trace(_dots(mine, y, colour, f"{symbol}-open" if hollow else symbol, legend=not hollow))
     ticks = {"tickvals": list(range(len(rows))), "ticktext": rows, "range": [len(rows) - 0.5, -0.5], "showgrid": False}
-    figure.update_yaxes(**ticks, title=None)
+    figure.update_yaxes(**ticks)
     figure.update_xaxes(tickformat=".0%" if share else None, showgrid=True)
     figure.add_vline(zero, line={"color": theme.muted, "width": 1, "dash": "dot"})
     said = "; ".join(f"{dot.row}, {dot.name}: {plus_minus(dot.value, dot.error)}" for dot in every)

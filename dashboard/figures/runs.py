@@ -19,6 +19,8 @@ from dashboard.format import checkpoint_name, count, hover_text, plus_minus, sta
 from softh.quantities import BY_COLUMN, CORRECTION_NAMES, PLANE, has_labels, label_name
 
 _DEPTH = "layer, 0 the embedding"
+_ROUND = 0.25
+"""How far, as a logarithm, a checkpoint may be from a round value to be named for it."""
 
 
 def trajectory_plane(
@@ -61,18 +63,19 @@ def trajectory_plane(
 
 
 def _moments(paths: Sequence[list[dict[str, Any]]], column: str | None, log: LogScale | None) -> list[Name]:
-    """The checkpoints nearest to round values of the clock, where a path has room for their names."""
+    """The checkpoints nearest to round values of the clock, powers of ten first; those without room are left out."""
     if column is None or log is None:
         return []
     found: dict[float, Name] = {}
-    for rows in paths[::-1]:
-        timed = [row for row in rows[1:-1] if row[column]]
-        for tick in [tick for tick in log.ticks() if tick > 0] if timed else []:
-            row = min(timed, key=lambda row: abs(math.log(row[column] / tick)))
-            if abs(math.log(row[column] / tick)) < 0.35:
-                unit = " tokens" if column == "tokens" else ""
-                text = f"{count(row[column])}{unit}" if unit else checkpoint_name(row)
-                found[tick] = Name(text, row["input"], row["output"], quiet=True, run=row["model"])
+    rounded = [tick for steps in ((1,), (2, 5)) for tick in log.ticks(steps) if tick > 0]
+    for tick in rounded:
+        for rows in paths:
+            timed = [row for row in rows[1:-1] if row[column]]
+            row = min(timed, key=lambda row: abs(math.log(row[column] / tick)), default=None)
+            if row and abs(math.log(row[column] / tick)) < _ROUND and row[column] not in found:
+                text = f"{count(row[column])} tokens" if column == "tokens" else checkpoint_name(row)
+                found[row[column]] = Name(text, row["input"], row["output"], quiet=True, run=row["model"])
+                break
     return list(found.values())
 
 

@@ -28,10 +28,10 @@ class LogScale:
         first, last = self.place(0) if self.zero else self.place(self.least), self.place(self.most)
         return (self.place(value) - first) / (last - first) if last > first else 1.0
 
-    def ticks(self) -> list[float]:
-        """Values worth a tick: zero and powers of ten, or three a decade on a short scale."""
+    def ticks(self, steps: Sequence[int] = ()) -> list[float]:
+        """Values worth a tick: zero and these steps of each decade, by default 1, or 1, 2 and 5 on a short scale."""
         low, high = math.floor(math.log10(self.least)), math.ceil(math.log10(self.most))
-        steps = (1,) if high - low > 2 else (1, 2, 5)
+        steps = steps or ((1,) if high - low > 2 else (1, 2, 5))
         candidates = [step * 10.0**power for power in range(low, high + 1) for step in steps]
         ticks = [value for value in candidates if self.least <= value <= self.most]
         return [0.0, *ticks] if self.zero else ticks

@@ -152,14 +152,20 @@ def chart(
     *,
     points: bool = False,
     take: Callable[[str], None] = point_selection.toggle_clicked,
+    legend: bool = True,
 ) -> None:
     """A figure with its alt text and its menu; rows are the data behind it. With points a click in it chooses one.
 
-    take: what is done with a click, given the key of the figure.
+    take: what is done with a click, given the key of the figure. legend: without it the figure is drawn without one,
+    since another figure of the page has the same; files and slides keep it.
     """
     with st.container(gap="xxsmall"):
         # Above: a menu below a figure would have no room to open in.
         export_menu.draw(figure, key, rows, links.page_parameters(), links.short_parameters())
+        if not legend:
+            figure = go.Figure(figure).update_layout(
+                showlegend=False, meta={**figure.layout.meta, "legend": "elsewhere"}
+            )
         picture(figure, key, points=points, take=take)
 
 
@@ -198,7 +204,12 @@ def table(
     """A table to read, and its data as a file to take away; with points its rows are models, and choose them."""
     selection = point_selection.selectable_rows(rows["Model"].to_list()) if points else {}
     model = st.column_config.TextColumn(width=170 if points else 275)  # pinned, it would be grey and hard to read
-    defined = {name: st.column_config.Column(help=said) for name in rows.columns if (said := glossary.of_head(name))}
+    # Beside a figure all of these are in sight; the heads of others say how wide they must be.
+    widths = dict.fromkeys(("Optimality", "To the bound"), 105) | {"Frontier": 70} if points else {}
+    defined = {
+        name: st.column_config.Column(width=widths.get(name), help=glossary.of_head(name) or None)
+        for name in rows.columns
+    }
     config = {**defined, "Model": model, "Parameters": _COMPACT, "Positions": _GROUPED, "p": _SMALL, "q": _SMALL}
     if "Model" in rows.columns:
         rows = rows.with_columns(Model=pl.Series([short_model(name) for name in rows["Model"]], dtype=pl.String))

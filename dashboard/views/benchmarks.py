@@ -15,7 +15,7 @@ from dashboard.figures import benchmarks, selection
 from dashboard.figures.template import theme_for
 from dashboard.format import data_note, signed, source
 from dashboard.view import Empty, View
-from dashboard.views.benchmarks_summary import headline, paragraph, published
+from dashboard.views.benchmarks_summary import headline, paragraph, published, published_coefficient
 from softh.analysis.correlation import MEAN_SCORE, METHODS, Detail, Matrix, Method, Study
 from softh.analysis.selection import AMONG, finding
 from softh.analysis.selection import LOSS as LOSS_NAME
@@ -49,6 +49,7 @@ def view() -> View:
     with _too_few():
         result, _ = correlation.matrix(choice, tuple(wanted))
         detail, cell, depths = correlation.cell(choice, predictor, score)
+    theirs = published_coefficient(choice, predictor)
     theme = theme_for(chosen.display.dark)
     rows, shown = table(result), _shown(cell, choice, turned=bool(depths))
     turned = [_TURNED] if choice.layer == CHOSEN else []
@@ -62,10 +63,10 @@ def view() -> View:
     what = f"{'changes of ' if choice.among == TRAINING else ''}{predictor} and {score}"
     figures = {
         "scatter": benchmarks.scatter(shown, detail, sorted(set(study.family)), choice.method, theme),
-        "forest": benchmarks.forest(detail, choice.method, theme),
+        "forest": benchmarks.forest(detail, choice.method, theirs, theme),
         "matrix": benchmarks.matrix(result, display.labels, theme),
     }
-    behind, notes_of = {"forest": effects(detail)}, list[str]()
+    behind, notes_of = {"forest": effects(detail, theirs)}, list[str]()
     if controls.toggle("Which of two is better?", "select", help=_SELECT_HELP):
         chosen_by, notes_of = _selection(choice, score)
         if chosen_by:
@@ -134,13 +135,16 @@ def table(result: Matrix) -> pl.DataFrame:
     return rows if result.reasons else rows.drop("Note")
 
 
-def effects(detail: Detail) -> pl.DataFrame:
-    """One row a coefficient of the forest, with its 95 % interval or, without each model in turn, the range."""
+def effects(detail: Detail, theirs: float | None) -> pl.DataFrame:
+    """One row a coefficient of the forest, with its 95 % interval or, without each model in turn, the range.
+
+    theirs: the published coefficient, where there is one, which has no interval.
+    """
     every = [detail.plain, *detail.adjusted, detail.without_model, *detail.without_family]
     ends = [None if isnan(one.low) else "range" if one is detail.without_model else "95 % interval" for one in every]
-    return (
-        pl.DataFrame([asdict(one) for one in every]).with_columns(ends=pl.Series(ends, dtype=pl.String)).fill_nan(None)
-    )
+    rows = pl.DataFrame([asdict(one) for one in every]).with_columns(ends=pl.Series(ends, dtype=pl.String))
+    published = [] if theirs is None else [{"name": benchmarks.PUBLISHED_ROW, "value": theirs, "n": 47}]
+    return pl.concat([pl.DataFrame(published), rows], how="diagonal_relaxed").fill_nan(None)
 
 
 def beside_published(rows: pl.DataFrame) -> pl.DataFrame:

@@ -50,11 +50,16 @@ def headline(choice: Choice, result: Matrix, cell: Study, detail: Detail) -> str
     return f"{sentence}; it predicts {than} than plain loss (|r| = {rival.second:.2f})."
 
 
+def published_coefficient(choice: Choice, predictor: str) -> float | None:
+    """What was published for a predictor among models; None where nothing was."""
+    return None if choice.among == TRAINING else PUBLISHED.get(predictor)
+
+
 def published(choice: Choice, detail: Detail, predictor: str) -> str:
     """Whether the sign and size agree with the published coefficient; empty where none was published."""
-    if predictor not in PUBLISHED or choice.among == TRAINING or isnan(detail.plain.value):
+    theirs, ours = published_coefficient(choice, predictor), detail.plain
+    if theirs is None or isnan(ours.value):
         return ""
-    theirs, ours = PUBLISHED[predictor], detail.plain
     known = f"Published for 47 larger models and six benchmarks: r = {signed(theirs)} (raw values)."
     if not isnan(ours.low) and ours.low <= theirs <= ours.high:
         return f"{known} Agrees: it lies within our 95 % interval."

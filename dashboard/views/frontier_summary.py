@@ -9,6 +9,9 @@ from dashboard.format import plus_minus, short_model, standard_error
 from softh.analysis import differences
 from softh.format import and_more
 
+_TRAINED_HERE = r"trained here\)$"
+"""What names of models end with that were trained for softh."""
+
 
 def finding(rows: pl.DataFrame, display: Display, x: AxisOption, y: AxisOption, front: list[str], *, null: bool) -> str:
     """One sentence about the models of the figure."""
@@ -61,4 +64,6 @@ def published(rows: pl.DataFrame, x: AxisOption, y: AxisOption, *, null: bool) -
         if spoiled
         else ""
     )
-    return f"Published values are not broken down by model.{warning}"
+    ours = rows["model"].str.contains(_TRAINED_HERE).sum()
+    toys = f" {ours} of these {rows.height} models are small ones trained for softh." if ours else ""
+    return f"Published values are not broken down by model.{toys}{warning}"

@@ -1,5 +1,6 @@
 """The panel of jobs: what runs, what waits, what ended; polled once a second while one is open."""
 
+import os
 from collections.abc import Callable
 from functools import partial
 
@@ -17,6 +18,8 @@ from softh.jobs.format import ago, overall, progress
 POLL_SECONDS = 1.0
 LATEST = 8
 """Ended jobs that are shown."""
+_BUSY = 2.0
+"""Threads that want to run for each core, from which the panel says so; a job alone has about one."""
 _ICONS = {"done": "check_circle", "failed": "error", "cancelled": "cancel"}
 
 
@@ -72,9 +75,11 @@ def _open(ended: set[int], busy: bool) -> None:
     open_jobs = jobs.listing(jobs.OPEN)
     if busy != bool(open_jobs) or ended != {job.id for job in jobs.listing(jobs.ENDED)}:
         st.rerun()
-    for job in open_jobs:
-        if job.state == "running":
-            _running(job)
+    running = [job for job in open_jobs if job.state == "running"]
+    for job in running:
+        _running(job)
+    if running and (busy_machine := _load()):
+        st.caption(busy_machine)
     _waiting([job for job in open_jobs if job.place is not None])
 
 
@@ -88,6 +93,14 @@ def _running(job: Job) -> None:
         if _may_change() and right.button("Cancel", key=f"cancel-{job.id}", icon=":material/stop_circle:"):
             _act(partial(jobs.cancel, job.id))
         _log(job)
+
+
+def _load() -> str:
+    """That jobs take longer than estimated, while much more wants to run than there are cores; else empty."""
+    cores, wanted = os.cpu_count() or 1, os.getloadavg()[0]
+    if wanted < _BUSY * cores:
+        return ""
+    return f"The machine is busy: about {wanted:.0f} threads share {cores} cores, so jobs take longer than estimated."
 
 
 def _waiting(waiting: list[Job]) -> None:

@@ -10,7 +10,7 @@ from softh.uploads import quota, receive, texts
 
 
 def manage() -> None:
-    """The uploads of the current user, with a button that deletes one; nothing where there are nupload."""
+    """The uploads of the current user, with a button that deletes one; nothing where there are none."""
     person = access.current_user()
     uploads = [] if person.refusal else list(quota.list_uploads(person.name))
     if not uploads:
@@ -25,9 +25,12 @@ def manage() -> None:
         titles[upload.path] = f"{name}, {format_size(upload.size)} ({upload.path.name[-6:]})"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         folder = st.selectbox("Upload", list(titles), format_func=lambda path: titles.get(path, ""))
-        if st.button("Delete this upload", icon=":material/delete:"):
-            _delete(folder)
-            st.rerun()
+        with st.popover("Delete …", icon=":material/delete:"):
+            st.markdown("Removes these files from the server. Estimates made from them stay.")
+            if st.button("Delete this upload", type="primary", key="delete-upload"):
+                _delete(folder)
+                st.toast("Deleted.", icon=":material/delete:")
+                st.rerun()
 
 
 def _delete(folder: Path) -> None:

@@ -16,6 +16,7 @@ from softh.errors import InputError
 from softh.format import format_size
 from softh.spec import EstimateSpec
 from softh.store import connection, read, write
+from softh.text import sources as texts
 
 
 @with_options_of(EstimateSpec)
@@ -47,6 +48,7 @@ def estimate(
     """
     place = folder(data)
     write.check_writable(place)
+    texts.find(spec.corpus)
     checkpoints = _checkpoints(spec)
     if checkpoints:
         _estimate_run(spec, checkpoints, place, device, loss=loss, by_source=by_source, as_json=as_json)

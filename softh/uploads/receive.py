@@ -82,13 +82,14 @@ def accept(parts: Sequence[Any], name: str | None = None, limits: Limits | None 
                 "Nothing was uploaded; expected an archive, or config, tokenizer and weights: choose files."
             )
         quota.check(1)
-        accepted = _accept(parts, name_on_screen(name or parts[0].name), limits or default_limits())
+        source = _line(parts[0].name) if len(parts) == 1 else "The upload"
+        accepted = _accept(parts, name_on_screen(name or parts[0].name), source, limits or default_limits())
         facts["model"], facts["known"] = accepted.model, accepted.known
     return accepted
 
 
-def _accept(parts: Sequence[Part], source: str, limits: Limits) -> Accepted:
-    """Check an upload in quarantine, and publish it under the digest of its content."""
+def _accept(parts: Sequence[Part], name: str, source: str, limits: Limits) -> Accepted:
+    """Check an upload in quarantine, and publish it under the digest of its content; source is its name in errors."""
     with quarantine(settings.uploads()) as folder, disk_errors():
         files = folder / "files"
         files.mkdir()
@@ -99,7 +100,7 @@ def _accept(parts: Sequence[Part], source: str, limits: Limits) -> Accepted:
         description = _examine(files, source)
         if {CHAT_TEMPLATE, LEGACY_CHAT_TEMPLATE} & names:
             description["left_out"] = sorted({*description["left_out"], "chat_template"})
-        (files / NAMED).write_text(json.dumps({"name": source, **description}), encoding="utf-8")
+        (files / NAMED).write_text(json.dumps({"name": name, **description}), encoding="utf-8")
         quota.mark(files)
         home = settings.uploads() / description["digest"]
         if not home.exists():
@@ -130,8 +131,14 @@ def default_limits() -> Limits:
 
 def name_on_screen(name: str) -> str:
     """A safe display name: one line of letters, digits and a few signs, without path and ending."""
-    stem = re.sub(r"\.(zip|tar|tgz|tar\.gz|safetensors|json)$", "", re.split(r"[/\\]", name)[-1], flags=re.IGNORECASE)
-    return re.sub(r"[^\w.+() -]+", "-", stem, flags=re.ASCII).strip(" .-")[:80] or "upload"
+    stem = re.sub(r"\.(zip|tar|tgz|tar\.gz|safetensors|json)$", "", _line(name), flags=re.IGNORECASE)
+    return stem.strip(" .-") or "upload"
+
+
+def _line(name: str) -> str:
+    """The same with its ending, as errors name a file."""
+    last = re.split(r"[/\\]", name)[-1]
+    return re.sub(r"[^\w.+() -]+", "-", last, flags=re.ASCII).strip(" .-")[:80] or "upload"
 
 
 def _wanted(name: str) -> bool:

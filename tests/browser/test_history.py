@@ -124,6 +124,22 @@ def test_an_entry_of_the_legend_hides_its_run_in_all_figures(page: Page, shipped
     page.wait_for_function(f"() => ({VISIBLE})().every(groups => new Set(groups).size === 2)")
 
 
+def test_a_point_under_the_mouse_is_ringed_elsewhere_and_other_runs_fade(page: Page, shipped: str) -> None:
+    visit(page, shipped)
+    faded = """() => [...document.querySelectorAll(".js-plotly-plot")].map(plot => plot._fullData
+      .filter(t => t.legendgroup && plot.querySelector(`.trace${t.uid}`)?.style.opacity < 0.5).length)"""
+    page.evaluate("""() => {
+      const plot = document.querySelector(".js-plotly-plot")
+      const curve = plot._fullData.findIndex(t => /markers/.test(t.mode) && t.legendgroup && t.customdata?.length > 5)
+      Plotly.Fx.hover(plot, [{ curveNumber: curve, pointNumber: 5 }])
+    }""")
+    page.wait_for_function("() => document.querySelectorAll('.softh-ring circle').length >= 4")
+    assert min(page.evaluate(faded)) > 0
+    page.evaluate("() => Plotly.Fx.unhover(document.querySelector('.js-plotly-plot'))")
+    page.wait_for_function("() => !document.querySelector('.softh-ring circle')")
+    assert max(page.evaluate(faded)) == 0
+
+
 def test_a_click_on_the_ring_of_a_phase_fades_nothing(page: Page, shipped: str) -> None:
     visit(page, shipped)
     at = page.evaluate("""() => {

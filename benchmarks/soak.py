@@ -4,8 +4,8 @@ The server runs as `make run` starts it, on a copy of the shipped tables, and it
 are Chromium windows, the others speak Streamlit's protocol. Each changes a control or goes to another page, thinks for
 15 to 30 s, and comes back as a new session now and then; what a page asks to run every second, runs every second. Two
 small estimates are open at any time. The server is killed early and started again, so that it is warm (memory levels
-off after about 800 runs of pages, :mod:`benchmarks.visits`) when the time begins over which its memory must be flat; the
-worker is killed with its job within that time. Writes benchmarks/results/soak.json.
+off after about 800 runs of pages, :mod:`benchmarks.visits`) when the time begins over which its memory must be flat;
+the worker is killed with its job within that time. Writes benchmarks/results/soak.json.
 """
 
 import asyncio

@@ -22,7 +22,7 @@ filters = row[3].popover("Filters", icon=":material/filter_list:")
 view = frontier.view(Slots(row[:2], row[2], filters, row[4]))
 with introduction:
     frame.finding(view, *(f"- {note}" for note in view.notes), SURE)
-left, right = st.columns([11, 9], gap="medium")
+left, right = st.columns([21, 19], gap="medium")
 with left:
     frame.chart(view.figures["plane"], "plane", view.data, points=True)
 with right:

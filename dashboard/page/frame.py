@@ -203,9 +203,9 @@ def table(
 ) -> None:
     """A table to read, and its data as a file to take away; with points its rows are models, and choose them."""
     selection = point_selection.selectable_rows(rows["Model"].to_list()) if points else {}
-    model = st.column_config.TextColumn(width=170 if points else 275)  # pinned, it would be grey and hard to read
+    model = st.column_config.TextColumn(width=160 if points else 275)  # pinned, it would be grey and hard to read
     # Beside a figure all of these are in sight; the heads of others say how wide they must be.
-    widths = dict.fromkeys(("Optimality", "To the bound"), 105) | {"Frontier": 70} if points else {}
+    widths = dict.fromkeys(("Optimality", "To the bound"), 102) | {"Frontier": 70} if points else {}
     defined = {
         name: st.column_config.Column(width=widths.get(name), help=glossary.of_head(name) or None)
         for name in rows.columns

@@ -84,7 +84,7 @@ def test_what_runs_of_a_sweep_is_said_until_it_ends(data: Path) -> None:
     number, _ = records.add(folder, "sweep", "{}", "sweep of two", {})
     assert records.claim_next(folder) == number
     records.advance(folder, number, "checkpoints", 3, 24, "run/step8: statistics, 2 of 5")
-    assert progress(jobs.find(number)) == "checkpoints, 3 of 24; now run/step8: statistics, 2 of 5"
+    assert progress(jobs.find(number)) == "checkpoints, 3 of 24; now run/step8: counting, 2 of 5"
     records.advance(folder, number, "checkpoints", 4, 24)
     assert "now" not in progress(jobs.find(number))
     records.end(folder, number, "done", result="24 estimated, 0 stored before, 0 failed.")

@@ -1,5 +1,6 @@
 """Progress and times of jobs as text, for the terminal and the pages."""
 
+import re
 import time
 
 from softh.format import duration
@@ -10,7 +11,7 @@ def progress(job: Job) -> str:
     """Phase, rate and time left of a running job, place of a waiting one, result of an ended one; one line."""
     if job.state == "running":
         far = ", ".join(filter(None, (_phase(job), _rate(job), _left(job))))
-        says = job.message if job.kind == "estimate" else f"now {job.message}"
+        says = job.message if job.kind == "estimate" else f"now {_of_unit(job.message or '')}"
         return f"{far}; {says}" if job.message else far
     if job.place is not None:
         waits = "next" if job.place == 1 else f"{job.place - 1} before it"
@@ -52,6 +53,11 @@ _BEFORE = ("starting", "text", "model", "pairs")
 """Phases that come in any order and take seconds."""
 _SPANS = {"loading": (0.02, 0.05), "forward passes": (0.05, 0.6), "statistics": (0.6, 1.0)}
 """Where the longer ones lie on the bar; a job of one phase has it for itself."""
+
+
+def _of_unit(message: str) -> str:
+    """What one checkpoint of a sweep is at, "run/step8: statistics, 2 of 5", with its phase in words."""
+    return re.sub(rf": ({'|'.join(_WORDS)})(?=, \d+ of )", lambda found: f": {_WORDS[found[1]]}", message, count=1)
 
 
 def _phase(job: Job) -> str:

@@ -249,7 +249,7 @@ def test_a_sweep_shows_its_units_while_it_runs_and_its_count_when_it_ended(data:
     assert "24 estimated, 0 stored before, 0 failed." in text(app)
     (bar,) = app.get("progress")
     assert bar.proto.value == 12
-    assert "checkpoints, 3 of 24; now run/step8: statistics, 2 of 5" in bar.proto.text
+    assert "checkpoints, 3 of 24; now run/step8: counting, 2 of 5" in bar.proto.text
 
 
 def test_one_s_own_estimate_is_deleted_and_others_stay(record: Callable, data: Path) -> None:

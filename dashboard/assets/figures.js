@@ -43,13 +43,16 @@ export default function ({ setTriggerValue }) {
     }
   }
 
+  // Some figures have the id of an estimate with each point, others only what a hover says.
+  const idOf = custom => Array.isArray(custom) ? custom[0] : undefined
+
   const ring = (plot, id) => {
     plot.querySelector("g.softh-ring")?.remove()
     if (!id) return
     const group = document.createElementNS("http://www.w3.org/2000/svg", "g")
     group.setAttribute("class", "softh-ring")
     for (const trace of plot._fullData) {
-      const at = trace.visible === true ? (trace.customdata ?? []).findIndex(point => point?.[0] === id) : -1
+      const at = trace.visible === true ? (trace.customdata ?? []).findIndex(point => idOf(point) === id) : -1
       if (at < 0) continue
       const [x, y] = [trace.xaxis, trace.yaxis].map(name => plot._fullLayout[name.replace(/^([xy])/, "$1axis")])
       const [left, top] = [x._offset + x.d2p(trace.x[at]), y._offset + y.d2p(trace.y[at])]
@@ -62,13 +65,18 @@ export default function ({ setTriggerValue }) {
     plot.querySelector(".main-svg").append(group)
   }
 
-  // Among points without a path, such as those of Frontier, nothing fades: there is nothing to follow.
-  const fadeOthers = trace => {
-    const run = plots().some(plot => plot._fullData.some(each => /lines/.test(each.mode) && each.legendgroup === trace?.legendgroup))
-      ? trace?.legendgroup : ""
-    for (const plot of plots()) for (const each of plot._fullData) {
-      const drawn = plot.querySelector(`.trace${each.uid}`)
-      if (drawn) drawn.style.opacity = (each.opacity ?? 1) * (run && each.legendgroup && each.legendgroup !== run ? 0.25 : 1)
+  // Runs are what has a line and points to hover: nothing fades among points alone, such as those of Frontier, nor in a
+  // figure without the run.
+  const fadeOthers = run => {
+    for (const plot of plots()) {
+      const groups = test => new Set(plot._fullData.filter(test).map(trace => trace.legendgroup))
+      const lines = groups(trace => /lines/.test(trace.mode))
+      const runs = groups(trace => trace.legendgroup && trace.customdata?.length && lines.has(trace.legendgroup))
+      for (const trace of plot._fullData) {
+        const other = runs.has(run) && runs.has(trace.legendgroup) && trace.legendgroup !== run
+        const drawn = plot.querySelector(`.trace${trace.uid}`)
+        if (drawn) drawn.style.opacity = (trace.opacity ?? 1) * (other ? 0.25 : 1)
+      }
     }
   }
 
@@ -81,8 +89,8 @@ export default function ({ setTriggerValue }) {
     plot.on("plotly_relayout", change => report(plot, change))
     plot.on("plotly_restyle", ([update, indices]) => hideEverywhere(plot, update, indices))
     plot.on("plotly_hover", ({ points }) => {
-      plots().forEach(each => each !== plot && ring(each, points[0].customdata?.[0]))
-      fadeOthers(points[0].fullData)
+      plots().forEach(each => each !== plot && ring(each, idOf(points[0].customdata)))
+      fadeOthers(points[0].fullData.legendgroup)
     })
     plot.on("plotly_unhover", () => { plots().forEach(each => ring(each)); fadeOthers() })
     offerKeys(plot, custom => setTriggerValue("picked", { key: keyOf(plot), custom }))

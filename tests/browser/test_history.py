@@ -140,6 +140,18 @@ def test_a_point_under_the_mouse_is_ringed_elsewhere_and_other_runs_fade(page: P
     assert max(page.evaluate(faded)) == 0
 
 
+def test_a_point_without_an_id_rings_nothing_elsewhere(page: Page, shipped: str) -> None:
+    visit(page, f"{shipped}/preference")
+    rings = page.evaluate("""async () => {
+      const plot = document.querySelector(".js-plotly-plot")
+      const curve = plot._fullData.findIndex(t => t.customdata?.length > 1)
+      Plotly.Fx.hover(plot, [{ curveNumber: curve, pointNumber: 1 }])
+      await new Promise(done => setTimeout(done, 300))
+      const faded = plot._fullData.filter(t => plot.querySelector(`.trace${t.uid}`)?.style.opacity < 0.5).length
+      return [document.querySelectorAll(".softh-ring circle").length, faded > 0] }""")
+    assert rings == [0, True]
+
+
 def test_a_click_on_the_ring_of_a_phase_fades_nothing(page: Page, shipped: str) -> None:
     visit(page, shipped)
     at = page.evaluate("""() => {

@@ -1,5 +1,6 @@
 """The view of measures against scores: which scores, which predictor, how, and what came of it."""
 
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -11,6 +12,7 @@ import polars as pl
 from dashboard.controls import axis_ranges, controls, session
 from dashboard.data import comparison, correlation, queries
 from dashboard.data.correlation import CHOSEN, FINISHED, MEAN, TRAINING, Choice
+from dashboard.data.rows import ABLATION
 from dashboard.figures import benchmarks, selection
 from dashboard.figures.template import theme_for
 from dashboard.format import data_note, signed, source
@@ -54,9 +56,12 @@ def view() -> View:
     rows, shown = table(result), _shown(cell, choice, turned=bool(depths))
     turned = [_TURNED] if choice.layer == CHOSEN else []
     labels = comparison.labels_note(chosen.setup, measured["vocabulary"].n_unique()).strip()
+    count = 0 if choice.among == TRAINING else sum(bool(re.search(ABLATION, name)) for name in cell.names)
+    spoiled = f"{count} of these models were stopped early or degraded on purpose." if count else ""
     notes = [
         *turned,
         *study.notes,
+        spoiled,
         labels,
         f"{data_note(chosen.setup.corpus, chosen.setup.labels)}; {chosen.setup.label}.",
     ]
@@ -91,11 +96,11 @@ def view() -> View:
         data=_data(study, wanted).with_columns(
             labels=pl.lit(display.kind), ngram=pl.lit(display.order), correction=pl.lit(display.correction)
         ),
-        caption=fallback + " ".join(notes),
+        caption=fallback + " ".join(filter(None, notes)),
         finding=headline(choice, result, cell, detail),
         published=published(choice, detail, predictor),
         source=source(display.labels, data_note(chosen.setup.corpus, chosen.setup.labels), chosen.setup.label),
-        text=paragraph(choice, result, cell, detail, depths),
+        text=f"{paragraph(choice, result, cell, detail, depths)} {spoiled}".strip(),
         behind=behind,
         name="softh-benchmarks",
         notes=tuple(notes_of),

@@ -1,5 +1,7 @@
 """Build a deck"""
 
+from functools import partial
+
 import streamlit as st
 
 from dashboard import escape
@@ -48,4 +50,4 @@ with right:
         frame.picture(figure, f"slide-{position}")
     st.caption(escape.prose(slide.caption))
 with pictures:  # last: the chosen slide does not wait for those of the others
-    thumbnails.draw(slides, number)
+    thumbnails.draw(slides, number, partial(controls.move, name) if may_change else None)

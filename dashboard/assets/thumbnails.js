@@ -1,4 +1,5 @@
-// A small picture of every slide, in their order; a click chooses one. The list of words beside them is for the keyboard.
+// A small picture of every slide, in their order; a click chooses one, and dragging takes one to another's place. The list
+// of words beside them, with its buttons, is for the keyboard.
 const WIDE = 640, HIGH = 400
 
 export default function ({ parentElement, data, setTriggerValue }) {
@@ -8,6 +9,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
   if (list.softhKey !== key) {
     list.softhKey = key
     list.replaceChildren(...data.slides.map((slide, number) => entry(slide, number, () => setTriggerValue("chosen", number))))
+    if (data.movable) movable([...list.children], (from, to) => setTriggerValue("moved", [from, to]))
     loadPlotly(data).then(Plotly => drawn(list, data, key, Plotly)).catch(() => null)
   }
   list.querySelectorAll("button").forEach((button, number) => { button.ariaCurrent = number === data.current })
@@ -24,6 +26,26 @@ function entry({ title, figures }, number, act) {
   button.onclick = act
   item.append(button)
   return item
+}
+
+function movable(items, act) {
+  let from = null
+  items.forEach((item, number) => {
+    item.draggable = true
+    item.ondragstart = event => { from = number; event.dataTransfer.effectAllowed = "move" }
+    item.ondragend = () => { from = null }
+    item.ondragover = event => {
+      if (from === null || from === number) return
+      event.preventDefault()
+      item.className = from < number ? "below" : "above"
+    }
+    item.ondragleave = () => { item.className = "" }
+    item.ondrop = event => {
+      event.preventDefault()
+      item.className = ""
+      if (from !== null && from !== number) act(from, number)
+    }
+  })
 }
 
 // One after another: a long deck must not hold up what the reader does meanwhile.

@@ -53,11 +53,17 @@ def edit_text(name: str, number: int, slide: Slide) -> None:
     st.text_area("Note", key=note.key, on_change=save, height=68, max_chars=600, placeholder="What the figure tells")
 
 
+def move(name: str, number: int, to: int) -> None:
+    """Take a slide to another place, counted from 0, and choose it there."""
+    _forget_text(name)
+    session.DECK_SLIDE.set(str(store.move_slide(name, number, to - number) + 1))
+
+
 def edit_order(name: str, number: int, count: int, link: str) -> None:
     """Move a slide up or down, remove it, open its view."""
     with st.container(horizontal=True):
         if not access.current_user().refusal:
-            up, down = partial(_move, name, number, -1), partial(_move, name, number, 1)
+            up, down = partial(move, name, number, number - 1), partial(move, name, number, number + 1)
             st.button("Up", icon=":material/arrow_upward:", disabled=number == 0, on_click=up)
             st.button("Down", icon=":material/arrow_downward:", disabled=number == count - 1, on_click=down)
             st.button("Remove", icon=":material/delete:", on_click=partial(_remove, name, number, count))
@@ -121,11 +127,6 @@ def _label(slide: Slide) -> str:
 def _site() -> str:
     address = str(st.context.url or "")
     return address.rpartition("/")[0] if "://" in address else ""
-
-
-def _move(name: str, number: int, by: int) -> None:
-    _forget_text(name)
-    session.DECK_SLIDE.set(str(store.move_slide(name, number, by) + 1))
 
 
 def _remove(name: str, number: int, count: int) -> None:

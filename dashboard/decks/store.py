@@ -121,7 +121,7 @@ def replace_slide(name: str, number: int, slide: Slide) -> None:
 
 
 def move_slide(name: str, number: int, by: int) -> int:
-    """Move a slide towards the end (by 1) or the beginning (by -1); returns where it is then."""
+    """Move a slide towards the end (by 1 or more) or the beginning (by -1 or less); returns where it is then."""
     with _locked():
         slides = load(name)
         to = min(max(number + by, 0), len(slides) - 1)

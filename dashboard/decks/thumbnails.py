@@ -1,7 +1,8 @@
-"""Small pictures of the slides of a deck, drawn in the reader's browser; a click chooses one."""
+"""Small pictures of the slides of a deck, drawn in the reader's browser; a click chooses one, dragging moves it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -25,19 +26,33 @@ _pictures = st.components.v2.component(
 )
 
 
-def draw(slides: Sequence[Slide], number: int) -> None:
-    """A picture of every slide; number: the chosen one, counted from 0."""
+def draw(slides: Sequence[Slide], number: int, move: Callable[[int, int], None] | None) -> None:
+    """A picture of every slide; number: the chosen one, counted from 0.
+
+    move: takes a slide from one place to another, counted from 0; None where the reader may not.
+    """
     dark = browser.dark()
     shown = [
         _drawing(slide.page, urlencode(slide.query, doseq=True), slide.figure, slide.title, dark) for slide in slides
     ]
-    data = {"slides": shown, "current": number, "ground": theme_for(dark).background, **browser.asset_urls()}
-    _pictures(key=session.THUMBNAILS.key, data=data, on_chosen_change=_choose)
+    ground = theme_for(dark).background
+    data = {
+        "slides": shown, "current": number, "movable": move is not None, "ground": ground, **browser.asset_urls()
+    }  # fmt: skip
+    moved = partial(_moved, move, len(slides))
+    _pictures(key=session.THUMBNAILS.key, data=data, on_chosen_change=_choose, on_moved_change=moved)
 
 
 def _choose() -> None:
     if (number := session.THUMBNAILS.get()["chosen"]) is not None:
         session.DECK_SLIDE.set(str(int(number) + 1))
+
+
+def _moved(move: Callable[[int, int], None] | None, count: int) -> None:
+    """Take a slide to where it was dropped; what a browser says is checked."""
+    ends = session.THUMBNAILS.get()["moved"]
+    if move and isinstance(ends, list) and len(ends) == 2 and all(end in range(count) for end in ends):
+        move(*map(int, ends))
 
 
 @cached_by(queries.tables_version, entries=256)

@@ -205,6 +205,13 @@ def test_a_deck_of_two_pages_is_ordered_presented_and_exported(
     page.get_by_role("button", name="Up").click()
     page.wait_for_url(lambda url: "slide=" not in url)  # the first goes without saying
     settled(page)
+    pictures = page.locator("[aria-label='Pictures of the slides'] li")
+    pictures.nth(0).drag_to(pictures.nth(1))
+    page.wait_for_url("**slide=2**")
+    settled(page)
+    pictures.nth(1).drag_to(pictures.nth(0))
+    page.wait_for_url(lambda url: "slide=" not in url)
+    settled(page)
     page.get_by_label("Title").fill("By layer")
     page.get_by_label("Title").press("Enter")
     page.get_by_label("Note").fill("The middle keeps least.")

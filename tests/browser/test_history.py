@@ -124,32 +124,31 @@ def test_an_entry_of_the_legend_hides_its_run_in_all_figures(page: Page, shipped
     page.wait_for_function(f"() => ({VISIBLE})().every(groups => new Set(groups).size === 2)")
 
 
+POINT = """number => {
+  const plot = document.querySelector(".js-plotly-plot")
+  const trace = plot._fullData.find(t => /markers/.test(t.mode) && t.legendgroup && t.customdata?.length > 5)
+  const { x, y } = plot.getBoundingClientRect(), { xaxis, yaxis } = plot._fullLayout
+  return [x + xaxis._offset + xaxis.d2p(trace.x[number]), y + yaxis._offset + yaxis.d2p(trace.y[number])] }"""
+FADED = """() => [...document.querySelectorAll(".js-plotly-plot")].map(plot => plot._fullData
+  .filter(t => t.legendgroup && plot.querySelector(`.trace${t.uid}`)?.style.opacity < 0.5).length)"""
+RINGS = "() => document.querySelectorAll('.softh-ring circle').length"
+
+
 def test_a_point_under_the_mouse_is_ringed_elsewhere_and_other_runs_fade(page: Page, shipped: str) -> None:
     visit(page, shipped)
-    faded = """() => [...document.querySelectorAll(".js-plotly-plot")].map(plot => plot._fullData
-      .filter(t => t.legendgroup && plot.querySelector(`.trace${t.uid}`)?.style.opacity < 0.5).length)"""
-    page.evaluate("""() => {
-      const plot = document.querySelector(".js-plotly-plot")
-      const curve = plot._fullData.findIndex(t => /markers/.test(t.mode) && t.legendgroup && t.customdata?.length > 5)
-      Plotly.Fx.hover(plot, [{ curveNumber: curve, pointNumber: 5 }])
-    }""")
-    page.wait_for_function("() => document.querySelectorAll('.softh-ring circle').length >= 4")
-    assert min(page.evaluate(faded)) > 0
-    page.evaluate("() => Plotly.Fx.unhover(document.querySelector('.js-plotly-plot'))")
-    page.wait_for_function("() => !document.querySelector('.softh-ring circle')")
-    assert max(page.evaluate(faded)) == 0
+    page.mouse.move(*page.evaluate(POINT, 10), steps=4)
+    page.wait_for_function(f"() => ({RINGS})() >= 4")
+    assert min(page.evaluate(FADED)) > 0
+    page.mouse.move(2, 2, steps=4)
+    page.wait_for_function(f"() => !({RINGS})()")
+    assert max(page.evaluate(FADED)) == 0
 
 
 def test_a_point_without_an_id_rings_nothing_elsewhere(page: Page, shipped: str) -> None:
     visit(page, f"{shipped}/preference")
-    rings = page.evaluate("""async () => {
-      const plot = document.querySelector(".js-plotly-plot")
-      const curve = plot._fullData.findIndex(t => t.customdata?.length > 1)
-      Plotly.Fx.hover(plot, [{ curveNumber: curve, pointNumber: 1 }])
-      await new Promise(done => setTimeout(done, 300))
-      const faded = plot._fullData.filter(t => plot.querySelector(`.trace${t.uid}`)?.style.opacity < 0.5).length
-      return [document.querySelectorAll(".softh-ring circle").length, faded > 0] }""")
-    assert rings == [0, True]
+    page.mouse.move(*page.evaluate(POINT, 3), steps=4)
+    page.wait_for_function(f"() => ({FADED})()[0] > 0")
+    assert page.evaluate(RINGS) == 0
 
 
 def test_a_click_on_the_ring_of_a_phase_fades_nothing(page: Page, shipped: str) -> None:

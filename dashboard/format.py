@@ -92,10 +92,10 @@ def units(labels: str) -> tuple[str, str]:
     return ("windows", "patches") if of_series(labels) else ("documents", "tokens")
 
 
-def source(shown: str, data: str, settings: str) -> str:
+def source(shown: str, data: str, settings: str, errors: str = "Bars, bands and ±: one standard error") -> str:
     """One line below figures: what is shown, of which text or series (:func:`data_note`), with which errors."""
     what = f"{shown[0].upper()}{shown[1:]}"
-    return f"{what}. {data}; {settings}. Bars, bands and ±: one standard error."
+    return f"{what}. {data}; {settings}. {errors}."
 
 
 def hover_text(row: Mapping[str, Any], title: str) -> str:

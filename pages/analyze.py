@@ -14,8 +14,8 @@ st.title("Where does your checkpoint land?")
 if not auth.read_only():
     st.markdown(
         "Enter a Hugging Face model, pick a folder on this server, or upload a checkpoint. It is measured in the "
-        "background; a few minutes later it appears on every page. What it costs, and the button that starts it, are "
-        "shown once a model is named."
+        "background; a few minutes later it is on every page, among the models measured on the same text. What it "
+        "costs, and the button that starts it, are shown once a model is named."
     )
 
 with frame.errors_in_place():

@@ -1,4 +1,4 @@
-"""Which models are nearest to the bound?"""
+"""Which models make the most of what they retain?"""
 
 import streamlit as st
 
@@ -13,7 +13,7 @@ SURE = (
 )
 
 frame.enter()
-st.title("Which models are nearest to the bound?")
+st.title("Which models make the most of what they retain?")
 introduction = st.container()
 frame.need_estimates()
 

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from dashboard.data.axis_options import LESS_IS_BETTER
+from dashboard.figures.frontier import family_style
 from dashboard.figures.label_placement import BESIDE, PointLabel, place_labels
 from dashboard.figures.plane import HEIGHT
 from dashboard.figures.template import SYMBOLS, Theme, add_meta, add_to_layout, mix, template
@@ -45,8 +46,7 @@ def scatter(cell: Study, detail: Detail, families: Sequence[str], method: str, t
     sides = _sides(cell, named, ranges)
     for family in sorted(set(cell.family)):
         rows = [row for row, name in enumerate(cell.family) if name == family]
-        place = families.index(family)
-        colour, symbol = theme.colours[place % len(theme.colours)], SYMBOLS[place % len(SYMBOLS)]
+        colour, symbol = family_style(family, families, theme)[0], SYMBOLS[families.index(family) % len(SYMBOLS)]
         figure.add_scatter(
             x=cell.x[rows, 0], y=cell.y[rows, 0], name=short_model(family), mode="markers",
             legendgroup=family,

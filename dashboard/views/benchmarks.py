@@ -67,7 +67,7 @@ def view() -> View:
     ]
     what = f"{'changes of ' if choice.among == TRAINING else ''}{predictor} and {score}"
     figures = {
-        "scatter": benchmarks.scatter(shown, detail, sorted(set(study.family)), choice.method, theme),
+        "scatter": benchmarks.scatter(shown, detail, _families(study), choice.method, theme),
         "forest": benchmarks.forest(detail, choice.method, theirs, theme),
         "matrix": benchmarks.matrix(result, display.labels, theme),
     }
@@ -99,7 +99,12 @@ def view() -> View:
         caption=fallback + " ".join(filter(None, notes)),
         finding=headline(choice, result, cell, detail),
         published=published(choice, detail, predictor),
-        source=source(display.labels, data_note(chosen.setup.corpus, chosen.setup.labels), chosen.setup.label),
+        source=source(
+            display.labels,
+            data_note(chosen.setup.corpus, chosen.setup.labels),
+            chosen.setup.label,
+            "Crosses: one standard error; grey band and intervals: 95 %, by leaving out each family",
+        ),
         text=f"{paragraph(choice, result, cell, detail, depths)} {spoiled}".strip(),
         behind=behind,
         name="softh-benchmarks",
@@ -138,6 +143,12 @@ def table(result: Matrix) -> pl.DataFrame:
         ]
     )
     return rows if result.reasons else rows.drop("Note")
+
+
+def _families(study: Study) -> list[str]:
+    """Every family of the tables first, so that each has the colour of the other pages."""
+    known = queries.families()
+    return [*known, *sorted(set(study.family) - set(known))]
 
 
 def effects(detail: Detail, theirs: float | None) -> pl.DataFrame:

@@ -21,6 +21,9 @@ PUBLISHED = {
 }
 """Pearson's r with the mean of six benchmarks over 47 open-weight models, raw values (Conklin et al., 2026)."""
 
+_LETTERS = {"pearson": "r", "spearman": "ρ", "kendall": "τ"}
+"""How coefficients are written."""
+
 
 def headline(choice: Choice, result: Matrix, cell: Study, detail: Detail) -> str:
     """One sentence: direction, size and certainty, and whether plain loss predicts better."""
@@ -46,8 +49,8 @@ def headline(choice: Choice, result: Matrix, cell: Study, detail: Detail) -> str
         return f"{sentence}."
     than = "far better" if abs(rival.first - rival.second) > 0.3 else "better"
     if rival.second > rival.first:
-        return f"{sentence}; plain loss predicts {than} (|r| = {rival.second:.2f})."
-    return f"{sentence}; it predicts {than} than plain loss (|r| = {rival.second:.2f})."
+        return f"{sentence}; plain loss predicts {than} (|{_LETTERS[choice.method]}| = {rival.second:.2f})."
+    return f"{sentence}; it predicts {than} than plain loss (|{_LETTERS[choice.method]}| = {rival.second:.2f})."
 
 
 def published_coefficient(choice: Choice, predictor: str) -> float | None:
@@ -63,6 +66,10 @@ def published(choice: Choice, detail: Detail, predictor: str) -> str:
     known = f"Published for 47 larger models and six benchmarks: r = {signed(theirs)} (raw values)."
     if not isnan(ours.low) and ours.low <= theirs <= ours.high:
         return f"{known} Agrees: it lies within our 95 % interval."
+    if isnan(ours.low):
+        return known
+    if ours.low <= 0 <= ours.high:
+        return f"{known} It lies outside our 95 % interval, which leaves the sign open."
     return f"{known} {'Same sign, different size' if theirs * ours.value > 0 else 'Disagrees: opposite sign'} here."
 
 
@@ -76,7 +83,7 @@ def paragraph(choice: Choice, result: Matrix, cell: Study, detail: Detail, depth
         f"q {p_text(result.q[i, j])} over the {cells} cells of the matrix: {_verdict(result.q[i, j])}.",
         _adjusted(detail, training=choice.among == TRAINING),
         _without(detail),
-        _rival(cell, detail),
+        _rival(choice, cell, detail),
         _power(detail),
         _far(cell, detail),
         _layers(choice, depths),
@@ -130,7 +137,7 @@ def _without(detail: Detail) -> str:
     )
 
 
-def _rival(cell: Study, detail: Detail) -> str:
+def _rival(choice: Choice, cell: Study, detail: Detail) -> str:
     rival = detail.rival
     if rival is None:
         return ""
@@ -139,9 +146,10 @@ def _rival(cell: Study, detail: Detail) -> str:
         better = f"{cell.predictors[0]} predicts better" if rival.first > rival.second else f"{loss} predicts better"
     else:
         better = "it is unclear which of the two predicts better"
+    reached = f"|{_LETTERS[choice.method]}| = {rival.second:.2f}"
     return (
-        f"The {loss} (bits per byte on the same text) reaches |r| = {rival.second:.2f} with the same score, this "
-        f"predictor {rival.first:.2f}; difference {signed(rival.first - rival.second)} (95 % {signed(rival.low)} to "
+        f"The {loss} (bits per byte on the same text) reaches {reached} with the same score, this predictor "
+        f"{rival.first:.2f}; difference {signed(rival.first - rival.second)} (95 % {signed(rival.low)} to "
         f"{signed(rival.high)} over families, p {p_text(rival.p)}): {better}."
     )
 

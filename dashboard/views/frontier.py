@@ -173,7 +173,7 @@ def _table(
                 **{name: told[name] for name in ("Optimality", "To the bound")},
                 **{axis.short: axis.value_text(row, name) for name, axis in extra},
                 "Frontier": "●" if row["estimate_id"] in front else "",
-                **({"On it in": f"{chances[row['estimate_id']]:.0%}"} if row["estimate_id"] in chances else {}),
+                **({"On it, resampled": f"{chances[row['estimate_id']]:.0%}"} if row["estimate_id"] in chances else {}),
                 "Parameters": row["parameters"],
                 "bits / byte": plus_minus(row["bits_per_byte"], row["bits_per_byte_se_documents"]),
                 **{name: text for name, text in told.items() if name not in ("Optimality", "To the bound")},

@@ -49,7 +49,7 @@ def _ahead(first: dict, second: dict, display: Display) -> str:
         return f"ahead of {name}"
     size = plus_minus(found.value, found.error)
     if abs(found.value) <= found.half_width:
-        return f"not clearly ahead of {name} ({size})"
+        return f"not clearly ahead of {name} (difference {size})"
     return f"{size} ahead of {name}"
 
 
@@ -66,4 +66,4 @@ def published(rows: pl.DataFrame, x: AxisOption, y: AxisOption, *, null: bool) -
     )
     ours = rows["model"].str.contains(_TRAINED_HERE).sum()
     toys = f" {ours} of these {rows.height} models are small ones trained for softh." if ours else ""
-    return f"Published values are not broken down by model.{toys}{warning}"
+    return f"The paper gives no values of single models.{toys}{warning}"

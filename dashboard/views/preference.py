@@ -83,6 +83,7 @@ def view() -> View:
         published=_PUBLISHED,
         text=preference_summary.paragraph(most, moved, _UNITS[unit]),
         behind={"moves": _moved(moves, scale, _UNITS[unit])} if moves else {},
+        source=f"Pairs: {probes['corpus'][0]}. Bands: one standard error; bars: two; hollow: pairs matched by length.",
         name="softh-preference",
         notes=(finding(moves),) if moves else (),
     )
@@ -281,7 +282,9 @@ _MOVES = (
     "Steps of post-training: each model minus its predecessor; hollow: last minus first. "
     "Complexity is I(X;Z) on {labels}, mean over layers. Bars are 95 % intervals, paired in draws, documents and pairs."
 )
-_PUBLISHED = "Published: preference information and benchmark scores, r = 0.76 over 47 models; see Benchmarks."
+_PUBLISHED = (
+    "In the paper, preference information goes with benchmark scores (r = 0.76 over 47 models); ours is on Benchmarks."
+)
 _POSITIONS_HELP = "Every token of an answer (the default), its last token, or the mean hidden state of the answer."
 _PART_HELP = "All pairs, those matched by length so that length says nothing, or those of one source."
 _UNIT_HELP = (

@@ -96,7 +96,12 @@ def view() -> View:
         name="softh-trajectory",
         finding=found,
         published=agreed,
-        source=source(display.labels, data_note(chosen.setup.corpus, chosen.setup.labels), chosen.setup.label),
+        source=source(
+            display.labels,
+            data_note(chosen.setup.corpus, chosen.setup.labels),
+            chosen.setup.label,
+            _errors(shown, phased=bool(marks)),
+        ),
         notes=(
             *((_NO_PHASES,) if phases and null else map(sentence, phased)),
             *(comparison.sentences(sorted(ids), display, runs.layer) if not runs.joined else ()),
@@ -186,6 +191,13 @@ def _curves(chosen: Selection, shown: pl.DataFrame, runs: Runs) -> Curves:
         less = controls.select("Subtract run", choices, "minus", former=_FORMER, help=_MINUS_HELP, where=subtract)
     minus = None if less == _NOTHING or along == "order" else less
     return Curves(quantities, Along(cast(Against, along), linear), minus)
+
+
+def _errors(shown: pl.DataFrame, *, phased: bool) -> str:
+    """What bars and bands are, in a line."""
+    of_lines = "one standard deviation over seeds" if "seeds" in shown.columns else "one standard error"
+    of_phases = "; upright bands: 95 % intervals of phases" if phased else ""
+    return f"Bars, bands along lines and ±: {of_lines}{of_phases}"
 
 
 def _caption(chosen: Selection, runs: Runs, curves: Curves, shown: pl.DataFrame) -> str:

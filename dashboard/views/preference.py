@@ -83,7 +83,7 @@ def view() -> View:
         published=_PUBLISHED,
         text=preference_summary.paragraph(most, moved, _UNITS[unit]),
         behind={"moves": _moved(moves, scale, _UNITS[unit])} if moves else {},
-        source=f"Pairs: {probes['corpus'][0]}. Bands: one standard error; bars: two; hollow: pairs matched by length.",
+        source="Bands: one standard error; bars: two; hollow: pairs matched by length.",
         name="softh-preference",
         notes=(finding(moves),) if moves else (),
     )

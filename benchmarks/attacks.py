@@ -550,8 +550,10 @@ def page_text(script: str, *, job: str = "", runs: bool = True) -> Attack:
             for text in texts:
                 if isinstance(text, str) and "evil" in text:
                     tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(text)
-                    kinds = [child.type for token in tokens for child in token.children or ()]
-                    found += sum(kind in {"link_open", "image", "html_inline"} for kind in kinds)
+                    parts = [child for token in tokens for child in token.children or ()]
+                    # The page's own links, from terms to their definitions, are not the name's.
+                    parts = [part for part in parts if not str(part.attrs.get("href", "")).startswith("/method#term-")]
+                    found += sum(part.type in {"link_open", "image", "html_inline"} for part in parts)
         return not found, f"{found} live links, images and tags"
 
     return attack

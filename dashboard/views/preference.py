@@ -83,7 +83,8 @@ def view() -> View:
         published=_PUBLISHED,
         text=preference_summary.paragraph(most, moved, _UNITS[unit]),
         behind={"moves": _moved(moves, scale, _UNITS[unit])} if moves else {},
-        source="Bands: one standard error; bars: two; hollow: pairs matched by length.",
+        source="Bands by depth: one standard error; bars of parts and of accuracy: two, hollow where pairs are matched by "
+        "length; changes: 95 % intervals.",
         name="softh-preference",
         notes=(finding(moves),) if moves else (),
     )

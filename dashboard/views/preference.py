@@ -83,8 +83,7 @@ def view() -> View:
         published=_PUBLISHED,
         text=preference_summary.paragraph(most, moved, _UNITS[unit]),
         behind={"moves": _moved(moves, scale, _UNITS[unit])} if moves else {},
-        source="Bands by depth: one standard error; bars of parts and of accuracy: two, hollow where pairs are matched by "
-        "length; changes: 95 % intervals.",
+        source=_ERRORS,
         name="softh-preference",
         notes=(finding(moves),) if moves else (),
     )
@@ -282,6 +281,10 @@ def _moved(moves: Sequence[Movement], scale: float, unit: str) -> pl.DataFrame:
 _MOVES = (
     "Steps of post-training: each model minus its predecessor; hollow: last minus first. "
     "Complexity is I(X;Z) on {labels}, mean over layers. Bars are 95 % intervals, paired in draws, documents and pairs."
+)
+_ERRORS = (
+    "Bands by depth: one standard error; bars of parts and of accuracy: two, hollow where pairs are matched by length; "
+    "changes: 95 % intervals."
 )
 _PUBLISHED = (
     "In the paper, preference information goes with benchmark scores (r = 0.76 over 47 models); ours is on Benchmarks."
